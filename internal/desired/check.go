@@ -1,0 +1,196 @@
+package desired
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/euid"
+	"github.com/rollcall-iam/rollcall/internal/naming"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// Rules is what Check has to know about a type of platform.
+type Rules struct {
+	Options
+	// GroupsIgnoreCase is true where two groups whose names differ in case only
+	// cannot both be.
+	GroupsIgnoreCase bool
+	// Fit reports why a platform of the type could never hold a group, which
+	// comes with its name only, or a binding, which comes with its role and, on
+	// platforms with groups, its group. Nil accepts everything.
+	Fit func(plan.Object) error
+}
+
+// Check returns what is wrong with the groups and roles that tenants would get:
+// patterns that do not parse, names that lack a value, that the platform cannot
+// hold, or that two groups of one platform would share, and roles that the
+// platform cannot have. rules gives the rules of a type of platform, and false
+// for a type nobody knows.
+//
+// The problems are in the order of the tenants' IDs, whatever the order of
+// inputs. A Problem's Object is the kind and name of the document to change.
+// Time grows with the number of groups.
+func Check(inputs []document.TenantInput, rules func(platformType string) (Rules, bool)) []document.Problem {
+	order := make([]*document.TenantInput, 0, len(inputs))
+	for i := range inputs {
+		if !inputs[i].Deleted {
+			order = append(order, &inputs[i])
+		}
+	}
+	slices.SortFunc(order, func(a, b *document.TenantInput) int { return a.Tenant.Compare(b.Tenant.TenantID) })
+	c := checker{rules: rules, platforms: map[string]*platform{}, said: map[document.Problem]bool{}}
+	for _, in := range order {
+		p := c.platform(in.Platform)
+		if p.usable {
+			c.tenant(*in, p)
+		}
+	}
+	return c.problems
+}
+
+// checker gathers the problems of all tenants.
+type checker struct {
+	rules     func(string) (Rules, bool)
+	platforms map[string]*platform // by identifier
+	problems  []document.Problem
+	said      map[document.Problem]bool
+}
+
+// platform is what Check remembers of one platform.
+type platform struct {
+	usable  bool
+	rules   Rules
+	pattern naming.Pattern
+	// groups holds the first to get a name, by what names are compared by.
+	groups map[string]claim
+}
+
+// claim says which role of which tenant asks for a group.
+type claim struct {
+	tenant access.TenantID
+	role   string
+	name   string
+}
+
+func (c claim) String() string { return fmt.Sprintf("the role %q on %s", c.role, c.tenant) }
+
+// platform returns what is remembered of a platform; the first time it checks
+// the platform's type and patterns.
+func (c *checker) platform(doc document.Platform) *platform {
+	if p, ok := c.platforms[doc.Identifier()]; ok {
+		return p
+	}
+	p := &platform{groups: map[string]claim{}}
+	c.platforms[doc.Identifier()] = p
+	id := document.ID{Kind: document.KindPlatform, Name: doc.Identifier()}
+	known := false
+	if p.rules, known = c.rules(doc.Type); !known {
+		c.problem(id, "spec.config", fmt.Sprintf("no driver for platforms of the type %q", doc.Type))
+		return p
+	}
+	_, err := euid.Parse(cmp.Or(doc.Replication.EUIDPattern, euid.Default))
+	if err != nil {
+		c.problem(id, replicationField(doc)+".euidPattern", err.Error())
+	}
+	var nameErr error
+	if p.rules.Groups {
+		p.pattern, nameErr = parseNames(doc)
+	}
+	if nameErr != nil {
+		c.problem(id, replicationField(doc)+".groupNamePattern", nameErr.Error())
+	}
+	p.usable = errors.Join(err, nameErr) == nil
+	return p
+}
+
+// replicationField is the field of a platform's document that Replication is in.
+func replicationField(doc document.Platform) string {
+	return "spec.config." + doc.Type + ".replication"
+}
+
+// mappingField is the field of the source's document that has the role mappings.
+func mappingField(p document.Platform, source document.ID) string {
+	if source.Kind == document.KindLandingZone {
+		return "spec.platformProperties." + p.Type + ".roleMappings"
+	}
+	return replicationField(p) + ".roleMappings"
+}
+
+// tenant checks every group and binding of one tenant. What is wrong with a
+// group is not said again of its bindings.
+func (c *checker) tenant(in document.TenantInput, p *platform) {
+	id := document.ID{Kind: document.KindTenant, Name: in.Tenant.String()}
+	for _, m := range mapped(in) {
+		group := ""
+		if p.rules.Groups {
+			name, err := groupName(p.pattern, in, m)
+			if err != nil {
+				c.problem(id, "", err.Error())
+				continue
+			}
+			if !c.group(id, p, claim{tenant: in.Tenant.TenantID, role: m.role, name: name}) {
+				continue
+			}
+			group = name
+		}
+		for _, role := range m.roles {
+			err := p.rules.fit(plan.Object{Binding: &access.Binding{Role: role, Group: group}})
+			if err != nil {
+				c.problem(m.source, mappingField(in.Platform, m.source), fmt.Sprintf("the mapping of the role %q: %v", m.role, err))
+			}
+		}
+	}
+}
+
+// group checks the name of one group and reports whether the platform can hold
+// it and no other group has it.
+func (c *checker) group(id document.ID, p *platform, got claim) bool {
+	if err := p.rules.fit(plan.Object{Group: &access.Group{Name: got.name}}); err != nil {
+		c.problem(id, "", fmt.Sprintf("the role %q gets the group %q, which the platform cannot hold: %v: "+
+			"change the platform's groupNamePattern or the mapping's groupAlias", got.role, got.name, err))
+		return false
+	}
+	key := got.name
+	if p.rules.GroupsIgnoreCase {
+		key = foldCase(key)
+	}
+	first, taken := p.groups[key]
+	if !taken {
+		p.groups[key] = got
+		return true
+	}
+	name := fmt.Sprintf("%q", got.name)
+	if first.name != got.name {
+		name = fmt.Sprintf("%q and %q, which are one name to the platform", first.name, got.name)
+	}
+	c.problem(id, "", fmt.Sprintf("two groups with one name: %s and %s get %s: "+
+		"use more placeholders in the platform's groupNamePattern, or another groupAlias", first, got, name))
+	return false
+}
+
+func (r Rules) fit(o plan.Object) error {
+	if r.Fit == nil {
+		return nil
+	}
+	return r.Fit(o)
+}
+
+// problem adds a problem that was not added before: what is wrong with a
+// document that many tenants use is said once.
+func (c *checker) problem(id document.ID, field, text string) {
+	p := document.Problem{
+		Object: id.String(),
+		Field:  field,
+		Text:   strings.TrimPrefix(text, "desired: "),
+	}
+	if c.said[p] {
+		return
+	}
+	c.said[p] = true
+	c.problems = append(c.problems, p)
+}

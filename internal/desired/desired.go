@@ -1,0 +1,180 @@
+// Package desired works out, from the documents, who should have which access
+// on one tenant.
+//
+// It is pure: no clock, no context, no log, no platform. Compute knows people by
+// the account names their euids give; Settle puts in the platform's answers to
+// who they are; Check refuses documents whose groups no platform could hold.
+// Equal input, in whatever order, gives equal output, byte for byte.
+//
+// Errors name tenants, roles and bindings, never people. Remarks may name them.
+package desired
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/euid"
+)
+
+var (
+	// ErrName reports a group for which there is no name of its own.
+	ErrName = errors.New("no usable group name")
+	// ErrInput reports an input that lacks a person or a group to whom it gives
+	// a role. It is never taken for a person who has none.
+	ErrInput = errors.New("incomplete input")
+	// ErrUnresolved reports an account for which there is no usable answer. It
+	// is never taken for an account that is not there.
+	ErrUnresolved = errors.New("unresolved account")
+)
+
+// Options is what Compute has to know about the platform.
+type Options struct {
+	// IgnoresCase is true where two account names that differ in case only are one.
+	IgnoresCase bool
+	// Groups is false where bindings hold the people themselves.
+	Groups bool
+	// LookupAttribute names what accounts are looked up by, for the texts of
+	// remarks; it may be empty.
+	LookupAttribute string
+}
+
+// Desired is the access of one tenant before its accounts are looked up.
+type Desired struct {
+	Tenant access.TenantID `json:"tenant"`
+	// State knows every account by Name and none by Ref.
+	State access.State `json:"state"`
+	// Remarks are sorted.
+	Remarks []access.Remark `json:"remarks,omitempty"`
+	// LookupAttribute is the one of Options.
+	LookupAttribute string `json:"lookupAttribute,omitempty"`
+}
+
+// Compute returns the access that the documents ask for.
+//
+// Where the platform has groups, every role mapping makes a group, whether or
+// not anybody holds the role, so that people come and go without groups doing
+// so; the group is bound to each of the mapping's roles. Where it has none,
+// every role of the platform that somebody holds is bound to its people.
+//
+// A tenant that is deleted has an empty State. Who cannot be granted anything
+// has a remark and stops nobody else. Errors wrap ErrName, ErrInput,
+// euid.ErrPattern or naming's; apply refuses documents that lead to them.
+func Compute(in document.TenantInput, o Options) (Desired, error) {
+	d := Desired{Tenant: in.Tenant.TenantID, LookupAttribute: o.LookupAttribute}
+	if in.Deleted {
+		return d, nil
+	}
+	var err error
+	if d.State, d.Remarks, err = compute(in, o); err != nil {
+		return Desired{}, fmt.Errorf("desired: %s: %w", d.Tenant, err)
+	}
+	d.State.Sort()
+	d.Remarks = access.SortRemarks(d.Remarks)
+	return d, nil
+}
+
+// compute is Compute for a tenant that is there. Nothing is sorted yet.
+func compute(in document.TenantInput, o Options) (access.State, []access.Remark, error) {
+	pattern, err := euid.Parse(cmp.Or(in.Platform.Replication.EUIDPattern, euid.Default))
+	if err != nil {
+		return access.State{}, nil, err
+	}
+	grants, err := granted(in)
+	if err != nil {
+		return access.State{}, nil, err
+	}
+	mappings := mapped(in)
+	grants, unmapped := dropUnmapped(in, mappings, grants)
+	accounts, nameless := accountNames(in, grants, pattern, o.IgnoresCase)
+	remarks := slices.Concat(unmapped, nameless)
+	if !o.Groups {
+		return bindings(mappings, byRole(grants), accounts), remarks, nil
+	}
+	state, err := groups(in, mappings, byRole(grants), accounts)
+	return state, remarks, err
+}
+
+// groups returns a group for each mapping, bound to the mapping's roles.
+func groups(
+	in document.TenantInput, mappings []mapping, grants map[string][]grant, accounts map[string]string,
+) (access.State, error) {
+	pattern, err := parseNames(in.Platform)
+	if err != nil {
+		return access.State{}, err
+	}
+	var s access.State
+	taken := make(map[string]string, len(mappings))
+	for _, m := range mappings {
+		name, err := groupName(pattern, in, m)
+		if err != nil {
+			return access.State{}, err
+		}
+		if other, ok := taken[name]; ok {
+			return access.State{}, fmt.Errorf("%w: the roles %q and %q both get the group %q", ErrName, other, m.role, name)
+		}
+		taken[name] = m.role
+		s.Groups = append(s.Groups, access.Group{Name: name, Members: members(grants[m.role], accounts), Why: m.why("a group")})
+		for _, role := range m.roles {
+			s.Bindings = append(s.Bindings, access.Binding{Role: role, Group: name, Why: m.why(fmt.Sprintf("%q", role))})
+		}
+	}
+	return s, nil
+}
+
+// bindings returns a binding for each role of the platform that anybody holds.
+func bindings(mappings []mapping, grants map[string][]grant, accounts map[string]string) access.State {
+	type held struct {
+		grants []grant
+		why    []string
+	}
+	roles := map[string]held{}
+	for _, m := range mappings {
+		for _, role := range m.roles {
+			h := roles[role]
+			h.grants = append(h.grants, grants[m.role]...)
+			h.why = append(h.why, m.why(fmt.Sprintf("%q", role)))
+			roles[role] = h
+		}
+	}
+	var s access.State
+	for _, role := range slices.Sorted(maps.Keys(roles)) {
+		subjects := members(roles[role].grants, accounts)
+		if len(subjects) > 0 {
+			s.Bindings = append(s.Bindings, access.Binding{Role: role, Subjects: subjects, Why: firstOf(roles[role].why)})
+		}
+	}
+	return s
+}
+
+// Accounts returns the account names that have to be looked up, sorted.
+func (d Desired) Accounts() []string {
+	return slices.Sorted(maps.Keys(d.people()))
+}
+
+// people returns the person behind each account name.
+func (d Desired) people() map[string]string {
+	people := map[string]string{}
+	for _, set := range sets(d.State) {
+		for _, m := range set {
+			people[m.Name] = m.Person
+		}
+	}
+	return people
+}
+
+// sets returns every group's members and every binding's subjects.
+func sets(s access.State) [][]access.Member {
+	all := make([][]access.Member, 0, len(s.Groups)+len(s.Bindings))
+	for _, g := range s.Groups {
+		all = append(all, g.Members)
+	}
+	for _, b := range s.Bindings {
+		all = append(all, b.Subjects)
+	}
+	return all
+}

@@ -1,0 +1,156 @@
+package desired
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+)
+
+// Settled is desired access in the platform's own terms: what a plan is made from.
+type Settled struct {
+	// State has an account's Ref in every member and subject.
+	State access.State `json:"state"`
+	// Keep protects accounts of which nobody can say that they should go.
+	Keep []access.Keep `json:"keep,omitempty"`
+	// Remarks are sorted and include those of Compute.
+	Remarks []access.Remark `json:"remarks,omitempty"`
+}
+
+// Settle puts in the answers to Accounts. Only an account that is found is
+// granted anything; one that is ambiguous, disabled or invited keeps what it
+// has; one that is not found is left out. Each of those has a remark.
+//
+// Two names that turn out to be one account are one person too many: the first
+// by name keeps it, the other is left out with a remark.
+//
+// An account without an answer, or with one that contradicts itself, is an
+// error that wraps ErrUnresolved.
+func (d Desired) Settle(found map[string]access.Resolution) (Settled, error) {
+	people := d.people()
+	for name := range people {
+		answer, ok := found[name]
+		if !ok || !usable(answer) {
+			return Settled{}, fmt.Errorf("desired: %s: %w: the answers to %d lookups lack at least one, or contradict themselves",
+				d.Tenant, ErrUnresolved, len(people))
+		}
+	}
+	s := settler{found: found, people: people, attribute: d.LookupAttribute, owner: map[string]string{}}
+	s.out.Remarks = slices.Clone(d.Remarks)
+	for _, name := range d.Accounts() {
+		s.account(name)
+	}
+	for _, g := range d.State.Groups {
+		g.Members, _ = s.set(g.Key(), g.Members)
+		s.out.State.Groups = append(s.out.State.Groups, g)
+	}
+	for _, b := range d.State.Bindings {
+		kept := false
+		had := len(b.Subjects)
+		b.Subjects, kept = s.set(b.Key(), b.Subjects)
+		if had > 0 && len(b.Subjects) == 0 && !kept {
+			continue // a binding to nobody
+		}
+		s.out.State.Bindings = append(s.out.State.Bindings, b)
+	}
+	s.out.State.Sort()
+	slices.SortFunc(s.out.Keep, func(a, b access.Keep) int { return a.Set.Compare(b.Set) })
+	s.out.Remarks = access.SortRemarks(s.out.Remarks)
+	return s.out, nil
+}
+
+// usable reports whether an answer is one of those a platform can give.
+func usable(r access.Resolution) bool {
+	switch r.Found {
+	case access.Yes, access.Disabled, access.Pending:
+		return len(r.Refs) == 1 && r.Refs[0] != ""
+	case access.Ambiguous:
+		return len(r.Refs) > 1
+	case access.No:
+		return len(r.Refs) == 0
+	default:
+		return false
+	}
+}
+
+// settler replaces names by refs.
+type settler struct {
+	found     map[string]access.Resolution
+	people    map[string]string // by account name
+	attribute string
+	owner     map[string]string // the account name that keeps a ref
+	out       Settled
+}
+
+// account decides who keeps the ref of one name, and remarks why a name is not
+// granted anything.
+func (s *settler) account(name string) {
+	answer := s.found[name]
+	if answer.Found != access.Yes {
+		s.remark(name, answer)
+		return
+	}
+	ref := answer.Refs[0]
+	first, taken := s.owner[ref]
+	if !taken {
+		s.owner[ref] = name
+		return
+	}
+	s.out.Remarks = append(s.out.Remarks, access.Remark{
+		Code: access.AccountCollision, Object: s.people[name], Text: fmt.Sprintf(
+			"on the platform, %q is the same account as %q of %s, so %s is not granted anything: correct the euid of one of them",
+			name, first, s.people[first], s.people[name]),
+	})
+}
+
+// set returns the members who are found, with their refs, and whether anybody
+// else of the set is kept.
+func (s *settler) set(key access.Key, members []access.Member) ([]access.Member, bool) {
+	var granted []access.Member
+	var keep []string
+	for _, m := range members {
+		answer := s.found[m.Name]
+		if answer.Found != access.Yes {
+			keep = append(keep, answer.Refs...)
+			continue
+		}
+		m.Ref = answer.Refs[0]
+		if s.owner[m.Ref] == m.Name {
+			granted = append(granted, m)
+		}
+	}
+	if len(keep) == 0 {
+		return granted, false
+	}
+	slices.Sort(keep)
+	s.out.Keep = append(s.out.Keep, access.Keep{Set: key, Refs: slices.Compact(keep)})
+	return granted, true
+}
+
+// remark says why an account is not granted anything.
+func (s *settler) remark(name string, answer access.Resolution) {
+	r := access.Remark{Object: s.people[name]}
+	lookup := fmt.Sprintf("whose %s is %q", cmp.Or(s.attribute, "name"), name)
+	const kept = "is granted nothing new and loses nothing"
+	switch answer.Found {
+	case access.No:
+		r.Code, r.Text = access.UserNotFound, fmt.Sprintf(
+			"the platform has no account %s: create it there, or correct spec.euid of the meshUser %s or the platform's euidPattern",
+			lookup, r.Object)
+	case access.Ambiguous:
+		r.Code, r.Text = access.UserAmbiguous, fmt.Sprintf(
+			"the platform has %d accounts %s, so %s %s: leave only one of them there",
+			len(answer.Refs), lookup, r.Object, kept)
+	case access.Disabled:
+		r.Code, r.Text = access.UserDisabled, fmt.Sprintf(
+			"the account %s cannot sign in, so %s %s: enable it there, or remove the binding", lookup, r.Object, kept)
+	case access.Pending:
+		r.Code, r.Text = access.InvitationPending, fmt.Sprintf(
+			"the account %s is invited and has not accepted, so %s %s: ask for the invitation to be accepted",
+			lookup, r.Object, kept)
+	case access.Yes:
+		return
+	}
+	s.out.Remarks = append(s.out.Remarks, r)
+}

@@ -1,0 +1,229 @@
+package desired_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/desired"
+	"github.com/rollcall-iam/rollcall/internal/document"
+)
+
+// pair is a tenant on which jane and kim hold one role.
+func pair() document.TenantInput {
+	in := shop()
+	in.Platform.Replication.EUIDPattern = ""
+	in.Platform.Replication.RoleMappings = []document.RoleMapping{{Role: "project-admin", GroupAlias: "admin", Roles: []string{"owner"}}}
+	in.UserBindings = []document.Binding{binding("b1", "project-admin", "jane"), binding("b2", "project-admin", "kim")}
+	in.GroupBindings = nil
+	return in
+}
+
+// settleCase answers for jane and kim, who hold one role.
+type settleCase struct {
+	reason  string
+	options desired.Options
+	jane    access.Resolution
+	kim     access.Resolution
+	want    []string
+	keep    []access.Keep
+	remarks []string
+}
+
+func (tc settleCase) run(t *testing.T) {
+	t.Parallel()
+	s := settle(t, compute(t, pair(), tc.options), map[string]access.Resolution{"jane": tc.jane, "kim": tc.kim})
+	if diff := cmp.Diff(tc.want, shape(s.State)); diff != "" {
+		t.Errorf("state (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(tc.keep, s.Keep); diff != "" {
+		t.Errorf("keep (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(tc.remarks, codes(s.Remarks)); diff != "" {
+		t.Errorf("remarks (-want +got):\n%s", diff)
+	}
+}
+
+func TestSettleGrants(t *testing.T) {
+	jane := access.Resolution{Found: access.Yes, Refs: []string{"u-jane"}}
+	for _, tc := range []settleCase{
+		{
+			reason: "both are found", options: options(), jane: jane, kim: access.Resolution{Found: access.Yes, Refs: []string{"u-kim"}},
+			want: []string{"retail.shop-admin: jane kim", "owner → retail.shop-admin"},
+		},
+		{
+			reason: "who is not found is left out and not kept", options: options(), jane: jane, kim: access.Resolution{Found: access.No},
+			want:    []string{"retail.shop-admin: jane", "owner → retail.shop-admin"},
+			remarks: []string{"user-not-found kim"},
+		},
+		{
+			reason: "two names of one account are one person too many", options: options(), jane: jane, kim: jane,
+			want:    []string{"retail.shop-admin: jane", "owner → retail.shop-admin"},
+			remarks: []string{"account-collision kim"},
+		},
+		{
+			reason: "a group stays when nobody is found", options: options(),
+			jane: access.Resolution{Found: access.No}, kim: access.Resolution{Found: access.No},
+			want:    []string{"retail.shop-admin: ", "owner → retail.shop-admin"},
+			remarks: []string{"user-not-found jane", "user-not-found kim"},
+		},
+		{
+			reason: "a binding to people goes when nobody is found", options: peopleOptions(),
+			jane: access.Resolution{Found: access.No}, kim: access.Resolution{Found: access.No},
+			remarks: []string{"user-not-found jane", "user-not-found kim"},
+		},
+	} {
+		t.Run(tc.reason, tc.run)
+	}
+}
+
+func TestSettleKeeps(t *testing.T) {
+	jane := access.Resolution{Found: access.Yes, Refs: []string{"u-jane"}}
+	group := access.Key{Kind: access.KindGroup, Group: "retail.shop-admin"}
+	owner := access.Key{Kind: access.KindBinding, Role: "owner"}
+	for _, tc := range []settleCase{
+		{
+			reason: "every account that might be meant is kept", options: options(),
+			jane: jane, kim: access.Resolution{Found: access.Ambiguous, Refs: []string{"u-2", "u-1", "u-2"}},
+			want:    []string{"retail.shop-admin: jane", "owner → retail.shop-admin"},
+			keep:    []access.Keep{{Set: group, Refs: []string{"u-1", "u-2"}}},
+			remarks: []string{"user-ambiguous kim"},
+		},
+		{
+			reason: "a disabled account is kept", options: options(),
+			jane: jane, kim: access.Resolution{Found: access.Disabled, Refs: []string{"u-kim"}},
+			want:    []string{"retail.shop-admin: jane", "owner → retail.shop-admin"},
+			keep:    []access.Keep{{Set: group, Refs: []string{"u-kim"}}},
+			remarks: []string{"user-disabled kim"},
+		},
+		{
+			reason: "an invited account is kept", options: options(),
+			jane: jane, kim: access.Resolution{Found: access.Pending, Refs: []string{"u-kim"}},
+			want:    []string{"retail.shop-admin: jane", "owner → retail.shop-admin"},
+			keep:    []access.Keep{{Set: group, Refs: []string{"u-kim"}}},
+			remarks: []string{"invitation-pending kim"},
+		},
+		{
+			reason: "a binding to people stays when somebody is kept", options: peopleOptions(),
+			jane: access.Resolution{Found: access.No}, kim: access.Resolution{Found: access.Disabled, Refs: []string{"u-kim"}},
+			want:    []string{"owner: "},
+			keep:    []access.Keep{{Set: owner, Refs: []string{"u-kim"}}},
+			remarks: []string{"user-disabled kim", "user-not-found jane"},
+		},
+	} {
+		t.Run(tc.reason, tc.run)
+	}
+}
+
+func TestSettleRefuses(t *testing.T) {
+	cases := []struct {
+		reason string
+		kim    *access.Resolution
+	}{
+		{"no answer", nil},
+		{"an empty answer", &access.Resolution{}},
+		{"an answer nobody knows", &access.Resolution{Found: "maybe"}},
+		{"found without an id", &access.Resolution{Found: access.Yes}},
+		{"found with an empty id", &access.Resolution{Found: access.Yes, Refs: []string{""}}},
+		{"found twice", &access.Resolution{Found: access.Yes, Refs: []string{"a", "b"}}},
+		{"disabled without an id", &access.Resolution{Found: access.Disabled}},
+		{"invited without an id", &access.Resolution{Found: access.Pending}},
+		{"ambiguous with one id", &access.Resolution{Found: access.Ambiguous, Refs: []string{"a"}}},
+		{"not found with an id", &access.Resolution{Found: access.No, Refs: []string{"a"}}},
+	}
+	for _, tc := range cases {
+		t.Run(tc.reason, func(t *testing.T) {
+			found := map[string]access.Resolution{"jane": {Found: access.Yes, Refs: []string{"u-jane"}}}
+			if tc.kim != nil {
+				found["kim"] = *tc.kim
+			}
+			s, err := compute(t, pair(), options()).Settle(found)
+			if !errors.Is(err, desired.ErrUnresolved) {
+				t.Fatalf("Settle = %+v, %v, want ErrUnresolved", s, err)
+			}
+			if strings.Contains(err.Error(), "kim") {
+				t.Errorf("Settle says %q, which names a person", err)
+			}
+		})
+	}
+}
+
+func TestSettleKeepsDesired(t *testing.T) {
+	d := compute(t, shop(), peopleOptions())
+	before := toJSON(t, d)
+	settle(t, d, everybody(d))
+	if diff := cmp.Diff(before, toJSON(t, d)); diff != "" {
+		t.Errorf("Settle changed what it settles (-before +after):\n%s", diff)
+	}
+}
+
+func TestSettleNothing(t *testing.T) {
+	in := shop()
+	in.Deleted = true
+	s := settle(t, compute(t, in, options()), nil)
+	if diff := cmp.Diff(desired.Settled{}, s); diff != "" {
+		t.Errorf("a deleted tenant (-want +got):\n%s", diff)
+	}
+}
+
+// TestSettleProperties draws the answers: nobody is granted what the platform
+// does not vouch for, no set holds an account twice, and everybody is accounted
+// for, as a member or by a remark.
+func TestSettleProperties(t *testing.T) {
+	answer := rapid.Custom(func(rt *rapid.T) access.Resolution {
+		ref := rapid.SampledFrom([]string{"u-1", "u-2", "u-3", "u-4"})
+		switch found := rapid.SampledFrom([]access.Found{
+			access.Yes, access.Yes, access.No, access.Ambiguous, access.Disabled, access.Pending,
+		}).Draw(rt, "found"); found {
+		case access.No:
+			return access.Resolution{Found: found}
+		case access.Ambiguous:
+			return access.Resolution{Found: found, Refs: []string{ref.Draw(rt, "ref"), "u-9"}}
+		default:
+			return access.Resolution{Found: found, Refs: []string{ref.Draw(rt, "ref")}}
+		}
+	})
+	rapid.Check(t, func(rt *rapid.T) {
+		o := rapid.SampledFrom([]desired.Options{options(), peopleOptions()}).Draw(rt, "options")
+		d := compute(t, shop(), o)
+		found := map[string]access.Resolution{}
+		for _, name := range d.Accounts() {
+			found[name] = answer.Draw(rt, name)
+		}
+		s := settle(t, d, found)
+		granted := map[string]bool{}
+		for _, set := range memberSets(s.State) {
+			refs := map[string]bool{}
+			for _, m := range set {
+				if found[m.Name].Found != access.Yes || found[m.Name].Refs[0] != m.Ref || refs[m.Ref] {
+					rt.Fatalf("%+v is granted, the answer is %+v, the set %+v", m, found[m.Name], set)
+				}
+				refs[m.Ref], granted[m.Person] = true, true
+			}
+		}
+		for _, set := range memberSets(d.State) {
+			for _, m := range set {
+				remarked := slices.ContainsFunc(s.Remarks, func(r access.Remark) bool { return r.Object == m.Person })
+				if granted[m.Person] == remarked {
+					rt.Fatalf("%s: granted %v, remarked %v", m.Person, granted[m.Person], remarked)
+				}
+			}
+		}
+	})
+}
+
+func memberSets(s access.State) [][]access.Member {
+	var sets [][]access.Member
+	for _, g := range s.Groups {
+		sets = append(sets, g.Members)
+	}
+	for _, b := range s.Bindings {
+		sets = append(sets, b.Subjects)
+	}
+	return sets
+}

@@ -1,0 +1,204 @@
+package document
+
+import (
+	"encoding/json"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+)
+
+// Kind is the kind of a document, as in its envelope.
+type Kind string
+
+// The kinds that describe people's access.
+const (
+	KindWorkspace    Kind = "meshWorkspace"
+	KindProject      Kind = "meshProject"
+	KindUser         Kind = "meshUser"
+	KindUserGroup    Kind = "meshWorkspaceUserGroup"
+	KindProjectRole  Kind = "meshProjectRole"
+	KindUserBinding  Kind = "meshProjectUserBinding"
+	KindGroupBinding Kind = "meshProjectGroupBinding"
+	KindPlatform     Kind = "meshPlatform"
+	KindLandingZone  Kind = "meshLandingZone"
+	KindTenant       Kind = "meshTenant"
+)
+
+// ID names one document. It is unique and stable.
+type ID struct {
+	Kind Kind `json:"kind"`
+	// Name is metadata.name where it is unique by itself, "<workspace>.<name>"
+	// for projects and user groups, a platform's identifier
+	// "<name>.<location>", and for a tenant the form of access.TenantID.
+	Name string `json:"name"`
+}
+
+// Workspace is a team or department that owns projects.
+type Workspace struct {
+	Name        string
+	DisplayName string
+	Tags        map[string][]string
+}
+
+// Project is what people get roles on.
+type Project struct {
+	Workspace   string
+	Name        string
+	DisplayName string
+	Tags        map[string][]string
+}
+
+// User is a person.
+type User struct {
+	Name      string
+	Email     string
+	FirstName string
+	LastName  string
+	// EUID is the external user id, unique over all people; empty when unknown.
+	EUID string
+	Tags map[string][]string
+}
+
+// UserGroup is a set of people of one workspace.
+type UserGroup struct {
+	Workspace   string
+	Name        string
+	DisplayName string
+	// Members are names of Users.
+	Members []string
+}
+
+// ProjectRole is a role people hold on projects.
+type ProjectRole struct {
+	Name string
+	// DisplayName is spec.name: bindings may refer to a role by it.
+	DisplayName string
+	Rank        int
+}
+
+// Binding gives one subject one role on one project.
+type Binding struct {
+	Name      string
+	Role      string // a ProjectRole's Name or DisplayName
+	Workspace string
+	Project   string
+	Subject   string // a User's or a UserGroup's name
+}
+
+// RoleMapping says what a project role means on a platform.
+type RoleMapping struct {
+	// Role is a ProjectRole's Name or DisplayName.
+	Role string
+	// GroupAlias stands for the role in group names; the role's name when absent.
+	GroupAlias string
+	// Roles are the platform's roles that the group is bound to.
+	Roles []string
+}
+
+// Platform is one installation of a kind of platform, in one location.
+type Platform struct {
+	Name     string
+	Location string
+	// Type is the key of spec.config: "openstack", "memory".
+	Type string
+	// Settings is spec.config.<type> as JSON, for the driver.
+	Settings    json.RawMessage
+	Replication Replication
+}
+
+// Identifier returns "<name>.<location>", by which tenants and landing zones
+// refer to the platform.
+func (p Platform) Identifier() string { return p.Name + "." + p.Location }
+
+// Replication is spec.config.<type>.replication: the same names on every type.
+type Replication struct {
+	EUIDPattern      string // "%s" when absent
+	GroupNamePattern string
+	RoleMappings     []RoleMapping
+	// AdditionalPermissions is "keep", "remove", or empty for the type's default.
+	AdditionalPermissions string
+	// SkipCleanup is skipUserGroupPermissionCleanup; nil means the type's default.
+	SkipCleanup *bool
+	// Rename is "recreate", "in-place" or "strict"; "recreate" when absent.
+	Rename string
+	// Budget bounds the calls to the platform; zero means unlimited.
+	CallsPerSecond float64
+	Concurrent     int
+}
+
+// LandingZone is a set of settings for tenants of one platform.
+type LandingZone struct {
+	Name string
+	// Platform is the platform's Identifier.
+	Platform string
+	// Type is the platform type its properties are for; empty without any.
+	Type string
+	// RoleMappings replace the platform's where there is at least one.
+	RoleMappings []RoleMapping
+}
+
+// Tenant is a project on a platform.
+type Tenant struct {
+	access.TenantID
+	// LandingZone is a LandingZone's name, or empty.
+	LandingZone string
+	// LocalID is the platform's own id of the tenant: localId in v3,
+	// platformTenantId in v4.
+	LocalID string
+}
+
+// Drawn is what apply drew for a tenant at random or from a counter, so that
+// equal documents always give equal names.
+type Drawn struct {
+	// Number is #{tenantPlatformNumber}: 1, 2, 3... in order of arrival on the
+	// tenant's platform, never used twice.
+	Number int `json:"number"`
+	// Random is #{rand}: 100 characters from a-z and 0-9.
+	Random string `json:"random"`
+}
+
+// TenantInput is everything that one tenant's desired access depends on: what
+// desired.Compute reads.
+type TenantInput struct {
+	Tenant      Tenant
+	Project     Project
+	Platform    Platform
+	LandingZone *LandingZone
+	Roles       []ProjectRole
+	// UserBindings and GroupBindings are those of the project.
+	UserBindings  []Binding
+	GroupBindings []Binding
+	// UserGroups are those bound, Users everybody bound directly or through one.
+	UserGroups []UserGroup
+	Users      []User
+	Drawn      Drawn
+	// Deleted is true for a tenant that only its tombstone remembers: nothing
+	// is desired there any more.
+	Deleted bool
+	// Generation counts the applies that changed any document.
+	Generation int64
+}
+
+// Problem is one thing that is wrong with the input, and where.
+type Problem struct {
+	File   string `json:"file,omitempty"`
+	Line   int    `json:"line,omitempty"`  // 1-based; 0 when unknown
+	Field  string `json:"field,omitempty"` // "spec.euid"
+	Object string `json:"object,omitempty"`
+	// Text says what is wrong and what to do.
+	Text string `json:"text"`
+}
+
+// Document is one stored or read document.
+type Document struct {
+	ID         ID
+	APIVersion string
+	// Body is the whole document as JSON with sorted keys, without the fields
+	// that only a server owns: equal documents have equal bodies.
+	Body json.RawMessage
+	// Drawn is what an exported tenant says it was given; nil without. It is not
+	// part of Body.
+	Drawn *Drawn
+	// File and Line say where it was read; empty for a stored one.
+	File string
+	Line int
+}

@@ -1,0 +1,123 @@
+// Package driver is the port every platform implements. The laws that go with
+// these comments are executable: see package drivertest.
+package driver
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// Driver replicates access into one platform. Two methods think, three touch.
+// A Driver is safe for use by many goroutines.
+//
+// Every error wraps one of package fault's and never names people or secrets.
+// Drivers do not retry: the workflow does.
+type Driver interface {
+	// Profile says what the platform can do. It is constant and does no I/O.
+	Profile() Profile
+
+	// Fit reports why the platform could never hold the object (a name too
+	// long, a character it refuses), wrapping fault.ErrInvalid or
+	// fault.ErrUnsupported, or nil. It does no I/O.
+	Fit(o plan.Object) error
+
+	// Resolve looks up all the accounts at once and answers for each, in order.
+	// "Not found" is an answer; "could not ask" is an error for all of them.
+	Resolve(ctx context.Context, accounts []string) ([]access.Resolution, error)
+
+	// Observe returns everything at each scope, ours or not, in order, or an
+	// error: never a part. It changes nothing. A scope that does not exist on
+	// the platform is Missing, which is no error and not an empty world.
+	Observe(ctx context.Context, scopes []Scope) ([]Observation, error)
+
+	// Apply makes the steps of one write unit true, in order, in as few calls
+	// as the platform allows, and answers for each in the same order.
+	//
+	// Applying a step again changes nothing and is no error; neither is
+	// creating what exists as wanted, adding a member who is there, or removing
+	// what is gone. Create searches by name and mark first, so that a crash
+	// after the call leaves no twin. A versioned object that is neither what
+	// the step expects nor what it wants is fault.ErrConflict, and so is a group
+	// to delete whose mark, read just before, contradicts the scope's.
+	Apply(ctx context.Context, scope Scope, steps []plan.Step) []Result
+}
+
+// Scope is one tenant as the platform knows it.
+type Scope struct {
+	Tenant access.TenantID
+	// ID is the platform's own id of the tenant: account, project, namespace.
+	ID string
+	// Groups are looked for even where nothing is bound to them: the desired
+	// ones and those of the ledger. Name is always set, Ref where it is known.
+	Groups []access.Group
+	// Mark is what this installation writes on this tenant's objects.
+	Mark access.Mark
+	// Marks asks Observe to read every mark, also where that costs a call more.
+	// Plans that remove anything are made from such a read.
+	Marks bool
+}
+
+// Observation is what is at one scope.
+type Observation struct {
+	State access.State
+	// Missing is true when the platform says that there is no such tenant.
+	Missing bool
+}
+
+// Result is what became of one step.
+type Result struct {
+	// Ref is the platform's own id of what the step made or changed.
+	Ref string
+	Err error
+}
+
+// Profile is what a platform can do, and its numbers.
+type Profile struct {
+	// Type is the platform type as documents name it.
+	Type string
+	// LookupAttribute names the attribute accounts are looked up by.
+	LookupAttribute string
+	// IgnoresCase is true where two account names that differ in case only are one.
+	IgnoresCase bool
+	// Groups is false where bindings hold the people themselves.
+	Groups bool
+	// Marks is true where a group or binding has a place for a mark.
+	Marks bool
+	// AdditionalPermissions is the platform's default for foreign roles on our groups.
+	AdditionalPermissions plan.Additional
+	// Cleanup is the default for removing own groups that nobody wants any more.
+	Cleanup bool
+	// MemberChunk is how many members one step adds and removes together;
+	// 0 means that the set is written whole.
+	MemberChunk int
+	// Unit names what a platform writes at once.
+	Unit plan.Unit
+	// Parallel is how many units may be applied at once for one tenant.
+	Parallel int
+	// ScopesPerObserve is how many tenants one Observe reads together well.
+	ScopesPerObserve int
+	// Settle is how long a write may stay invisible to Observe.
+	Settle time.Duration
+}
+
+// Config is what a driver is opened with.
+type Config struct {
+	// Platform is the platform's identifier, for error texts.
+	Platform string
+	// Settings is the document's spec.config.<type>, already checked against
+	// its schema. Credentials in it are named, never held.
+	Settings json.RawMessage
+	// Budget is passed by every call to the platform.
+	Budget *budget.Budget
+	// Getenv reads credentials from the environment; os.Getenv outside tests.
+	Getenv func(string) string
+}
+
+// Open connects to one platform. It validates the settings and reads the
+// credentials but need not call the platform.
+type Open func(ctx context.Context, config Config) (Driver, error)

@@ -1,0 +1,77 @@
+// Package fault names the ways a platform can fail. Drivers wrap one of these
+// errors; package activities turns it into a Temporal error; nobody else
+// decides about retries.
+//
+// An error that reaches this far may be stored in a workflow history, so its
+// text names platforms, groups, roles and the platform's own ids, never people,
+// accounts or credentials.
+package fault
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// The classes of failure every layer agrees on.
+var (
+	ErrInvalid     = errors.New("invalid")      // our request is wrong: never retry
+	ErrUnsupported = errors.New("unsupported")  // the platform cannot: never retry
+	ErrDenied      = errors.New("denied")       // our credentials may not: never retry
+	ErrNotFound    = errors.New("not found")    // a thing it needs is missing: plan again
+	ErrConflict    = errors.New("conflict")     // the world moved: plan again
+	ErrThrottled   = errors.New("throttled")    // retry later
+	ErrUnavailable = errors.New("unavailable")  // retry
+	ErrTruncated   = errors.New("partial read") // part of an answer is no answer: retry
+)
+
+// Class returns the first of this package's errors that err wraps, or
+// ErrUnavailable for an error nobody classified: an unknown failure is retried
+// and never mistaken for an answer. A context's own error is returned as it is.
+// Class(nil) is nil.
+func Class(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, class := range []error{
+		ErrInvalid, ErrUnsupported, ErrDenied, ErrNotFound, ErrConflict, ErrThrottled, ErrTruncated, ErrUnavailable,
+		context.Canceled, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, class) {
+			return class
+		}
+	}
+	return ErrUnavailable
+}
+
+// Retryable reports whether trying the same call again can succeed.
+func Retryable(err error) bool {
+	switch Class(err) {
+	case ErrThrottled, ErrUnavailable, ErrTruncated:
+		return true
+	default:
+		return false
+	}
+}
+
+// throttled is an ErrThrottled that knows when to come back.
+type throttled struct {
+	err   error
+	after time.Duration
+}
+
+func (t throttled) Error() string   { return t.err.Error() }
+func (t throttled) Unwrap() []error { return []error{ErrThrottled, t.err} }
+
+// Throttled marks err as ErrThrottled with the delay the platform asked for,
+// as in HTTP's Retry-After. Zero means that it named none.
+func Throttled(err error, after time.Duration) error { return throttled{err: err, after: after} }
+
+// RetryAfter returns the delay the platform asked for, and whether it did.
+func RetryAfter(err error) (time.Duration, bool) {
+	var t throttled
+	if errors.As(err, &t) && t.after > 0 {
+		return t.after, true
+	}
+	return 0, false
+}
