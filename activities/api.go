@@ -1,0 +1,185 @@
+package activities
+
+import (
+	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// Names under which a platform's activities are registered.
+const (
+	PlanActivity     = "Plan"
+	ApplyActivity    = "Apply"
+	ConcludeActivity = "Conclude"
+	SurveyActivity   = "Survey"
+)
+
+// Outcome is how a run ended for a tenant.
+type Outcome string
+
+// The outcomes. Open means that there is still something to do.
+const (
+	Open      Outcome = ""
+	Planned   Outcome = "planned"   // a dry run: the plan is stored, nothing else happened
+	Converged Outcome = "converged" // the platform already was as desired
+	Changed   Outcome = "changed"   // it is now
+	Waiting   Outcome = "waiting"   // all but held removals is done
+	Contested Outcome = "contested" // somebody else keeps undoing our work
+	Failed    Outcome = "failed"    // something only people can mend
+)
+
+// PlanInput asks for one tenant's plan.
+type PlanInput struct {
+	Tenant access.TenantID `json:"tenant"`
+	// DryRun stores the plan and nothing else: no status, no remarks.
+	DryRun bool `json:"dryRun,omitempty"`
+	// Fresh looks up every account and reads every mark again, instead of
+	// trusting what was found within a day.
+	Fresh bool `json:"fresh,omitempty"`
+	// Done sums up what this run did before; a verification has it.
+	Done Tally `json:"done"`
+}
+
+// Tally counts what a run did.
+type Tally struct {
+	Steps int `json:"steps"`
+	Calls int `json:"calls"`
+}
+
+// PlanOutput is what history keeps of a plan: no people, only counts and IDs.
+type PlanOutput struct {
+	// Outcome is set when nothing is left to apply; the status is stored then.
+	Outcome Outcome `json:"outcome,omitempty"`
+	// Digest names the plan in the database.
+	Digest string `json:"digest,omitempty"`
+	// Desired names the desired access the plan was made for.
+	Desired string `json:"desired,omitempty"`
+	Steps   int    `json:"steps,omitempty"`
+	Held    int    `json:"held,omitempty"`
+	Remarks int    `json:"remarks,omitempty"`
+	Calls   int    `json:"calls,omitempty"`
+	// Batches are applied one after the other, an activity each.
+	Batches []Batch `json:"batches,omitempty"`
+	// Settle is how long the platform may take to show what was written.
+	Settle time.Duration `json:"settle,omitempty"`
+}
+
+// Batch is a part of a plan small enough for one activity: whole waves, or a
+// part of one.
+type Batch struct {
+	Waves [][]plan.Work `json:"waves"`
+}
+
+// Steps counts the batch's steps.
+func (b Batch) Steps() int {
+	n := 0
+	for _, wave := range b.Waves {
+		for _, work := range wave {
+			n += len(work.Steps)
+		}
+	}
+	return n
+}
+
+// ApplyInput asks for a part of a stored plan to be made true.
+type ApplyInput struct {
+	Tenant  access.TenantID `json:"tenant"`
+	Digest  string          `json:"digest"`
+	Desired string          `json:"desired"`
+	// Pass counts the plans of this run: steps of one pass are done once.
+	Pass  int    `json:"pass"`
+	Cause string `json:"cause,omitempty"`
+	Batch Batch  `json:"batch"`
+}
+
+// ApplyOutput says what became of the batch.
+type ApplyOutput struct {
+	Done  int `json:"done"`
+	Calls int `json:"calls"`
+	// Replan is true when the world or the documents moved: what is left of the
+	// plan may be wrong.
+	Replan bool `json:"replan,omitempty"`
+	// Refused counts steps that the platform will not do until somebody acts.
+	Refused int `json:"refused,omitempty"`
+}
+
+// ConcludeInput ends a run that did not converge.
+type ConcludeInput struct {
+	Tenant  access.TenantID `json:"tenant"`
+	Outcome Outcome         `json:"outcome"`
+	Digest  string          `json:"digest,omitempty"`
+	Pass    int             `json:"pass"`
+	Done    Tally           `json:"done"`
+	// Reason is the text of the error that ended the run, without people.
+	Reason string `json:"reason,omitempty"`
+	// Type is that error's type, one of this package's.
+	Type string `json:"type,omitempty"`
+	Held int    `json:"held,omitempty"`
+}
+
+// ConcludeOutput counts the remarks that were left.
+type ConcludeOutput struct {
+	Remarks int `json:"remarks"`
+}
+
+// SurveyInput asks which tenants of a platform drifted.
+type SurveyInput struct {
+	Platform string `json:"platform"`
+	// After is the last tenant of the shard before; empty for the first shard.
+	After string `json:"after,omitempty"`
+	// Limit is how many tenants one survey reads together.
+	Limit int `json:"limit"`
+}
+
+// SurveyOutput is one shard's result. Tenants that need nothing are done with:
+// their status is stored.
+type SurveyOutput struct {
+	// Drifted tenants have something to apply.
+	Drifted []access.TenantID `json:"drifted,omitempty"`
+	// Next is the After of the next shard; empty when this was the last.
+	Next   string `json:"next,omitempty"`
+	Totals Totals `json:"totals"`
+}
+
+// Totals counts tenants by outcome, and what it took.
+type Totals struct {
+	Tenants   int `json:"tenants"`
+	Converged int `json:"converged"`
+	Changed   int `json:"changed"`
+	Waiting   int `json:"waiting"`
+	Failed    int `json:"failed"`
+	Steps     int `json:"steps"`
+	Remarks   int `json:"remarks"`
+	Calls     int `json:"calls"`
+}
+
+// Count adds one tenant's outcome.
+func (t *Totals) Count(o Outcome, steps, remarks, calls int) {
+	t.Tenants++
+	t.Steps += steps
+	t.Remarks += remarks
+	t.Calls += calls
+	switch o {
+	case Converged, Planned:
+		t.Converged++
+	case Changed:
+		t.Changed++
+	case Waiting:
+		t.Waiting++
+	case Failed, Contested, Open:
+		t.Failed++
+	}
+}
+
+// Add adds another count.
+func (t *Totals) Add(u Totals) {
+	t.Tenants += u.Tenants
+	t.Converged += u.Converged
+	t.Changed += u.Changed
+	t.Waiting += u.Waiting
+	t.Failed += u.Failed
+	t.Steps += u.Steps
+	t.Remarks += u.Remarks
+	t.Calls += u.Calls
+}

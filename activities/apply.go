@@ -1,0 +1,262 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"go.temporal.io/sdk/activity"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/desired"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// Apply makes a part of a stored plan true. The ledger has the intent before
+// the platform is called and the result after, so a retry skips what is done,
+// and a crash in between repeats a step, which changes nothing.
+func (p *Platform) Apply(ctx context.Context, in ApplyInput) (ApplyOutput, error) {
+	defer beat(ctx)()
+	ctx, meter := budget.WithMeter(ctx)
+	a, err := p.application(ctx, in)
+	if err != nil {
+		return ApplyOutput{}, toTemporal(err)
+	}
+	for _, wave := range in.Batch.Waves {
+		if err := a.wave(ctx, wave); err != nil {
+			return ApplyOutput{}, toTemporal(err)
+		}
+		if a.out.Replan || a.out.Refused > 0 {
+			break
+		}
+	}
+	a.out.Calls = meter.Calls()
+	return a.out, nil
+}
+
+// application is one batch being applied.
+type application struct {
+	platform   *Platform
+	driver     driver.Driver
+	in         ApplyInput
+	plan       plan.Plan
+	scope      driver.Scope
+	run        ledger.Run
+	generation atomic.Int64 // of the documents that the plan is known to match
+	done       map[string]bool
+	out        ApplyOutput
+}
+
+func (p *Platform) application(ctx context.Context, in ApplyInput) (*application, error) {
+	stored, generation, err := p.store.Plan(ctx, in.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("activities: read plan %s: %w", in.Digest, err)
+	}
+	input, err := p.store.TenantInput(ctx, in.Tenant)
+	if err != nil {
+		return nil, fmt.Errorf("activities: read the documents of %s: %w", in.Tenant, err)
+	}
+	d, err := p.driver(ctx, input.Platform)
+	if err != nil {
+		return nil, err
+	}
+	execution := activity.GetInfo(ctx).WorkflowExecution
+	a := &application{
+		platform: p, driver: d, in: in, plan: stored,
+		scope: driver.Scope{
+			Tenant: in.Tenant, ID: input.Tenant.LocalID,
+			Mark: access.Mark{Installation: p.installation, Tenant: in.Tenant.String()},
+		},
+		run: ledger.Run{
+			Tenant: in.Tenant, WorkflowID: execution.ID, RunID: execution.RunID,
+			Pass: in.Pass, Digest: in.Digest, Cause: in.Cause,
+		},
+	}
+	a.generation.Store(generation)
+	a.done, err = p.ledger.Done(ctx, a.run)
+	if err != nil {
+		return nil, fmt.Errorf("activities: read what %s has done: %w", in.Tenant, err)
+	}
+	return a, nil
+}
+
+// wave applies the units of one wave, as many at once as the platform likes.
+func (a *application) wave(ctx context.Context, wave []plan.Work) error {
+	units, err := a.units(ctx, wave)
+	if err != nil || len(units) == 0 {
+		return err
+	}
+	all := slices.Concat(units...)
+	if err := a.platform.ledger.Intend(ctx, ledger.Entry{Run: a.run, Steps: all}); err != nil {
+		return fmt.Errorf("activities: record what is about to be done: %w", err)
+	}
+	results := make([][]result, len(units))
+	var group errgroup.Group
+	group.SetLimit(max(1, a.driver.Profile().Parallel))
+	for i, steps := range units {
+		group.Go(func() error {
+			results[i] = a.unit(ctx, steps)
+			return nil
+		})
+	}
+	_ = group.Wait() // units answer through results
+	return a.record(ctx, slices.Concat(results...))
+}
+
+// units returns the steps of each unit that are not done yet, with the ids of
+// groups that an earlier wave created.
+func (a *application) units(ctx context.Context, wave []plan.Work) ([][]plan.Step, error) {
+	var units [][]plan.Step
+	for _, work := range wave {
+		var steps []plan.Step
+		for _, id := range work.Steps {
+			step, known := a.plan.Step(id)
+			if !known {
+				return nil, fmt.Errorf("activities: %w: plan %s has no step %s", fault.ErrInvalid, a.in.Digest, id)
+			}
+			if a.done[id] {
+				a.out.Done++
+				continue
+			}
+			steps = append(steps, step)
+		}
+		if len(steps) > 0 {
+			units = append(units, steps)
+		}
+	}
+	return units, a.fillRefs(ctx, units)
+}
+
+// fillRefs tells steps the id of the group they are about, when that group was
+// created after the plan was made.
+func (a *application) fillRefs(ctx context.Context, units [][]plan.Step) error {
+	var refs map[string]string
+	for _, steps := range units {
+		for i := range steps {
+			if !steps[i].LacksGroupRef() {
+				continue
+			}
+			if refs == nil {
+				var err error
+				if refs, err = a.groupRefs(ctx); err != nil {
+					return err
+				}
+			}
+			steps[i] = steps[i].WithGroupRef(refs[steps[i].Key().Group])
+		}
+	}
+	return nil
+}
+
+func (a *application) groupRefs(ctx context.Context) (map[string]string, error) {
+	owned, err := a.platform.ledger.Owned(ctx, a.in.Tenant)
+	if err != nil {
+		return nil, fmt.Errorf("activities: read the ledger: %w", err)
+	}
+	refs := map[string]string{}
+	for _, o := range owned {
+		if o.Key.Kind == access.KindGroup {
+			refs[o.Key.Group] = o.Ref
+		}
+	}
+	return refs, nil
+}
+
+// result is what became of one step.
+type result struct {
+	step plan.Step
+	driver.Result
+}
+
+// unit applies one unit, unless the documents no longer ask for it.
+func (a *application) unit(ctx context.Context, steps []plan.Step) []result {
+	results := make([]result, len(steps))
+	err := a.stillDesired(ctx)
+	for i, s := range steps {
+		results[i] = result{step: s, Result: driver.Result{Err: err}}
+	}
+	if err != nil {
+		return results
+	}
+	for i, r := range a.driver.Apply(ctx, a.scope, steps) {
+		results[i].Result = r
+	}
+	return results
+}
+
+// stillDesired looks again at the documents right before a change: a plan that
+// has aged gives nobody back what was taken meanwhile.
+func (a *application) stillDesired(ctx context.Context) error {
+	now, err := a.platform.store.Generation(ctx)
+	if err != nil {
+		return fmt.Errorf("activities: read the generation of the documents: %w", err)
+	}
+	if now == a.generation.Load() {
+		return nil
+	}
+	input, err := a.platform.store.TenantInput(ctx, a.in.Tenant)
+	if err != nil {
+		return fmt.Errorf("activities: read the documents of %s: %w", a.in.Tenant, err)
+	}
+	want, err := desired.Compute(input, options(a.driver.Profile()))
+	if err != nil {
+		return fmt.Errorf("activities: desired access of %s: %w", a.in.Tenant, err)
+	}
+	if (&view{desired: want}).desiredDigest() != a.in.Desired {
+		return fmt.Errorf("activities: %w: the documents of %s changed after plan %s", fault.ErrConflict, a.in.Tenant, a.in.Digest)
+	}
+	a.generation.Store(now)
+	return nil
+}
+
+// record stores the results and decides how the batch goes on.
+func (a *application) record(ctx context.Context, results []result) error {
+	outcomes := make([]ledger.Outcome, len(results))
+	for i, r := range results {
+		outcomes[i] = ledger.Outcome{Step: r.step, Ref: r.Ref}
+		if r.Err != nil {
+			outcomes[i].Err = typeOf(r.Err) + ": " + r.Err.Error()
+		}
+	}
+	// A cancelled run still records what it did.
+	if err := a.platform.ledger.Record(context.WithoutCancel(ctx), a.run, outcomes); err != nil {
+		return fmt.Errorf("activities: record what was done: %w", err)
+	}
+	var retry []error
+	for _, r := range results {
+		switch {
+		case r.Err == nil:
+			a.done[r.step.ID] = true
+			a.out.Done++
+		case errors.Is(r.Err, fault.ErrConflict), errors.Is(r.Err, fault.ErrNotFound):
+			a.out.Replan = true
+		case permanent(r.Err):
+			a.out.Refused++
+		default:
+			retry = append(retry, r.Err)
+		}
+	}
+	if len(retry) == 0 {
+		return nil
+	}
+	return fmt.Errorf("activities: %d of %d steps: %w", len(retry), len(results), worst(retry))
+}
+
+// worst returns the error that asks for the longest wait.
+func worst(errs []error) error {
+	found := errs[0]
+	longest, _ := fault.RetryAfter(found)
+	for _, err := range errs[1:] {
+		if after, ok := fault.RetryAfter(err); ok && after > longest {
+			found, longest = err, after
+		}
+	}
+	return found
+}

@@ -1,0 +1,75 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// Conclude stores how a run ended that did not converge, with remarks that say
+// what to do about it.
+func (p *Platform) Conclude(ctx context.Context, in ConcludeInput) (ConcludeOutput, error) {
+	defer beat(ctx)()
+	remarks, err := p.conclusions(ctx, in)
+	if err != nil {
+		return ConcludeOutput{}, toTemporal(err)
+	}
+	generation, err := p.store.Generation(ctx)
+	if err != nil {
+		return ConcludeOutput{}, toTemporal(fmt.Errorf("activities: read the generation of the documents: %w", err))
+	}
+	err = p.store.PutStatus(ctx, store.Status{
+		Tenant: in.Tenant, Outcome: string(in.Outcome), RunID: activity.GetInfo(ctx).WorkflowExecution.RunID,
+		Digest: in.Digest, Steps: in.Done.Steps, Held: in.Held, Calls: in.Done.Calls,
+		Generation: generation, Remarks: remarks,
+	})
+	return ConcludeOutput{Remarks: len(remarks)}, toTemporal(err)
+}
+
+// conclusions are the plan's remarks, and what went wrong with it.
+func (p *Platform) conclusions(ctx context.Context, in ConcludeInput) ([]access.Remark, error) {
+	var remarks []access.Remark
+	if in.Digest != "" {
+		stored, _, err := p.store.Plan(ctx, in.Digest)
+		if err != nil {
+			return nil, fmt.Errorf("activities: read plan %s: %w", in.Digest, err)
+		}
+		remarks = stored.Remarks
+	}
+	execution := activity.GetInfo(ctx).WorkflowExecution
+	failed, err := p.ledger.Failed(ctx, ledger.Run{RunID: execution.RunID, Pass: in.Pass})
+	if err != nil {
+		return nil, fmt.Errorf("activities: read the ledger: %w", err)
+	}
+	for _, r := range failed {
+		class, text, _ := strings.Cut(r.Err, ": ")
+		remarks = append(remarks, access.Remark{
+			Code: refusalCode(class), Object: r.Step.Object,
+			Text: fmt.Sprintf("the platform refused to %s the %s %q: %s", r.Step.Op, r.Step.Kind, r.Step.Object, text),
+		})
+	}
+	if in.Reason != "" {
+		remarks = append(remarks, access.Remark{Code: refusalCode(in.Type), Object: in.Tenant.String(), Text: in.Reason})
+	}
+	if in.Outcome == Contested {
+		remarks = append(remarks, access.Remark{
+			Code: access.Contested, Object: in.Tenant.String(),
+			Text: "what Rollcall writes does not stay: find out who else manages these groups and roles, and stop one of the two",
+		})
+	}
+	return access.SortRemarks(remarks), nil
+}
+
+// refusalCode tells a lack of permission from a request that can never work.
+func refusalCode(class string) access.Code {
+	if class == TypeDenied {
+		return access.PlatformDenied
+	}
+	return access.PlatformRefused
+}

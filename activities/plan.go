@@ -1,0 +1,119 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// batchUnits is how many write units one activity applies: enough to keep the
+// platform busy, few enough that a retry repeats little.
+const batchUnits = 20
+
+// Plan compares one tenant's documents with its platform and stores the plan.
+// When nothing is left to do it stores the tenant's status too, so that an
+// unchanged tenant costs a single activity.
+func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
+	defer beat(ctx)()
+	ctx, meter := budget.WithMeter(ctx)
+	d, views, err := p.look(ctx, []access.TenantID{in.Tenant}, in.Fresh)
+	if err != nil {
+		return PlanOutput{}, toTemporal(err)
+	}
+	out, err := p.finish(ctx, views[0], d.Profile(), in, meter)
+	return out, toTemporal(err)
+}
+
+// finish stores what the workflow only refers to.
+func (p *Platform) finish(
+	ctx context.Context, v *view, profile driver.Profile, in PlanInput, meter *budget.Meter,
+) (PlanOutput, error) {
+	out := PlanOutput{
+		Steps: len(v.plan.Steps), Held: len(v.plan.Held), Remarks: len(v.plan.Remarks),
+		Calls: meter.Calls(), Desired: v.desiredDigest(), Settle: profile.Settle,
+	}
+	if in.DryRun || out.Steps+out.Held > 0 {
+		var err error
+		if out.Digest, err = p.store.PutPlan(ctx, v.plan, v.input.Generation); err != nil {
+			return out, fmt.Errorf("activities: store the plan of %s: %w", in.Tenant, err)
+		}
+	}
+	switch {
+	case in.DryRun:
+		out.Outcome = Planned
+		return out, nil
+	case out.Steps > 0:
+		out.Batches = batches(v.plan.Waves(profile.Unit), batchUnits)
+		return out, nil
+	}
+	out.Outcome = v.outcome(in.Done.Steps)
+	done := Tally{Steps: in.Done.Steps, Calls: in.Done.Calls + out.Calls}
+	return out, p.close(ctx, v, out, done)
+}
+
+// close stores how things stand with a tenant that has no steps left. A removed
+// tenant that is cleaned up is forgotten.
+func (p *Platform) close(ctx context.Context, v *view, out PlanOutput, done Tally) error {
+	tenant := v.input.Tenant.TenantID
+	if v.input.Deleted && out.Held == 0 {
+		if err := p.store.TombstoneDone(ctx, tenant); err != nil {
+			return fmt.Errorf("activities: forget the removed tenant %s: %w", tenant, err)
+		}
+		return nil
+	}
+	if err := p.store.PutStatus(ctx, v.status(ctx, out, done)); err != nil {
+		return fmt.Errorf("activities: store the status of %s: %w", tenant, err)
+	}
+	return nil
+}
+
+// outcome judges a tenant that has no steps left.
+func (v *view) outcome(applied int) Outcome {
+	switch {
+	case v.missing() && !v.input.Deleted:
+		return Failed
+	case len(v.plan.Held) > 0:
+		return Waiting
+	case applied > 0:
+		return Changed
+	default:
+		return Converged
+	}
+}
+
+func (v *view) status(ctx context.Context, out PlanOutput, done Tally) store.Status {
+	info := activity.GetInfo(ctx)
+	return store.Status{
+		Tenant: v.input.Tenant.TenantID, Outcome: string(out.Outcome), RunID: info.WorkflowExecution.RunID,
+		Digest: out.Digest, Steps: done.Steps, Held: out.Held, Calls: done.Calls,
+		Generation: v.input.Generation, Remarks: v.plan.Remarks,
+	}
+}
+
+// batches packs waves into parts of at most size units. A part holds whole
+// waves, or a slice of one wave that is larger than a part.
+func batches(waves [][]plan.Work, size int) []Batch {
+	var packed []Batch
+	room := 0
+	for _, wave := range waves {
+		if len(wave) <= room {
+			last := &packed[len(packed)-1]
+			last.Waves = append(last.Waves, wave)
+			room -= len(wave)
+			continue
+		}
+		for len(wave) > 0 {
+			n := min(size, len(wave))
+			packed = append(packed, Batch{Waves: [][]plan.Work{wave[:n]}})
+			wave, room = wave[n:], size-n
+		}
+	}
+	return packed
+}

@@ -1,0 +1,98 @@
+package activities
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// heartbeat is how often a working activity says so. It is well below the
+// heartbeat timeout, after which another worker takes over.
+const heartbeat = 4 * time.Second
+
+// Platform holds what the activities of one platform need. Its methods are the
+// activities.
+type Platform struct {
+	store        *store.Store
+	ledger       *ledger.Ledger
+	drivers      map[string]driver.Open
+	installation string
+
+	mu     sync.Mutex
+	opened driver.Driver
+	digest [sha256.Size]byte // of the settings that opened was opened with
+}
+
+// NewPlatform returns the activities of one platform. Drivers are opened by
+// platform type, when the first run needs one.
+func NewPlatform(s *store.Store, l *ledger.Ledger, installation string, drivers map[string]driver.Open) *Platform {
+	return &Platform{store: s, ledger: l, installation: installation, drivers: drivers}
+}
+
+// Register makes the activities known to a worker under their names.
+func (p *Platform) Register(w worker.ActivityRegistry) {
+	for name, run := range map[string]any{
+		PlanActivity: p.Plan, ApplyActivity: p.Apply, ConcludeActivity: p.Conclude, SurveyActivity: p.Survey,
+	} {
+		w.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
+	}
+}
+
+// driver returns the platform's driver. New settings open a new one.
+func (p *Platform) driver(ctx context.Context, doc document.Platform) (driver.Driver, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	digest := sha256.Sum256(doc.Settings)
+	if p.opened != nil && p.digest == digest {
+		return p.opened, nil
+	}
+	open, known := p.drivers[doc.Type]
+	if !known {
+		return nil, fmt.Errorf("activities: %w: this worker has no driver for platforms of type %q", fault.ErrUnsupported, doc.Type)
+	}
+	opened, err := open(ctx, driver.Config{
+		Platform: doc.Identifier(),
+		Settings: doc.Settings,
+		Budget: budget.New(budget.Limits{
+			CallsPerSecond: doc.Replication.CallsPerSecond, Concurrent: doc.Replication.Concurrent,
+		}),
+		Getenv: os.Getenv,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("activities: open platform %s: %w", doc.Identifier(), err)
+	}
+	p.opened, p.digest = opened, digest
+	return opened, nil
+}
+
+// beat heartbeats until the returned function is called, so that a worker that
+// died is noticed within seconds and cancellations arrive.
+func beat(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		ticker := time.NewTicker(heartbeat)
+		defer ticker.Stop()
+		for {
+			activity.RecordHeartbeat(ctx)
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+		}
+	}()
+	return cancel
+}

@@ -1,0 +1,75 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// Survey reads a shard of a platform's tenants together and tells which of them
+// need a run of their own. For all others it stores the status.
+func (p *Platform) Survey(ctx context.Context, in SurveyInput) (SurveyOutput, error) {
+	defer beat(ctx)()
+	ctx, meter := budget.WithMeter(ctx)
+	ids, next, err := p.shard(ctx, in)
+	if err != nil {
+		return SurveyOutput{}, toTemporal(err)
+	}
+	_, views, err := p.look(ctx, ids, false)
+	if err != nil {
+		return SurveyOutput{}, toTemporal(err)
+	}
+	out := SurveyOutput{Next: next}
+	var clear []*view
+	for _, v := range views {
+		if len(v.plan.Steps) > 0 {
+			out.Drifted = append(out.Drifted, v.input.Tenant.TenantID)
+			continue
+		}
+		clear = append(clear, v)
+		out.Totals.Count(v.outcome(0), 0, len(v.plan.Remarks), 0)
+	}
+	out.Totals.Calls = meter.Calls()
+	return out, toTemporal(p.clear(ctx, clear))
+}
+
+// shard returns the tenants to read, and where the next shard begins.
+func (p *Platform) shard(ctx context.Context, in SurveyInput) (ids []access.TenantID, next string, err error) {
+	ids, err = p.store.Tenants(ctx, store.TenantFilter{Platform: in.Platform})
+	if err != nil {
+		return nil, "", fmt.Errorf("activities: list the tenants of %s: %w", in.Platform, err)
+	}
+	if in.After != "" {
+		after, err := access.ParseTenantID(in.After)
+		if err != nil {
+			return nil, "", fmt.Errorf("activities: survey of %s: %w", in.Platform, err)
+		}
+		ids = slices.DeleteFunc(ids, func(id access.TenantID) bool { return id.Compare(after) <= 0 })
+	}
+	if in.Limit > 0 && len(ids) > in.Limit {
+		ids = ids[:in.Limit]
+		next = ids[in.Limit-1].String()
+	}
+	return ids, next, nil
+}
+
+// clear stores the status of tenants that need nothing.
+func (p *Platform) clear(ctx context.Context, views []*view) error {
+	for _, v := range views {
+		out := PlanOutput{Outcome: v.outcome(0), Held: len(v.plan.Held)}
+		if out.Held > 0 {
+			var err error
+			if out.Digest, err = p.store.PutPlan(ctx, v.plan, v.input.Generation); err != nil {
+				return fmt.Errorf("activities: store the plan of %s: %w", v.input.Tenant.TenantID, err)
+			}
+		}
+		if err := p.close(ctx, v, out, Tally{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,257 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/desired"
+	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// view is one tenant on its way from documents to a plan.
+type view struct {
+	input   document.TenantInput
+	desired desired.Desired
+	settled desired.Settled
+	owned   []plan.Owned
+	seen    driver.Observation
+	plan    plan.Plan
+}
+
+// missing reports whether the platform has no such tenant.
+func (v *view) missing() bool { return v.seen.Missing }
+
+// desiredDigest names what the documents ask for, so that a later look can
+// tell whether they still do.
+func (v *view) desiredDigest() string {
+	body, err := json.Marshal(v.desired.State)
+	if err != nil {
+		return "" // slices and strings always marshal
+	}
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:8])
+}
+
+// look plans many tenants of one platform with as few calls as it allows.
+//
+// What is remembered about accounts and marks serves a first plan only. One
+// that takes anything from anybody, or finds an object of unclear ownership, is
+// made again from fresh answers: remembered knowledge removes nothing.
+func (p *Platform) look(ctx context.Context, ids []access.TenantID, fresh bool) (driver.Driver, []*view, error) {
+	inputs, err := p.store.TenantInputs(ctx, ids)
+	if err != nil {
+		return nil, nil, fmt.Errorf("activities: read the documents of %d tenants: %w", len(ids), err)
+	}
+	if len(inputs) == 0 {
+		return nil, nil, nil
+	}
+	d, err := p.driver(ctx, inputs[0].Platform)
+	if err != nil {
+		return nil, nil, err
+	}
+	views := make([]*view, len(inputs))
+	for i, in := range inputs {
+		views[i] = &view{input: in}
+		if views[i].desired, err = desired.Compute(in, options(d.Profile())); err != nil {
+			return nil, nil, fmt.Errorf("activities: desired access of %s: %w", in.Tenant.TenantID, err)
+		}
+	}
+	if err := p.plans(ctx, d, views, fresh); err != nil {
+		return nil, nil, err
+	}
+	if doubtful := slices.DeleteFunc(slices.Clone(views), func(v *view) bool { return !v.doubtful() }); !fresh && len(doubtful) > 0 {
+		err = p.plans(ctx, d, doubtful, true)
+	}
+	return d, views, err
+}
+
+// doubtful reports whether the plan must not rest on remembered knowledge.
+func (v *view) doubtful() bool {
+	return v.plan.Removes() || slices.ContainsFunc(v.plan.Remarks, func(r access.Remark) bool {
+		return r.Code == access.ObjectForeign || r.Code == access.OwnershipUnclear || r.Code == access.CleanupOff
+	})
+}
+
+// plans resolves, observes and compares.
+func (p *Platform) plans(ctx context.Context, d driver.Driver, views []*view, fresh bool) error {
+	if err := p.settle(ctx, d, views, fresh); err != nil {
+		return err
+	}
+	if err := p.observe(ctx, d, views, fresh); err != nil {
+		return err
+	}
+	if fresh {
+		if err := p.nameAccounts(ctx, views); err != nil {
+			return err
+		}
+	}
+	for _, v := range views {
+		v.compare(d.Profile(), p.installation)
+	}
+	return nil
+}
+
+// settle finds out which accounts the platform knows.
+func (p *Platform) settle(ctx context.Context, d driver.Driver, views []*view, fresh bool) error {
+	var names []string
+	for _, v := range views {
+		names = append(names, v.desired.Accounts()...)
+	}
+	slices.Sort(names)
+	found, err := p.resolve(ctx, d, views[0].input.Platform.Identifier(), slices.Compact(names), fresh)
+	if err != nil {
+		return err
+	}
+	for _, v := range views {
+		if v.settled, err = v.desired.Settle(found); err != nil {
+			return fmt.Errorf("activities: %s: %w", v.input.Tenant.TenantID, err)
+		}
+	}
+	return nil
+}
+
+// observe reads what is on the platform, many tenants at a time.
+func (p *Platform) observe(ctx context.Context, d driver.Driver, views []*view, fresh bool) error {
+	ids := make([]access.TenantID, len(views))
+	for i, v := range views {
+		ids[i] = v.input.Tenant.TenantID
+	}
+	owned, err := p.ledger.OwnedMany(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("activities: read the ledger: %w", err)
+	}
+	var known []*view
+	for _, v := range views {
+		v.owned = owned[v.input.Tenant.TenantID]
+		v.seen = driver.Observation{Missing: v.input.Tenant.LocalID == ""}
+		if !v.missing() {
+			known = append(known, v)
+		}
+	}
+	for part := range slices.Chunk(known, max(1, d.Profile().ScopesPerObserve)) {
+		scopes := make([]driver.Scope, len(part))
+		for i, v := range part {
+			scopes[i] = p.scope(v, fresh)
+		}
+		seen, err := d.Observe(ctx, scopes)
+		if err != nil {
+			return fmt.Errorf("activities: observe %d tenants: %w", len(scopes), err)
+		}
+		for i, v := range part {
+			v.seen = seen[i]
+		}
+	}
+	return nil
+}
+
+// scope says where to look, and for which groups besides those bound there.
+func (p *Platform) scope(v *view, marks bool) driver.Scope {
+	refs := map[string]string{}
+	for _, g := range v.settled.State.Groups {
+		refs[g.Name] = ""
+	}
+	for _, o := range v.owned {
+		if o.Key.Kind == access.KindGroup {
+			refs[o.Key.Group] = o.Ref
+		}
+	}
+	s := driver.Scope{
+		Tenant: v.input.Tenant.TenantID, ID: v.input.Tenant.LocalID, Marks: marks,
+		Mark: access.Mark{Installation: p.installation, Tenant: v.input.Tenant.TenantID.String()},
+	}
+	for name, ref := range refs {
+		s.Groups = append(s.Groups, access.Group{Name: name, Ref: ref})
+	}
+	slices.SortFunc(s.Groups, func(a, b access.Group) int { return cmp.Compare(a.Name, b.Name) })
+	return s
+}
+
+// nameAccounts puts names to the ids of observed members, where one was ever
+// looked up, so that a removal can say whom it hits.
+func (p *Platform) nameAccounts(ctx context.Context, views []*view) error {
+	var refs []string
+	each := func(do func(*access.Member)) {
+		for _, v := range views {
+			for _, g := range v.seen.State.Groups {
+				for i := range g.Members {
+					do(&g.Members[i])
+				}
+			}
+			for _, b := range v.seen.State.Bindings {
+				for i := range b.Subjects {
+					do(&b.Subjects[i])
+				}
+			}
+		}
+	}
+	each(func(m *access.Member) {
+		if m.Name == "" {
+			refs = append(refs, m.Ref)
+		}
+	})
+	if len(refs) == 0 {
+		return nil
+	}
+	names, err := p.store.AccountNames(ctx, views[0].input.Platform.Identifier(), refs)
+	if err != nil {
+		return fmt.Errorf("activities: name accounts: %w", err)
+	}
+	each(func(m *access.Member) { m.Name = cmp.Or(m.Name, names[m.Ref]) })
+	return nil
+}
+
+// compare makes the plan, with everything there is to remark.
+func (v *view) compare(profile driver.Profile, installation string) {
+	tenant := v.input.Tenant
+	if v.missing() {
+		v.plan = plan.Plan{Tenant: tenant.TenantID, Remarks: []access.Remark{v.missingRemark()}}
+		return
+	}
+	v.plan = plan.Make(plan.Input{
+		Tenant:   tenant.TenantID,
+		Desired:  v.settled.State,
+		Observed: v.seen.State,
+		Owned:    v.owned,
+		Keep:     v.settled.Keep,
+		Rules:    rules(profile, v.input, installation),
+	})
+	v.plan.Remarks = access.SortRemarks(append(v.plan.Remarks, v.settled.Remarks...))
+}
+
+func (v *view) missingRemark() access.Remark {
+	tenant := v.input.Tenant
+	text := fmt.Sprintf("the platform has no tenant with the id %q: correct the tenant's id, or create it there", tenant.LocalID)
+	if tenant.LocalID == "" {
+		text = "the tenant has no id on its platform yet: set platformTenantId (localId in v3)"
+	}
+	return access.Remark{Code: access.TenantNotFound, Object: tenant.TenantID.String(), Text: text}
+}
+
+// options are the profile's facts that desired access depends on.
+func options(profile driver.Profile) desired.Options {
+	return desired.Options{IgnoresCase: profile.IgnoresCase, Groups: profile.Groups, LookupAttribute: profile.LookupAttribute}
+}
+
+// rules bound the plan: the platform's defaults, overruled by its document.
+func rules(profile driver.Profile, in document.TenantInput, installation string) plan.Rules {
+	replication := in.Platform.Replication
+	r := plan.Rules{
+		Mark:        access.Mark{Installation: installation, Tenant: in.Tenant.TenantID.String()},
+		MemberChunk: profile.MemberChunk,
+		Additional:  cmp.Or(plan.Additional(replication.AdditionalPermissions), profile.AdditionalPermissions),
+		Cleanup:     profile.Cleanup,
+		Guard:       plan.DefaultGuard(),
+	}
+	if replication.SkipCleanup != nil {
+		r.Cleanup = !*replication.SkipCleanup
+	}
+	return r
+}

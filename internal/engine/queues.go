@@ -1,0 +1,14 @@
+package engine
+
+// WorkflowQueue is the task queue of all workflows.
+const WorkflowQueue = "rollcall"
+
+// PlatformQueue is the task queue of one platform's activities, so that an
+// outage of one platform never holds up another.
+func PlatformQueue(platform string) string { return "rollcall/" + platform }
+
+// Priorities of work, as temporal.Priority counts them: 1 goes first.
+const (
+	PriorityPeople = 3 // a change of people's access
+	PrioritySweep  = 5 // looking for drift
+)

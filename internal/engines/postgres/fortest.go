@@ -1,0 +1,128 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// shared is the one server of a test process. It is a variable because tests
+// of a package have nothing else in common, and starting one server each would
+// cost a second each.
+var shared struct {
+	sync.Mutex
+	server    *Server
+	err       error
+	alive     io.Closer // see sweepUp
+	databases int
+}
+
+// ForTest returns the URL of a new, empty database. It is on a server that all
+// tests of the process share, and is dropped when the test ends; the server and
+// its directory go when the process does. Where PostgreSQL is not installed the
+// test is skipped, or fails if CI=true.
+func ForTest(t testing.TB) string {
+	t.Helper()
+	if err := Available(); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	server, name, err := sharedDatabase(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := server.dropDatabase(ctx, name); err != nil {
+			t.Error(err)
+		}
+	})
+	return server.URL(name)
+}
+
+// sharedDatabase makes a database on the shared server, which it starts first.
+func sharedDatabase(ctx context.Context) (*Server, string, error) {
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.server == nil && shared.err == nil {
+		shared.server, shared.err = startShared(ctx)
+	}
+	if shared.err != nil {
+		return nil, "", shared.err
+	}
+	shared.databases++
+	name := "test_" + strconv.Itoa(shared.databases)
+	return shared.server, name, shared.server.CreateDatabase(ctx, name)
+}
+
+func startShared(ctx context.Context) (*Server, error) {
+	dir, err := os.MkdirTemp("", "rollcall-postgres-")
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	log := &tail{}
+	server, err := Start(ctx, Options{Dir: dir, Log: log, Fast: true})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w\n%s", err, log), os.RemoveAll(dir))
+	}
+	if shared.alive, err = sweepUp(server.process.pid, dir); err != nil {
+		return nil, errors.Join(err, server.Stop(), os.RemoveAll(dir))
+	}
+	return server, nil
+}
+
+// sweepUp leaves a shell behind that waits for the end of this process, however
+// it comes, then ends the server and removes its directory. No hook of package
+// testing runs after the last test without a TestMain in every package. Somebody
+// must keep what it returns: the shell takes its closing for that end.
+func sweepUp(pid int, dir string) (io.Closer, error) {
+	const script = `
+cat >/dev/null
+kill -QUIT "$1" 2>/dev/null
+n=0
+while [ -e "$2/data/postmaster.pid" ] && [ $n -lt 200 ]; do sleep 0.05; n=$((n+1)); done
+rm -rf -- "$2"`
+	cmd := exec.Command("sh", "-c", script, "sh", strconv.Itoa(pid), dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	alive, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	return alive, nil
+}
+
+// tail keeps the end of what is written to it.
+type tail struct {
+	sync.Mutex
+	text []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.Lock()
+	defer t.Unlock()
+	t.text = append(t.text, p...)
+	t.text = t.text[max(0, len(t.text)-4096):]
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.Lock()
+	defer t.Unlock()
+	return string(t.text)
+}

@@ -1,0 +1,110 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+)
+
+// move is what the plan gives a person from whom it also takes something. They
+// are given all of it before anything is taken: else they would be without a
+// role in between, and for as long as a step in between fails.
+type move struct {
+	groups []string // groups of theirs that get a role
+	gives  []string // the IDs of the steps that add them somewhere
+}
+
+// findMoves looks for people who lose one set and gain from another. In moves
+// it leaves nil for those who lose only.
+func (m *maker) findMoves() {
+	m.moves = map[string]*move{}
+	m.lose(m.memberSets)
+	m.lose(m.subjectSets)
+	if len(m.moves) == 0 {
+		return
+	}
+	given := map[string]bool{}
+	for i, want := range m.in.Desired.Bindings {
+		if _, exists := m.bindings[want.Key()]; !exists {
+			given[want.Group] = true
+		}
+		m.gain(m.subjectSets[i].adds, "")
+	}
+	for i, want := range m.in.Desired.Groups {
+		if given[want.Name] {
+			m.gain(m.memberSets[i].stay, want.Name)
+		}
+		m.gain(m.memberSets[i].adds, "")
+	}
+}
+
+// lose notes who leaves one of the sets.
+func (m *maker) lose(sets []difference) {
+	for _, set := range sets {
+		if set.held {
+			continue
+		}
+		for _, who := range set.removes {
+			m.moves[who.Ref] = nil
+		}
+	}
+}
+
+// gain notes those of the members who leave another set, and their group if it
+// gets a role.
+func (m *maker) gain(members []access.Member, group string) {
+	for _, who := range members {
+		known, leaves := m.moves[who.Ref]
+		if !leaves {
+			continue
+		}
+		if known == nil {
+			known = &move{}
+			m.moves[who.Ref] = known
+		}
+		if group != "" {
+			known.groups = append(known.groups, group)
+		}
+	}
+}
+
+// split parts those who leave for good from those who move.
+func (m *maker) split(gone []access.Member) (leave, moves []access.Member) {
+	for _, who := range gone {
+		if m.moves[who.Ref] == nil {
+			leave = append(leave, who)
+			continue
+		}
+		moves = append(moves, who)
+	}
+	return leave, moves
+}
+
+// arrive notes what the step gives to people who move.
+func (m *maker) arrive(s Step) {
+	if len(m.moves) == 0 {
+		return
+	}
+	for _, who := range s.Adds() {
+		if move := m.moves[who.Ref]; move != nil {
+			move.gives = append(move.gives, s.ID)
+		}
+	}
+}
+
+// finishMoves takes from those who move what they had, after all that they get.
+func (m *maker) finishMoves() {
+	for _, s := range m.moving {
+		needs := slices.Clone(s.Needs)
+		for _, who := range s.Removes() {
+			move := m.moves[who.Ref]
+			needs = append(needs, move.gives...)
+			for _, group := range move.groups {
+				needs = append(needs, m.at(group).given...)
+			}
+		}
+		slices.Sort(needs)
+		s.Needs = slices.Compact(needs)
+		m.step(s)
+	}
+}

@@ -1,0 +1,62 @@
+package plan
+
+import "github.com/rollcall-iam/rollcall/internal/access"
+
+// Additional says what becomes of roles that somebody else gave to our groups.
+type Additional string
+
+// The two policies.
+const (
+	KeepAdditional   Additional = "keep"
+	RemoveAdditional Additional = "remove"
+)
+
+// Guard bounds what one plan may take from one group. The zero Guard holds
+// every removal of a member.
+type Guard struct {
+	// Most is how many members may always go at once.
+	Most int `json:"most"`
+	// Percent of the members that may go at once, when that is more than Most.
+	Percent int `json:"percent"`
+}
+
+// DefaultGuard is the limit where no document says otherwise: max(2, 20 %).
+func DefaultGuard() Guard { return Guard{Most: 2, Percent: 20} }
+
+// Holds reports whether taking gone of present members needs an approval:
+// always when it would leave none.
+func (g Guard) Holds(gone, present int) bool {
+	if gone == 0 {
+		return false
+	}
+	return gone >= present || gone > max(g.Most, present*g.Percent/100)
+}
+
+// Rules bound what a plan may do on one platform.
+type Rules struct {
+	// Mark is what this installation writes on this tenant's objects.
+	Mark access.Mark
+	// MemberChunk is how many members one step changes; 0 means any number.
+	MemberChunk int
+	Additional  Additional
+	// Cleanup deletes own groups that nobody wants any more.
+	Cleanup bool
+	Guard   Guard
+}
+
+// Owned is an object that the ledger says this installation made.
+type Owned struct {
+	Key access.Key `json:"key"`
+	// Ref is the platform's id of it; empty when only the intent is recorded.
+	Ref string `json:"ref,omitempty"`
+}
+
+// Input is all that a plan depends on.
+type Input struct {
+	Tenant   access.TenantID
+	Desired  access.State // every account has a Ref
+	Observed access.State
+	Owned    []Owned
+	Keep     []access.Keep
+	Rules    Rules
+}

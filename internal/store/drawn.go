@@ -1,0 +1,94 @@
+package store
+
+import (
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"strconv"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
+)
+
+// randomLength is how much of #{rand} there is to take from.
+const randomLength = 100
+
+// draws is what apply draws for tenants that have no numbers yet.
+type draws struct {
+	// all holds the numbers of every tenant, stored ones included.
+	all map[access.TenantID]document.Drawn
+	// fresh are the tenants whose numbers are yet to be stored.
+	fresh []access.TenantID
+	// last is each platform's counter where it moved.
+	last map[string]int
+}
+
+// draw gives every tenant its numbers: those it has, else those it was given,
+// else new ones in the order of tenants. Numbers never change once they are
+// drawn, because names on platforms are made of them.
+func draw(w world, tenants []access.TenantID, given map[access.TenantID]document.Drawn) (draws, error) {
+	d := draws{all: maps.Clone(w.drawn), last: map[string]int{}}
+	taken := make(map[string]access.TenantID, len(w.drawn))
+	key := func(platform string, number int) string { return strconv.Itoa(number) + " " + platform }
+	for id, has := range w.drawn {
+		taken[key(id.Platform, has.Number)] = id
+	}
+	var problems document.Problems
+	for _, id := range tenants {
+		want, ok := given[id]
+		if !ok {
+			continue
+		}
+		has, drawn := d.all[id]
+		owner, used := taken[key(id.Platform, want.Number)]
+		switch {
+		case drawn && has != want:
+			problems = append(problems, problem(id, "the tenant has other numbers already, and they never change: leave this section out"))
+		case drawn:
+		case used:
+			problems = append(problems, problem(id, fmt.Sprintf("tenantPlatformNumber %d is tenant %s's: leave this section out", want.Number, owner)))
+		default:
+			taken[key(id.Platform, want.Number)] = id
+			d.take(w, id, want)
+		}
+	}
+	if len(problems) > 0 {
+		return d, problems
+	}
+	for _, id := range tenants {
+		if _, ok := d.all[id]; !ok {
+			d.take(w, id, document.Drawn{Number: max(w.last[id.Platform], d.last[id.Platform]) + 1, Random: random()})
+		}
+	}
+	return d, nil
+}
+
+func problem(id access.TenantID, text string) document.Problem {
+	tenant := document.ID{Kind: document.KindTenant, Name: id.String()}
+	return document.Problem{Object: tenant.String(), Field: "rollcall", Text: text}
+}
+
+// take notes a tenant's numbers as new, and moves the platform's counter on.
+func (d *draws) take(w world, id access.TenantID, drawn document.Drawn) {
+	d.all[id] = drawn
+	d.fresh = append(d.fresh, id)
+	d.last[id.Platform] = max(drawn.Number, w.last[id.Platform], d.last[id.Platform])
+}
+
+// random returns a fresh #{rand}: characters of a-z and 0-9, each as likely as
+// the others.
+func random() string {
+	const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
+	const fair = 256 - 256%len(alphabet) // above, some would be likelier
+	text := make([]byte, 0, randomLength)
+	buffer := make([]byte, 2*randomLength)
+	for len(text) < randomLength {
+		_, _ = rand.Read(buffer) // never fails: package crypto/rand ends the program first
+		for _, b := range buffer {
+			if int(b) < fair && len(text) < randomLength {
+				text = append(text, alphabet[int(b)%len(alphabet)])
+			}
+		}
+	}
+	return string(text)
+}

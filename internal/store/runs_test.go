@@ -1,0 +1,153 @@
+package store_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+func examplePlan() plan.Plan {
+	return plan.Plan{
+		Tenant: web,
+		Steps: []plan.Step{{
+			ID: "1", Op: plan.Create, Kind: access.KindGroup, Object: "web <admin> & co",
+			Want: plan.Object{Group: &access.Group{Name: "web <admin> & co", Mark: access.Mark{Installation: "i", Tenant: web.String()}}},
+			Why:  "role admin",
+		}},
+		Remarks: []access.Remark{{Code: access.UserNotFound, Object: "ada", Text: "no such account"}},
+	}
+}
+
+func TestPlanIsWhatItsDigestNames(t *testing.T) {
+	s := fresh(t)
+	want := examplePlan()
+	digest, err := s.PutPlan(t.Context(), want, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, generation := range []int64{7, 5} { // found again, then by one who was slow
+		if again, err := s.PutPlan(t.Context(), want, generation); err != nil || again != digest {
+			t.Fatalf("PutPlan again: %s, %v; want %s", again, err, digest)
+		}
+	}
+	got, generation, err := s.Plan(t.Context(), digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "Plan", want, got)
+	if generation != 7 {
+		t.Errorf("generation %d, want 7, the newest the plan was found for", generation)
+	}
+	if _, _, err := s.Plan(t.Context(), "unknown"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Plan of an unknown digest: %v, want ErrNotFound", err)
+	}
+	const tamper = `UPDATE plans SET body = replace(body::text, 'admin', 'owner')::json`
+	if _, err := s.Pool().Exec(t.Context(), tamper); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Plan(t.Context(), digest); !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("Plan that somebody changed: %v, want ErrCorrupt", err)
+	}
+}
+
+func TestStatusKeepsSinceWhenARemarkHolds(t *testing.T) {
+	s := fresh(t)
+	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
+	ada := access.Remark{Code: access.UserNotFound, Object: "ada", Text: "no such account"}
+	held := access.Remark{Code: access.RemovalHeld, Object: "web", Text: "3 of 4"}
+	more := access.Remark{Code: access.RemovalHeld, Object: "web", Text: "4 of 4"}
+	put := func(remarks ...access.Remark) store.Status {
+		t.Helper()
+		want := store.Status{
+			Tenant: web, Outcome: "converged", RunID: "run", Digest: "digest", Steps: 3, Held: 1, Calls: 7,
+			Generation: 1, Remarks: remarks, Duration: 1500 * time.Millisecond,
+		}
+		if err := s.PutStatus(t.Context(), want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Statuses(t.Context(), store.TenantFilter{IDs: []access.TenantID{web}})
+		if err != nil || len(got) != 1 {
+			t.Fatalf("Statuses: %d, %v; want 1", len(got), err)
+		}
+		diff(t, "status", want, got[0], cmpopts.IgnoreUnexported(store.Status{}),
+			cmpopts.IgnoreFields(store.Status{}, "At"), cmpopts.EquateEmpty())
+		return got[0]
+	}
+	first := put(ada, held)
+	second := put(ada, more)
+	if first.Since(ada).IsZero() || !second.Since(ada).Equal(first.Since(ada)) {
+		t.Errorf("a remark that still holds: since %v, then %v", first.Since(ada), second.Since(ada))
+	}
+	if !second.Since(more).Equal(first.Since(held)) {
+		t.Errorf("a remark with another count: since %v, then %v", first.Since(held), second.Since(more))
+	}
+	if third := put(held); !third.Since(ada).IsZero() {
+		t.Errorf("a remark that ended holds since %v", third.Since(ada))
+	}
+	if fourth := put(ada); !fourth.Since(ada).After(first.Since(ada)) {
+		t.Errorf("a remark that came back holds since %v, as at first", fourth.Since(ada))
+	}
+}
+
+func TestStatusGoesWithItsTenant(t *testing.T) {
+	s := fresh(t)
+	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
+	if err := s.PutStatus(t.Context(), store.Status{Tenant: web, Outcome: "converged"}); err != nil {
+		t.Fatal(err)
+	}
+	count := func() int {
+		t.Helper()
+		got, err := s.Statuses(t.Context(), store.TenantFilter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(got)
+	}
+	apply(t, s, store.ApplyRequest{Prune: true})
+	if count() != 1 {
+		t.Error("the status of a tenant that waits for its cleanup is not shown")
+	}
+	if err := s.TombstoneDone(t.Context(), web); err != nil {
+		t.Fatal(err)
+	}
+	if count() != 0 {
+		t.Error("the status of a tenant that is gone is still shown")
+	}
+}
+
+func TestAccountsAreKnownForADay(t *testing.T) {
+	s := fresh(t)
+	found := map[string]string{"ada@example.com": "u-1", "ben@example.com": "u-2"}
+	if err := s.RememberAccounts(t.Context(), "lab.here", "name", found); err != nil {
+		t.Fatal(err)
+	}
+	known := func(attribute string) map[string]string {
+		t.Helper()
+		got, err := s.KnownAccounts(t.Context(), "lab.here", attribute, []string{"ada@example.com", "ben@example.com", "cora@example.com"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	diff(t, "known", found, known("name"))
+	diff(t, "known by another attribute", map[string]string{}, known("mail"))
+	if err := s.ForgetAccounts(t.Context(), "lab.here", "name", []string{"ben@example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "known after one was contradicted", map[string]string{"ada@example.com": "u-1"}, known("name"))
+	if _, err := s.Pool().Exec(t.Context(), "UPDATE accounts SET found_at = now() - interval '25 hours'"); err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "known after a day", map[string]string{}, known("name"))
+	names, err := s.AccountNames(t.Context(), "lab.here", []string{"u-1", "u-3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "names for showing, however old", map[string]string{"u-1": "ada@example.com"}, names)
+}

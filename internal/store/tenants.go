@@ -1,0 +1,188 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
+)
+
+// TenantFilter chooses tenants; empty fields choose all.
+type TenantFilter struct {
+	IDs       []access.TenantID
+	Workspace string
+	Project   string
+	Platform  string
+}
+
+// args are the filter's values for the condition.
+func (f TenantFilter) args() []any { return []any{texts(f.IDs), f.Workspace, f.Project, f.Platform} }
+
+// chosen is the condition of a TenantFilter, for $1 to $4.
+const chosen = `($1::text[] IS NULL OR tenant = ANY($1)) AND ($2 = '' OR workspace = $2)
+	AND ($3 = '' OR project = $3) AND ($4 = '' OR platform = $4)`
+
+// living are the tenants there are: stored ones, and those that tombstones
+// remember until they are cleaned up.
+const living = `(SELECT name AS tenant, workspace, project, platform FROM documents WHERE kind = 'meshTenant'
+	UNION ALL SELECT tenant, workspace, project, platform FROM tombstones) AS living`
+
+// Tenants returns the chosen tenants in the order of access.TenantID.Compare,
+// removed ones among them until they are cleaned up.
+func (s *Store) Tenants(ctx context.Context, f TenantFilter) ([]access.TenantID, error) {
+	found, err := s.pool.Query(ctx, "SELECT workspace, project, platform FROM "+living+
+		" WHERE "+chosen+" ORDER BY platform, workspace, project", f.args()...)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	tenants, err := pgx.CollectRows(found, pgx.RowToStructByPos[access.TenantID])
+	return tenants, prefixed(err)
+}
+
+// TenantInput returns all that the tenant's desired access depends on, as of one
+// moment. It is Deleted for a tenant that only a tombstone remembers, and
+// ErrNotFound for one that nothing does.
+func (s *Store) TenantInput(ctx context.Context, id access.TenantID) (document.TenantInput, error) {
+	inputs, err := s.TenantInputs(ctx, []access.TenantID{id})
+	if err != nil {
+		return document.TenantInput{}, err
+	}
+	return inputs[0], nil
+}
+
+// TenantInputs is TenantInput for many, in order, all as of the same moment.
+func (s *Store) TenantInputs(ctx context.Context, ids []access.TenantID) ([]document.TenantInput, error) {
+	var parts inputParts
+	if err := s.snapshot(ctx, func(tx pgx.Tx) error { return parts.read(ctx, tx, texts(ids)) }); err != nil {
+		return nil, err
+	}
+	set, err := document.NewSet(parts.documents)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	inputs := make([]document.TenantInput, len(ids))
+	for i, id := range ids {
+		if inputs[i], err = parts.input(set, id); err != nil {
+			return nil, err
+		}
+		inputs[i].Generation = parts.generation
+	}
+	return inputs, nil
+}
+
+// inputParts are the documents that some tenants depend on, and what is stored
+// beside them.
+type inputParts struct {
+	generation int64
+	documents  []document.Document
+	drawn      map[string]document.Drawn
+	// tombs are the removed tenants' documents.
+	tombs map[string][]document.Document
+}
+
+// needed selects the documents that the tenants $1 depend on.
+const needed = `
+WITH tenants AS (SELECT * FROM documents WHERE kind = 'meshTenant' AND name = ANY($1::text[])),
+bindings AS (SELECT * FROM documents d WHERE kind IN ('meshProjectUserBinding', 'meshProjectGroupBinding')
+	AND EXISTS (SELECT FROM tenants t WHERE t.workspace = d.workspace AND t.project = d.project)),
+groups AS (SELECT * FROM documents WHERE kind = 'meshWorkspaceUserGroup'
+	AND subject IN (SELECT subject FROM bindings WHERE kind = 'meshProjectGroupBinding')),
+people AS (SELECT * FROM documents WHERE kind = 'meshUser' AND name IN (
+	SELECT subject FROM bindings WHERE kind = 'meshProjectUserBinding' UNION SELECT unnest(members) FROM groups)),
+roles AS (SELECT * FROM documents WHERE kind = 'meshProjectRole'),
+rest AS (SELECT * FROM documents WHERE (kind, name) IN (
+	SELECT 'meshProject', workspace || '.' || project FROM tenants
+	UNION SELECT 'meshPlatform', platform FROM tenants
+	UNION SELECT 'meshLandingZone', landing_zone FROM tenants))
+SELECT ` + columns + ` FROM (TABLE tenants UNION ALL TABLE bindings UNION ALL TABLE groups
+	UNION ALL TABLE people UNION ALL TABLE roles UNION ALL TABLE rest) AS parts`
+
+func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string) error {
+	p.drawn, p.tombs = map[string]document.Drawn{}, map[string][]document.Document{}
+	batch := &pgx.Batch{}
+	batch.Queue("SELECT generation FROM installation").QueryRow(func(r pgx.Row) error { return r.Scan(&p.generation) })
+	batch.Queue("SELECT tenant, number, random FROM drawn WHERE tenant = ANY($1)", tenants).Query(func(rows pgx.Rows) error {
+		var tenant string
+		var d document.Drawn
+		_, err := pgx.ForEachRow(rows, []any{&tenant, &d.Number, &d.Random}, func() error {
+			p.drawn[tenant] = d
+			return nil
+		})
+		return err
+	})
+	// The platform's document is the current one where it is stored still: its
+	// credentials may have moved since.
+	batch.Queue(`SELECT t.tenant, t.workspace, t.project, t.platform, t.landing_zone, t.tenant_doc, t.project_doc, coalesce(d.body, t.platform_doc), t.zone_doc
+		FROM tombstones t LEFT JOIN documents d ON d.kind = 'meshPlatform' AND d.name = t.platform
+		WHERE t.tenant = ANY($1)`, tenants).Query(p.readTombs)
+	batch.Queue(needed, tenants).Query(func(rows pgx.Rows) error {
+		found, err := pgx.CollectRows(rows, scanRow)
+		for _, r := range found {
+			p.documents = append(p.documents, r.Document)
+		}
+		return err
+	})
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+func (p *inputParts) readTombs(rows pgx.Rows) error {
+	defer rows.Close()
+	for rows.Next() {
+		var t refs
+		var name string
+		var tenant, project, platform, zone []byte
+		if err := rows.Scan(&name, &t.workspace, &t.project, &t.platform, &t.landingZone, &tenant, &project, &platform, &zone); err != nil {
+			return err
+		}
+		documents := []document.Document{
+			{ID: document.ID{Kind: document.KindTenant, Name: name}, Body: tenant},
+			{ID: document.ID{Kind: document.KindProject, Name: t.workspace + "." + t.project}, Body: project},
+			{ID: document.ID{Kind: document.KindPlatform, Name: t.platform}, Body: platform},
+		}
+		if zone != nil {
+			documents = append(documents, document.Document{
+				ID: document.ID{Kind: document.KindLandingZone, Name: t.landingZone}, Body: zone,
+			})
+		}
+		p.tombs[name] = documents
+	}
+	return rows.Err()
+}
+
+// input puts one tenant's parts together.
+func (p *inputParts) input(set *document.Set, id access.TenantID) (document.TenantInput, error) {
+	drawn := p.drawn[id.String()]
+	if input, ok := set.Input(id, drawn); ok {
+		return input, nil
+	}
+	documents, ok := p.tombs[id.String()]
+	if !ok {
+		return document.TenantInput{}, fmt.Errorf("store: tenant %s: %w", id, ErrNotFound)
+	}
+	for _, d := range p.documents { // what mappings refer to
+		if d.ID.Kind == document.KindProjectRole {
+			documents = append(documents, d)
+		}
+	}
+	set, err := document.NewSet(documents)
+	if err != nil {
+		return document.TenantInput{}, fmt.Errorf("store: tenant %s: %w", id, err)
+	}
+	input, _ := set.Input(id, drawn)
+	input.Deleted = true
+	return input, nil
+}
+
+// TombstoneDone forgets a removed tenant that is cleaned up, with its drawn
+// numbers and status. A tenant that is back since is left alone.
+func (s *Store) TombstoneDone(ctx context.Context, id access.TenantID) error {
+	return s.exec(ctx, `
+WITH gone AS (DELETE FROM tombstones WHERE tenant = $1 RETURNING tenant, platform),
+numbers AS (DELETE FROM drawn WHERE tenant IN (SELECT tenant FROM gone)),
+status AS (DELETE FROM statuses WHERE tenant IN (SELECT tenant FROM gone))
+UPDATE installation SET platforms_version = platforms_version + 1 FROM gone
+	WHERE NOT EXISTS (SELECT FROM documents WHERE kind = 'meshPlatform' AND name = gone.platform)`, id.String())
+}

@@ -1,0 +1,149 @@
+package store_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+func tenants(t *testing.T, s *store.Store, f store.TenantFilter) []access.TenantID {
+	t.Helper()
+	found, err := s.Tenants(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestTenantInputIsThatOfTheWholeSet(t *testing.T) {
+	s := fresh(t)
+	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
+	whole := map[access.TenantID]document.TenantInput{}
+	look := store.Checks{DryRun: true, Validate: func(_ *document.Set, inputs func() []document.TenantInput) error {
+		for _, input := range inputs() {
+			whole[input.Tenant.TenantID] = input
+		}
+		return nil
+	}}
+	apply(t, s, store.ApplyRequest{Checks: look})
+	got, err := s.TenantInputs(t.Context(), []access.TenantID{web, db})
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "inputs read by query, and worked out from all documents",
+		[]document.TenantInput{whole[web], whole[db]}, got, cmpopts.EquateEmpty())
+	if len(got[1].Users) != 1 || len(got[1].UserGroups) != 1 || got[1].Generation != 1 {
+		t.Errorf("input of db: %+v, want the group's one person, generation 1", got[1])
+	}
+}
+
+func TestTenantsFilters(t *testing.T) {
+	s := fresh(t)
+	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
+	tests := []struct {
+		name   string
+		filter store.TenantFilter
+		want   []access.TenantID
+	}{
+		{"all", store.TenantFilter{}, []access.TenantID{db, web}},
+		{"by id", store.TenantFilter{IDs: []access.TenantID{web}}, []access.TenantID{web}},
+		{"by project", store.TenantFilter{Workspace: "shop", Project: "db"}, []access.TenantID{db}},
+		{"by platform", store.TenantFilter{Platform: "lab.here"}, []access.TenantID{db, web}},
+		{"by another platform", store.TenantFilter{Platform: "lab.there"}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			diff(t, "Tenants", tt.want, tenants(t, s, tt.filter), cmpopts.EquateEmpty())
+		})
+	}
+}
+
+// TestTombstoneLastsUntilDone follows a tenant that is removed together with
+// all it was on.
+func TestTombstoneLastsUntilDone(t *testing.T) {
+	s := fresh(t)
+	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
+	before, err := s.TenantInput(t.Context(), web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions := []int64{version(t, s)}
+	removed := apply(t, s, store.ApplyRequest{Prune: true})
+	versions = append(versions, version(t, s))
+	diff(t, "tenants touched", []access.TenantID{db, web}, removed.Tenants)
+	diff(t, "tenants that remain to be cleaned up", []access.TenantID{db, web}, tenants(t, s, store.TenantFilter{}))
+
+	input, err := s.TenantInput(t.Context(), web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "input from the tombstone", document.TenantInput{
+		Tenant: before.Tenant, Project: before.Project, Platform: before.Platform, LandingZone: before.LandingZone,
+		Drawn: before.Drawn, Deleted: true, Generation: 2,
+	}, input, cmpopts.EquateEmpty())
+	diff(t, "platforms served for the tombstones", []document.Platform{before.Platform}, platforms(t, s))
+
+	for _, id := range []access.TenantID{web, db} {
+		if err := s.TombstoneDone(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	versions = append(versions, version(t, s))
+	if _, err := s.TenantInput(t.Context(), web); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("TenantInput after the cleanup: %v, want ErrNotFound", err)
+	}
+	if left := platforms(t, s); len(left) != 0 {
+		t.Errorf("platforms after the cleanup: %v, want none", left)
+	}
+	if versions[0] == versions[1] || versions[1] == versions[2] {
+		t.Errorf("PlatformsVersion was %v, want it to move with the platform and with the last tombstone", versions)
+	}
+}
+
+func TestTenantThatComesBackKeepsItsNumbers(t *testing.T) {
+	s := fresh(t)
+	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
+	before, err := s.TenantInput(t.Context(), web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Delete(t.Context(), []document.ID{tenantID(web)}, store.Checks{}); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
+	// A cleanup that was under way when the tenant came back.
+	if err := s.TombstoneDone(t.Context(), web); err != nil {
+		t.Fatal(err)
+	}
+	after, err := s.TenantInput(t.Context(), web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "numbers after coming back", before.Drawn, after.Drawn)
+	if after.Deleted || len(before.Drawn.Random) != 100 {
+		t.Errorf("input after coming back: %+v, want a living tenant with 100 random characters", after)
+	}
+}
+
+func version(t *testing.T, s *store.Store) int64 {
+	t.Helper()
+	v, err := s.PlatformsVersion(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func platforms(t *testing.T, s *store.Store) []document.Platform {
+	t.Helper()
+	found, err := s.Platforms(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}

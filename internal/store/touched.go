@@ -1,0 +1,99 @@
+package store
+
+import (
+	"slices"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
+)
+
+// project names a project by itself, without its document.
+type project struct{ workspace, name string }
+
+// touch collects what changed documents reach, kind by kind: from people over
+// their groups and bindings to projects, and from there to tenants.
+type touch struct {
+	all       bool // a project role: any mapping may name it
+	users     map[string]bool
+	groups    map[string]bool // by the name that bindings call them
+	projects  map[project]bool
+	platforms map[string]bool
+	zones     map[string]bool
+	tenants   map[access.TenantID]bool
+}
+
+// touched returns the tenants whose input depends on what the edit changes: by
+// the documents as they were, and as they will be.
+func (m *merged) touched(w world) []access.TenantID {
+	t := touch{
+		users: map[string]bool{}, groups: map[string]bool{}, projects: map[project]bool{},
+		platforms: map[string]bool{}, zones: map[string]bool{}, tenants: map[access.TenantID]bool{},
+	}
+	for _, r := range slices.Concat(m.write, m.gone) {
+		t.start(r)
+		if old, ok := m.before[r.ID]; ok {
+			t.start(*old)
+		}
+	}
+	// Both views: somebody taken out of a group is reached only over the old
+	// one, somebody put in only over the new one.
+	rows := slices.Concat(w.rows, m.write)
+	t.spread(rows)
+	for id := range w.tombs {
+		if t.platforms[id.Platform] {
+			t.tenants[id] = true
+		}
+	}
+	tenants := make([]access.TenantID, 0, len(t.tenants))
+	for id := range t.tenants {
+		tenants = append(tenants, id)
+	}
+	slices.SortFunc(tenants, access.TenantID.Compare)
+	return tenants
+}
+
+// start notes what one changed document is or belongs to.
+func (t *touch) start(r row) {
+	switch r.ID.Kind {
+	case document.KindProject, document.KindUserBinding, document.KindGroupBinding:
+		t.projects[project{r.workspace, r.project}] = true
+	case document.KindUser:
+		t.users[r.ID.Name] = true
+	case document.KindUserGroup:
+		t.groups[r.subject] = true
+	case document.KindProjectRole:
+		t.all = true
+	case document.KindPlatform:
+		t.platforms[r.platform] = true
+	case document.KindLandingZone:
+		t.zones[r.ID.Name] = true
+	case document.KindTenant:
+		t.tenants[r.tenant()] = true
+	case document.KindWorkspace:
+		// No tenant's access depends on its workspace's own document.
+	}
+}
+
+// spread follows the references: groups, then bindings, then tenants.
+func (t *touch) spread(rows []row) {
+	for _, r := range rows {
+		if r.ID.Kind == document.KindUserGroup && slices.ContainsFunc(r.members, func(u string) bool { return t.users[u] }) {
+			t.groups[r.subject] = true
+		}
+	}
+	for _, r := range rows {
+		person := r.ID.Kind == document.KindUserBinding && t.users[r.subject]
+		group := r.ID.Kind == document.KindGroupBinding && t.groups[r.subject]
+		if person || group {
+			t.projects[project{r.workspace, r.project}] = true
+		}
+	}
+	for _, r := range rows {
+		if r.ID.Kind != document.KindTenant {
+			continue
+		}
+		if t.all || t.projects[project{r.workspace, r.project}] || t.platforms[r.platform] || t.zones[r.landingZone] {
+			t.tenants[r.tenant()] = true
+		}
+	}
+}

@@ -1,0 +1,53 @@
+// Package workflows tells the stories: replicate a tenant, sweep a platform.
+// It holds order, waiting and retries, and neither I/O nor comparisons: those
+// are the activities'.
+package workflows
+
+import (
+	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/access"
+)
+
+// Names under which the workflows and their signals are registered.
+const (
+	ReplicateTenantWorkflow = "ReplicateTenant"
+	// TriggerSignal tells a running ReplicateTenant that its tenant may have
+	// changed again. It carries a Trigger.
+	TriggerSignal = "trigger"
+)
+
+// ReplicateTenantID is the workflow ID that makes runs of one tenant exclusive.
+func ReplicateTenantID(t access.TenantID) string { return "tenant/" + t.String() }
+
+// PlanTenantID is the ID of a dry run. It does not exclude a real one.
+func PlanTenantID(t access.TenantID) string { return "plan/" + t.String() }
+
+// ReplicateInput is what ReplicateTenant needs to start.
+type ReplicateInput struct {
+	Tenant access.TenantID `json:"tenant"`
+	// DryRun stops before anything is applied.
+	DryRun bool `json:"dryRun,omitempty"`
+	// Cause says what started the run: "replicate", "apply", "sweep".
+	Cause string `json:"cause,omitempty"`
+	// Done is carried over when the run continues as new.
+	Done activities.Tally `json:"done"`
+	// Pass is carried over likewise.
+	Pass int `json:"pass,omitempty"`
+}
+
+// Trigger is the payload of TriggerSignal.
+type Trigger struct {
+	Cause string `json:"cause,omitempty"`
+}
+
+// ReplicateResult sums up a run, without people: those are in the database,
+// under the plan's digest and in the tenant's remarks.
+type ReplicateResult struct {
+	Outcome activities.Outcome `json:"outcome"`
+	// Digest names the last plan that had steps; for a dry run, its plan.
+	Digest  string `json:"digest,omitempty"`
+	Steps   int    `json:"steps"`
+	Held    int    `json:"held"`
+	Remarks int    `json:"remarks"`
+	Calls   int    `json:"calls"`
+}

@@ -1,0 +1,19 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+)
+
+// Register makes the workflows known to a worker under their names. They are
+// short, so each run stays on the worker version it began on.
+func Register(w worker.WorkflowRegistry) {
+	for name, run := range map[string]any{
+		ReplicateTenantWorkflow: ReplicateTenant,
+		SweepWorkflow:           Sweep,
+	} {
+		w.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{
+			Name: name, VersioningBehavior: workflow.VersioningBehaviorPinned,
+		})
+	}
+}

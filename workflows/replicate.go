@@ -1,0 +1,232 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/engine"
+)
+
+// FailedType is the type of the application error that a run ends with when
+// only people can mend what is wrong. Its details are a ReplicateResult.
+const FailedType = "TenantFailed"
+
+const (
+	// gather is how long triggers that arrive during a run are collected before
+	// the tenant is planned again.
+	gather = 2 * time.Second
+	// rounds is how often a plan that does not hold is made and applied again.
+	rounds = 3
+)
+
+// ReplicateTenant makes one tenant as the documents want it:
+//
+//   - plan what is different, which ends the run when nothing is;
+//   - apply the plan, batch by batch;
+//   - plan again to verify, for at most three rounds;
+//   - start over when somebody triggered meanwhile.
+func ReplicateTenant(ctx workflow.Context, in ReplicateInput) (ReplicateResult, error) {
+	r := &replication{in: in, done: in.Done, pass: in.Pass, triggers: workflow.GetSignalChannel(ctx, TriggerSignal)}
+	for {
+		result, err := r.run(ctx)
+		if err != nil {
+			return result, err
+		}
+		if in.DryRun || !drain(r.triggers) {
+			return r.end(ctx, result)
+		}
+		if err := workflow.Sleep(ctx, gather); err != nil {
+			return result, err
+		}
+		drain(r.triggers) // those gathered meanwhile are served by the next round
+		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			in.Done, in.Pass = r.done, r.pass
+			return result, workflow.NewContinueAsNewError(ctx, ReplicateTenantWorkflow, in)
+		}
+	}
+}
+
+// replication is the state of one run.
+type replication struct {
+	in       ReplicateInput
+	triggers workflow.ReceiveChannel
+	done     activities.Tally
+	pass     int
+	digest   string // of the last plan that had steps
+	why      string // the reason of a failure
+	refused  int
+	unsure   bool // the last plan did not hold: trust nothing remembered
+}
+
+// run replicates once, until the tenant is as desired or cannot be.
+func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
+	r.why, r.refused, r.unsure = "", 0, false
+	for range rounds {
+		p, err := r.plan(ctx)
+		if err != nil {
+			return r.conclude(ctx, activities.Failed, activities.PlanOutput{}, err)
+		}
+		if p.Outcome != activities.Open {
+			return r.settled(p), nil
+		}
+		if err := r.apply(ctx, p); err != nil {
+			return r.conclude(ctx, activities.Failed, p, err)
+		}
+		if r.refused > 0 {
+			return r.conclude(ctx, activities.Failed, p, nil)
+		}
+		if err := workflow.Sleep(ctx, p.Settle); err != nil {
+			return ReplicateResult{}, err
+		}
+	}
+	// One last look: the third round may have done it.
+	p, err := r.plan(ctx)
+	if err != nil || p.Outcome == activities.Open {
+		return r.conclude(ctx, activities.Contested, p, err)
+	}
+	return r.settled(p), nil
+}
+
+// settled is the result when a plan has nothing left to apply, or must not.
+func (r *replication) settled(p activities.PlanOutput) ReplicateResult {
+	result := r.result(p.Outcome, p.Held, p.Remarks)
+	if r.in.DryRun {
+		result.Steps = p.Steps
+	}
+	return result
+}
+
+func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) {
+	r.say(ctx, "Comparing the documents with the platform.")
+	ctx = workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, "plan "+r.in.Tenant.String()))
+	var p activities.PlanOutput
+	err := workflow.ExecuteActivity(ctx, activities.PlanActivity, activities.PlanInput{
+		Tenant: r.in.Tenant, DryRun: r.in.DryRun, Fresh: r.unsure, Done: r.done,
+	}).Get(ctx, &p)
+	r.done.Calls += p.Calls
+	if p.Steps > 0 || r.in.DryRun {
+		r.digest = p.Digest
+	}
+	return p, err
+}
+
+// apply makes the plan true, as far as the world agrees with it.
+func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput) error {
+	r.pass++
+	applied := 0
+	for i, batch := range p.Batches {
+		r.say(ctx, fmt.Sprintf("Applying plan `%s`: **%d of %d steps** done, %d held, %d remarks.",
+			p.Digest, applied, p.Steps, p.Held, p.Remarks))
+		summary := fmt.Sprintf("apply part %d of %d, %d steps", i+1, len(p.Batches), batch.Steps())
+		ctx := workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, summary))
+		var out activities.ApplyOutput
+		err := workflow.ExecuteActivity(ctx, activities.ApplyActivity, activities.ApplyInput{
+			Tenant: r.in.Tenant, Digest: p.Digest, Desired: p.Desired, Pass: r.pass, Cause: r.in.Cause, Batch: batch,
+		}).Get(ctx, &out)
+		applied += out.Done
+		r.done.Steps += out.Done
+		r.done.Calls += out.Calls
+		r.refused += out.Refused
+		r.unsure = r.unsure || out.Replan
+		if err != nil || out.Replan || out.Refused > 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// conclude stores how a run ended that did not converge.
+func (r *replication) conclude(
+	ctx workflow.Context, outcome activities.Outcome, p activities.PlanOutput, cause error,
+) (ReplicateResult, error) {
+	if temporal.IsCanceledError(cause) {
+		return ReplicateResult{}, cause
+	}
+	in := activities.ConcludeInput{
+		Tenant: r.in.Tenant, Outcome: outcome, Digest: r.digest, Pass: r.pass, Done: r.done, Held: p.Held,
+	}
+	if cause != nil {
+		in.Outcome = activities.Failed
+		in.Reason, in.Type = Reason(cause), failureType(cause)
+		r.why = in.Reason
+	}
+	if r.in.DryRun {
+		return r.result(in.Outcome, 0, 0), r.failure(in.Outcome, 0)
+	}
+	ctx = workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, "store the outcome"))
+	var out activities.ConcludeOutput
+	if err := workflow.ExecuteActivity(ctx, activities.ConcludeActivity, in).Get(ctx, &out); err != nil {
+		return ReplicateResult{}, err
+	}
+	return r.result(in.Outcome, p.Held, out.Remarks), nil
+}
+
+// Reason returns the innermost message that says what happened.
+func Reason(err error) string {
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return app.Message()
+	}
+	return err.Error()
+}
+
+// failureType returns the type of the activity's error behind err.
+func failureType(err error) string {
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return app.Type()
+	}
+	return activities.TypeUnavailable
+}
+
+// end writes the outcome where people look, and fails the run when the tenant
+// failed, so that the list of workflows shows it.
+func (r *replication) end(ctx workflow.Context, result ReplicateResult) (ReplicateResult, error) {
+	if r.in.DryRun {
+		return result, nil
+	}
+	r.say(ctx, fmt.Sprintf("**%s**: %d steps, %d held, %d remarks.", result.Outcome, result.Steps, result.Held, result.Remarks))
+	if err := engine.ReportOutcome(ctx, Standing(result.Outcome), int64(result.Remarks)); err != nil {
+		return result, err
+	}
+	return result, r.failure(result.Outcome, result.Remarks)
+}
+
+// Standing is the outcome as a search attribute: whether a converged tenant
+// had to be changed for it is history, not a state.
+func Standing(o activities.Outcome) string {
+	if o == activities.Changed {
+		o = activities.Converged
+	}
+	return string(o)
+}
+
+// failure is the error that a run ends with when only people can help.
+func (r *replication) failure(o activities.Outcome, remarks int) error {
+	if o != activities.Failed && o != activities.Contested {
+		return nil
+	}
+	message := fmt.Sprintf("%s: %s", r.in.Tenant, o)
+	if r.why != "" {
+		message += ": " + r.why
+	}
+	return temporal.NewApplicationErrorWithOptions(message, FailedType, temporal.ApplicationErrorOptions{
+		NonRetryable: true, Details: []any{r.result(o, 0, remarks)},
+	})
+}
+
+func (r *replication) result(o activities.Outcome, held, remarks int) ReplicateResult {
+	return ReplicateResult{
+		Outcome: o, Digest: r.digest, Steps: r.done.Steps, Held: held, Remarks: remarks, Calls: r.done.Calls,
+	}
+}
+
+// say tells people who look at the run what it does now.
+func (r *replication) say(ctx workflow.Context, text string) {
+	workflow.SetCurrentDetails(ctx, "Tenant `"+r.in.Tenant.String()+"`\n\n"+text)
+}

@@ -1,0 +1,290 @@
+package workflows_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/mock" // the arguments of the test environment's own mocks
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/engine"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/workflows"
+)
+
+var tenant = access.TenantID{Workspace: "marketing", Project: "web", Platform: "memory.lab"}
+
+// platform is a scripted platform: each call takes the next answer, and the
+// last answer is given for ever.
+type platform struct {
+	plans     []answer[activities.PlanOutput]
+	applies   []answer[activities.ApplyOutput]
+	conclude  activities.ConcludeOutput
+	planned   []activities.PlanInput
+	applied   []activities.ApplyInput
+	concluded []activities.ConcludeInput
+}
+
+type answer[T any] struct {
+	out T
+	err error
+}
+
+func next[T any](answers *[]answer[T]) (T, error) {
+	a := (*answers)[0]
+	if len(*answers) > 1 {
+		*answers = (*answers)[1:]
+	}
+	return a.out, a.err
+}
+
+// run replicates the tenant against the platform; prepare may script signals.
+func (p *platform) run(t *testing.T, in workflows.ReplicateInput, prepare func(*testsuite.TestWorkflowEnvironment)) (*testsuite.TestWorkflowEnvironment, workflows.ReplicateResult, error) {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(time.Minute)
+	register := func(name string, run any) {
+		env.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
+	}
+	register(activities.PlanActivity, func(_ context.Context, in activities.PlanInput) (activities.PlanOutput, error) {
+		p.planned = append(p.planned, in)
+		return next(&p.plans)
+	})
+	register(activities.ApplyActivity, func(_ context.Context, in activities.ApplyInput) (activities.ApplyOutput, error) {
+		p.applied = append(p.applied, in)
+		return next(&p.applies)
+	})
+	register(activities.ConcludeActivity, func(_ context.Context, in activities.ConcludeInput) (activities.ConcludeOutput, error) {
+		p.concluded = append(p.concluded, in)
+		return p.conclude, nil
+	})
+	workflows.Register(env)
+	if prepare != nil {
+		prepare(env)
+	}
+	env.ExecuteWorkflow(workflows.ReplicateTenantWorkflow, in)
+	if !env.IsWorkflowCompleted() {
+		t.Fatal("the run did not end")
+	}
+	var result workflows.ReplicateResult
+	err := env.GetWorkflowError()
+	if err == nil {
+		err = env.GetWorkflowResult(&result)
+	}
+	return env, result, err
+}
+
+func open(steps int) answer[activities.PlanOutput] {
+	return answer[activities.PlanOutput]{out: activities.PlanOutput{
+		Digest: "d1", Desired: "w1", Steps: steps, Calls: 2,
+		Batches: []activities.Batch{{Waves: [][]plan.Work{{{Unit: "group a", Steps: []string{"s1"}}}}}},
+	}}
+}
+
+func ended(o activities.Outcome) answer[activities.PlanOutput] {
+	return answer[activities.PlanOutput]{out: activities.PlanOutput{Outcome: o, Calls: 2}}
+}
+
+func applied(out activities.ApplyOutput) answer[activities.ApplyOutput] {
+	return answer[activities.ApplyOutput]{out: out}
+}
+
+func TestReplicateTenant(t *testing.T) {
+	t.Parallel()
+	denied := temporal.NewNonRetryableApplicationError("platform: denied", activities.TypeDenied, nil)
+	throttled := temporal.NewApplicationErrorWithOptions("slow down", activities.TypeThrottled,
+		temporal.ApplicationErrorOptions{NextRetryDelay: 7 * time.Second})
+	cases := map[string]struct {
+		reason    string
+		platform  platform
+		want      workflows.ReplicateResult
+		fails     bool
+		plans     int
+		applies   int
+		concludes int
+	}{
+		"unchanged": {
+			reason:   "a tenant that is as desired costs one activity",
+			platform: platform{plans: []answer[activities.PlanOutput]{ended(activities.Converged)}},
+			want:     workflows.ReplicateResult{Outcome: activities.Converged, Calls: 2},
+			plans:    1,
+		},
+		"changed": {
+			reason: "a plan is applied, and verified by planning again",
+			platform: platform{
+				plans:   []answer[activities.PlanOutput]{open(1), ended(activities.Changed)},
+				applies: []answer[activities.ApplyOutput]{applied(activities.ApplyOutput{Done: 1, Calls: 3})},
+			},
+			want:  workflows.ReplicateResult{Outcome: activities.Changed, Digest: "d1", Steps: 1, Calls: 7},
+			plans: 2, applies: 1,
+		},
+		"conflict": {
+			reason: "when the world moved, the tenant is planned again from fresh answers",
+			platform: platform{
+				plans: []answer[activities.PlanOutput]{open(1), open(1), ended(activities.Changed)},
+				applies: []answer[activities.ApplyOutput]{
+					applied(activities.ApplyOutput{Replan: true, Calls: 1}), applied(activities.ApplyOutput{Done: 1, Calls: 1}),
+				},
+			},
+			want:  workflows.ReplicateResult{Outcome: activities.Changed, Digest: "d1", Steps: 1, Calls: 8},
+			plans: 3, applies: 2,
+		},
+		"contested": {
+			reason: "somebody who undoes our work is not fought for ever",
+			platform: platform{
+				plans:    []answer[activities.PlanOutput]{open(1)},
+				applies:  []answer[activities.ApplyOutput]{applied(activities.ApplyOutput{Done: 1, Calls: 1})},
+				conclude: activities.ConcludeOutput{Remarks: 1},
+			},
+			want:  workflows.ReplicateResult{Outcome: activities.Contested, Digest: "d1", Steps: 3, Calls: 11, Remarks: 1},
+			fails: true, plans: 4, applies: 3, concludes: 1,
+		},
+		"refused": {
+			reason: "what only people can mend ends the run, with a remark",
+			platform: platform{
+				plans:    []answer[activities.PlanOutput]{open(2)},
+				applies:  []answer[activities.ApplyOutput]{applied(activities.ApplyOutput{Done: 1, Refused: 1, Calls: 2})},
+				conclude: activities.ConcludeOutput{Remarks: 1},
+			},
+			want:  workflows.ReplicateResult{Outcome: activities.Failed, Digest: "d1", Steps: 1, Calls: 4, Remarks: 1},
+			fails: true, plans: 1, applies: 1, concludes: 1,
+		},
+		"denied": {
+			reason:   "a read that is denied is no empty world: nothing is applied",
+			platform: platform{plans: []answer[activities.PlanOutput]{{err: denied}}, conclude: activities.ConcludeOutput{Remarks: 1}},
+			want:     workflows.ReplicateResult{Outcome: activities.Failed, Remarks: 1},
+			fails:    true, plans: 1, concludes: 1,
+		},
+		"outage": {
+			reason: "an outage is waited for: the run goes on by itself",
+			platform: platform{
+				plans: []answer[activities.PlanOutput]{
+					{err: errors.New("connection refused")}, {err: throttled}, {err: errors.New("bad gateway")}, ended(activities.Converged),
+				},
+			},
+			want:  workflows.ReplicateResult{Outcome: activities.Converged, Calls: 2},
+			plans: 4,
+		},
+		"held": {
+			reason: "held removals end the run: it does not stay open for an approval",
+			platform: platform{plans: []answer[activities.PlanOutput]{
+				{out: activities.PlanOutput{Outcome: activities.Waiting, Held: 2, Remarks: 1, Calls: 2}},
+			}},
+			want:  workflows.ReplicateResult{Outcome: activities.Waiting, Held: 2, Remarks: 1, Calls: 2},
+			plans: 1,
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := c.platform
+			_, got, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, nil)
+			if c.fails != (err != nil) {
+				t.Fatalf("%s: error %v, want one: %v", c.reason, err, c.fails)
+			}
+			if err != nil {
+				got = workflows.FailedResult(err)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+			}
+			counts := []int{len(p.planned), len(p.applied), len(p.concluded)}
+			if diff := cmp.Diff([]int{c.plans, c.applies, c.concludes}, counts); diff != "" {
+				t.Errorf("%s: plans, applies, concludes (-want +got):\n%s", c.reason, diff)
+			}
+		})
+	}
+}
+
+func TestReplicateTenantLooksAgainWhenTriggered(t *testing.T) {
+	t.Parallel()
+	p := platform{plans: []answer[activities.PlanOutput]{ended(activities.Converged)}}
+	_, _, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {
+		env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+			if len(p.planned) == 0 {
+				for range 5 {
+					env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "apply"})
+				}
+			}
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.planned) != 2 {
+		t.Errorf("five triggers during a run made %d plans, want 2: the first and one for all five", len(p.planned))
+	}
+}
+
+func TestReplicateTenantReplansFresh(t *testing.T) {
+	t.Parallel()
+	p := platform{
+		plans:   []answer[activities.PlanOutput]{open(1), ended(activities.Changed)},
+		applies: []answer[activities.ApplyOutput]{applied(activities.ApplyOutput{Replan: true})},
+	}
+	if _, _, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if p.planned[0].Fresh || !p.planned[1].Fresh {
+		t.Errorf("fresh looks: first %v, after a conflict %v; want false, true", p.planned[0].Fresh, p.planned[1].Fresh)
+	}
+}
+
+func TestDryRunAppliesNothing(t *testing.T) {
+	t.Parallel()
+	p := platform{plans: []answer[activities.PlanOutput]{
+		{out: activities.PlanOutput{Outcome: activities.Planned, Digest: "d1", Steps: 3, Calls: 2}},
+	}}
+	_, got, err := p.run(t, workflows.ReplicateInput{Tenant: tenant, DryRun: true}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := workflows.ReplicateResult{Outcome: activities.Planned, Digest: "d1", Steps: 3, Calls: 2}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
+	}
+	if !p.planned[0].DryRun || len(p.applied)+len(p.concluded) > 0 {
+		t.Errorf("a dry run asked for %d applies and %d conclusions", len(p.applied), len(p.concluded))
+	}
+}
+
+func TestOutcomeIsWrittenOnlyWhenItChanged(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason string
+		before temporal.SearchAttributes
+		writes int
+	}{
+		"same":  {"an unchanged outcome costs no event", engine.TenantAttributes(tenant, string(activities.Converged), 0), 0},
+		"other": {"a changed one is written", engine.TenantAttributes(tenant, string(activities.Failed), 3), 1},
+		"first": {"the first one is written", engine.TenantAttributes(tenant, "", 0), 1},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := platform{plans: []answer[activities.PlanOutput]{ended(activities.Converged)}}
+			writes := 0
+			_, _, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {
+				if err := env.SetTypedSearchAttributesOnStart(c.before); err != nil {
+					t.Fatal(err)
+				}
+				env.OnUpsertTypedSearchAttributes(mock.Anything).Run(func(mock.Arguments) { writes++ }).Return(nil).Maybe()
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if writes != c.writes {
+				t.Errorf("%d writes, want %d: %s", writes, c.writes, c.reason)
+			}
+		})
+	}
+}
