@@ -92,7 +92,8 @@ type Binding struct {
 	// Ref is the platform's own id, empty until the binding exists.
 	Ref string `json:"ref,omitempty"`
 	// Version is what the platform compares to detect a concurrent change (etag,
-	// resourceVersion); empty where there is none.
+	// resourceVersion); empty where there is none, or where a step before this
+	// one changes it.
 	Version string `json:"version,omitempty"`
 	// Mark is what the object itself says about its owner.
 	Mark Mark `json:"mark,omitzero"`

@@ -51,13 +51,22 @@ func (b *Budget) Pass(ctx context.Context) (done func(), err error) {
 	if b != nil && b.rate != nil {
 		if err := b.rate.Wait(ctx); err != nil {
 			done()
-			return nil, err
+			return nil, contextError(ctx)
 		}
 	}
 	if m, ok := ctx.Value(meterKey{}).(*Meter); ok {
 		m.calls.Add(1)
 	}
 	return done, nil
+}
+
+// contextError returns ctx's error, or the one it is going to have: a limiter
+// does not wait when it sees that the deadline comes first.
+func contextError(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return context.DeadlineExceeded
 }
 
 // Transport returns next behind the budget. A call counts until its response
@@ -74,6 +83,9 @@ type transport struct {
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	done, err := t.budget.Pass(r.Context())
 	if err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close() // a RoundTripper closes it in every case
+		}
 		return nil, err
 	}
 	defer done()

@@ -42,7 +42,8 @@ type Driver interface {
 	// creating what exists as wanted, adding a member who is there, or removing
 	// what is gone. Create searches by name and mark first, so that a crash
 	// after the call leaves no twin. A versioned object that is neither what
-	// the step expects nor what it wants is fault.ErrConflict, and so is a group
+	// the step expects nor what it wants is fault.ErrConflict (a step whose Have
+	// has no version compares the content), and so is a group
 	// to delete whose mark, read just before, contradicts the scope's.
 	Apply(ctx context.Context, scope Scope, steps []plan.Step) []Result
 }
@@ -71,7 +72,8 @@ type Observation struct {
 
 // Result is what became of one step.
 type Result struct {
-	// Ref is the platform's own id of what the step made or changed.
+	// Ref is the platform's own id of what the step made or changed; never empty
+	// after a creation. A driver makes one up where the platform has none.
 	Ref string
 	Err error
 }

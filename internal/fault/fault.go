@@ -54,24 +54,36 @@ func Retryable(err error) bool {
 	}
 }
 
-// throttled is an ErrThrottled that knows when to come back.
-type throttled struct {
-	err   error
-	after time.Duration
-}
+// throttled is an ErrThrottled, and delayed one that knows when to come back.
+type (
+	throttled struct{ error }
+	delayed   struct {
+		error
+		after time.Duration
+	}
+)
 
-func (t throttled) Error() string   { return t.err.Error() }
-func (t throttled) Unwrap() []error { return []error{ErrThrottled, t.err} }
+func (t throttled) Unwrap() []error { return []error{ErrThrottled, t.error} }
+func (d delayed) Unwrap() error     { return d.error }
 
 // Throttled marks err as ErrThrottled with the delay the platform asked for,
 // as in HTTP's Retry-After. Zero means that it named none.
-func Throttled(err error, after time.Duration) error { return throttled{err: err, after: after} }
+func Throttled(err error, after time.Duration) error {
+	if err == nil {
+		err = ErrThrottled
+	}
+	if after <= 0 {
+		return throttled{err}
+	}
+	return delayed{throttled{err}, after}
+}
 
-// RetryAfter returns the delay the platform asked for, and whether it did.
+// RetryAfter returns the delay the platform asked for, and whether it did. Of
+// several that err wraps it is the first.
 func RetryAfter(err error) (time.Duration, bool) {
-	var t throttled
-	if errors.As(err, &t) && t.after > 0 {
-		return t.after, true
+	var d delayed
+	if errors.As(err, &d) {
+		return d.after, true
 	}
 	return 0, false
 }

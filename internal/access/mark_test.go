@@ -1,0 +1,90 @@
+package access_test
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+)
+
+func TestParseMark(t *testing.T) {
+	mark := access.Mark{Installation: "prod", Tenant: "acme.shop/cloud"}
+	tests := []struct {
+		reason, text string
+		want         access.Mark
+	}{
+		{"nothing", "", access.Mark{}},
+		{"people's own text", "the shop's readers", access.Mark{}},
+		{"only the words", "Managed by Rollcall", access.Mark{}},
+		{"what Text writes", mark.Text(), mark},
+		{"people added to it", "READ ME\n" + mark.Text() + "\nask ada@example.com", mark},
+		{"people removed the words before it", "[rollcall prod acme.shop/cloud]", mark},
+		{"cut off by a length limit", mark.Text()[:len(mark.Text())-1], access.Mark{}},
+		{"no tenant", "[rollcall prod]", access.Mark{}},
+		{"an empty tenant", "[rollcall prod ]", access.Mark{}},
+		{"one word too many", "[rollcall prod acme.shop/cloud x]", access.Mark{}},
+		{"in capitals it is not ours", "[ROLLCALL prod acme.shop/cloud]", access.Mark{}},
+		{"the first of two counts", mark.Text() + " [rollcall test acme.shop/cloud]", mark},
+		{"a broken one before it", "[rollcall [rollcall prod acme.shop/cloud]", mark},
+	}
+	for _, test := range tests {
+		if got := access.ParseMark(test.text); got != test.want {
+			t.Errorf("%s: ParseMark(%q) = %+v, want %+v", test.reason, test.text, got, test.want)
+		}
+	}
+}
+
+// TestMarkRoundTrip puts marks into longer texts that hold none of their own.
+func TestMarkRoundTrip(t *testing.T) {
+	word := rapid.StringMatching(`[^\s\]\[]+`)
+	around := rapid.StringMatching(`[^\[]*`)
+	rapid.Check(t, func(t *rapid.T) {
+		want := access.Mark{Installation: word.Draw(t, "installation"), Tenant: word.Draw(t, "tenant")}
+		text := around.Draw(t, "before") + want.Text() + rapid.String().Draw(t, "after")
+		if got := access.ParseMark(text); got != want {
+			t.Errorf("ParseMark(%q) = %+v, want %+v", text, got, want)
+		}
+	})
+}
+
+func FuzzParseMark(f *testing.F) {
+	for _, seed := range []string{"", "[rollcall a b]", "[rollcall a b", "x [rollcall  ] y", "[rollcall [rollcall a b]]"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		mark := access.ParseMark(text)
+		if mark.Unread {
+			t.Errorf("the mark in %q was read and says it was not", text)
+		}
+		if (mark.Installation == "") != (mark.Tenant == "") {
+			t.Errorf("ParseMark(%q) = %+v, half a mark", text, mark)
+		}
+		if again := access.ParseMark(mark.Text()); again != mark {
+			t.Errorf("%q: the mark %+v is read back as %+v", text, mark, again)
+		}
+	})
+}
+
+func TestMarkAgrees(t *testing.T) {
+	ours := access.Mark{Installation: "prod", Tenant: "acme.shop/cloud"}
+	tests := []struct {
+		reason string
+		mark   access.Mark
+		want   bool
+	}{
+		{"the same", ours, true},
+		{"nobody looked", access.Unread(), true},
+		{"looked, and none was there", access.Mark{}, false},
+		{"another installation", access.Mark{Installation: "test", Tenant: ours.Tenant}, false},
+		{"another tenant", access.Mark{Installation: "prod", Tenant: "acme.zoo/cloud"}, false},
+	}
+	for _, test := range tests {
+		if got := test.mark.Agrees(ours); got != test.want {
+			t.Errorf("%s: %+v.Agrees(%+v) = %t, want %t", test.reason, test.mark, ours, got, test.want)
+		}
+	}
+	if text := (access.Mark{}).Text(); text != "" {
+		t.Errorf("the zero mark is written %q, want nothing", text)
+	}
+}

@@ -1,0 +1,225 @@
+package budget_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/budget"
+)
+
+// pass makes calls, each over at once, until the budget refuses one.
+func pass(ctx context.Context, b *budget.Budget, most int) (int, error) {
+	for n := range most {
+		done, err := b.Pass(ctx)
+		if err != nil {
+			return n, err
+		}
+		done()
+	}
+	return most, nil
+}
+
+// TestRate counts the calls of ten seconds on a clock that stands still but
+// for waiting.
+func TestRate(t *testing.T) {
+	tests := []struct {
+		reason string
+		rate   float64
+		want   int
+	}{
+		{"a burst of one second, then the rate", 5, 5 + 10*5},
+		{"less than one a second", 0.5, 1 + 5},
+		{"no limit", 0, 1000},
+	}
+	for _, test := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+time.Millisecond)
+			defer cancel()
+			got, err := pass(ctx, budget.New(budget.Limits{CallsPerSecond: test.rate}), 1000)
+			if got != test.want {
+				t.Errorf("%s: %d calls in ten seconds at %v a second, want %d", test.reason, got, test.rate, test.want)
+			}
+			if got < 1000 && !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: the error is %v, want the context's", test.reason, err)
+			}
+		})
+	}
+}
+
+func TestConcurrent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget.New(budget.Limits{Concurrent: 3})
+		release := make(chan struct{})
+		var open, made atomic.Int64
+		var calls sync.WaitGroup
+		for range 10 {
+			calls.Go(func() {
+				done, err := b.Pass(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer done()
+				made.Add(1)
+				open.Add(1)
+				<-release
+				open.Add(-1)
+			})
+		}
+		for range 10 {
+			synctest.Wait()
+			if got := open.Load(); got > 3 || got == 0 {
+				t.Fatalf("%d calls are open, want 1 to 3", got)
+			}
+			release <- struct{}{}
+		}
+		calls.Wait()
+		if got := made.Load(); got != 10 {
+			t.Errorf("%d of 10 calls were made", got)
+		}
+	})
+}
+
+func TestCancellation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tests := []struct {
+			reason string
+			limits budget.Limits
+		}{
+			{"while it waits for others to end", budget.Limits{Concurrent: 1}},
+			{"while it waits for its turn", budget.Limits{CallsPerSecond: 0.001}},
+			{"both", budget.Limits{Concurrent: 1, CallsPerSecond: 0.001}},
+		}
+		for _, test := range tests {
+			b := budget.New(test.limits)
+			done, err := b.Pass(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			ctx, meter := budget.WithMeter(ctx)
+			failed := make(chan error, 1)
+			go func() {
+				_, err := b.Pass(ctx)
+				failed <- err
+			}()
+			synctest.Wait()
+			cancel()
+			if err := <-failed; !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: the error is %v, want context.Canceled", test.reason, err)
+			}
+			if meter.Calls() != 0 {
+				t.Errorf("%s: a call that was never made is counted", test.reason)
+			}
+			done()
+		}
+	})
+}
+
+// TestRefusedCallFreesItsPlace cancels calls that hold a place and wait for
+// their turn: the place must not be lost.
+func TestRefusedCallFreesItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget.New(budget.Limits{Concurrent: 1, CallsPerSecond: 1})
+		for range 3 {
+			short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			_, _ = pass(short, b, 2)
+			cancel()
+		}
+		if got, err := pass(t.Context(), b, 2); got != 2 {
+			t.Errorf("%d of 2 calls passed after three were refused: %v", got, err)
+		}
+	})
+}
+
+func TestMeter(t *testing.T) {
+	var none *budget.Budget
+	ctx, meter := budget.WithMeter(t.Context())
+	_, other := budget.WithMeter(t.Context())
+	for _, b := range []*budget.Budget{none, budget.New(budget.Limits{}), budget.New(budget.Limits{Concurrent: 1})} {
+		if got, err := pass(ctx, b, 2); got != 2 {
+			t.Fatalf("%d of 2 calls passed: %v", got, err)
+		}
+	}
+	if _, err := pass(t.Context(), none, 1); err != nil {
+		t.Errorf("a call that nobody counts fails: %v", err)
+	}
+	if meter.Calls() != 6 || other.Calls() != 0 {
+		t.Errorf("counted %d and %d calls, want 6 and 0", meter.Calls(), other.Calls())
+	}
+}
+
+// roundTrip adapts a function to http.RoundTripper.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestTransport(t *testing.T) {
+	errDown := errors.New("down")
+	b := budget.New(budget.Limits{Concurrent: 1})
+	client := b.Transport(roundTrip(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Path == "/down" {
+			return nil, errDown
+		}
+		return &http.Response{StatusCode: http.StatusTeapot, Body: http.NoBody, Request: r}, nil
+	}))
+	ctx, meter := budget.WithMeter(t.Context())
+	for range 2 { // a failed call frees its place too
+		if _, err := client.RoundTrip(request(t, ctx, "/down", nil)); !errors.Is(err, errDown) {
+			t.Errorf("the error is %v, want the transport's own", err)
+		}
+		response, err := client.RoundTrip(request(t, ctx, "/up", nil))
+		if err != nil || response.StatusCode != http.StatusTeapot {
+			t.Fatalf("got %v, %v, want the response of the next transport", response, err)
+		}
+		if err := response.Body.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if meter.Calls() != 4 {
+		t.Errorf("counted %d calls, want 4", meter.Calls())
+	}
+}
+
+// body notices that it was closed.
+type body struct {
+	io.Reader
+	closed bool
+}
+
+func (b *body) Close() error { b.closed = true; return nil }
+
+func TestTransportClosesTheBodyOfARefusedCall(t *testing.T) {
+	b := budget.New(budget.Limits{Concurrent: 1})
+	client := b.Transport(roundTrip(func(*http.Request) (*http.Response, error) {
+		t.Error("a call passed although its context is over")
+		return nil, errors.ErrUnsupported
+	}))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	sent := &body{Reader: strings.NewReader("{}")}
+	response, err := client.RoundTrip(request(t, ctx, "/", sent))
+	if response != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, %v, want no response and context.Canceled", response, err)
+	}
+	if !sent.closed {
+		t.Error("the request's body is left open")
+	}
+}
+
+func request(t *testing.T, ctx context.Context, path string, body io.Reader) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://platform.example.com"+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}

@@ -1,0 +1,92 @@
+package drivertest
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
+)
+
+// Breaker makes the calls between a driver and its platform fail.
+type Breaker interface {
+	// Break makes calls fail as how says until Mend. The function it returns
+	// counts the calls that have failed so far.
+	Break(which Match, how Fault) (hits func() int)
+	// Mend lets every call through again.
+	Mend()
+}
+
+// Calls is a sort of call. Signing in is neither a read nor a write and is
+// never broken.
+type Calls string
+
+// The sorts of calls.
+const (
+	AllCalls Calls = "all"
+	Reads    Calls = "reads"
+	Writes   Calls = "writes"
+)
+
+// Match says which calls fail.
+type Match struct {
+	Calls Calls
+	// Skip is how many of them go through first.
+	Skip int
+	// Times is how many fail after that; 0 means all.
+	Times int
+}
+
+// Fault says how a call fails. Exactly one field is set, but for RetryAfter and
+// Status, which go together.
+type Fault struct {
+	// Status is the HTTP status that the platform answers with.
+	Status int
+	// RetryAfter is what it asks to wait, in whole seconds.
+	RetryAfter time.Duration
+	// Cut ends the connection in the middle of the answer.
+	Cut bool
+	// Garbage answers with success and something that is no answer.
+	Garbage bool
+	// Truncated leaves out a part of a list and says so as the platform does. A
+	// breaker whose platform cannot say so leaves the call alone: no hit.
+	Truncated bool
+	// Lost lets the platform do what it is asked, and loses the answer.
+	Lost bool
+	// Hang answers only when the caller has gone.
+	Hang bool
+}
+
+// ThroughProxy is the Breaker of every platform that speaks HTTP. A request for
+// which signIn returns true is never broken.
+func ThroughProxy(p *faultproxy.Proxy, signIn func(*http.Request) bool) Breaker {
+	return proxyBreaker{proxy: p, signIn: signIn}
+}
+
+type proxyBreaker struct {
+	proxy  *faultproxy.Proxy
+	signIn func(*http.Request) bool
+}
+
+func (b proxyBreaker) Break(which Match, how Fault) func() int {
+	header := http.Header{}
+	if how.RetryAfter > 0 {
+		header.Set("Retry-After", seconds(how.RetryAfter))
+	}
+	return b.proxy.Add(faultproxy.Rule{
+		Match: func(r *http.Request) bool { return !b.signIn(r) && which.Calls.has(r.Method) },
+		Skip:  which.Skip,
+		Times: which.Times,
+		Fault: faultproxy.Fault{
+			Status: how.Status, Header: header, Cut: how.Cut, Garbage: how.Garbage,
+			Truncate: how.Truncated, Lose: how.Lost, Hang: how.Hang,
+		},
+	})
+}
+
+func (b proxyBreaker) Mend() { b.proxy.Clear() }
+
+// has reports whether a request with that method is such a call.
+func (c Calls) has(method string) bool {
+	read := method == http.MethodGet || method == http.MethodHead
+	return c == AllCalls || read == (c == Reads)
+}
