@@ -1,8 +1,10 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -42,31 +44,19 @@ func toTemporal(err error) error {
 	return temporal.NewApplicationErrorWithOptions(err.Error(), typeOf(err), options)
 }
 
-// permanent reports whether only people can mend what err says.
-func permanent(err error) bool {
-	switch fault.Class(err) {
-	case fault.ErrInvalid, fault.ErrUnsupported, fault.ErrDenied:
-		return true
-	default:
-		return false
+// types gives every class of failure its type.
+func types() map[error]string {
+	return map[error]string{
+		fault.ErrInvalid: TypeInvalid, fault.ErrUnsupported: TypeUnsupported, fault.ErrDenied: TypeDenied,
+		fault.ErrNotFound: TypeNotFound, fault.ErrConflict: TypeConflict, fault.ErrThrottled: TypeThrottled,
 	}
 }
 
 func typeOf(err error) string {
-	switch fault.Class(err) {
-	case fault.ErrInvalid:
-		return TypeInvalid
-	case fault.ErrUnsupported:
-		return TypeUnsupported
-	case fault.ErrDenied:
-		return TypeDenied
-	case fault.ErrNotFound:
-		return TypeNotFound
-	case fault.ErrConflict:
-		return TypeConflict
-	case fault.ErrThrottled:
-		return TypeThrottled
-	default:
-		return TypeUnavailable
-	}
+	return cmp.Or(types()[fault.Class(err)], TypeUnavailable)
+}
+
+// permanent reports whether only people can mend what err says.
+func permanent(err error) bool {
+	return slices.Contains([]string{TypeInvalid, TypeUnsupported, TypeDenied}, typeOf(err))
 }

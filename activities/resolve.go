@@ -15,9 +15,6 @@ import (
 func (p *Platform) resolve(
 	ctx context.Context, d driver.Driver, platform string, names []string, fresh bool,
 ) (map[string]access.Resolution, error) {
-	if len(names) == 0 {
-		return nil, nil
-	}
 	attribute := d.Profile().LookupAttribute
 	known, err := p.store.KnownAccounts(ctx, platform, attribute, names)
 	if err != nil {

@@ -24,17 +24,17 @@ func (p *Platform) Survey(ctx context.Context, in SurveyInput) (SurveyOutput, er
 		return SurveyOutput{}, toTemporal(err)
 	}
 	out := SurveyOutput{Next: next}
-	var clear []*view
+	var settled []*view
 	for _, v := range views {
 		if len(v.plan.Steps) > 0 {
 			out.Drifted = append(out.Drifted, v.input.Tenant.TenantID)
 			continue
 		}
-		clear = append(clear, v)
+		settled = append(settled, v)
 		out.Totals.Count(v.outcome(0), 0, len(v.plan.Remarks), 0)
 	}
 	out.Totals.Calls = meter.Calls()
-	return out, toTemporal(p.clear(ctx, clear))
+	return out, toTemporal(p.closeAll(ctx, settled))
 }
 
 // shard returns the tenants to read, and where the next shard begins.
@@ -57,8 +57,8 @@ func (p *Platform) shard(ctx context.Context, in SurveyInput) (ids []access.Tena
 	return ids, next, nil
 }
 
-// clear stores the status of tenants that need nothing.
-func (p *Platform) clear(ctx context.Context, views []*view) error {
+// closeAll stores the status of tenants that need nothing.
+func (p *Platform) closeAll(ctx context.Context, views []*view) error {
 	for _, v := range views {
 		out := PlanOutput{Outcome: v.outcome(0), Held: len(v.plan.Held)}
 		if out.Held > 0 {

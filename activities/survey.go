@@ -177,35 +177,41 @@ func (p *Platform) scope(v *view, marks bool) driver.Scope {
 // nameAccounts puts names to the ids of observed members, where one was ever
 // looked up, so that a removal can say whom it hits.
 func (p *Platform) nameAccounts(ctx context.Context, views []*view) error {
-	var refs []string
-	each := func(do func(*access.Member)) {
-		for _, v := range views {
-			for _, g := range v.seen.State.Groups {
-				for i := range g.Members {
-					do(&g.Members[i])
-				}
-			}
-			for _, b := range v.seen.State.Bindings {
-				for i := range b.Subjects {
-					do(&b.Subjects[i])
-				}
-			}
+	var nameless []*access.Member
+	for _, v := range views {
+		for i := range v.seen.State.Groups {
+			nameless = append(nameless, withoutName(v.seen.State.Groups[i].Members)...)
+		}
+		for i := range v.seen.State.Bindings {
+			nameless = append(nameless, withoutName(v.seen.State.Bindings[i].Subjects)...)
 		}
 	}
-	each(func(m *access.Member) {
-		if m.Name == "" {
-			refs = append(refs, m.Ref)
-		}
-	})
-	if len(refs) == 0 {
+	if len(nameless) == 0 {
 		return nil
+	}
+	refs := make([]string, len(nameless))
+	for i, m := range nameless {
+		refs[i] = m.Ref
 	}
 	names, err := p.store.AccountNames(ctx, views[0].input.Platform.Identifier(), refs)
 	if err != nil {
 		return fmt.Errorf("activities: name accounts: %w", err)
 	}
-	each(func(m *access.Member) { m.Name = cmp.Or(m.Name, names[m.Ref]) })
+	for _, m := range nameless {
+		m.Name = names[m.Ref]
+	}
 	return nil
+}
+
+// withoutName returns pointers to the members of whom only the id is known.
+func withoutName(members []access.Member) []*access.Member {
+	var found []*access.Member
+	for i := range members {
+		if members[i].Name == "" {
+			found = append(found, &members[i])
+		}
+	}
+	return found
 }
 
 // compare makes the plan, with everything there is to remark.

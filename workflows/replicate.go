@@ -168,8 +168,7 @@ func (r *replication) conclude(
 
 // Reason returns the innermost message that says what happened.
 func Reason(err error) string {
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		return app.Message()
 	}
 	return err.Error()
@@ -177,8 +176,7 @@ func Reason(err error) string {
 
 // failureType returns the type of the activity's error behind err.
 func failureType(err error) string {
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		return app.Type()
 	}
 	return activities.TypeUnavailable

@@ -47,7 +47,9 @@ func next[T any](answers *[]answer[T]) (T, error) {
 }
 
 // run replicates the tenant against the platform; prepare may script signals.
-func (p *platform) run(t *testing.T, in workflows.ReplicateInput, prepare func(*testsuite.TestWorkflowEnvironment)) (*testsuite.TestWorkflowEnvironment, workflows.ReplicateResult, error) {
+func (p *platform) run(
+	t *testing.T, in workflows.ReplicateInput, prepare func(*testsuite.TestWorkflowEnvironment),
+) (workflows.ReplicateResult, error) {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
@@ -80,7 +82,7 @@ func (p *platform) run(t *testing.T, in workflows.ReplicateInput, prepare func(*
 	if err == nil {
 		err = env.GetWorkflowResult(&result)
 	}
-	return env, result, err
+	return result, err
 }
 
 func open(steps int) answer[activities.PlanOutput] {
@@ -187,7 +189,7 @@ func TestReplicateTenant(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := c.platform
-			_, got, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, nil)
+			got, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, nil)
 			if c.fails != (err != nil) {
 				t.Fatalf("%s: error %v, want one: %v", c.reason, err, c.fails)
 			}
@@ -208,8 +210,8 @@ func TestReplicateTenant(t *testing.T) {
 func TestReplicateTenantLooksAgainWhenTriggered(t *testing.T) {
 	t.Parallel()
 	p := platform{plans: []answer[activities.PlanOutput]{ended(activities.Converged)}}
-	_, _, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {
-		env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+	_, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {
+		env.SetOnActivityStartedListener(func(_ *activity.Info, _ context.Context, _ converter.EncodedValues) {
 			if len(p.planned) == 0 {
 				for range 5 {
 					env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "apply"})
@@ -231,7 +233,7 @@ func TestReplicateTenantReplansFresh(t *testing.T) {
 		plans:   []answer[activities.PlanOutput]{open(1), ended(activities.Changed)},
 		applies: []answer[activities.ApplyOutput]{applied(activities.ApplyOutput{Replan: true})},
 	}
-	if _, _, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, nil); err != nil {
+	if _, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if p.planned[0].Fresh || !p.planned[1].Fresh {
@@ -244,7 +246,7 @@ func TestDryRunAppliesNothing(t *testing.T) {
 	p := platform{plans: []answer[activities.PlanOutput]{
 		{out: activities.PlanOutput{Outcome: activities.Planned, Digest: "d1", Steps: 3, Calls: 2}},
 	}}
-	_, got, err := p.run(t, workflows.ReplicateInput{Tenant: tenant, DryRun: true}, nil)
+	got, err := p.run(t, workflows.ReplicateInput{Tenant: tenant, DryRun: true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +275,7 @@ func TestOutcomeIsWrittenOnlyWhenItChanged(t *testing.T) {
 			t.Parallel()
 			p := platform{plans: []answer[activities.PlanOutput]{ended(activities.Converged)}}
 			writes := 0
-			_, _, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {
+			_, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {
 				if err := env.SetTypedSearchAttributesOnStart(c.before); err != nil {
 					t.Fatal(err)
 				}

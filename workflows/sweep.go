@@ -111,8 +111,7 @@ func (s *sweep) tenant(ctx workflow.Context, tenant access.TenantID) {
 	})
 	var result ReplicateResult
 	err := workflow.ExecuteChildWorkflow(ctx, ReplicateTenantWorkflow, ReplicateInput{Tenant: tenant, Cause: s.in.Cause}).Get(ctx, &result)
-	var running *temporal.ChildWorkflowExecutionAlreadyStartedError
-	if errors.As(err, &running) {
+	if _, running := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err); running {
 		err = workflow.SignalExternalWorkflow(ctx, ReplicateTenantID(tenant), "", TriggerSignal, Trigger{Cause: s.in.Cause}).Get(ctx, nil)
 		result.Outcome = activities.Converged
 	}
@@ -125,8 +124,8 @@ func (s *sweep) tenant(ctx workflow.Context, tenant access.TenantID) {
 // FailedResult returns the result that a failed run left in its error.
 func FailedResult(err error) ReplicateResult {
 	result := ReplicateResult{Outcome: activities.Failed}
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) && app.Type() == FailedType && app.HasDetails() {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	if ok && app.Type() == FailedType && app.HasDetails() {
 		if app.Details(&result) != nil {
 			return ReplicateResult{Outcome: activities.Failed}
 		}

@@ -53,8 +53,8 @@ func RegisterAttributes(ctx context.Context, c client.Client, namespace string) 
 	_, err = operator.AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
 		Namespace: namespace, SearchAttributes: missing,
 	})
-	var exists *serviceerror.AlreadyExists
-	if err != nil && !errors.As(err, &exists) {
+	_, exists := errors.AsType[*serviceerror.AlreadyExists](err)
+	if err != nil && !exists {
 		return fmt.Errorf("engine: add the search attributes %q to namespace %q: %w: an administrator can add them",
 			slices.Sorted(maps.Keys(missing)), namespace, err)
 	}

@@ -1,0 +1,223 @@
+package document
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/rollcall-iam/rollcall/internal/euid"
+	"github.com/rollcall-iam/rollcall/internal/naming"
+)
+
+// Validate checks what one document alone cannot show: that references lead
+// somewhere and what must be unique is. The error is a Problems with all that
+// is wrong. It takes time in proportion to the size of the set.
+func (s *Set) Validate() error {
+	c := &checker{
+		set: s, euids: map[string]int{}, localIDs: map[[2]string]int{}, numbers: map[[2]string]int{},
+	}
+	for i := range s.docs {
+		c.document(i)
+	}
+	return c.problems.err()
+}
+
+// checker gathers what is wrong with a set.
+type checker struct {
+	set      *Set
+	problems Problems
+	// The first document that has an euid, a platform and local id, or a
+	// platform and tenant number.
+	euids    map[string]int
+	localIDs map[[2]string]int
+	numbers  map[[2]string]int
+}
+
+func (c *checker) add(i int, field, text string) {
+	doc := c.set.docs[i]
+	c.problems = append(c.problems, Problem{
+		File: doc.File, Line: doc.Line, Object: doc.ID.String(), Field: field, Text: text,
+	})
+}
+
+// placeholder stands for the other document in the text of a clash.
+const placeholder = "\x00"
+
+// clash adds a problem between two documents, at the one that was read last:
+// that is what people can change now.
+func (c *checker) clash(i, j int, field, text string) {
+	if c.set.docs[j].File == "" && c.set.docs[i].File != "" {
+		i, j = j, i
+	}
+	other := c.set.docs[i]
+	where := place(other)
+	if other.ID != c.set.docs[j].ID {
+		where = fmt.Sprintf("%s (%s)", other.ID, where)
+	}
+	c.add(j, field, strings.ReplaceAll(text, placeholder, where))
+}
+
+// exists adds a problem unless the set has the document.
+func (c *checker) exists(i int, field string, kind Kind, name string) bool {
+	_, ok := c.set.at[ID{Kind: kind, Name: name}]
+	if !ok {
+		c.add(i, field, fmt.Sprintf("there is no %s %s", kind, quoted(name)))
+	}
+	return ok
+}
+
+func (c *checker) document(i int) {
+	switch v := c.set.typed[i].(type) {
+	case Project:
+		c.exists(i, "metadata.ownedByWorkspace", KindWorkspace, v.Workspace)
+	case User:
+		c.user(i, v)
+	case UserGroup:
+		c.userGroup(i, v)
+	case Platform:
+		c.platform(i, v)
+	case LandingZone:
+		c.landingZone(i, v)
+	case Tenant:
+		c.tenant(i, v)
+	case Binding:
+		c.binding(i, v)
+	}
+}
+
+func (c *checker) user(i int, u User) {
+	if u.EUID == "" {
+		return
+	}
+	if first, taken := c.euids[u.EUID]; taken {
+		c.clash(first, i, "spec.euid", quoted(u.EUID)+" is also that of "+placeholder+": an euid is one person's")
+		return
+	}
+	c.euids[u.EUID] = i
+}
+
+func (c *checker) userGroup(i int, g UserGroup) {
+	c.exists(i, "metadata.ownedByWorkspace", KindWorkspace, g.Workspace)
+	for n, member := range g.Members {
+		c.exists(i, "spec.members["+strconv.Itoa(n)+"]", KindUser, member)
+	}
+}
+
+func (c *checker) platform(i int, p Platform) {
+	field := "spec.config." + p.Type + ".replication."
+	if _, err := euid.Parse(p.Replication.EUIDPattern); err != nil {
+		c.add(i, field+"euidPattern", err.Error())
+	}
+	if p.Replication.GroupNamePattern != "" {
+		if _, err := naming.Parse(p.Replication.GroupNamePattern); err != nil {
+			c.add(i, field+"groupNamePattern", err.Error())
+		}
+	}
+	c.mappings(i, field+"roleMappings", p.Replication.RoleMappings)
+}
+
+func (c *checker) mappings(i int, field string, mappings []RoleMapping) {
+	mapped := map[string]int{}
+	for n, m := range mappings {
+		at := fmt.Sprintf("%s[%d].projectRoleRef.name", field, n)
+		if !c.role(i, at, m.Role) {
+			continue
+		}
+		role := c.set.roleName(m.Role)
+		if first, twice := mapped[role]; twice {
+			c.add(i, at, fmt.Sprintf("%s has a mapping already, the %d. of the list: join the two", quoted(m.Role), first+1))
+			continue
+		}
+		mapped[role] = n
+	}
+}
+
+// role adds a problem unless ref means exactly one role.
+func (c *checker) role(i int, field, ref string) bool {
+	found := c.set.roleRefs[ref]
+	switch len(found) {
+	case 0:
+		c.add(i, field, fmt.Sprintf("there is no %s with the name %s", KindProjectRole, quoted(ref)))
+	case 1:
+		return true
+	default:
+		c.add(i, field, quoted(ref)+" means several: "+list(c.names(found), "and")+"; rename one of them")
+	}
+	return false
+}
+
+func (c *checker) names(indices []int) []string {
+	var names []string
+	for _, i := range indices {
+		names = append(names, c.set.docs[i].ID.String())
+	}
+	return names
+}
+
+func (c *checker) landingZone(i int, z LandingZone) {
+	if c.exists(i, "spec.platformRef.name", KindPlatform, z.Platform) {
+		platform, _ := get[Platform](c.set, KindPlatform, z.Platform)
+		if z.Type != "" && z.Type != platform.Type {
+			c.add(i, "spec.platformProperties", fmt.Sprintf("is for %s, but %s is %s", z.Type, z.Platform, platform.Type))
+		}
+	}
+	c.mappings(i, "spec.platformProperties."+z.Type+".roleMappings", z.RoleMappings)
+}
+
+func (c *checker) tenant(i int, t Tenant) {
+	fields := tenantFieldsOf(c.set.docs[i].APIVersion)
+	if c.exists(i, "metadata.ownedByWorkspace", KindWorkspace, t.Workspace) {
+		c.exists(i, "metadata.ownedByProject", KindProject, t.ProjectID())
+	}
+	c.exists(i, fields.platform, KindPlatform, t.Platform)
+	if t.LandingZone != "" && c.exists(i, fields.landingZone, KindLandingZone, t.LandingZone) {
+		zone, _ := get[LandingZone](c.set, KindLandingZone, t.LandingZone)
+		if zone.Platform != t.Platform {
+			c.add(i, fields.landingZone, fmt.Sprintf("%s is of platform %s, but the tenant is on %s",
+				quoted(t.LandingZone), zone.Platform, t.Platform))
+		}
+	}
+	if t.LocalID != "" {
+		c.unique(c.localIDs, [2]string{t.Platform, t.LocalID}, i, fields.localID)
+	}
+	if drawn := c.set.docs[i].Drawn; drawn != nil {
+		c.unique(c.numbers, [2]string{t.Platform, strconv.Itoa(drawn.Number)}, i, "rollcall.tenantPlatformNumber")
+	}
+}
+
+// unique adds a problem if another tenant of the platform key[0] has key[1].
+func (c *checker) unique(taken map[[2]string]int, key [2]string, i int, field string) {
+	if first, twice := taken[key]; twice {
+		c.clash(first, i, field, quoted(key[1])+" is also that of "+placeholder)
+		return
+	}
+	taken[key] = i
+}
+
+// tenantFields are the names of a tenant's fields, which differ by version.
+type tenantFields struct{ platform, landingZone, localID string }
+
+func tenantFieldsOf(version string) tenantFields {
+	if version == "v3" {
+		return tenantFields{"metadata.platformIdentifier", "spec.landingZoneIdentifier", "spec.localId"}
+	}
+	return tenantFields{"spec.platformRef", "spec.landingZoneRef", "spec.platformTenantId"}
+}
+
+func (c *checker) binding(i int, b Binding) {
+	c.role(i, "roleRef.name", b.Role)
+	if c.exists(i, "targetRef.ownedByWorkspace", KindWorkspace, b.Workspace) {
+		c.exists(i, "targetRef.name", KindProject, dotted(b.Workspace, b.Project))
+	}
+	if c.set.docs[i].ID.Kind == KindUserBinding {
+		c.exists(i, "subject.name", KindUser, b.Subject)
+		return
+	}
+	switch found := c.set.group(b); len(found) {
+	case 0:
+		c.add(i, "subject.name", fmt.Sprintf("there is no %s %s", KindUserGroup, quoted(b.Subject)))
+	case 1:
+	default:
+		c.add(i, "subject.name", quoted(b.Subject)+" means several: "+list(c.names(found), "and")+"; rename all but one")
+	}
+}

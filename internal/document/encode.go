@@ -1,0 +1,72 @@
+package document
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Encode writes docs as YAML, in the order of Kinds and by name, so that apply
+// accepts it and equal documents give equal bytes. The drawn numbers of tenants
+// go with them.
+func Encode(w io.Writer, docs []Document) error {
+	enc := yaml.NewEncoder(w)
+	enc.SetIndent(2)
+	for _, doc := range sorted(docs) {
+		tree, err := doc.tree()
+		if err != nil {
+			return fmt.Errorf("document: %s: %w", doc.ID, err)
+		}
+		if err := enc.Encode(tree); err != nil {
+			return fmt.Errorf("document: write %s: %w", doc.ID, err)
+		}
+	}
+	if len(docs) == 0 {
+		return nil
+	}
+	if err := enc.Close(); err != nil {
+		return fmt.Errorf("document: write: %w", err)
+	}
+	return nil
+}
+
+// tree returns the whole document, drawn numbers included.
+func (d Document) tree() (map[string]any, error) {
+	var tree map[string]any
+	dec := json.NewDecoder(bytes.NewReader(d.Body))
+	dec.UseNumber()
+	if err := dec.Decode(&tree); err != nil {
+		return nil, err
+	}
+	plainNumbers(tree)
+	if d.Drawn != nil {
+		tree["rollcall"] = map[string]any{"tenantPlatformNumber": d.Drawn.Number, "rand": d.Drawn.Random}
+	}
+	return tree, nil
+}
+
+// plainNumbers puts numbers in the place of json.Number, which YAML would write
+// as a text.
+func plainNumbers(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for key, field := range v {
+			v[key] = plainNumbers(field)
+		}
+	case []any:
+		for i, item := range v {
+			v[i] = plainNumbers(item)
+		}
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n
+		}
+		if f, err := v.Float64(); err == nil {
+			return f
+		}
+	}
+	return value
+}

@@ -1,0 +1,83 @@
+package document
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// wire is one document as its JSON holds it: the schema's fields, and nothing
+// else. The structs that implement it have a field for each of the schema's;
+// what Rollcall only passes on stays raw.
+type wire interface {
+	// name is the Name of the document's ID.
+	name() string
+	// typed is the form the rest of Rollcall works with.
+	typed() (any, error)
+}
+
+// newWire returns an empty document of a kind, or nil for an unknown one.
+func newWire(kind Kind) wire {
+	switch kind {
+	case KindWorkspace:
+		return &wireWorkspace{}
+	case KindProject:
+		return &wireProject{}
+	case KindUser:
+		return &wireUser{}
+	case KindUserGroup:
+		return &wireUserGroup{}
+	case KindProjectRole:
+		return &wireProjectRole{}
+	case KindUserBinding, KindGroupBinding:
+		return &wireBinding{}
+	case KindPlatform:
+		return &wirePlatform{}
+	case KindLandingZone:
+		return &wireLandingZone{}
+	case KindTenant:
+		return &wireTenant{}
+	default:
+		return nil
+	}
+}
+
+// Parse returns the typed form of a document that Decode or a store gave:
+// Workspace, Project, User, UserGroup, ProjectRole, Binding (for both kinds of
+// them), Platform, LandingZone or Tenant. Settings that were left out have
+// their defaults.
+func Parse(d Document) (any, error) {
+	w := newWire(d.ID.Kind)
+	if w == nil {
+		return nil, fmt.Errorf("document: %w: %q", ErrUnknownKind, d.ID.Kind)
+	}
+	if err := json.Unmarshal(d.Body, w); err != nil {
+		return nil, fmt.Errorf("document: %s: %w", d.ID, err)
+	}
+	typed, err := w.typed()
+	if err != nil {
+		return nil, fmt.Errorf("document: %s: %w", d.ID, err)
+	}
+	return typed, nil
+}
+
+// wireEnvelope is what every document begins with.
+type wireEnvelope struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       Kind   `json:"kind"`
+}
+
+// wireRef is a reference by name.
+type wireRef struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+}
+
+// dotted joins the parts of a name, or returns nothing while one is missing.
+func dotted(parts ...string) string {
+	if slices.Contains(parts, "") {
+		return ""
+	}
+	return strings.Join(parts, ".")
+}

@@ -1,0 +1,142 @@
+package document
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+type wireWorkspace struct {
+	wireEnvelope
+	Metadata struct {
+		Name string              `json:"name"`
+		Tags map[string][]string `json:"tags"`
+	} `json:"metadata"`
+	Spec struct {
+		DisplayName                  string              `json:"displayName"`
+		Tags                         map[string][]string `json:"tags"`
+		PlatformBuilderAccessEnabled json.RawMessage     `json:"platformBuilderAccessEnabled"`
+	} `json:"spec"`
+}
+
+func (w *wireWorkspace) name() string { return w.Metadata.Name }
+
+func (w *wireWorkspace) typed() (any, error) {
+	// v2 has the tags in metadata, v1 in spec; the schema lets only one be set.
+	tags := w.Metadata.Tags
+	if tags == nil {
+		tags = w.Spec.Tags
+	}
+	return Workspace{Name: w.Metadata.Name, DisplayName: w.Spec.DisplayName, Tags: tags}, nil
+}
+
+type wireProject struct {
+	wireEnvelope
+	Metadata struct {
+		Name             string `json:"name"`
+		OwnedByWorkspace string `json:"ownedByWorkspace"`
+	} `json:"metadata"`
+	Spec struct {
+		DisplayName                       string              `json:"displayName"`
+		Tags                              map[string][]string `json:"tags"`
+		PaymentMethodIdentifier           json.RawMessage     `json:"paymentMethodIdentifier"`
+		SubstitutePaymentMethodIdentifier json.RawMessage     `json:"substitutePaymentMethodIdentifier"`
+	} `json:"spec"`
+}
+
+func (w *wireProject) name() string { return dotted(w.Metadata.OwnedByWorkspace, w.Metadata.Name) }
+
+func (w *wireProject) typed() (any, error) {
+	return Project{
+		Workspace: w.Metadata.OwnedByWorkspace, Name: w.Metadata.Name,
+		DisplayName: w.Spec.DisplayName, Tags: w.Spec.Tags,
+	}, nil
+}
+
+type wireUser struct {
+	wireEnvelope
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+	Spec struct {
+		Email     string              `json:"email"`
+		FirstName string              `json:"firstName"`
+		LastName  string              `json:"lastName"`
+		EUID      string              `json:"euid"`
+		Tags      map[string][]string `json:"tags"`
+	} `json:"spec"`
+}
+
+func (w *wireUser) name() string { return w.Metadata.Name }
+
+func (w *wireUser) typed() (any, error) {
+	return User{
+		Name: w.Metadata.Name, Email: w.Spec.Email, FirstName: w.Spec.FirstName, LastName: w.Spec.LastName,
+		// Blanks around an euid are nobody's intention, and nothing but blanks is none.
+		EUID: strings.TrimSpace(w.Spec.EUID), Tags: w.Spec.Tags,
+	}, nil
+}
+
+type wireUserGroup struct {
+	wireEnvelope
+	Metadata struct {
+		Name             string `json:"name"`
+		OwnedByWorkspace string `json:"ownedByWorkspace"`
+	} `json:"metadata"`
+	Spec struct {
+		DisplayName string          `json:"displayName"`
+		EGID        json.RawMessage `json:"egid"`
+		Members     []string        `json:"members"`
+		Tags        json.RawMessage `json:"tags"`
+	} `json:"spec"`
+}
+
+func (w *wireUserGroup) name() string { return dotted(w.Metadata.OwnedByWorkspace, w.Metadata.Name) }
+
+func (w *wireUserGroup) typed() (any, error) {
+	return UserGroup{
+		Workspace: w.Metadata.OwnedByWorkspace, Name: w.Metadata.Name,
+		DisplayName: w.Spec.DisplayName, Members: w.Spec.Members,
+	}, nil
+}
+
+type wireProjectRole struct {
+	wireEnvelope
+	Metadata struct {
+		Name string          `json:"name"`
+		Tags json.RawMessage `json:"tags"`
+	} `json:"metadata"`
+	Spec struct {
+		Name        string          `json:"name"`
+		Description json.RawMessage `json:"description"`
+		Rank        int             `json:"rank"`
+	} `json:"spec"`
+}
+
+func (w *wireProjectRole) name() string { return w.Metadata.Name }
+
+func (w *wireProjectRole) typed() (any, error) {
+	return ProjectRole{Name: w.Metadata.Name, DisplayName: w.Spec.Name, Rank: w.Spec.Rank}, nil
+}
+
+// wireBinding is a user binding or a group binding.
+type wireBinding struct {
+	wireEnvelope
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+	RoleRef   wireRef `json:"roleRef"`
+	TargetRef struct {
+		wireRef
+		OwnedByWorkspace string `json:"ownedByWorkspace"`
+	} `json:"targetRef"`
+	Subject wireRef `json:"subject"`
+}
+
+func (w *wireBinding) name() string { return w.Metadata.Name }
+
+func (w *wireBinding) typed() (any, error) {
+	return Binding{
+		Name: w.Metadata.Name, Role: w.RoleRef.Name, Subject: w.Subject.Name,
+		Workspace: w.TargetRef.OwnedByWorkspace, Project: w.TargetRef.Name,
+	}, nil
+}

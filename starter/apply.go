@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/fatih/color"
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/desired"
+	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// changeFlags are those of every command that changes documents.
+type changeFlags struct {
+	yes, dryRun, replicate bool
+}
+
+func (f *changeFlags) add(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "remove documents without asking")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "show what would change and store nothing")
+	cmd.Flags().BoolVar(&f.replicate, "replicate", false, "start a run for every tenant that the change touches")
+}
+
+func applyCommand(c *cli) *cobra.Command {
+	var flags changeFlags
+	var prune bool
+	cmd := &cobra.Command{
+		Use:   "apply FILE|DIRECTORY|- ...",
+		Short: "Store documents, after checking all of them together",
+		Long: `apply reads documents (YAML or JSON, many to a file, directories, - for
+standard input), checks them together with those that are stored, shows what
+changes, and stores all of them or none.`,
+		Example: `  rollcall apply organisation/
+  rollcall apply --prune --dry-run organisation/
+  kubectl get ... -o json | rollcall apply -`,
+		Args: atLeastOne("name a file, a directory, or - for standard input"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			docs, dropped, err := document.Load(args, cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			return c.change(cmd.Context(), flags, dropped, func(ctx context.Context, s *store.Store, checks store.Checks) (store.Changes, error) {
+				return s.Apply(ctx, store.ApplyRequest{Documents: docs, Prune: prune, Checks: checks})
+			})
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().BoolVar(&prune, "prune", false, "remove stored documents that the input lacks")
+	return cmd
+}
+
+func deleteCommand(c *cli) *cobra.Command {
+	var flags changeFlags
+	cmd := &cobra.Command{
+		Use:   "delete KIND NAME",
+		Short: "Remove one document",
+		Long: `delete removes one document. A removed tenant is remembered until what Rollcall
+made for it is cleaned up.`,
+		Example: `  rollcall delete meshProjectUserBinding b-jane-web
+  rollcall delete tenant marketing.web/openstack.eu`,
+		Args: exactly(2, "name a kind and a document, as rollcall get shows them"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			kind, err := parseKind(args[0])
+			if err != nil {
+				return err
+			}
+			id := document.ID{Kind: kind, Name: args[1]}
+			return c.change(cmd.Context(), flags, nil, func(ctx context.Context, s *store.Store, checks store.Checks) (store.Changes, error) {
+				return s.Delete(ctx, []document.ID{id}, checks)
+			})
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}
+
+// changeResult is the outcome of a change as JSON.
+type changeResult struct {
+	Created    []document.ID     `json:"created"`
+	Changed    []document.ID     `json:"changed"`
+	Removed    []document.ID     `json:"removed"`
+	Unchanged  int               `json:"unchanged"`
+	Generation int64             `json:"generation"`
+	Stored     bool              `json:"stored"`
+	Tenants    []access.TenantID `json:"tenants"`
+	// Dropped counts fields that only a server owns, by name.
+	Dropped map[string]int `json:"dropped,omitempty"`
+}
+
+// change stores documents, shows what changes before, and asks before removing.
+func (c *cli) change(
+	ctx context.Context, flags changeFlags, dropped document.Dropped,
+	write func(context.Context, *store.Store, store.Checks) (store.Changes, error),
+) error {
+	s, err := c.database(ctx)
+	if err != nil {
+		return err
+	}
+	shown := false
+	changes, err := write(ctx, s, store.Checks{
+		DryRun:   flags.dryRun,
+		Validate: checkNames,
+		Confirm: func(changes store.Changes) (bool, error) {
+			shown = true
+			c.showChanges(changes)
+			return c.confirm(changes, flags.yes)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if !shown {
+		c.showChanges(changes)
+	}
+	if err := c.reportChange(changes, dropped, !flags.dryRun); err != nil {
+		return err
+	}
+	if !flags.replicate || flags.dryRun || len(changes.Tenants) == 0 {
+		return nil
+	}
+	return c.replicateTenants(ctx, changes.Tenants, replicateFlags{cause: "apply"})
+}
+
+// checkNames refuses group names that a platform cannot hold, or that two
+// groups of one platform would share.
+func checkNames(_ *document.Set, inputs func() []document.TenantInput) error {
+	if problems := desired.Check(inputs(), platformRules); len(problems) > 0 {
+		return document.Problems(problems)
+	}
+	return nil
+}
+
+// showChanges writes what changes, for people.
+func (c *cli) showChanges(changes store.Changes) {
+	if c.format != formatTable {
+		return
+	}
+	for _, part := range []struct {
+		paint *color.Color
+		sign  string
+		ids   []document.ID
+	}{
+		{color.New(color.FgGreen), "+", changes.Created},
+		{color.New(color.FgYellow), "~", changes.Changed},
+		{color.New(color.FgRed), "-", changes.Removed},
+	} {
+		for i, id := range part.ids {
+			if i == shownAtMost {
+				fmt.Fprintf(c.out, "%s ... and %d more\n", part.sign, len(part.ids)-i)
+				break
+			}
+			fmt.Fprintln(c.out, part.paint.Sprintf("%s %s %s", part.sign, id.Kind, id.Name))
+		}
+	}
+}
+
+// shownAtMost is how many documents of a sort are listed before a change.
+const shownAtMost = 50
+
+// confirm asks before documents are removed. Without a terminal nobody can
+// answer, so that --yes has to.
+func (c *cli) confirm(changes store.Changes, yes bool) (bool, error) {
+	if len(changes.Removed) == 0 || yes {
+		return true, nil
+	}
+	if !isTerminal(c.in) || c.format != formatTable {
+		return false, invalid(fmt.Errorf("%d documents would be removed: add --yes to remove them, or --dry-run to see them", len(changes.Removed)))
+	}
+	fmt.Fprintf(c.err, "Remove %d documents? [y/N] ", len(changes.Removed))
+	answer, err := bufio.NewReader(c.in).ReadString('\n')
+	if err != nil {
+		return false, fmt.Errorf("read the answer: %w", err)
+	}
+	return strings.EqualFold(strings.TrimSpace(answer), "y"), nil
+}
+
+func (c *cli) reportChange(changes store.Changes, dropped document.Dropped, stored bool) error {
+	result := changeResult{
+		Created: list(changes.Created), Changed: list(changes.Changed), Removed: list(changes.Removed),
+		Unchanged: changes.Unchanged, Generation: changes.Generation, Stored: stored && !changes.Empty(),
+		Tenants: list(changes.Tenants), Dropped: dropped,
+	}
+	return c.print(result, func(w io.Writer) {
+		if len(dropped) > 0 {
+			fmt.Fprintf(w, "Dropped fields that only a server owns: %s.\n", counted(dropped))
+		}
+		verb := "Stored"
+		if !stored {
+			verb = "Would store"
+		}
+		fmt.Fprintf(w, "%s: %d created, %d changed, %d removed, %d unchanged.",
+			verb, len(changes.Created), len(changes.Changed), len(changes.Removed), changes.Unchanged)
+		if len(changes.Tenants) > 0 {
+			fmt.Fprintf(w, " %d tenants are touched.", len(changes.Tenants))
+		}
+		fmt.Fprintln(w)
+	})
+}
+
+// counted writes "status 3, _links 3".
+func counted(counts map[string]int) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", name, counts[name]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// list returns items, never nil, so that JSON shows an empty list.
+func list[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
+}

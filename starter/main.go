@@ -1,0 +1,29 @@
+// Command rollcall describes who may do what, and has it replicated into every
+// platform.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(execute(ctx, &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}, os.Args[1:]))
+}
+
+// execute runs one command and returns its exit code.
+func execute(ctx context.Context, c *cli, args []string) int {
+	root := rootCommand(c)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	c.close()
+	if err != nil && err.Error() != "" {
+		fmt.Fprintln(c.err, "rollcall:", err)
+	}
+	return exitCode(err)
+}

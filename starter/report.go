@@ -1,0 +1,131 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/fatih/color"
+
+	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// report is the result of replicate, plan and status as JSON.
+type report struct {
+	activities.Totals
+	DurationMS int64  `json:"duration_ms"`
+	Items      []item `json:"items"`
+}
+
+// item is one tenant of a report.
+type item struct {
+	Tenant   string             `json:"tenant"` // <workspace>.<project>
+	Platform string             `json:"platform"`
+	Outcome  activities.Outcome `json:"outcome"`
+	Steps    any                `json:"steps"` // a number; for plan the steps themselves
+	Remarks  []access.Remark    `json:"remarks"`
+}
+
+// never is the outcome of a tenant that no run has looked at yet.
+const never activities.Outcome = "never"
+
+// report prints how a replication ended and chooses the exit code.
+func (c *cli) report(ctx context.Context, totals activities.Totals, tenants []access.TenantID, took time.Duration) error {
+	last, err := c.lastStatuses(ctx, tenants)
+	if err != nil {
+		return err
+	}
+	r := report{Totals: totals, DurationMS: took.Milliseconds(), Items: last.items(tenants)}
+	if err := c.print(r, func(w io.Writer) {
+		writeItems(w, r.Items)
+		writeRemarks(w, r.Items, remarksAtMost)
+		fmt.Fprintf(w, "\n%s in %s.\n", summary(totals), took.Round(10*time.Millisecond))
+	}); err != nil {
+		return err
+	}
+	return verdict(totals)
+}
+
+// verdict is the exit code that the outcomes deserve.
+func verdict(t activities.Totals) error {
+	switch {
+	case t.Failed > 0:
+		return exitError{code: exitFailed}
+	case t.Waiting > 0:
+		return exitError{code: exitWaiting}
+	default:
+		return nil
+	}
+}
+
+func (s statuses) items(tenants []access.TenantID) []item {
+	items := make([]item, len(tenants))
+	for i, t := range tenants {
+		last := s[t]
+		items[i] = item{
+			Tenant: t.ProjectID(), Platform: t.Platform,
+			Outcome: cmp.Or(activities.Outcome(last.Outcome), never),
+			Steps:   last.Steps, Remarks: list(last.Remarks),
+		}
+	}
+	return items
+}
+
+// summary says it in one line. A run that changed nothing says so.
+func summary(t activities.Totals) string {
+	text := fmt.Sprintf("%d tenants: %d converged, %d changed, %d waiting, %d failed; %d steps, %d remarks, %d calls",
+		t.Tenants, t.Converged, t.Changed, t.Waiting, t.Failed, t.Steps, t.Remarks, t.Calls)
+	if t.Steps == 0 && t.Failed == 0 {
+		text += "; nothing was changed"
+	}
+	return text
+}
+
+func writeItems(w io.Writer, items []item) {
+	lines := make([][]string, len(items))
+	for i, it := range items {
+		lines[i] = []string{it.Tenant, it.Platform, string(it.Outcome), fmt.Sprint(it.Steps), strconv.Itoa(len(it.Remarks))}
+	}
+	rows(w, []string{"TENANT", "PLATFORM", "OUTCOME", "STEPS", "REMARKS"}, lines)
+}
+
+// remarksAtMost is how many remarks a report shows unless asked for all.
+const remarksAtMost = 20
+
+// writeRemarks lists remarks, each with the tenant it is about.
+func writeRemarks(w io.Writer, items []item, most int) {
+	n := 0
+	for _, it := range items {
+		for _, r := range it.Remarks {
+			if n++; n > most {
+				continue
+			}
+			if n == 1 {
+				fmt.Fprintln(w, "\nRemarks:")
+			}
+			fmt.Fprintf(w, "  %s on %s/%s: %s\n", color.YellowString(string(r.Code)), it.Tenant, it.Platform, r.Text)
+		}
+	}
+	if n > most {
+		fmt.Fprintf(w, "  ... and %d more: rollcall status --remarks\n", n-most)
+	}
+}
+
+// totalsOf counts stored statuses.
+func totalsOf(tenants []access.TenantID, last map[access.TenantID]store.Status) activities.Totals {
+	var t activities.Totals
+	for _, id := range tenants {
+		s, known := last[id]
+		if !known {
+			t.Tenants++
+			continue
+		}
+		t.Count(activities.Outcome(s.Outcome), s.Steps, len(s.Remarks), s.Calls)
+	}
+	return t
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"github.com/rollcall-iam/rollcall/internal/desired"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	memory "github.com/rollcall-iam/rollcall/internal/driver/memory/rules"
+	openstack "github.com/rollcall-iam/rollcall/internal/driver/openstack/rules"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// platformRules is the list of platform types whose names apply can check
+// without a cloud.
+func platformRules(platformType string) (desired.Rules, bool) {
+	for _, rules := range []struct {
+		profile driver.Profile
+		fit     func(plan.Object) error
+	}{
+		{memory.Profile(), memory.Fit},
+		{openstack.Profile(), openstack.Fit},
+	} {
+		if rules.profile.Type == platformType {
+			options := desired.Options{
+				IgnoresCase: rules.profile.IgnoresCase, Groups: rules.profile.Groups, LookupAttribute: rules.profile.LookupAttribute,
+			}
+			return desired.Rules{Options: options, Fit: rules.fit}, true
+		}
+	}
+	return desired.Rules{}, false
+}
