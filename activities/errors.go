@@ -31,7 +31,7 @@ func toTemporal(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	options := temporal.ApplicationErrorOptions{Cause: err}
+	var options temporal.ApplicationErrorOptions
 	if errors.Is(err, store.ErrNotFound) {
 		options.NonRetryable = true
 		return temporal.NewApplicationErrorWithOptions(err.Error(), TypeNotFound, options)

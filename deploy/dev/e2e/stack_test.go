@@ -1,0 +1,235 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/rollcall-iam/rollcall/deploy/dev/devserver"
+	"github.com/rollcall-iam/rollcall/internal/engine"
+	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// The exit codes of rollcall.
+const (
+	done    = 0
+	failed  = 1
+	invalid = 2
+	waiting = 3
+	changes = 4
+)
+
+// patience bounds whatever a test waits for: machines may be slow.
+const patience = 2 * time.Minute
+
+var programs = sync.OnceValues(buildPrograms)
+
+// buildPrograms compiles rollcall and rollcall-worker once a test process.
+func buildPrograms() (string, error) {
+	dir, err := os.MkdirTemp("", "rollcall-e2e")
+	if err != nil {
+		return "", err
+	}
+	for name, pkg := range map[string]string{"rollcall": "./starter", "rollcall-worker": "./worker"} {
+		cmd := exec.Command("go", "build", "-overlay=/tmp/ov/overlay.json", "-o", filepath.Join(dir, name), pkg)
+		cmd.Dir = filepath.Join("..", "..", "..")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
+		}
+	}
+	return dir, nil
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := programs(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// stack is a database and a Temporal of one test's own.
+type stack struct {
+	t        testing.TB
+	bin      string
+	database string
+	temporal *devserver.Server
+	environ  []string
+}
+
+func newStack(t testing.TB) *stack {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("end-to-end tests start real servers: run without -short")
+	}
+	bin, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stack{t: t, bin: bin, database: postgres.ForTest(t)}
+	s.temporal, err = devserver.Start(t.Context(), devserver.Options{SearchAttributes: engine.Attributes()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.temporal.Stop() })
+	s.environ = append(os.Environ(),
+		"ROLLCALL_DATABASE_URL="+s.database, "TEMPORAL_ADDRESS="+s.temporal.Address(), "TEMPORAL_NAMESPACE="+s.temporal.Namespace(),
+	)
+	s.must(done, "migrate")
+	return s
+}
+
+// rollcall runs one command with an input and returns what it left.
+func (s *stack) rollcall(input string, args ...string) (code int, stdout, stderr string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "rollcall"), args...)
+	cmd.Env, cmd.Stdin = s.environ, strings.NewReader(input)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		s.t.Fatalf("rollcall %s: %v", strings.Join(args, " "), err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// must runs one command that has to end with that code.
+func (s *stack) must(code int, args ...string) string {
+	s.t.Helper()
+	got, out, errs := s.rollcall("", args...)
+	if got != code {
+		s.t.Fatalf("rollcall %s ended with %d, want %d\n%s%s", strings.Join(args, " "), got, code, out, errs)
+	}
+	return out
+}
+
+// apply stores documents.
+func (s *stack) apply(documents string, flags ...string) {
+	s.t.Helper()
+	code, out, errs := s.rollcall(documents, append([]string{"apply", "-"}, flags...)...)
+	if code != done {
+		s.t.Fatalf("rollcall apply ended with %d\n%s%s", code, out, errs)
+	}
+}
+
+// report is the JSON of replicate.
+type report struct {
+	Tenants, Converged, Changed, Waiting, Failed, Steps, Remarks, Calls int
+	DurationMS                                                          int64 `json:"duration_ms"`
+	Items                                                               []item
+}
+
+type item struct {
+	Tenant, Platform, Outcome string
+	Remarks                   []struct{ Code, Object, Text string }
+}
+
+// replicate replicates everything and waits.
+func (s *stack) replicate(code int) report {
+	s.t.Helper()
+	var r report
+	if err := json.Unmarshal([]byte(s.must(code, "replicate", "--all", "--wait", "-o", "json")), &r); err != nil {
+		s.t.Fatal(err)
+	}
+	return r
+}
+
+// worker starts a worker; it is killed with the test.
+func (s *stack) worker(environ ...string) *exec.Cmd {
+	s.t.Helper()
+	cmd := exec.Command(filepath.Join(s.bin, "rollcall-worker"))
+	cmd.Env = append(append([]string{}, s.environ...), environ...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	log := &tail{t: s.t}
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { kill(cmd) })
+	return cmd
+}
+
+// kill ends a worker as a crash does.
+func kill(cmd *exec.Cmd) {
+	if cmd.ProcessState == nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+}
+
+// tail keeps a worker's log and prints it when the test failed.
+type tail struct {
+	t    testing.TB
+	once sync.Once
+	mu   sync.Mutex
+	body bytes.Buffer
+}
+
+func (w *tail) Write(p []byte) (int, error) {
+	w.once.Do(func() {
+		w.t.Cleanup(func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if body := w.body.Bytes(); w.t.Failed() {
+				w.t.Logf("worker's log, last part:\n%s", body[max(0, len(body)-8000):])
+			}
+		})
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.body.Write(p)
+}
+
+// client returns a connection to Temporal.
+func (s *stack) client() client.Client {
+	s.t.Helper()
+	c, err := client.Dial(client.Options{HostPort: s.temporal.Address(), Namespace: s.temporal.Namespace()})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(c.Close)
+	return c
+}
+
+// records returns the whole ledger.
+func (s *stack) records() []ledger.Record {
+	s.t.Helper()
+	db, err := store.Open(s.t.Context(), s.database)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer db.Close()
+	records, err := ledger.New(db).Records(s.t.Context(), ledger.Filter{Limit: 100_000})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return records
+}
+
+// eventually waits until ok.
+func (s *stack) eventually(what string, ok func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	s.t.Fatalf("waited %s in vain for: %s", patience, what)
+}
