@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -154,12 +156,22 @@ func TestKeystoneConverges(t *testing.T) {
 	}
 }
 
+// reachable returns a directory that an unprivileged server can enter.
+func reachable(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o711); err != nil { //nolint:gosec // others may pass, not read
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func TestKeystoneOutageIsWaitedFor(t *testing.T) {
 	s := newStack(t)
 	if err := keystone.Available(); err != nil {
 		keystone.ForTest(t, keystone.Options{}) // skips or fails, as everywhere
 	}
-	options := keystone.Options{Dir: t.TempDir(), DatabaseURL: postgres.ForTest(t)}
+	options := keystone.Options{Dir: reachable(t), DatabaseURL: postgres.ForTest(t)}
 	server, err := keystone.Start(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)

@@ -45,7 +45,7 @@ func buildPrograms() (string, error) {
 		return "", err
 	}
 	for name, pkg := range map[string]string{"rollcall": "./starter", "rollcall-worker": "./worker"} {
-		cmd := exec.Command("go", "build", "-overlay=/tmp/ov/overlay.json", "-o", filepath.Join(dir, name), pkg)
+		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg)
 		cmd.Dir = filepath.Join("..", "..", "..")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
