@@ -39,6 +39,14 @@ type PlanInput struct {
 	Fresh bool `json:"fresh,omitempty"`
 	// Done sums up what this run did before; a verification has it.
 	Done Tally `json:"done"`
+	// Prepared is a plan that a survey has just made, to begin with.
+	Prepared Prepared `json:"prepared,omitzero"`
+}
+
+// Prepared names a stored plan and the desired access it was made for.
+type Prepared struct {
+	Digest  string `json:"digest,omitempty"`
+	Desired string `json:"desired,omitempty"`
 }
 
 // Tally counts what a run did.
@@ -136,10 +144,16 @@ type SurveyInput struct {
 // their status is stored.
 type SurveyOutput struct {
 	// Drifted tenants have something to apply.
-	Drifted []access.TenantID `json:"drifted,omitempty"`
+	Drifted []Drift `json:"drifted,omitempty"`
 	// Next is the After of the next shard; empty when this was the last.
 	Next   string `json:"next,omitempty"`
 	Totals Totals `json:"totals"`
+}
+
+// Drift is a tenant that differs from its documents, and the plan that mends it.
+type Drift struct {
+	Tenant access.TenantID `json:"tenant"`
+	Plan   Prepared        `json:"plan"`
 }
 
 // Totals counts tenants by outcome, and what it took.

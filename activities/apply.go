@@ -12,7 +12,6 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
-	"github.com/rollcall-iam/rollcall/internal/desired"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
@@ -205,11 +204,11 @@ func (a *application) stillDesired(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("activities: read the documents of %s: %w", a.in.Tenant, err)
 	}
-	want, err := desired.Compute(input, options(a.driver.Profile()))
+	asked, err := desiredDigest(input, a.driver.Profile())
 	if err != nil {
-		return fmt.Errorf("activities: desired access of %s: %w", a.in.Tenant, err)
+		return err
 	}
-	if (&view{desired: want}).desiredDigest() != a.in.Desired {
+	if asked != a.in.Desired {
 		return fmt.Errorf("activities: %w: the documents of %s changed after plan %s", fault.ErrConflict, a.in.Tenant, a.in.Digest)
 	}
 	a.generation.Store(now)

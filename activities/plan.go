@@ -23,12 +23,45 @@ const batchUnits = 20
 func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
+	out, found, err := p.prepared(ctx, in)
+	if err != nil || found {
+		return out, toTemporal(err)
+	}
 	d, views, err := p.look(ctx, []access.TenantID{in.Tenant}, in.Fresh)
 	if err != nil {
 		return PlanOutput{}, toTemporal(err)
 	}
-	out, err := p.finish(ctx, views[0], d.Profile(), in, meter)
+	out, err = p.finish(ctx, views[0], d.Profile(), in, meter)
 	return out, toTemporal(err)
+}
+
+// prepared takes up a plan that a survey has just made, so that the platform is
+// not asked again. It serves only while the documents still ask for the same;
+// whether the platform moved meanwhile, each step finds out.
+func (p *Platform) prepared(ctx context.Context, in PlanInput) (PlanOutput, bool, error) {
+	if in.Prepared.Digest == "" {
+		return PlanOutput{}, false, nil
+	}
+	made, _, err := p.store.Plan(ctx, in.Prepared.Digest)
+	if err != nil {
+		return PlanOutput{}, false, fmt.Errorf("activities: read plan %s: %w", in.Prepared.Digest, err)
+	}
+	input, err := p.store.TenantInput(ctx, in.Tenant)
+	if err != nil {
+		return PlanOutput{}, false, fmt.Errorf("activities: read the documents of %s: %w", in.Tenant, err)
+	}
+	d, err := p.driver(ctx, input.Platform)
+	if err != nil {
+		return PlanOutput{}, false, err
+	}
+	now, err := desiredDigest(input, d.Profile())
+	if err != nil || now != in.Prepared.Desired || made.Tenant != in.Tenant {
+		return PlanOutput{}, false, err
+	}
+	return PlanOutput{
+		Digest: in.Prepared.Digest, Desired: now, Steps: len(made.Steps), Held: len(made.Held), Remarks: len(made.Remarks),
+		Batches: batches(made.Waves(d.Profile().Unit), batchUnits), Settle: d.Profile().Settle,
+	}, true, nil
 }
 
 // finish stores what the workflow only refers to.

@@ -328,3 +328,36 @@ func TestRemovedTenantIsForgottenWhenItIsCleanedUp(t *testing.T) {
 		t.Errorf("tenants %v, %v; want none to be remembered", left, err)
 	}
 }
+
+func TestSurveysPlanIsTakenUpWithoutAskingAgain(t *testing.T) {
+	l := newLab(t)
+	l.want(2)
+	survey := func() activities.SurveyOutput {
+		out, err := execute[activities.SurveyOutput](l, activities.SurveyActivity, activities.SurveyInput{Platform: web.Platform, Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	found := survey()
+	if len(found.Drifted) != 1 {
+		t.Fatalf("survey: %+v, want one drifted tenant", found)
+	}
+	p, err := l.plan(activities.PlanInput{Prepared: found.Drifted[0].Plan})
+	if err != nil || p.Calls != 0 || p.Digest != found.Drifted[0].Plan.Digest || len(p.Batches) == 0 {
+		t.Fatalf("plan %+v, %v; want the survey's, without a call", p, err)
+	}
+	if out, err := l.apply(p); err != nil || out.Done != p.Steps {
+		t.Errorf("apply: %+v, %v; want all %d steps done", out, err, p.Steps)
+	}
+	if again := survey(); len(again.Drifted) != 0 || again.Totals.Converged != 1 {
+		t.Errorf("second survey: %+v, want the tenant converged", again)
+	}
+
+	l.want(3)
+	old := survey().Drifted[0].Plan
+	l.want(2) // the documents change before the run begins
+	if p, err := l.plan(activities.PlanInput{Prepared: old}); err != nil || p.Steps != 0 || p.Calls == 0 {
+		t.Errorf("plan %+v, %v; want a new look, because the survey's plan has aged", p, err)
+	}
+}

@@ -27,7 +27,11 @@ func (p *Platform) Survey(ctx context.Context, in SurveyInput) (SurveyOutput, er
 	var settled []*view
 	for _, v := range views {
 		if len(v.plan.Steps) > 0 {
-			out.Drifted = append(out.Drifted, v.input.Tenant.TenantID)
+			digest, err := p.store.PutPlan(ctx, v.plan, v.input.Generation)
+			if err != nil {
+				return SurveyOutput{}, toTemporal(fmt.Errorf("activities: store the plan of %s: %w", v.input.Tenant.TenantID, err))
+			}
+			out.Drifted = append(out.Drifted, Drift{v.input.Tenant.TenantID, Prepared{digest, v.desiredDigest()}})
 			continue
 		}
 		settled = append(settled, v)

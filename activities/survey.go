@@ -29,10 +29,21 @@ type view struct {
 // missing reports whether the platform has no such tenant.
 func (v *view) missing() bool { return v.seen.Missing }
 
-// desiredDigest names what the documents ask for, so that a later look can
-// tell whether they still do.
-func (v *view) desiredDigest() string {
-	body, err := json.Marshal(v.desired.State)
+// desiredDigest names what the documents ask for.
+func (v *view) desiredDigest() string { return digestOf(v.desired) }
+
+// desiredDigest names what a tenant's documents ask for, so that a later look
+// can tell whether they still do.
+func desiredDigest(in document.TenantInput, profile driver.Profile) (string, error) {
+	want, err := desired.Compute(in, options(profile))
+	if err != nil {
+		return "", fmt.Errorf("activities: desired access of %s: %w", in.Tenant.TenantID, err)
+	}
+	return digestOf(want), nil
+}
+
+func digestOf(d desired.Desired) string {
+	body, err := json.Marshal(d.State)
 	if err != nil {
 		return "" // slices and strings always marshal
 	}

@@ -29,6 +29,8 @@ type ReplicateInput struct {
 	DryRun bool `json:"dryRun,omitempty"`
 	// Cause says what started the run: "replicate", "apply", "sweep".
 	Cause string `json:"cause,omitempty"`
+	// Prepared is a plan to begin with, when a survey has just made one.
+	Prepared activities.Prepared `json:"prepared,omitzero"`
 	// Done is carried over when the run continues as new.
 	Done activities.Tally `json:"done"`
 	// Pass is carried over likewise.

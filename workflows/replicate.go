@@ -45,7 +45,7 @@ func ReplicateTenant(ctx workflow.Context, in ReplicateInput) (ReplicateResult, 
 		}
 		drain(r.triggers) // those gathered meanwhile are served by the next round
 		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
-			in.Done, in.Pass = r.done, r.pass
+			in.Done, in.Pass, in.Prepared = r.done, r.pass, r.in.Prepared
 			return result, workflow.NewContinueAsNewError(ctx, ReplicateTenantWorkflow, in)
 		}
 	}
@@ -106,8 +106,9 @@ func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) 
 	ctx = workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, "plan "+r.in.Tenant.String()))
 	var p activities.PlanOutput
 	err := workflow.ExecuteActivity(ctx, activities.PlanActivity, activities.PlanInput{
-		Tenant: r.in.Tenant, DryRun: r.in.DryRun, Fresh: r.unsure, Done: r.done,
+		Tenant: r.in.Tenant, DryRun: r.in.DryRun, Fresh: r.unsure, Done: r.done, Prepared: r.in.Prepared,
 	}).Get(ctx, &p)
+	r.in.Prepared = activities.Prepared{} // it serves once
 	r.done.Calls += p.Calls
 	if p.Steps > 0 || r.in.DryRun {
 		r.digest = p.Digest

@@ -10,7 +10,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/rollcall-iam/rollcall/activities"
-	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 )
 
@@ -79,11 +78,11 @@ func (s *sweep) shard(ctx workflow.Context) (next string, err error) {
 }
 
 // replicate runs the drifted tenants, a window of them at a time.
-func (s *sweep) replicate(ctx workflow.Context, drifted []access.TenantID) error {
+func (s *sweep) replicate(ctx workflow.Context, drifted []activities.Drift) error {
 	slots := workflow.NewSemaphore(ctx, window)
 	waiting := workflow.NewWaitGroup(ctx)
 	done := 0
-	for _, tenant := range drifted {
+	for _, drift := range drifted {
 		if err := slots.Acquire(ctx, 1); err != nil {
 			return err
 		}
@@ -91,7 +90,7 @@ func (s *sweep) replicate(ctx workflow.Context, drifted []access.TenantID) error
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			defer waiting.Done()
 			defer slots.Release(1)
-			s.tenant(ctx, tenant)
+			s.tenant(ctx, drift)
 			done++
 			s.say(ctx, "Replicating the tenants that drifted.", done, len(drifted))
 		})
@@ -102,7 +101,8 @@ func (s *sweep) replicate(ctx workflow.Context, drifted []access.TenantID) error
 
 // tenant replicates one tenant. A run that is there already is told to look
 // again and counted by its own starter.
-func (s *sweep) tenant(ctx workflow.Context, tenant access.TenantID) {
+func (s *sweep) tenant(ctx workflow.Context, drift activities.Drift) {
+	tenant := drift.Tenant
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            ReplicateTenantID(tenant),
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
@@ -110,7 +110,9 @@ func (s *sweep) tenant(ctx workflow.Context, tenant access.TenantID) {
 		TypedSearchAttributes: engine.TenantAttributes(tenant, "", 0),
 	})
 	var result ReplicateResult
-	err := workflow.ExecuteChildWorkflow(ctx, ReplicateTenantWorkflow, ReplicateInput{Tenant: tenant, Cause: s.in.Cause}).Get(ctx, &result)
+	err := workflow.ExecuteChildWorkflow(ctx, ReplicateTenantWorkflow, ReplicateInput{
+		Tenant: tenant, Cause: s.in.Cause, Prepared: drift.Plan,
+	}).Get(ctx, &result)
 	if _, running := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err); running {
 		err = workflow.SignalExternalWorkflow(ctx, ReplicateTenantID(tenant), "", TriggerSignal, Trigger{Cause: s.in.Cause}).Get(ctx, nil)
 		result.Outcome = activities.Converged
