@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,19 +48,27 @@ func none(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// parseKind reads a kind as people write it: meshUser, user or users.
+// parseKind reads a kind as people write it: meshUser, user, users, or the end
+// of a name that is like no other, such as userbinding.
 func parseKind(s string) (document.Kind, error) {
 	plain := func(name string) string {
 		return strings.TrimPrefix(strings.TrimSuffix(strings.ToLower(name), "s"), "mesh")
 	}
-	kinds := document.Kinds()
-	i := slices.IndexFunc(kinds, func(k document.Kind) bool { return plain(string(k)) == plain(s) })
-	if i < 0 {
-		names := make([]string, len(kinds))
-		for i, k := range kinds {
-			names[i] = string(k)
+	var alike, names []string
+	for _, k := range document.Kinds() {
+		if plain(string(k)) == plain(s) {
+			return k, nil
 		}
-		return "", invalid(fmt.Errorf("%q is not a kind of document: write one of %s", s, strings.Join(names, ", ")))
+		if s != "" && strings.HasSuffix(plain(string(k)), plain(s)) {
+			alike = append(alike, string(k))
+		}
+		names = append(names, string(k))
 	}
-	return kinds[i], nil
+	if len(alike) == 1 {
+		return document.Kind(alike[0]), nil
+	}
+	if len(alike) > 1 {
+		names = alike
+	}
+	return "", invalid(fmt.Errorf("%q is not a kind of document: write one of %s", s, strings.Join(names, ", ")))
 }

@@ -130,8 +130,8 @@ func dropUnmapped(in document.TenantInput, mappings []mapping, grants []grant) (
 	var remarks []access.Remark
 	for role, n := range counts {
 		remarks = append(remarks, access.Remark{Code: access.RoleUnmapped, Object: role, Text: fmt.Sprintf(
-			"%s of this project give the role %q, which the role mappings of the %s do not have, so it gives nothing here: "+
-				"add a mapping for it, or remove the bindings", count(n, "binding"), role, source)})
+			"the role %q, given by %s of this project, is not in the role mappings of the %s, so it gives nothing here: "+
+				"add a mapping for it, or remove the bindings", role, count(n, "binding"), source)})
 	}
 	return slices.DeleteFunc(grants, func(g grant) bool { return !isMapped[g.role] }), remarks
 }

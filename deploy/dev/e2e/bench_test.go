@@ -205,7 +205,7 @@ func (c *cloud) call(ctx context.Context, client *http.Client, method, path stri
 	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("%s %s: %s: %w", method, path, response.Status, err)
+		return fmt.Errorf("%s %s: %s: %s: %w", method, path, response.Status, answer, err)
 	}
 	if into == nil {
 		return nil

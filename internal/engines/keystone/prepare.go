@@ -1,0 +1,181 @@
+package keystone
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// moduleName is the generated Python module that gunicorn serves.
+const moduleName = "rollcall_keystone"
+
+// module loads Keystone's application, which reads the process's arguments as
+// its own and refuses gunicorn's. It loads the policy too: left to the first
+// requests, threads race for it and some are refused with 403.
+const module = `import sys
+
+sys.argv = sys.argv[:1]
+
+from keystone.common.rbac_enforcer.enforcer import RBACEnforcer  # noqa: E402
+from keystone.server.wsgi import initialize_public_application  # noqa: E402
+
+application = initialize_public_application()
+RBACEnforcer()._enforcer.load_rules()
+`
+
+// The names that keystone-manage bootstrap gives.
+const (
+	adminUser    = "admin"
+	adminProject = "admin"
+	defaultName  = "Default"
+)
+
+// region is where the catalog says that this Keystone is.
+const region = "RegionOne"
+
+// prepare writes the configuration and, unless that was done before for this
+// version and database, makes keys, tables and the admin.
+func (s *Server) prepare(ctx context.Context, installed string) error {
+	connection, database, err := sqlalchemy(s.options.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	password, err := s.password()
+	if err != nil {
+		return err
+	}
+	s.admin = Credentials{
+		Username: adminUser, Password: password, UserDomainName: defaultName,
+		ProjectName: adminProject, ProjectDomainName: defaultName,
+	}
+	if err := errors.Join(s.write(s.configName(), s.configuration(connection)), s.write(moduleName+".py", module)); err != nil {
+		return err
+	}
+	done := installed + " " + database
+	if text, err := os.ReadFile(s.path("prepared")); err == nil && string(text) == done {
+		if filled, err := s.filled(ctx); filled || err != nil {
+			return err
+		}
+	}
+	if err := s.initialise(ctx, password); err != nil {
+		return err
+	}
+	return s.write("prepared", done)
+}
+
+// sqlalchemy returns the URL as Python's SQLAlchemy writes it, and the
+// database's name.
+func sqlalchemy(raw string) (connection, database string, err error) {
+	u, err := url.Parse(raw)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		// url.Parse's error holds the URL, and that may hold a password.
+		return "", "", errors.New("keystone: DatabaseURL is not a PostgreSQL URL: write postgres://user@host:port/database")
+	}
+	u.Scheme = "postgresql+psycopg2"
+	return u.String(), strings.TrimPrefix(u.Path, "/"), nil
+}
+
+// configName tells servers apart that share a directory.
+func (s *Server) configName() string { return "keystone-" + strconv.Itoa(s.port) + ".conf" }
+
+func (s *Server) config() string { return s.path(s.configName()) }
+
+// configuration returns keystone.conf. Every value is set here: Debian's own
+// file in /etc is not read.
+func (s *Server) configuration(connection string) string {
+	var limit string
+	if s.options.ListLimit > 0 {
+		limit = "list_limit = " + strconv.Itoa(s.options.ListLimit) + "\n"
+	}
+	// A dollar sign starts a substitution.
+	quote := func(text string) string { return strings.ReplaceAll(text, "$", "$$") }
+	return "[DEFAULT]\npublic_endpoint = " + s.root() + "\n" + limit +
+		"\n[database]\nconnection = " + quote(connection) + "\n" +
+		"\n[fernet_tokens]\nkey_repository = " + quote(s.path("fernet-keys")) + "\n" +
+		"\n[credential]\nkey_repository = " + quote(s.path("credential-keys")) + "\n" +
+		"\n[token]\nprovider = fernet\n" +
+		"\n[cache]\nenabled = true\nbackend = dogpile.cache.null\n" +
+		"\n[identity]\npassword_hash_algorithm = bcrypt\npassword_hash_rounds = 4\n" +
+		"\n[oslo_policy]\npolicy_dirs = " + quote(s.path("policy.d")) + "\n"
+}
+
+// password returns the admin's password, drawn at the first start.
+func (s *Server) password() (string, error) {
+	text, err := os.ReadFile(s.path("admin-password"))
+	if err == nil {
+		return string(text), nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("keystone: %w", err)
+	}
+	password := rand.Text()
+	return password, s.write("admin-password", password)
+}
+
+// filled reports whether the database holds a Keystone's tables: the marker in
+// the directory may be older than the database.
+func (s *Server) filled(ctx context.Context) (bool, error) {
+	conn, err := pgx.Connect(ctx, s.options.DatabaseURL)
+	if err != nil {
+		return false, fmt.Errorf("keystone: the database does not answer: %w", err)
+	}
+	defer func() { _ = conn.Close(ctx) }() // the query's own error says more
+	var filled bool
+	if err := conn.QueryRow(ctx, "SELECT to_regclass('public.project') IS NOT NULL").Scan(&filled); err != nil {
+		return false, fmt.Errorf("keystone: %w", err)
+	}
+	return filled, nil
+}
+
+// initialise makes keys, tables, the admin and the catalog. All of it may be
+// done again.
+func (s *Server) initialise(ctx context.Context, password string) error {
+	for _, dir := range []string{"fernet-keys", "credential-keys", "policy.d"} {
+		if err := os.MkdirAll(s.path(dir), 0o700); err != nil {
+			return fmt.Errorf("keystone: %w", err)
+		}
+		if err := s.owner.give(s.path(dir)); err != nil {
+			return err
+		}
+	}
+	// The catalog names whatever port the server has at the time.
+	const endpoint = "$(public_endpoint)s/v3"
+	for _, args := range [][]string{
+		{"db_sync"},
+		{"fernet_setup"},
+		{"credential_setup"},
+		{"bootstrap", "--bootstrap-region-id", region, "--bootstrap-public-url", endpoint},
+	} {
+		if err := s.manage(ctx, password, args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// manage runs keystone-manage. The password is in the environment, where only
+// the server's user can read it, not among the arguments, which all can.
+func (s *Server) manage(ctx context.Context, password string, args []string) error {
+	cmd := s.owner.command(ctx, s.options.Dir, append([]string{manage, "--config-file", s.config()}, args...)...)
+	cmd.Env = append(cmd.Env, "OS_BOOTSTRAP_PASSWORD="+password)
+	cmd.Stdout, cmd.Stderr = s.options.Log, s.options.Log
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("keystone: keystone-manage %s failed, see the server's log: %w", args[0], err)
+	}
+	return nil
+}
+
+// write writes a file that only the server's user can read.
+func (s *Server) write(name, text string) error {
+	if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("keystone: %w", err)
+	}
+	return s.owner.give(s.path(name))
+}
