@@ -47,8 +47,8 @@ changes, and stores all of them or none.`,
 			if err != nil {
 				return err
 			}
-			return c.change(cmd.Context(), flags, dropped, func(ctx context.Context, s *store.Store, checks store.Checks) (store.Changes, error) {
-				return s.Apply(ctx, store.ApplyRequest{Documents: docs, Prune: prune, Checks: checks})
+			return c.change(cmd.Context(), flags, dropped, func(s *store.Store, checks store.Checks) (store.Changes, error) {
+				return s.Apply(cmd.Context(), store.ApplyRequest{Documents: docs, Prune: prune, Checks: checks})
 			})
 		},
 	}
@@ -73,8 +73,8 @@ made for it is cleaned up.`,
 				return err
 			}
 			id := document.ID{Kind: kind, Name: args[1]}
-			return c.change(cmd.Context(), flags, nil, func(ctx context.Context, s *store.Store, checks store.Checks) (store.Changes, error) {
-				return s.Delete(ctx, []document.ID{id}, checks)
+			return c.change(cmd.Context(), flags, nil, func(s *store.Store, checks store.Checks) (store.Changes, error) {
+				return s.Delete(cmd.Context(), []document.ID{id}, checks)
 			})
 		},
 	}
@@ -98,14 +98,14 @@ type changeResult struct {
 // change stores documents, shows what changes before, and asks before removing.
 func (c *cli) change(
 	ctx context.Context, flags changeFlags, dropped document.Dropped,
-	write func(context.Context, *store.Store, store.Checks) (store.Changes, error),
+	write func(*store.Store, store.Checks) (store.Changes, error),
 ) error {
 	s, err := c.database(ctx)
 	if err != nil {
 		return err
 	}
 	shown := false
-	changes, err := write(ctx, s, store.Checks{
+	changes, err := write(s, store.Checks{
 		DryRun:   flags.dryRun,
 		Validate: checkNames,
 		Confirm: func(changes store.Changes) (bool, error) {
@@ -172,7 +172,8 @@ func (c *cli) confirm(changes store.Changes, yes bool) (bool, error) {
 		return true, nil
 	}
 	if !isTerminal(c.in) || c.format != formatTable {
-		return false, invalid(fmt.Errorf("%d documents would be removed: add --yes to remove them, or --dry-run to see them", len(changes.Removed)))
+		return false, invalid(fmt.Errorf("%d documents would be removed: add --yes to remove them, or --dry-run to see them",
+			len(changes.Removed)))
 	}
 	fmt.Fprintf(c.err, "Remove %d documents? [y/N] ", len(changes.Removed))
 	answer, err := bufio.NewReader(c.in).ReadString('\n')

@@ -63,7 +63,7 @@ Exit codes: 0 done, 1 failed, 2 invalid input, 3 waits for an approval,
 	root.SetErr(c.err)
 	root.PersistentFlags().StringVarP(&c.format, "output", "o", formatTable, "table, json or yaml")
 	root.PersistentFlags().BoolVar(&c.noColor, "no-color", false, "never colour; also with NO_COLOR, and where there is no terminal")
-	cobra.CheckErr(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)))
+	cobra.CheckErr(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp)))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return invalid(err) })
 	root.AddCommand(
 		applyCommand(c), deleteCommand(c), getCommand(c), exportCommand(c),

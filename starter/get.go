@@ -40,7 +40,8 @@ func getCommand(c *cli) *cobra.Command {
 				return err
 			}
 			if len(docs) == 0 && filter.Name != "" {
-				return invalid(fmt.Errorf("there is no %s %q: rollcall get %s lists those there are", filter.Kind, filter.Name, filter.Kind))
+				return invalid(fmt.Errorf("there is no %s %q: rollcall get %s lists those there are",
+					filter.Kind, filter.Name, filter.Kind))
 			}
 			return c.printDocuments(docs)
 		},

@@ -12,13 +12,14 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(execute(ctx, &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}, os.Args[1:]))
+	code := execute(ctx, &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}, os.Args[1:])
+	stop()
+	os.Exit(code)
 }
 
 // execute runs one command and returns its exit code.
 func execute(ctx context.Context, c *cli, args []string) int {
-	root := rootCommand(c)
+	root := rootCommand(c) //nolint:contextcheck // commands take the context that ExecuteContext gives them
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	c.close()

@@ -19,13 +19,13 @@ const (
 	formatYAML  = "yaml"
 )
 
-var formats = []string{formatTable, formatJSON, formatYAML}
+func formats() []string { return []string{formatTable, formatJSON, formatYAML} }
 
 func checkFormat(format string) error {
-	if slices.Contains(formats, format) {
+	if slices.Contains(formats(), format) {
 		return nil
 	}
-	return invalid(fmt.Errorf("--output %q: write one of %s", format, strings.Join(formats, ", ")))
+	return invalid(fmt.Errorf("--output %q: write one of %s", format, strings.Join(formats(), ", ")))
 }
 
 // print writes value in the chosen format; table writes it for people.

@@ -59,25 +59,12 @@ func (c *cli) plan(ctx context.Context, tenants []access.TenantID, exitCode bool
 	if err != nil {
 		return err
 	}
-	r := report{Items: []item{}}
-	var text strings.Builder
-	for _, run := range runs {
-		p, err := c.planOf(ctx, run)
-		if err != nil {
-			return err
-		}
-		r.Totals.Count(run.result.Outcome, len(p.Steps), len(p.Remarks), run.result.Calls)
-		r.Items = append(r.Items, planItem(p, run))
-		if run.err != nil {
-			fmt.Fprintf(&text, "%s: cannot be planned: %s\n", run.tenant, workflows.Reason(run.err))
-			continue
-		}
-		if len(p.Steps)+len(p.Held)+len(p.Remarks) > 0 {
-			text.WriteString(p.String() + "\n")
-		}
+	r, text, err := c.planReport(ctx, runs)
+	if err != nil {
+		return err
 	}
 	r.DurationMS = time.Since(began).Milliseconds()
-	if err := c.print(r, func(w io.Writer) { writePlan(w, text.String(), r) }); err != nil {
+	if err := c.print(r, func(w io.Writer) { writePlan(w, text, r) }); err != nil {
 		return err
 	}
 	if r.Failed > 0 {
@@ -87,6 +74,30 @@ func (c *cli) plan(ctx context.Context, tenants []access.TenantID, exitCode bool
 		return exitError{code: exitChanges}
 	}
 	return nil
+}
+
+// planReport reads the plans that dry runs stored, and writes them for people.
+// Tenants of which there is nothing to say are left out of the text.
+func (c *cli) planReport(ctx context.Context, runs []*tenantRun) (report, string, error) {
+	r := report{Items: []item{}}
+	var text strings.Builder
+	for _, run := range runs {
+		p := plan.Plan{Tenant: run.tenant}
+		if run.err != nil {
+			fmt.Fprintf(&text, "%s: cannot be planned: %s\n", run.tenant, workflows.Reason(run.err))
+		} else {
+			var err error
+			if p, _, err = c.documents.Plan(ctx, run.result.Digest); err != nil {
+				return r, "", err
+			}
+		}
+		r.Totals.Count(run.result.Outcome, len(p.Steps), len(p.Remarks), run.result.Calls)
+		r.Items = append(r.Items, planItem(p, run))
+		if len(p.Steps)+len(p.Held)+len(p.Remarks) > 0 {
+			text.WriteString(p.String() + "\n")
+		}
+	}
+	return r, text.String(), nil
 }
 
 // planRuns starts a dry run for every tenant.
@@ -112,15 +123,6 @@ func (c *cli) planRuns(ctx context.Context, tenants []access.TenantID) ([]*tenan
 		}
 	}
 	return c.startTenants(ctx, starts, tenants, "plan")
-}
-
-// planOf reads the plan that a dry run stored.
-func (c *cli) planOf(ctx context.Context, run *tenantRun) (plan.Plan, error) {
-	if run.err != nil || run.result.Digest == "" {
-		return plan.Plan{Tenant: run.tenant}, nil
-	}
-	p, _, err := c.documents.Plan(ctx, run.result.Digest)
-	return p, err
 }
 
 // planStep is a step as JSON shows it.

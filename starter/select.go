@@ -63,7 +63,8 @@ func (s *selection) filter(args []string) (store.TenantFilter, error) {
 // has, is a mistake.
 func (s *selection) tenants(ctx context.Context, from *store.Store, args []string) ([]access.TenantID, error) {
 	if s.empty(args) {
-		return nil, invalid(errors.New("choose tenants by name (<workspace>.<project>/<platform>), or with --project, --workspace, --platform or --all"))
+		return nil, invalid(errors.New("choose tenants by name (<workspace>.<project>/<platform>), " +
+			"or with --project, --workspace, --platform or --all"))
 	}
 	filter, err := s.filter(args)
 	if err != nil {

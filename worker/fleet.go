@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/engine"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/workflows"
+)
+
+const (
+	// lookout is how often the worker looks for platforms it does not serve yet.
+	lookout = 3 * time.Second
+	// grace is how long running activities may finish when the worker stops.
+	grace = 30 * time.Second
+	// slots is how many activities of one platform run at once.
+	slots = 64
+)
+
+// fleet is a worker for the workflows and one for each platform's activities,
+// so that an outage of one platform takes no slot from another.
+type fleet struct {
+	temporal     client.Client
+	store        *store.Store
+	ledger       *ledger.Ledger
+	installation string
+	log          *slog.Logger
+	drivers      map[string]driver.Open
+
+	platforms map[string]worker.Worker
+	failed    chan error
+}
+
+// serve runs all workers until ctx ends or one of them fails for good.
+func (f *fleet) serve(ctx context.Context) error {
+	f.platforms, f.failed = map[string]worker.Worker{}, make(chan error, 1)
+	stories := worker.New(f.temporal, engine.WorkflowQueue, f.options(worker.Options{DisableEagerActivities: true}))
+	workflows.Register(stories)
+	if err := stories.Start(); err != nil {
+		return fmt.Errorf("start the workflow worker: %w", err)
+	}
+	defer f.stop(stories)
+	f.log.Info("worker started", "queue", engine.WorkflowQueue, "installation", f.installation)
+	for {
+		if err := f.look(ctx); err != nil && ctx.Err() == nil {
+			// The database may come back; what is served stays served.
+			f.log.Warn("cannot look for new platforms", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			f.log.Info("worker stopping", "grace", grace)
+			return nil
+		case err := <-f.failed:
+			return fmt.Errorf("worker failed: %w", err)
+		case <-time.After(lookout):
+		}
+	}
+}
+
+// look starts a worker for every platform that has none yet.
+func (f *fleet) look(ctx context.Context) error {
+	served, err := f.store.ServedPlatforms(ctx)
+	if err != nil {
+		return err
+	}
+	for _, platform := range served {
+		if f.platforms[platform] != nil {
+			continue
+		}
+		w := worker.New(f.temporal, engine.PlatformQueue(platform), f.options(worker.Options{
+			MaxConcurrentActivityExecutionSize: slots,
+			DisableWorkflowWorker:              true,
+		}))
+		activities.NewPlatform(f.store, f.ledger, f.installation, f.drivers).Register(w)
+		if err := w.Start(); err != nil {
+			return fmt.Errorf("serve platform %s: %w", platform, err)
+		}
+		f.platforms[platform] = w
+		f.log.Info("platform served", "platform", platform, "queue", engine.PlatformQueue(platform))
+	}
+	return nil
+}
+
+// options completes what all workers have in common.
+func (f *fleet) options(o worker.Options) worker.Options {
+	o.WorkerStopTimeout = grace
+	o.DisableRegistrationAliasing = true
+	o.OnFatalError = func(err error) {
+		select {
+		case f.failed <- err:
+		default: // one failure is enough to stop
+		}
+	}
+	return o
+}
+
+// stop ends all workers at once, so that their grace periods overlap.
+func (f *fleet) stop(stories worker.Worker) {
+	done := make(chan struct{})
+	all := []worker.Worker{stories}
+	for _, w := range f.platforms {
+		all = append(all, w)
+	}
+	for _, w := range all {
+		go func() {
+			w.Stop()
+			done <- struct{}{}
+		}()
+	}
+	for range all {
+		<-done
+	}
+}
