@@ -24,11 +24,13 @@ type Key struct {
 	Group string `json:"group,omitempty"`
 	// Role is the platform role's name; empty for groups and members.
 	Role string `json:"role,omitempty"`
+	// Name is a binding's, see Binding.Name.
+	Name string `json:"name,omitempty"`
 }
 
-// Compare orders keys by kind, group and role.
+// Compare orders keys by kind, group, role and name.
 func (k Key) Compare(l Key) int {
-	return cmp.Or(cmp.Compare(k.Kind, l.Kind), cmp.Compare(k.Group, l.Group), cmp.Compare(k.Role, l.Role))
+	return cmp.Or(cmp.Compare(k.Kind, l.Kind), cmp.Compare(k.Group, l.Group), cmp.Compare(k.Role, l.Role), cmp.Compare(k.Name, l.Name))
 }
 
 // String returns the object's name as people read it: a group's name, or
@@ -83,6 +85,10 @@ func (g Group) Key() Key { return Key{Kind: KindGroup, Group: g.Name} }
 type Binding struct {
 	// Role is the platform's role as the documents name it.
 	Role string `json:"role"`
+	// Name tells apart other people's bindings of the same role to the same
+	// subject, on platforms where a binding is an object of its own. It is empty
+	// for the one that Rollcall makes.
+	Name string `json:"name,omitempty"`
 	// Group names the group that is the subject; empty when Subjects are people.
 	Group string `json:"group,omitempty"`
 	// GroupRef is that group's id on the platform, empty until it is known.
@@ -102,7 +108,9 @@ type Binding struct {
 }
 
 // Key returns the binding's name in plans and in the ledger.
-func (b Binding) Key() Key { return Key{Kind: KindBinding, Group: b.Group, Role: b.Role} }
+func (b Binding) Key() Key {
+	return Key{Kind: KindBinding, Group: b.Group, Role: b.Role, Name: b.Name}
+}
 
 // State is all of one tenant's access: desired, or observed on the platform.
 // Equal states in Sort order have equal JSON.

@@ -44,7 +44,7 @@ func (sig *signature) object(o Object) {
 		sig.members(o.Members.Accounts)
 	case o.Binding != nil:
 		b := o.Binding
-		sig.text("binding", b.Role, b.Group, b.GroupRef, b.Ref, b.Version)
+		sig.text("binding", b.Role, b.Name, b.Group, b.GroupRef, b.Ref, b.Version)
 		sig.mark(b.Mark)
 		sig.members(b.Subjects)
 	default:
