@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -33,9 +32,13 @@ var shared struct {
 // options.ListLimit share; the other options are ignored. All of them show the
 // same data, so that tests name what they make so that no other does. The
 // servers and their directory go when the process does. Where Keystone or
-// PostgreSQL is not installed the test is skipped, or fails if CI=true.
+// PostgreSQL is not installed the test is skipped, or fails if CI=true. It is
+// skipped with -short in any case: a start takes ten seconds of processor.
 func ForTest(t testing.TB, options Options) *Server {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it starts a real Keystone, which -short leaves out")
+	}
 	if err := errors.Join(Available(), postgres.Available()); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
@@ -83,14 +86,13 @@ func startDatabase(ctx context.Context) error {
 }
 
 func startShared(ctx context.Context, limit int) (*Server, error) {
-	var log strings.Builder
+	log := &tail{}
 	server, err := Start(ctx, Options{
 		Dir: filepath.Join(shared.dir, "keystone"), DatabaseURL: shared.database.URL("keystone"),
-		ListLimit: limit, Log: &log,
+		ListLimit: limit, Log: log,
 	})
 	if err != nil {
-		text := log.String()
-		return nil, fmt.Errorf("%w\n%s", err, text[max(0, len(text)-4096):])
+		return nil, fmt.Errorf("%w\n%s", err, log)
 	}
 	return server, nil
 }

@@ -135,7 +135,7 @@ func (s *Server) launch(ctx context.Context) error {
 		"--bind", "fd://3", "--workers", "4", "--worker-class", "gthread", "--threads", "4",
 		// Clients keep connections for a while; one that is closed under them is
 		// an error they cannot tell from a worse one.
-		"--keep-alive", "120", "--timeout", "120", "--log-level", "warning",
+		"--keep-alive", "120", "--timeout", "120", "--preload", "--log-level", "warning",
 		"--pythonpath", s.options.Dir, moduleName+":application")
 	cmd.Env = append(cmd.Env, "OS_KEYSTONE_CONFIG_FILES="+s.config())
 	cmd.Stdout, cmd.Stderr = s.options.Log, s.options.Log

@@ -1,0 +1,83 @@
+# `make` alone says what there is.
+
+SHELL := /bin/bash -o pipefail
+
+GOLANGCI_LINT_VERSION := v2.15.0
+WORKFLOWCHECK_VERSION := v0.6.0
+
+bin     := $(CURDIR)/bin
+tools   := $(bin)/tools
+# Modules, in the order in which they are tested.
+modules := . deploy/dev
+# What the tests of a bare Debian lack. Elsewhere they say what they miss.
+packages := postgresql keystone gunicorn python3-psycopg2
+
+golangci_lint := $(tools)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+workflowcheck := $(tools)/workflowcheck-$(WORKFLOWCHECK_VERSION)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/rollcall, bin/rollcall-worker and bin/rollcall-dev
+	go build -o $(bin)/rollcall ./starter
+	go build -o $(bin)/rollcall-worker ./worker
+	cd deploy/dev && go build -o $(bin)/rollcall-dev .
+
+.PHONY: demo
+demo: build ## run all of it with an example; ARGS=--once ends after the result
+	@$(bin)/rollcall-dev $(ARGS)
+
+.PHONY: test
+test: packages ## every test of every module, with the race detector
+	@status=0; for module in $(modules); do \
+		echo "== $$module"; \
+		(cd $$module && go test -race -p 2 -timeout 30m ./...) || status=1; \
+	done; exit $$status
+
+.PHONY: quick
+quick: ## the hermetic tests: no server is started
+	go test -short ./...
+
+.PHONY: bench
+bench: packages ## measure against the bars, on the real engines
+	go test -run '^$$' -bench . -benchmem ./internal/...
+	cd deploy/dev && go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...
+
+.PHONY: lint
+lint: $(golangci_lint) $(workflowcheck) ## format, vet, golangci-lint, workflow determinism
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then \
+		echo "run make fmt: $$unformatted"; exit 1; fi
+	@status=0; for module in $(modules); do \
+		echo "== $$module"; \
+		(cd $$module && go vet ./... && $(golangci_lint) run --config $(CURDIR)/.golangci.yml ./...) || status=1; \
+	done; exit $$status
+	$(workflowcheck) ./workflows/...
+
+.PHONY: fmt
+fmt: ## format the code
+	gofmt -w .
+
+.PHONY: docs
+docs: ## write anew what is generated: the golden files and pages
+	go generate ./...
+
+.PHONY: packages
+packages: # install the servers that tests start, where that is possible
+	@deploy/dev/packages.sh $(packages) || [ $$? -eq 3 ] # 3: told what is missing
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(bin)
+
+# Tools are built by the Go that builds Rollcall, one file a version.
+$(golangci_lint):
+	GOBIN=$(tools)/new go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv $(tools)/new/golangci-lint $@
+
+$(workflowcheck):
+	GOBIN=$(tools)/new go install go.temporal.io/sdk/contrib/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)
+	mv $(tools)/new/workflowcheck $@

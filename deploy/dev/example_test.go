@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/rollcall-iam/rollcall/internal/document"
+)
+
+func fakeProject(name string) (string, error) { return "id-of-" + name, nil }
+
+func renderAll(t *testing.T) map[string][]byte {
+	t.Helper()
+	files, err := render(values{SandboxFile: "/tmp/a 'b' \"c\".json", KeystoneURL: "http://127.0.0.1:5000/v3"}, fakeProject)
+	if err != nil {
+		t.Fatalf("render: %v", err)
+	}
+	return files
+}
+
+func set(t *testing.T, files map[string][]byte) *document.Set {
+	t.Helper()
+	var all []document.Document
+	for name, body := range files {
+		docs, dropped, err := document.Decode(bytes.NewReader(body), name)
+		if err != nil {
+			t.Fatalf("decode: %v", err)
+		}
+		if len(dropped) > 0 {
+			t.Errorf("%s has fields that only a server writes: %v", name, dropped)
+		}
+		all = append(all, docs...)
+	}
+	s, err := document.NewSet(all)
+	if err != nil {
+		t.Fatalf("NewSet: %v", err)
+	}
+	return s
+}
+
+func TestExampleIsValid(t *testing.T) {
+	if err := set(t, renderAll(t)).Validate(); err != nil {
+		t.Errorf("the example is refused: %v", err)
+	}
+}
+
+func TestExampleWithoutKeystone(t *testing.T) {
+	files, err := render(values{SandboxFile: "sandbox.json"}, func(string) (string, error) {
+		t.Error("a project of OpenStack is asked for")
+		return "", nil
+	})
+	if err != nil {
+		t.Fatalf("render: %v", err)
+	}
+	s := set(t, files)
+	if err := s.Validate(); err != nil {
+		t.Errorf("the example is refused: %v", err)
+	}
+	for _, p := range s.Platforms() {
+		if p.Type != "memory" {
+			t.Errorf("platform %s of type %s is there without Keystone", p.Identifier(), p.Type)
+		}
+	}
+}
+
+func TestExampleIsAnOrganisation(t *testing.T) {
+	s := set(t, renderAll(t))
+	count := map[document.Kind]int{}
+	for _, d := range s.Documents() {
+		count[d.ID.Kind]++
+	}
+	for kind, atLeast := range map[document.Kind]int{
+		document.KindWorkspace: 3, document.KindProject: 8, document.KindUser: 40, document.KindUserGroup: 3,
+		document.KindProjectRole: 4, document.KindPlatform: 2, document.KindLandingZone: 3,
+		document.KindUserBinding: 10, document.KindGroupBinding: 5, document.KindTenant: 10,
+	} {
+		if count[kind] < atLeast {
+			t.Errorf("the example has %d %s, should have at least %d", count[kind], kind, atLeast)
+		}
+	}
+}
+
+// TestExampleTeaches: every remark that newcomers should meet is in it, each
+// for somebody who has a role.
+func TestExampleTeaches(t *testing.T) {
+	var withoutEUID, unknown, unmapped bool
+	s := set(t, renderAll(t))
+	for _, id := range s.Tenants() {
+		input, ok := s.Input(id, document.Drawn{Number: 1})
+		if !ok {
+			t.Fatalf("no input for %s", id)
+		}
+		for _, user := range input.Users {
+			withoutEUID = withoutEUID || user.EUID == ""
+			unknown = unknown || user.EUID == contractor
+		}
+		for _, binding := range input.UserBindings {
+			unmapped = unmapped || binding.Role == "cost-controller"
+		}
+	}
+	if !withoutEUID || !unknown || !unmapped {
+		t.Errorf("a person without euid: %v, one no platform knows: %v, an unmapped role: %v; want all", withoutEUID, unknown, unmapped)
+	}
+}
+
+// TestTourLeadsSomewhere: what we tell people to try exists.
+func TestTourLeadsSomewhere(t *testing.T) {
+	for _, d := range set(t, renderAll(t)).Documents() {
+		if d.ID == (document.ID{Kind: document.KindUserBinding, Name: leaver}) {
+			return
+		}
+	}
+	t.Errorf("the example has no binding %s", leaver)
+}
+
+func TestCensus(t *testing.T) {
+	there, err := census(renderAll(t))
+	if err != nil {
+		t.Fatalf("census: %v", err)
+	}
+	if got, want := len(there.euids), 38; got != want {
+		t.Errorf("%d people have accounts, want %d: all but one without euid and one contractor", got, want)
+	}
+	if got, want := len(there.sandboxTenants), 5; got != want {
+		t.Errorf("%d tenants on the sandbox, want %d", got, want)
+	}
+}

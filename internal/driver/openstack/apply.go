@@ -1,0 +1,353 @@
+package openstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/groups"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/roles"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/users"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/openstack/rules"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// change is a sort of step.
+type change struct {
+	kind access.Kind
+	op   plan.Op
+}
+
+// handler makes one step true and returns the id of what it made or changed.
+type handler func(context.Context, driver.Scope, plan.Step) (ref string, err error)
+
+// table is all that Apply can do. What is not in it is refused.
+func (d *Driver) table() map[change]handler {
+	return map[change]handler{
+		{access.KindGroup, plan.Create}:   d.createGroup,
+		{access.KindGroup, plan.Delete}:   d.deleteGroup,
+		{access.KindMembers, plan.Change}: d.changeMembers,
+		{access.KindBinding, plan.Create}: d.createBinding,
+		{access.KindBinding, plan.Delete}: d.deleteBinding,
+	}
+}
+
+// Apply implements driver.Driver. A step that fails does not stop the next: what
+// depends on it is in a later wave.
+func (d *Driver) Apply(ctx context.Context, scope driver.Scope, steps []plan.Step) []driver.Result {
+	results := make([]driver.Result, len(steps))
+	for i, step := range steps {
+		results[i].Ref, results[i].Err = d.apply(ctx, scope, step)
+	}
+	return results
+}
+
+func (d *Driver) apply(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
+	handle, ok := d.handlers[change{step.Kind, step.Op}]
+	if !ok {
+		return "", fmt.Errorf("openstack: %w: to %s a %s", fault.ErrUnsupported, step.Op, step.Kind)
+	}
+	if err := errors.Join(rules.Fit(step.Want), rules.Fit(step.Have)); err != nil {
+		return "", err
+	}
+	if step.Key().Kind != step.Kind {
+		return "", fmt.Errorf("openstack: %w: a step on a %s that names none", fault.ErrInvalid, step.Kind)
+	}
+	if !segment(scope.ID) {
+		return "", fmt.Errorf("openstack: %w: %q is not the id of a project", fault.ErrInvalid, scope.ID)
+	}
+	return handle(ctx, scope, step)
+}
+
+// write makes one call that answers with nothing.
+func (d *Driver) write(ctx context.Context, operation string, do func(context.Context, *gophercloud.ServiceClient) error) error {
+	return d.api.call(ctx, operation, callTimeout, do)
+}
+
+// createGroup tries first and looks second: a name is unique in the domain, so
+// Keystone itself finds what a crash may have left, and nothing is a twin.
+func (d *Driver) createGroup(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
+	want := step.Want.Group
+	if want == nil {
+		return "", missing(step)
+	}
+	domain, err := d.domain.lookup(ctx, d.api)
+	if err != nil {
+		return "", err
+	}
+	var made *groups.Group
+	refused := d.write(ctx, "POST /v3/groups", func(ctx context.Context, c *gophercloud.ServiceClient) (err error) {
+		made, err = groups.Create(ctx, c, groups.CreateOpts{Name: want.Name, DomainID: domain, Description: scope.Mark.Text()}).Extract()
+		return err
+	})
+	if refused == nil {
+		if made.ID == "" {
+			return "", unreadable("POST /v3/groups", "group")
+		}
+		d.made.put(scope.Mark, want.Name, made.ID)
+		return made.ID, nil
+	}
+	if !errors.Is(refused, fault.ErrConflict) {
+		return "", refused
+	}
+	there, err := d.ourGroup(ctx, scope, want.Name)
+	if errors.Is(err, fault.ErrNotFound) {
+		return "", refused // it is gone again, or the database takes another name for this one
+	}
+	return there, err
+}
+
+func (d *Driver) deleteGroup(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
+	have := step.Have.Group
+	if have == nil {
+		return "", missing(step)
+	}
+	id, err := have.Ref, error(nil)
+	if id == "" {
+		id, err = d.ourGroup(ctx, scope, have.Name)
+	} else {
+		err = d.stillOurs(ctx, scope, id)
+	}
+	if err == nil {
+		err = d.write(ctx, "DELETE /v3/groups/"+id, func(ctx context.Context, c *gophercloud.ServiceClient) error {
+			return groups.Delete(ctx, c, id).ExtractErr()
+		})
+	}
+	if err != nil && !errors.Is(err, fault.ErrNotFound) {
+		return "", err
+	}
+	d.made.forget(scope.Mark, have.Name)
+	return have.Ref, nil
+}
+
+// stillOurs looks at the mark of a group just before it goes.
+func (d *Driver) stillOurs(ctx context.Context, scope driver.Scope, id string) error {
+	found, err := d.groupOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return fmt.Errorf("openstack: group %s: %w", id, fault.ErrNotFound)
+	}
+	return agrees(found[0], scope)
+}
+
+// changeMembers makes one call for each member, several at once.
+func (d *Driver) changeMembers(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
+	add, remove := step.Adds(), step.Removes()
+	known := groupRef(step)
+	if id := known; id != "" && !segment(id) {
+		return "", fmt.Errorf("openstack: %w: %q is not the id of a group", fault.ErrInvalid, id)
+	}
+	id, err := d.withGroup(ctx, scope, known, step.Key().Group, func(id string) error {
+		return each(ctx, slices.Concat(add, remove), func(ctx context.Context, i int, member access.Member) error {
+			if !segment(member.Ref) {
+				return fmt.Errorf("openstack: group %s: %w: a member without an id", id, fault.ErrInvalid)
+			}
+			if i < len(add) {
+				return d.addMember(ctx, id, member.Ref)
+			}
+			return d.removeMember(ctx, id, member.Ref)
+		})
+	})
+	if errors.Is(err, fault.ErrNotFound) && len(add) == 0 {
+		return known, nil // nobody is in a group that is gone
+	}
+	return id, err
+}
+
+func (d *Driver) addMember(ctx context.Context, groupID, userID string) error {
+	return d.write(ctx, "PUT /v3/groups/"+groupID+"/users/{user}", func(ctx context.Context, c *gophercloud.ServiceClient) error {
+		return users.AddToGroup(ctx, c, groupID, userID).ExtractErr()
+	})
+}
+
+// removeMember takes "not found" for done: the member, the user or the group is
+// gone.
+func (d *Driver) removeMember(ctx context.Context, groupID, userID string) error {
+	err := d.write(ctx, "DELETE /v3/groups/"+groupID+"/users/{user}", func(ctx context.Context, c *gophercloud.ServiceClient) error {
+		return users.RemoveFromGroup(ctx, c, groupID, userID).ExtractErr()
+	})
+	if errors.Is(err, fault.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func (d *Driver) createBinding(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
+	want := step.Want.Binding
+	if want == nil {
+		return "", missing(step)
+	}
+	role, err := d.roles.id(ctx, d.api, want.Role)
+	if err != nil {
+		return "", err
+	}
+	id, err := d.withGroup(ctx, scope, want.GroupRef, want.Group, func(id string) error {
+		operation := "PUT /v3/" + bindingRef(scope.ID, id, role)
+		return d.write(ctx, operation, func(ctx context.Context, c *gophercloud.ServiceClient) error {
+			return roles.Assign(ctx, c, role, roles.AssignOpts{GroupID: id, ProjectID: scope.ID}).ExtractErr()
+		})
+	})
+	if err != nil {
+		return "", err
+	}
+	return bindingRef(scope.ID, id, role), nil
+}
+
+// deleteBinding takes away exactly the assignment that was observed.
+func (d *Driver) deleteBinding(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
+	have := step.Have.Binding
+	if have == nil {
+		return "", missing(step)
+	}
+	project, group, role, ok := parseBindingRef(have.Ref)
+	var err error
+	if !ok || project != scope.ID {
+		if group, role, err = d.findBinding(ctx, scope, *have); errors.Is(err, fault.ErrNotFound) || errors.Is(err, fault.ErrInvalid) {
+			return have.Ref, nil // without its group, or its role, it is gone
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	operation := "DELETE /v3/" + bindingRef(scope.ID, group, role)
+	err = d.write(ctx, operation, func(ctx context.Context, c *gophercloud.ServiceClient) error {
+		return roles.Unassign(ctx, c, role, roles.UnassignOpts{GroupID: group, ProjectID: scope.ID}).ExtractErr()
+	})
+	if err != nil && !errors.Is(err, fault.ErrNotFound) {
+		return "", err
+	}
+	return have.Ref, nil
+}
+
+// findBinding returns the ids of a binding that is known by names only.
+func (d *Driver) findBinding(ctx context.Context, scope driver.Scope, b access.Binding) (group, role string, err error) {
+	if role, err = d.roles.id(ctx, d.api, b.Role); err != nil {
+		return "", "", err
+	}
+	if b.GroupRef != "" {
+		return b.GroupRef, role, nil
+	}
+	group, err = d.ourGroup(ctx, scope, b.Group)
+	return group, role, err
+}
+
+// withGroup calls do with the group's id: the one that the step knows, else the
+// one this driver made, else that of our group of the name. It returns the id.
+func (d *Driver) withGroup(ctx context.Context, scope driver.Scope, known, name string, do func(id string) error) (string, error) {
+	if known != "" {
+		return known, do(known)
+	}
+	if id := d.made.get(scope.Mark, name); id != "" {
+		err := do(id)
+		if !errors.Is(err, fault.ErrNotFound) {
+			return id, err
+		}
+		d.made.forget(scope.Mark, name) // somebody may have removed it since
+	}
+	id, err := d.ourGroup(ctx, scope, name)
+	if err != nil {
+		return "", err
+	}
+	return id, do(id)
+}
+
+// ourGroup returns the id of our group of that name. It fails with
+// fault.ErrConflict where the group's mark says that it is not ours, and with
+// fault.ErrNotFound where there is none.
+func (d *Driver) ourGroup(ctx context.Context, scope driver.Scope, name string) (string, error) {
+	domain, err := d.domain.lookup(ctx, d.api)
+	if err != nil {
+		return "", err
+	}
+	found, err := d.groupNamed(ctx, domain, name)
+	if err != nil {
+		return "", err
+	}
+	if len(found) == 0 {
+		return "", fmt.Errorf("openstack: group %q: %w", name, fault.ErrNotFound)
+	}
+	return found[0].ID, agrees(found[0], scope)
+}
+
+// agrees refuses a group whose description does not say that it is ours.
+func agrees(g group, scope driver.Scope) error {
+	if !access.ParseMark(g.Description).Agrees(scope.Mark) {
+		return fmt.Errorf("openstack: group %q: %w: the mark in its description is not ours", g.Name, fault.ErrConflict)
+	}
+	return nil
+}
+
+// groupRef is the id of the group whose members the step changes, if known.
+func groupRef(step plan.Step) string {
+	for _, o := range []plan.Object{step.Want, step.Have} {
+		if o.Members != nil && o.Members.GroupRef != "" {
+			return o.Members.GroupRef
+		}
+	}
+	return ""
+}
+
+func missing(step plan.Step) error {
+	return fmt.Errorf("openstack: %w: a step to %s a %s that names none", fault.ErrInvalid, step.Op, step.Kind)
+}
+
+// made remembers the ids of groups that this driver has just made, so that the
+// steps that fill and bind them need not look for them.
+type made struct {
+	mu  sync.Mutex
+	ids map[madeKey]madeGroup
+}
+
+type madeKey struct {
+	mark access.Mark
+	name string
+}
+
+type madeGroup struct {
+	id string
+	at time.Time
+}
+
+// madeFor is how long a made group is remembered: longer than it takes to fill.
+const madeFor = 10 * time.Minute
+
+func (m *made) put(mark access.Mark, name, id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	const most = 4096 // from there on the old ones go
+	if len(m.ids) >= most {
+		for key, g := range m.ids {
+			if now.Sub(g.at) > madeFor {
+				delete(m.ids, key)
+			}
+		}
+	}
+	m.ids[madeKey{mark, name}] = madeGroup{id, now}
+}
+
+func (m *made) get(mark access.Mark, name string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g := m.ids[madeKey{mark, name}]
+	if time.Since(g.at) > madeFor {
+		return ""
+	}
+	return g.id
+}
+
+func (m *made) forget(mark access.Mark, name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.ids, madeKey{mark, name})
+}

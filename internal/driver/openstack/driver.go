@@ -1,0 +1,104 @@
+package openstack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/openstack/rules"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// Config is what the driver reads of a platform document's
+// spec.config.openstack.
+type Config struct {
+	// URL is Keystone's address, with or without /v3.
+	URL string `json:"url"`
+	// DomainName or DomainID is the domain of users and groups; "default", the
+	// id that every Keystone has, where neither is given.
+	DomainName  string `json:"domainName"`
+	DomainID    string `json:"domainId"`
+	Replication struct {
+		Credentials credentials `json:"credentials"`
+	} `json:"replication"`
+}
+
+// Driver is one Keystone behind the port.
+type Driver struct {
+	platform string
+	api      *api
+	domain   *domain
+	roles    *roleNames
+	made     *made
+	handlers map[change]handler
+}
+
+var (
+	_ driver.Driver = (*Driver)(nil)
+	_ driver.Open   = Open
+)
+
+// Open returns a driver on the Keystone that the settings name. It reads the
+// credentials, so that a missing one is known at once, and makes no call.
+func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
+	wrong := func(err error) error { return fmt.Errorf("openstack: platform %q: %w", config.Platform, err) }
+	var settings Config
+	if err := json.Unmarshal(config.Settings, &settings); err != nil {
+		return nil, wrong(fmt.Errorf("%w: settings: %w", fault.ErrInvalid, err))
+	}
+	endpoint, err := settings.endpoint()
+	if err != nil {
+		return nil, wrong(err)
+	}
+	getenv := config.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	from, err := settings.Replication.Credentials.source(getenv)
+	if err != nil {
+		return nil, wrong(err)
+	}
+	if _, err := options(from); err != nil {
+		return nil, wrong(err)
+	}
+	d := &Driver{
+		platform: config.Platform,
+		api:      newAPI(endpoint, from, config.Budget),
+		domain:   &domain{id: settings.DomainID, name: settings.DomainName},
+		roles:    &roleNames{},
+		made:     &made{ids: map[madeKey]madeGroup{}},
+	}
+	if d.domain.id == "" && d.domain.name == "" {
+		d.domain.id = "default"
+	}
+	d.handlers = d.table()
+	return d, nil
+}
+
+// endpoint returns the address with /v3/ at its end.
+func (c Config) endpoint() (string, error) {
+	u, err := url.Parse(c.URL)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || u.RawQuery != "" {
+		// The text is not quoted: it may hold a password.
+		return "", fmt.Errorf("%w: url is not Keystone's address: write https://host:5000/v3", fault.ErrInvalid)
+	}
+	if c.DomainName != "" && c.DomainID != "" {
+		return "", fmt.Errorf("%w: give domainName or domainId, not both", fault.ErrInvalid)
+	}
+	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/v3") + "/v3/"
+	return u.String(), nil
+}
+
+// String names the platform and nothing of what the driver knows.
+func (d *Driver) String() string { return "openstack " + d.platform }
+
+// Profile implements driver.Driver.
+func (*Driver) Profile() driver.Profile { return rules.Profile() }
+
+// Fit implements driver.Driver.
+func (*Driver) Fit(o plan.Object) error { return rules.Fit(o) }
