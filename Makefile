@@ -61,6 +61,10 @@ lint: $(golangci_lint) $(workflowcheck) ## format, vet, golangci-lint, workflow 
 fmt: ## format the code
 	gofmt -w .
 
+.PHONY: histories
+histories: ## record anew the workflow histories that the replay test replays
+	cd deploy/dev && go test ./e2e -run TestRecordHistories -record -count=1
+
 .PHONY: docs
 docs: ## write anew what is generated: the golden files and pages
 	go generate ./...

@@ -86,7 +86,7 @@ func TestTenantIDOrder(t *testing.T) {
 		t.Error("Compare does not order by platform, workspace and project")
 	}
 	for _, id := range sorted {
-		if id.Compare(id) != 0 {
+		if same := id; id.Compare(same) != 0 {
 			t.Errorf("%s is not equal to itself", id)
 		}
 	}

@@ -173,10 +173,10 @@ func TestTransport(t *testing.T) {
 	}))
 	ctx, meter := budget.WithMeter(t.Context())
 	for range 2 { // a failed call frees its place too
-		if _, err := client.RoundTrip(request(t, ctx, "/down", nil)); !errors.Is(err, errDown) {
+		if _, err := client.RoundTrip(request(ctx, t, "/down", nil)); !errors.Is(err, errDown) {
 			t.Errorf("the error is %v, want the transport's own", err)
 		}
-		response, err := client.RoundTrip(request(t, ctx, "/up", nil))
+		response, err := client.RoundTrip(request(ctx, t, "/up", nil))
 		if err != nil || response.StatusCode != http.StatusTeapot {
 			t.Fatalf("got %v, %v, want the response of the next transport", response, err)
 		}
@@ -206,7 +206,7 @@ func TestTransportClosesTheBodyOfARefusedCall(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	sent := &body{Reader: strings.NewReader("{}")}
-	response, err := client.RoundTrip(request(t, ctx, "/", sent))
+	response, err := client.RoundTrip(request(ctx, t, "/", sent))
 	if response != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, %v, want no response and context.Canceled", response, err)
 	}
@@ -215,7 +215,7 @@ func TestTransportClosesTheBodyOfARefusedCall(t *testing.T) {
 	}
 }
 
-func request(t *testing.T, ctx context.Context, path string, body io.Reader) *http.Request {
+func request(ctx context.Context, t *testing.T, path string, body io.Reader) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://platform.example.com"+path, body)
 	if err != nil {

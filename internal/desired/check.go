@@ -88,7 +88,7 @@ func (c *checker) platform(doc document.Platform) *platform {
 	p := &platform{groups: map[string]claim{}}
 	c.platforms[doc.Identifier()] = p
 	id := document.ID{Kind: document.KindPlatform, Name: doc.Identifier()}
-	known := false
+	var known bool
 	if p.rules, known = c.rules(doc.Type); !known {
 		c.problem(id, "spec.config", fmt.Sprintf("no driver for platforms of the type %q", doc.Type))
 		return p

@@ -46,7 +46,7 @@ func (d Desired) Settle(found map[string]access.Resolution) (Settled, error) {
 		s.out.State.Groups = append(s.out.State.Groups, g)
 	}
 	for _, b := range d.State.Bindings {
-		kept := false
+		var kept bool
 		had := len(b.Subjects)
 		b.Subjects, kept = s.set(b.Key(), b.Subjects)
 		if had > 0 && len(b.Subjects) == 0 && !kept {

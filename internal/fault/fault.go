@@ -46,12 +46,8 @@ func Class(err error) error {
 
 // Retryable reports whether trying the same call again can succeed.
 func Retryable(err error) bool {
-	switch Class(err) {
-	case ErrThrottled, ErrUnavailable, ErrTruncated:
-		return true
-	default:
-		return false
-	}
+	class := Class(err)
+	return errors.Is(class, ErrThrottled) || errors.Is(class, ErrUnavailable) || errors.Is(class, ErrTruncated)
 }
 
 // throttled is an ErrThrottled, and delayed one that knows when to come back.
@@ -81,9 +77,6 @@ func Throttled(err error, after time.Duration) error {
 // RetryAfter returns the delay the platform asked for, and whether it did. Of
 // several that err wraps it is the first.
 func RetryAfter(err error) (time.Duration, bool) {
-	var d delayed
-	if errors.As(err, &d) {
-		return d.after, true
-	}
-	return 0, false
+	d, ok := errors.AsType[delayed](err)
+	return d.after, ok
 }

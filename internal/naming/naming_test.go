@@ -35,7 +35,7 @@ func TestExpand(t *testing.T) {
 		{"text alone", "everybody", "everybody"},
 		{"every placeholder that is a text", "#{workspaceIdentifier}|#{projectIdentifier}|#{platform}|#{platformGroupAlias}",
 			"payments|mobile-app|openstack.eu-1|admin"},
-		{"the project's id by both names", "#{projectId} #{meshProjectId}", "payments.mobile-app payments.mobile-app"},
+		{"the project's id by both names", "#{projectId}|#{meshProjectId}", "payments.mobile-app|payments.mobile-app"},
 		{"the example of the public documentation", "#{projectIdentifier:%.7s}-#{tenantPlatformNumber:%03d}", "mobile--007"},
 		{"a number without a format", "#{tenantPlatformNumber}", "7"},
 		{"a number with the plain format", "#{tenantPlatformNumber:%d}", "7"},

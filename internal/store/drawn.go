@@ -46,7 +46,8 @@ func draw(w world, tenants []access.TenantID, given map[access.TenantID]document
 			problems = append(problems, problem(id, "the tenant has other numbers already, and they never change: leave this section out"))
 		case drawn:
 		case used:
-			problems = append(problems, problem(id, fmt.Sprintf("tenantPlatformNumber %d is tenant %s's: leave this section out", want.Number, owner)))
+			problems = append(problems, problem(id, fmt.Sprintf(
+				"tenantPlatformNumber %d is tenant %s's: leave this section out", want.Number, owner)))
 		default:
 			taken[key(id.Platform, want.Number)] = id
 			d.take(w, id, want)

@@ -82,7 +82,8 @@ func queueDrawn(batch *pgx.Batch, d draws) {
 		numbers, randoms = append(numbers, drawn.Number), append(randoms, drawn.Random)
 	}
 	batch.Queue(`INSERT INTO drawn (tenant, platform, number, random)
-		SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::text[])`, tenants, platforms, numbers, randoms)
+		SELECT tenant, platform, number, random FROM unnest($1::text[], $2::text[], $3::int[], $4::text[])
+			AS new (tenant, platform, number, random)`, tenants, platforms, numbers, randoms)
 	for platform, last := range d.last {
 		batch.Queue(`INSERT INTO counters (platform, last) VALUES ($1, $2)
 			ON CONFLICT (platform) DO UPDATE SET last = greatest(counters.last, excluded.last)`, platform, last)

@@ -62,7 +62,8 @@ func Open(ctx context.Context, url string) (*Store, error) {
 // quote it, so that none of it is repeated.
 func parseURL(url string) (*pgxpool.Config, error) {
 	if strings.TrimSpace(url) == "" {
-		return nil, fmt.Errorf("store: no database is named, so it %w: set ROLLCALL_DATABASE_URL to postgres://user@host:port/name", ErrUnreachable)
+		return nil, fmt.Errorf("store: no database is named, so it %w: "+
+			"set %s to postgres://user@host:port/name", ErrUnreachable, URLVariable)
 	}
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {

@@ -85,15 +85,15 @@ type inputParts struct {
 
 // needed selects the documents that the tenants $1 depend on.
 const needed = `
-WITH tenants AS (SELECT * FROM documents WHERE kind = 'meshTenant' AND name = ANY($1::text[])),
-bindings AS (SELECT * FROM documents d WHERE kind IN ('meshProjectUserBinding', 'meshProjectGroupBinding')
+WITH tenants AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshTenant' AND name = ANY($1::text[])),
+bindings AS (SELECT ` + columns + ` FROM documents d WHERE kind IN ('meshProjectUserBinding', 'meshProjectGroupBinding')
 	AND EXISTS (SELECT FROM tenants t WHERE t.workspace = d.workspace AND t.project = d.project)),
-groups AS (SELECT * FROM documents WHERE kind = 'meshWorkspaceUserGroup'
+groups AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshWorkspaceUserGroup'
 	AND subject IN (SELECT subject FROM bindings WHERE kind = 'meshProjectGroupBinding')),
-people AS (SELECT * FROM documents WHERE kind = 'meshUser' AND name IN (
+people AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshUser' AND name IN (
 	SELECT subject FROM bindings WHERE kind = 'meshProjectUserBinding' UNION SELECT unnest(members) FROM groups)),
-roles AS (SELECT * FROM documents WHERE kind = 'meshProjectRole'),
-rest AS (SELECT * FROM documents WHERE (kind, name) IN (
+roles AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshProjectRole'),
+rest AS (SELECT ` + columns + ` FROM documents WHERE (kind, name) IN (
 	SELECT 'meshProject', workspace || '.' || project FROM tenants
 	UNION SELECT 'meshPlatform', platform FROM tenants
 	UNION SELECT 'meshLandingZone', landing_zone FROM tenants))
@@ -115,7 +115,8 @@ func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string) erro
 	})
 	// The platform's document is the current one where it is stored still: its
 	// credentials may have moved since.
-	batch.Queue(`SELECT t.tenant, t.workspace, t.project, t.platform, t.landing_zone, t.tenant_doc, t.project_doc, coalesce(d.body, t.platform_doc), t.zone_doc
+	batch.Queue(`SELECT t.tenant, t.workspace, t.project, t.platform, t.landing_zone,
+			t.tenant_doc, t.project_doc, coalesce(d.body, t.platform_doc), t.zone_doc
 		FROM tombstones t LEFT JOIN documents d ON d.kind = 'meshPlatform' AND d.name = t.platform
 		WHERE t.tenant = ANY($1)`, tenants).Query(p.readTombs)
 	batch.Queue(needed, tenants).Query(func(rows pgx.Rows) error {

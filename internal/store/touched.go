@@ -89,11 +89,13 @@ func (t *touch) spread(rows []row) {
 		}
 	}
 	for _, r := range rows {
-		if r.ID.Kind != document.KindTenant {
-			continue
-		}
-		if t.all || t.projects[project{r.workspace, r.project}] || t.platforms[r.platform] || t.zones[r.landingZone] {
+		if r.ID.Kind == document.KindTenant && t.reaches(r) {
 			t.tenants[r.tenant()] = true
 		}
 	}
+}
+
+// reaches reports whether the tenant depends on anything that changed.
+func (t *touch) reaches(r row) bool {
+	return t.all || t.projects[project{r.workspace, r.project}] || t.platforms[r.platform] || t.zones[r.landingZone]
 }

@@ -101,14 +101,21 @@ func (l *lab) breakEach(what string, read func(context.Context) (int, error), ho
 			l.Errorf(what+": got %d answers and the error %v, want none and an error", i+1, answers, err)
 			continue
 		}
-		if !fault.Retryable(err) {
-			l.Errorf(what+": the error %v is not retried", i+1, err)
-		}
-		if class != nil {
-			l.fails(fmt.Sprintf(what, i+1), err, class)
-		}
+		l.retried(fmt.Sprintf(what, i+1), err, class)
 	}
 	return broken
+}
+
+// retried checks that the error of a broken read is tried again and, where
+// class is not nil, that it is of that class.
+func (l *lab) retried(what string, err, class error) {
+	l.Helper()
+	if !fault.Retryable(err) {
+		l.Errorf("%s: the error %v is not retried", what, err)
+	}
+	if class != nil {
+		l.fails(what, err, class)
+	}
 }
 
 // failure is one way to fail and the class it has.

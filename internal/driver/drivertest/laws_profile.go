@@ -24,7 +24,10 @@ func profileIsTotal(l *lab) {
 	}{
 		{"Type is the name that documents use", p.Type != ""},
 		{"LookupAttribute names an attribute", p.LookupAttribute != ""},
-		{"AdditionalPermissions is keep or remove", p.AdditionalPermissions == plan.KeepAdditional || p.AdditionalPermissions == plan.RemoveAdditional},
+		{
+			"AdditionalPermissions is keep or remove",
+			p.AdditionalPermissions == plan.KeepAdditional || p.AdditionalPermissions == plan.RemoveAdditional,
+		},
 		{"MemberChunk is a number of members, or 0 for all", p.MemberChunk >= 0},
 		{"Unit is one of package plan's", p.Unit == plan.PerObject || p.Unit == plan.PerTenant},
 		{"Parallel is at least 1", p.Parallel >= 1},

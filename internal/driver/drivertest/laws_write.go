@@ -106,7 +106,8 @@ func createExisting(l *lab) {
 	again := t.must(p.Steps...)
 	for i, step := range p.Steps {
 		if step.Op == plan.Create && again[i].Ref != first[i].Ref {
-			l.Errorf("creating %s %q again answers with the id %q, the first time it was %q", step.Kind, step.Object, again[i].Ref, first[i].Ref)
+			l.Errorf("creating %s %q again answers with the id %q, the first time it was %q",
+				step.Kind, step.Object, again[i].Ref, first[i].Ref)
 		}
 	}
 	l.settles(func() string { return cmp.Diff(before, t.look(), versions()) })

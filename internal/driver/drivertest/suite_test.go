@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -102,9 +103,7 @@ func TestEveryLawFindsItsBreaker(t *testing.T) {
 func spoils() map[drivertest.Law]spoil {
 	laws := map[drivertest.Law]spoil{}
 	for _, some := range []map[drivertest.Law]spoil{spoiltReads(), spoiltSteps(), spoiltFailures()} {
-		for law, ruin := range some {
-			laws[law] = ruin
-		}
+		maps.Copy(laws, some)
 	}
 	return laws
 }

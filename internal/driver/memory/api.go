@@ -124,8 +124,9 @@ func (c *client) changeMembers(ctx context.Context, id string, add, remove []str
 				return fmt.Errorf("memory: group %s: user %s: %w", id, user, fault.ErrNotFound)
 			}
 		}
-		stay := slices.DeleteFunc(w.Groups[at].Members, func(m string) bool { return slices.Contains(remove, m) })
-		w.Groups[at].Members = append(stay, add...)
+		members := slices.DeleteFunc(w.Groups[at].Members, func(m string) bool { return slices.Contains(remove, m) })
+		members = append(members, add...)
+		w.Groups[at].Members = members
 		return nil
 	})
 }

@@ -32,10 +32,14 @@ var shared struct {
 // options.ListLimit share; the other options are ignored. All of them show the
 // same data, so that tests name what they make so that no other does. The
 // servers and their directory go when the process does. Where Keystone or
-// PostgreSQL is not installed the test is skipped, or fails if CI=true. It is
+// PostgreSQL is not installed the test is skipped, or fails if CI=true; with
+// -short it is always skipped. It is
 // skipped with -short in any case: a start takes ten seconds of processor.
 func ForTest(t testing.TB, options Options) *Server {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a real server: run without -short")
+	}
 	if testing.Short() {
 		t.Skip("it starts a real Keystone, which -short leaves out")
 	}

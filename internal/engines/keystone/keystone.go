@@ -118,7 +118,11 @@ func (s *Server) listen() error {
 	if !ok {
 		return errors.Join(fmt.Errorf("keystone: %T is no TCP listener", listener), listener.Close())
 	}
-	s.port = tcp.Addr().(*net.TCPAddr).Port
+	address, ok := tcp.Addr().(*net.TCPAddr)
+	if !ok {
+		return errors.Join(fmt.Errorf("keystone: %T is no TCP address", tcp.Addr()), tcp.Close())
+	}
+	s.port = address.Port
 	if s.listener, err = tcp.File(); err != nil {
 		return errors.Join(fmt.Errorf("keystone: %w", err), tcp.Close())
 	}

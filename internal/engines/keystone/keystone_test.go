@@ -175,12 +175,12 @@ func TestSeedIsIdempotent(t *testing.T) {
 		"group":   func() (string, error) { return seed.Group(t.Context(), "seed-group", "") },
 		"role":    func() (string, error) { return seed.Role(t.Context(), "seed-role") },
 	}
-	for name, make := range makers {
-		first, err := make()
+	for name, made := range makers {
+		first, err := made()
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		second, err := make()
+		second, err := made()
 		if err != nil {
 			t.Fatalf("%s again: %v", name, err)
 		}

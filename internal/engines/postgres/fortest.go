@@ -28,9 +28,12 @@ var shared struct {
 // ForTest returns the URL of a new, empty database. It is on a server that all
 // tests of the process share, and is dropped when the test ends; the server and
 // its directory go when the process does. Where PostgreSQL is not installed the
-// test is skipped, or fails if CI=true.
+// test is skipped, or fails if CI=true; with -short it is always skipped.
 func ForTest(t testing.TB) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a real server: run without -short")
+	}
 	if err := Available(); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)

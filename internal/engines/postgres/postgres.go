@@ -177,7 +177,11 @@ func (s *Server) choosePort() error {
 	if err != nil {
 		return fmt.Errorf("postgres: port is taken: %w", err)
 	}
-	s.port = listener.Addr().(*net.TCPAddr).Port
+	chosen, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		return errors.Join(fmt.Errorf("postgres: %T is no TCP address", listener.Addr()), listener.Close())
+	}
+	s.port = chosen.Port
 	return listener.Close()
 }
 

@@ -158,9 +158,10 @@ type breaker struct {
 }
 
 func (b breaker) Break(which drivertest.Match, how drivertest.Fault) func() int {
+	ops := map[drivertest.Calls]string{drivertest.AllCalls: "*", drivertest.Reads: "read:*", drivertest.Writes: "write:*"}
 	b.world.edit(b.t, func(m *memory.World) {
 		m.Faults = append(m.Faults, memory.Fault{
-			Op:    map[drivertest.Calls]string{drivertest.AllCalls: "*", drivertest.Reads: "read:*", drivertest.Writes: "write:*"}[which.Calls],
+			Op:    ops[which.Calls],
 			Skip:  which.Skip,
 			Times: which.Times,
 			Class: class(how).Error(), RetryAfter: memory.Duration(how.RetryAfter),
