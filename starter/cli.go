@@ -26,6 +26,7 @@ type cli struct {
 
 	format  string
 	noColor bool
+	colored bool // whether tables are; prepare decides
 
 	documents *store.Store
 	temporal  client.Client
@@ -41,22 +42,27 @@ platform, and keeps them so.
 
 It finds its database through ROLLCALL_DATABASE_URL, and Temporal through
 Temporal's own environment variables and profile (TEMPORAL_ADDRESS,
-TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, ...).
+TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, ...). ROLLCALL_KEYRING names the directory
+with the keys that workflow histories are encrypted with.
 
 Exit codes: 0 done, 1 failed, 2 invalid input, 3 waits for an approval,
 4 plan --exit-code found changes.`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args:          cobra.ArbitraryArgs,
+		Example: `  rollcall migrate                  once, for the tables
+  rollcall apply organisation/      who should have which role where
+  rollcall plan --all               what that changes on the platforms
+  rollcall replicate --all --wait   change it
+  rollcall status                   how it is`,
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
+		SilenceErrors:              true,
+		Args:                       cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()
 			}
 			return invalid(unknownCommand(cmd, args[0]))
 		},
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return c.prepare(cmd)
-		},
+		PersistentPreRunE: func(*cobra.Command, []string) error { return c.prepare() },
 	}
 	root.SetIn(c.in)
 	root.SetOut(c.out)
@@ -64,11 +70,14 @@ Exit codes: 0 done, 1 failed, 2 invalid input, 3 waits for an approval,
 	root.PersistentFlags().StringVarP(&c.format, "output", "o", formatTable, "table, json or yaml")
 	root.PersistentFlags().BoolVar(&c.noColor, "no-color", false, "never colour; also with NO_COLOR, and where there is no terminal")
 	cobra.CheckErr(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp)))
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return invalid(err) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return invalid(fmt.Errorf("%w: %s --help lists the flags", err, cmd.CommandPath()))
+	})
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
 		applyCommand(c), deleteCommand(c), getCommand(c), exportCommand(c),
 		planCommand(c), replicateCommand(c), statusCommand(c),
-		migrateCommand(c), schemaCommand(c), versionCommand(c),
+		serveCommand(c), migrateCommand(c), schemaCommand(c), versionCommand(c),
 	)
 	return root
 }
@@ -82,10 +91,37 @@ func unknownCommand(root *cobra.Command, name string) error {
 	return errors.New(text + " (rollcall --help lists all)")
 }
 
-// prepare checks what all commands take.
-func (c *cli) prepare(*cobra.Command) error {
-	color.NoColor = c.noColor || c.getenv("NO_COLOR") != "" || !isTerminal(c.out)
+// helpCommand is cobra's, but for a command that is not there.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Show what a command does",
+		Example: "  rollcall help apply",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return invalid(unknownCommand(cmd.Root(), args[0]))
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		},
+	}
+}
+
+// prepare settles what all commands share.
+func (c *cli) prepare() error {
+	c.colored = !c.noColor && c.getenv("NO_COLOR") == "" && isTerminal(c.out)
 	return checkFormat(c.format)
+}
+
+// paint colours text where somebody sees it.
+func (c *cli) paint(colour color.Attribute, text string) string {
+	if !c.colored {
+		return text
+	}
+	brush := color.New(colour)
+	brush.EnableColor() // whatever the package thinks of the process's own streams
+	return brush.Sprint(text)
 }
 
 // database connects to PostgreSQL and checks that the tables fit.
@@ -107,12 +143,24 @@ func (c *cli) engine(ctx context.Context) (client.Client, error) {
 	if c.temporal != nil {
 		return c.temporal, nil
 	}
-	options, err := engine.Options(slog.New(slog.DiscardHandler))
+	options, err := c.temporalOptions()
 	if err != nil {
+		return nil, err
+	}
+	if options, err = engine.Encrypt(options, c.getenv(engine.KeyringVariable)); err != nil {
 		return nil, invalid(err)
 	}
 	c.temporal, err = engine.Dial(ctx, options)
 	return c.temporal, err
+}
+
+// temporalOptions are what Temporal's environment and profile say.
+func (c *cli) temporalOptions() (client.Options, error) {
+	options, err := engine.Options(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return options, invalid(err)
+	}
+	return options, nil
 }
 
 func (c *cli) close() {

@@ -37,7 +37,8 @@ func command() *cobra.Command {
 
 It finds Temporal through Temporal's own environment variables and profile
 (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, ...) and the database
-through ROLLCALL_DATABASE_URL. Credentials of platforms are where the platform's
+through ROLLCALL_DATABASE_URL. What workflow histories hold is encrypted with the
+keys in the directory that ROLLCALL_KEYRING names. Credentials of platforms are where the platform's
 document says: in its environment, or in a file. A platform that is applied
 while the worker runs is served within ten seconds.
 
@@ -94,6 +95,12 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	options, err := engine.Options(logger)
 	if err != nil {
 		return err
+	}
+	if options, err = engine.Encrypt(options, os.Getenv(engine.KeyringVariable)); err != nil {
+		return err
+	}
+	if options.DataConverter == nil {
+		logger.Warn("histories are not encrypted", "set", engine.KeyringVariable)
 	}
 	temporal, err := engine.Dial(ctx, options)
 	if err != nil {

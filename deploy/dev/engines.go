@@ -48,10 +48,17 @@ func (s *stack) startPostgres(ctx context.Context) (string, error) {
 // startTemporal starts Temporal with its UI. State that it cannot read is set
 // aside: what Rollcall knows is in PostgreSQL, only finished runs are lost.
 func (s *stack) startTemporal(ctx context.Context) (string, error) {
+	if err := s.makeKeyring(); err != nil {
+		return "", err
+	}
+	codec, err := codecListener(ctx)
+	if err != nil {
+		return "", err
+	}
 	file := s.home.log("temporal")
 	options := devserver.Options{
 		Dir: s.home.path("temporal"), SearchAttributes: engine.Attributes(),
-		Port: temporalPort, UI: true, UIPort: temporalUIPort, LogFile: file,
+		Port: temporalPort, UI: true, UIPort: temporalUIPort, UICodec: "http://" + codec.Addr().String(), LogFile: file,
 	}
 	note := ""
 	server, err := devserver.Start(ctx, options)
@@ -70,7 +77,7 @@ func (s *stack) startTemporal(ctx context.Context) (string, error) {
 	s.temporal = server
 	s.environ["TEMPORAL_ADDRESS"] = server.Address()
 	s.environ["TEMPORAL_NAMESPACE"] = server.Namespace()
-	return server.Address() + ", UI at " + server.UIURL() + note, nil
+	return server.Address() + ", UI at " + server.UIURL() + note, s.serveCodec(codec)
 }
 
 // keystoneWanted says whether Keystone is to run, and why not.

@@ -38,6 +38,8 @@ type Options struct {
 	UI bool
 	// UIPort is treated like Port.
 	UIPort int
+	// UICodec is where the UI has payloads decrypted; empty for nowhere.
+	UICodec string
 	// LogFile receives warnings and errors; empty discards them.
 	LogFile string
 }
@@ -87,7 +89,7 @@ func (s *Server) finish(ctx context.Context, options Options) error {
 	if !options.UI {
 		return nil
 	}
-	ui, err := startUI(ctx, options.UIPort, s.address, s.namespace)
+	ui, err := startUI(ctx, options, s.address)
 	if err != nil {
 		return err
 	}

@@ -20,8 +20,8 @@ type webInterface struct {
 
 // startUI serves the UI on the preferred port, or on another when it is in use,
 // and returns when it accepts connections.
-func startUI(ctx context.Context, preferred int, temporalAddress, namespace string) (*webInterface, error) {
-	chosen, err := freePorts(ctx, preferred)
+func startUI(ctx context.Context, options Options, temporalAddress string) (*webInterface, error) {
+	chosen, err := freePorts(ctx, options.UIPort)
 	if err != nil {
 		return nil, err
 	}
@@ -30,9 +30,10 @@ func startUI(ctx context.Context, preferred int, temporalAddress, namespace stri
 		Host:                host,
 		Port:                chosen[0],
 		TemporalGRPCAddress: temporalAddress,
-		DefaultNamespace:    namespace,
+		DefaultNamespace:    options.Namespace,
 		EnableUI:            true,
 		CORS:                uiconfig.CORS{CookieInsecure: true},
+		Codec:               uiconfig.Codec{Endpoint: options.UICodec},
 		DisableNewsFetch:    true,
 		HideLogs:            true,
 	}))

@@ -3,6 +3,8 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,6 +71,7 @@ type stack struct {
 	database string
 	temporal *devserver.Server
 	environ  []string
+	logs     []*tail // of the workers
 }
 
 func newStack(t testing.TB) *stack {
@@ -88,9 +91,21 @@ func newStack(t testing.TB) *stack {
 	t.Cleanup(func() { _ = s.temporal.Stop() })
 	s.environ = append(os.Environ(),
 		"ROLLCALL_DATABASE_URL="+s.database, "TEMPORAL_ADDRESS="+s.temporal.Address(), "TEMPORAL_NAMESPACE="+s.temporal.Namespace(),
+		engine.KeyringVariable+"="+keyring(t),
 	)
 	s.must(done, "migrate")
 	return s
+}
+
+// keyring returns a key ring with one key, so that histories are encrypted.
+func keyring(t testing.TB) string {
+	t.Helper()
+	dir, key := t.TempDir(), make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	if err := os.WriteFile(filepath.Join(dir, "k1"), []byte(base64.StdEncoding.EncodeToString(key)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // rollcall runs one command with an input and returns what it left.
@@ -158,6 +173,7 @@ func (s *stack) worker(environ ...string) *exec.Cmd {
 	cmd.Env = append(append([]string{}, s.environ...), environ...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	log := &tail{t: s.t}
+	s.logs = append(s.logs, log)
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -195,6 +211,13 @@ func (w *tail) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.body.Write(p)
+}
+
+// text returns all that was logged.
+func (w *tail) text() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.body.String()
 }
 
 // client returns a connection to Temporal.

@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"google.golang.org/protobuf/proto"
+)
+
+// ErrPayload reports an encrypted payload that does not belong where it is.
+var ErrPayload = errors.New("payload")
+
+// What the metadata of an encrypted payload says in the open.
+const (
+	encodingEntry  = "encoding"
+	encryptedValue = "binary/encrypted"
+	keyEntry       = "rollcall-key"
+	namespaceEntry = "rollcall-namespace"
+	workflowEntry  = "rollcall-workflow"
+)
+
+// codec encrypts payloads with AES-256-GCM. Namespace and workflow ID are
+// associated data: they stand in the metadata, so that a codec server can
+// decrypt, and a payload moved to another workflow is refused.
+type codec struct {
+	keys                *Keyring
+	namespace, workflow string // empty where the SDK gives no context
+}
+
+var (
+	_ converter.PayloadCodec                         = codec{}
+	_ converter.PayloadCodecWithSerializationContext = codec{}
+)
+
+// NewCodec returns the codec of a namespace. Payloads that are not encrypted
+// pass Decode as they are, so that a key ring can be introduced at any time.
+func NewCodec(keys *Keyring, namespace string) converter.PayloadCodec {
+	return codec{keys: keys, namespace: namespace}
+}
+
+// WithSerializationContext returns the codec of the workflow at hand.
+func (c codec) WithSerializationContext(at converter.SerializationContext) converter.PayloadCodec {
+	switch at := at.(type) {
+	case converter.WorkflowSerializationContext:
+		c.namespace, c.workflow = at.Namespace, at.WorkflowID
+	case converter.ActivitySerializationContext:
+		c.namespace, c.workflow = at.Namespace, at.WorkflowID
+	}
+	return c
+}
+
+// Encode encrypts.
+func (c codec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+	sealed := make([]*commonpb.Payload, len(payloads))
+	for i, p := range payloads {
+		plain, err := proto.Marshal(p)
+		if err != nil {
+			return nil, fmt.Errorf("engine: %w: %w", ErrPayload, err)
+		}
+		id, key := c.keys.current()
+		sealed[i] = &commonpb.Payload{
+			Metadata: map[string][]byte{
+				encodingEntry: []byte(encryptedValue), keyEntry: []byte(id),
+				namespaceEntry: []byte(c.namespace), workflowEntry: []byte(c.workflow),
+			},
+			Data: key.Seal(nil, nil, plain, associated(id, c.namespace, c.workflow)),
+		}
+	}
+	return sealed, nil
+}
+
+// Decode decrypts what Encode encrypted.
+func (c codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+	opened := make([]*commonpb.Payload, len(payloads))
+	for i, p := range payloads {
+		if string(p.GetMetadata()[encodingEntry]) != encryptedValue {
+			opened[i] = p
+			continue
+		}
+		var err error
+		if opened[i], err = c.open(p); err != nil {
+			return nil, err
+		}
+	}
+	return opened, nil
+}
+
+func (c codec) open(p *commonpb.Payload) (*commonpb.Payload, error) {
+	id, namespace, workflow := string(p.Metadata[keyEntry]), string(p.Metadata[namespaceEntry]), string(p.Metadata[workflowEntry])
+	if c.workflow != "" && workflow != "" && (namespace != c.namespace || workflow != c.workflow) {
+		return nil, fmt.Errorf("engine: %w: encrypted for workflow %q in namespace %q, found in %q in %q",
+			ErrPayload, workflow, namespace, c.workflow, c.namespace)
+	}
+	key, err := c.keys.key(id)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := key.Open(nil, nil, p.Data, associated(id, namespace, workflow))
+	if err != nil {
+		return nil, fmt.Errorf("engine: %w: cannot be decrypted with key %q: it, or its metadata, was changed", ErrPayload, id)
+	}
+	opened := &commonpb.Payload{}
+	if err := proto.Unmarshal(plain, opened); err != nil {
+		return nil, fmt.Errorf("engine: %w: %w", ErrPayload, err)
+	}
+	return opened, nil
+}
+
+// associated joins what a payload is bound to; no part can hold the separator.
+func associated(parts ...string) []byte {
+	var data []byte
+	for _, p := range parts {
+		data = append(append(data, p...), 0)
+	}
+	return data
+}
+
+// Encrypt returns options with which all payloads, and the texts of failures,
+// are encrypted with the keys in dir. An empty dir changes nothing.
+func Encrypt(options client.Options, dir string) (client.Options, error) {
+	if dir == "" {
+		return options, nil
+	}
+	keys, err := OpenKeyring(dir)
+	if err != nil {
+		return options, err
+	}
+	options.DataConverter = converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), NewCodec(keys, options.Namespace))
+	options.FailureConverter = temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
+		DataConverter: options.DataConverter, EncodeCommonAttributes: true,
+	})
+	return options, nil
+}
