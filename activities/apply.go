@@ -28,15 +28,14 @@ func (p *Platform) Apply(ctx context.Context, in ApplyInput) (ApplyOutput, error
 	if err != nil {
 		return ApplyOutput{}, toTemporal(err)
 	}
-	for _, wave := range in.Batch.Waves {
-		if err := a.wave(ctx, wave); err != nil {
-			return ApplyOutput{}, toTemporal(err)
-		}
-		if a.out.Replan || a.out.Refused > 0 {
-			break
-		}
-	}
+	err = a.waves(ctx)
 	a.out.Calls = meter.Calls()
+	measure(ctx, in.Tenant.Platform, a.out.Calls, a.out.Done, err)
+	activity.GetLogger(ctx).Info("plan applied", "tenant", in.Tenant.String(), "done", a.out.Done,
+		"refused", a.out.Refused, "replan", a.out.Replan, "calls", a.out.Calls)
+	if err != nil {
+		return ApplyOutput{}, toTemporal(err)
+	}
 	return a.out, nil
 }
 
@@ -84,6 +83,19 @@ func (p *Platform) application(ctx context.Context, in ApplyInput) (*application
 		return nil, fmt.Errorf("activities: read what %s has done: %w", in.Tenant, err)
 	}
 	return a, nil
+}
+
+// waves applies one wave after the other, as long as the plan holds.
+func (a *application) waves(ctx context.Context) error {
+	for _, wave := range a.in.Batch.Waves {
+		if err := a.wave(ctx, wave); err != nil {
+			return err
+		}
+		if a.out.Replan || a.out.Refused > 0 {
+			return nil
+		}
+	}
+	return nil
 }
 
 // wave applies the units of one wave, as many at once as the platform likes.

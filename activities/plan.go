@@ -28,10 +28,13 @@ func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 		return out, toTemporal(err)
 	}
 	d, views, err := p.look(ctx, []access.TenantID{in.Tenant}, in.Fresh)
+	measure(ctx, in.Tenant.Platform, meter.Calls(), 0, err)
 	if err != nil {
 		return PlanOutput{}, toTemporal(err)
 	}
 	out, err = p.finish(ctx, views[0], d.Profile(), in, meter)
+	activity.GetLogger(ctx).Info("tenant compared", "tenant", in.Tenant.String(), "outcome", out.Outcome,
+		"steps", out.Steps, "held", out.Held, "remarks", out.Remarks, "calls", out.Calls)
 	return out, toTemporal(err)
 }
 
@@ -103,6 +106,9 @@ func (p *Platform) close(ctx context.Context, v *view, out PlanOutput, done Tall
 	}
 	if err := p.store.PutStatus(ctx, v.status(ctx, out, done)); err != nil {
 		return fmt.Errorf("activities: store the status of %s: %w", tenant, err)
+	}
+	if out.Outcome == Changed {
+		p.measureChange(ctx, tenant, v.input.Generation)
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ func (p *Platform) Survey(ctx context.Context, in SurveyInput) (SurveyOutput, er
 		return SurveyOutput{}, toTemporal(err)
 	}
 	_, views, err := p.look(ctx, ids, false)
+	measure(ctx, in.Platform, meter.Calls(), 0, err)
 	if err != nil {
 		return SurveyOutput{}, toTemporal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
 
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
@@ -29,7 +30,7 @@ func main() {
 }
 
 func command() *cobra.Command {
-	var format, level string
+	var format, level, listen string
 	cmd := &cobra.Command{
 		Use:   "rollcall-worker",
 		Short: "Replicate access into every platform that the documents describe",
@@ -53,9 +54,10 @@ finish, and what is left goes on in another worker.`,
 			if err != nil {
 				return err
 			}
-			return run(cmd.Context(), logger)
+			return run(cmd.Context(), logger, listen)
 		},
 	}
+	cmd.Flags().StringVar(&listen, "listen", "", "where to serve /healthz, /readyz and /metrics, such as :9464; nowhere when empty")
 	cmd.Flags().StringVar(&format, "log-format", "text", "text or json")
 	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return cmd
@@ -79,35 +81,31 @@ func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 }
 
 // run serves until ctx ends.
-func run(ctx context.Context, logger *slog.Logger) error {
-	documents, err := store.Open(ctx, os.Getenv(store.URLVariable))
+func run(ctx context.Context, logger *slog.Logger, listen string) error {
+	operated, err := newOperations()
+	if err != nil {
+		return err
+	}
+	if listen != "" {
+		if err := operated.serve(ctx, listen, logger); err != nil {
+			return err
+		}
+	}
+	documents, err := openStore(ctx)
 	if err != nil {
 		return err
 	}
 	defer documents.Close()
-	if err := documents.CheckSchema(ctx); err != nil {
-		return err
-	}
 	installation, err := documents.Installation(ctx)
 	if err != nil {
 		return err
 	}
-	options, err := engine.Options(logger)
-	if err != nil {
-		return err
-	}
-	if options, err = engine.Encrypt(options, os.Getenv(engine.KeyringVariable)); err != nil {
-		return err
-	}
-	if options.DataConverter == nil {
-		logger.Warn("histories are not encrypted", "set", engine.KeyringVariable)
-	}
-	temporal, err := engine.Dial(ctx, options)
+	temporal, err := dial(ctx, logger, operated.temporalMetrics())
 	if err != nil {
 		return err
 	}
 	defer temporal.Close()
-	if err := engine.RegisterAttributes(ctx, temporal, options.Namespace); err != nil {
+	if err := operated.watch(documents, temporal); err != nil {
 		return err
 	}
 	f := &fleet{
@@ -115,4 +113,41 @@ func run(ctx context.Context, logger *slog.Logger) error {
 		installation: installation, log: logger, drivers: drivers(),
 	}
 	return f.serve(ctx)
+}
+
+// openStore connects to a database whose tables are those of this program.
+func openStore(ctx context.Context) (*store.Store, error) {
+	documents, err := store.Open(ctx, os.Getenv(store.URLVariable))
+	if err != nil {
+		return nil, err
+	}
+	if err := documents.CheckSchema(ctx); err != nil {
+		documents.Close()
+		return nil, err
+	}
+	return documents, nil
+}
+
+// dial connects to Temporal, whose namespace then has the search attributes.
+func dial(ctx context.Context, logger *slog.Logger, metrics client.MetricsHandler) (client.Client, error) {
+	options, err := engine.Options(logger)
+	if err != nil {
+		return nil, err
+	}
+	options.MetricsHandler = metrics
+	if options, err = engine.Encrypt(options, os.Getenv(engine.KeyringVariable)); err != nil {
+		return nil, err
+	}
+	if options.DataConverter == nil {
+		logger.Warn("histories are not encrypted", "set", engine.KeyringVariable)
+	}
+	temporal, err := engine.Dial(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := engine.RegisterAttributes(ctx, temporal, options.Namespace); err != nil {
+		temporal.Close()
+		return nil, err
+	}
+	return temporal, nil
 }

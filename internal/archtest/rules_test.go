@@ -106,7 +106,7 @@ func importRules() []rule {
 		}, {
 			packages: []string{"internal/engine/..."},
 			ours:     []string{"internal/access", "internal/fault"},
-			others:   []string{temporalSDK},
+			others:   []string{temporalSDK, "google.golang.org/protobuf/proto"},
 			reason:   "how we talk to Temporal, and the only internal package that does",
 		}, {
 			packages: []string{"workflows/..."},
@@ -122,13 +122,20 @@ func importRules() []rule {
 			others: []string{temporalSDK, xSync},
 			reason: "activities do the work through the port, whatever the platform",
 		}, {
-			packages: []string{"worker/...", "starter/..."},
-			ours:     []string{"internal/...", "workflows/...", "activities/...", "worker/...", "starter/..."},
+			packages: []string{"worker"},
+			ours:     []string{"internal/...", "workflows/...", "activities/..."},
+			others: []string{
+				temporalSDK, "github.com/spf13/cobra", "go.opentelemetry.io/otel/...", "github.com/prometheus/client_golang/...",
+			},
+			reason: "the worker wires everything together and shows how it does",
+		}, {
+			packages: []string{"starter/..."},
+			ours:     []string{"internal/...", "workflows/...", "activities/...", "starter/..."},
 			others: []string{
 				temporalSDK, xSync, yaml, "golang.org/x/term", "github.com/spf13/cobra/...", "github.com/spf13/pflag",
 				"github.com/fatih/color", "github.com/schollz/progressbar/v3", "github.com/mattn/go-isatty",
 			},
-			reason: "the mains wire everything together",
+			reason: "the CLI speaks to people, to the store and to Temporal",
 		}, {
 			packages: []string{"internal/archtest"},
 			reason:   "it reads files",

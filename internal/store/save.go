@@ -29,6 +29,7 @@ func save(ctx context.Context, tx pgx.Tx, w world, m merged, d draws) error {
 	}
 	batch.Queue("UPDATE installation SET generation = $1, platforms_version = platforms_version + $2",
 		m.changes.Generation, served)
+	batch.Queue("INSERT INTO generations (generation) VALUES ($1)", m.changes.Generation)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}

@@ -1,0 +1,41 @@
+package activities
+
+import (
+	"context"
+	"errors"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+)
+
+// Names of the metrics, each by platform. They name no people and no tenants.
+const (
+	callsMetric     = "rollcall_calls"       // calls made to the platform
+	throttlesMetric = "rollcall_throttles"   // answers that asked to come back later
+	stepsMetric     = "rollcall_steps"       // changes made
+	delayMetric     = "rollcall_change_time" // from the apply of documents to the verified platform
+)
+
+// measure counts what an activity did, and whether it was throttled.
+func measure(ctx context.Context, platform string, calls, steps int, err error) {
+	metrics := activity.GetMetricsHandler(ctx).WithTags(map[string]string{"platform": platform})
+	metrics.Counter(callsMetric).Inc(int64(calls))
+	metrics.Counter(stepsMetric).Inc(int64(steps))
+	if errors.Is(err, fault.ErrThrottled) {
+		metrics.Counter(throttlesMetric).Inc(1)
+	}
+}
+
+// measureChange notes how long it took from the apply that made a generation
+// until its changes were seen on the platform.
+func (p *Platform) measureChange(ctx context.Context, tenant access.TenantID, generation int64) {
+	took, err := p.store.SinceGeneration(ctx, generation)
+	if err != nil {
+		activity.GetLogger(ctx).Warn("cannot tell how long the change took", "tenant", tenant.String(), "error", err)
+		return
+	}
+	metrics := activity.GetMetricsHandler(ctx).WithTags(map[string]string{"platform": tenant.Platform})
+	metrics.Timer(delayMetric).Record(took)
+}
