@@ -108,6 +108,7 @@ func (s *sweep) tenant(ctx workflow.Context, drift activities.Drift) {
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		StaticSummary:         "replicate " + tenant.String(),
 		TypedSearchAttributes: engine.TenantAttributes(tenant, "", 0),
+		Priority:              engine.Priority(engine.PriorityPeople, tenant.ProjectID()),
 	})
 	var result ReplicateResult
 	err := workflow.ExecuteChildWorkflow(ctx, ReplicateTenantWorkflow, ReplicateInput{

@@ -1,5 +1,7 @@
 package engine
 
+import "go.temporal.io/sdk/temporal"
+
 // WorkflowQueue is the task queue of all workflows.
 const WorkflowQueue = "rollcall"
 
@@ -12,3 +14,12 @@ const (
 	PriorityPeople = 3 // a change of people's access
 	PrioritySweep  = 5 // looking for drift
 )
+
+// fairnessKeySize is what Temporal takes, in bytes.
+const fairnessKeySize = 64
+
+// Priority returns the priority of work that shares the workers fairly with all
+// work of other keys: projects, or platforms for sweeps.
+func Priority(priority int, key string) temporal.Priority {
+	return temporal.Priority{PriorityKey: priority, FairnessKey: key[:min(len(key), fairnessKeySize)]}
+}
