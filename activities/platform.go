@@ -86,11 +86,11 @@ func beat(ctx context.Context) (stop func()) {
 		ticker := time.NewTicker(heartbeat)
 		defer ticker.Stop()
 		for {
-			activity.RecordHeartbeat(ctx)
 			select {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
+				activity.RecordHeartbeat(ctx)
 			}
 		}
 	}()

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -21,10 +23,16 @@ func (p *Platform) Survey(ctx context.Context, in SurveyInput) (SurveyOutput, er
 	}
 	_, views, err := p.look(ctx, ids, false)
 	measure(ctx, in.Platform, meter.Calls(), 0, err)
+	out := SurveyOutput{Next: next}
+	if err != nil && permanent(err) {
+		// Only people can mend it: each tenant says so, and none waits for it.
+		out.Totals, err = p.failAll(ctx, ids, err)
+		out.Totals.Calls = meter.Calls()
+		return out, toTemporal(err)
+	}
 	if err != nil {
 		return SurveyOutput{}, toTemporal(err)
 	}
-	out := SurveyOutput{Next: next}
 	var settled []*view
 	for _, v := range views {
 		if len(v.plan.Steps) > 0 {
@@ -40,6 +48,26 @@ func (p *Platform) Survey(ctx context.Context, in SurveyInput) (SurveyOutput, er
 	}
 	out.Totals.Calls = meter.Calls()
 	return out, toTemporal(p.closeAll(ctx, settled))
+}
+
+// failAll stores for each tenant why its platform cannot be replicated.
+func (p *Platform) failAll(ctx context.Context, ids []access.TenantID, cause error) (Totals, error) {
+	var totals Totals
+	generation, err := p.store.Generation(ctx)
+	if err != nil {
+		return totals, fmt.Errorf("activities: read the generation of the documents: %w", err)
+	}
+	for _, id := range ids {
+		err := p.store.PutStatus(ctx, store.Status{
+			Tenant: id, Outcome: string(Failed), RunID: activity.GetInfo(ctx).WorkflowExecution.RunID, Generation: generation,
+			Remarks: []access.Remark{{Code: refusalCode(typeOf(cause)), Object: id.Platform, Text: cause.Error()}},
+		})
+		if err != nil {
+			return totals, fmt.Errorf("activities: store the status of %s: %w", id, err)
+		}
+		totals.Count(Failed, 0, 1, 0)
+	}
+	return totals, nil
 }
 
 // shard returns the tenants to read, and where the next shard begins.

@@ -191,3 +191,17 @@ func TestForeignObjectsAreUntouched(t *testing.T) {
 		t.Errorf("the foreign group changed (-want +got):\n%s", diff)
 	}
 }
+
+func TestMissingCredentialsAreNamed(t *testing.T) {
+	s := newStack(t)
+	_, org := memoryWorld(t, 1, 1)
+	org.platform = "cloud.lab"
+	org.config = `{openstack: {url: "http://127.0.0.1:1/v3", domainName: Default, replication: {credentials: {environment: {prefix: NOBODY_SET}}, ` +
+		`groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: ` + roleMappings("admin", "member", "reader") + `}}}`
+	s.worker()
+	s.apply(org.documents())
+	r := s.replicate(failed)
+	if len(r.Items) != 1 || len(r.Items[0].Remarks) != 1 || !strings.Contains(r.Items[0].Remarks[0].Text, "NOBODY_SET_") {
+		t.Errorf("remarks %+v, want one that names the variables to set", r.Items)
+	}
+}

@@ -136,9 +136,13 @@ func (s *Server) listen() error {
 func (s *Server) launch(ctx context.Context) error {
 	// The server outlives ctx. Descriptor 3 is the first of ExtraFiles.
 	cmd := s.owner.command(context.WithoutCancel(ctx), s.options.Dir, gunicorn,
-		"--bind", "fd://3", "--workers", "4", "--worker-class", "gthread", "--threads", "4",
+		// gthread keeps a thread on every connection that has not said anything
+		// yet, and Go's client opens some ahead: with four threads, four of those
+		// silence a worker.
+		"--bind", "fd://3", "--workers", "4", "--worker-class", "gthread", "--threads", "32",
 		// Clients keep connections for a while; one that is closed under them is
-		// an error they cannot tell from a worse one.
+		// an error they cannot tell from a worse one. Loading Keystone takes two
+		// seconds of processor: once, before the workers are forked.
 		"--keep-alive", "120", "--timeout", "120", "--preload", "--log-level", "warning",
 		"--pythonpath", s.options.Dir, moduleName+":application")
 	cmd.Env = append(cmd.Env, "OS_KEYSTONE_CONFIG_FILES="+s.config())

@@ -26,6 +26,9 @@ const parentOf = "ROLLCALL_TEST_KEYSTONE"
 // directory that the servers' users can reach even when the tests run as root.
 func database(t *testing.T) (dir, url string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a real server: run without -short")
+	}
 	if err := errors.Join(keystone.Available(), postgres.Available()); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
@@ -218,6 +221,9 @@ func TestListLimitCutsLists(t *testing.T) {
 }
 
 func TestStartRefusesOtherDatabases(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a real server: run without -short")
+	}
 	if err := keystone.Available(); err != nil {
 		t.Skip(err)
 	}

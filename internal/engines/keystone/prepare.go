@@ -88,7 +88,9 @@ func (s *Server) configName() string { return "keystone-" + strconv.Itoa(s.port)
 func (s *Server) config() string { return s.path(s.configName()) }
 
 // configuration returns keystone.conf. Every value is set here: Debian's own
-// file in /etc is not read.
+// file in /etc is not read. The null cache, Keystone's own default, forgets
+// everything at the end of a request; with no cache at all Keystone would look
+// up the same domain for every row of a list.
 func (s *Server) configuration(connection string) string {
 	var limit string
 	if s.options.ListLimit > 0 {

@@ -52,6 +52,11 @@ func supervise(cmd *exec.Cmd) (*process, error) {
 // stop ends the server and its workers: at once, since every request that
 // counts has been answered, and one that has not must be safe to lose.
 func (p *process) stop() error {
+	select {
+	case <-p.done:
+		return nil // its number may be somebody else's by now
+	default:
+	}
 	for _, signal := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGKILL} {
 		if err := p.kill(signal); err != nil {
 			return err

@@ -33,6 +33,9 @@ func dir(t *testing.T) string {
 
 func start(t *testing.T, dir string) *postgres.Server {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a real server: run without -short")
+	}
 	if err := postgres.Available(); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
@@ -140,6 +143,9 @@ func TestServerEndsWithItsParent(t *testing.T) {
 		fmt.Println("URL", s.URL("postgres"))
 		time.Sleep(time.Minute)
 		return
+	}
+	if testing.Short() {
+		t.Skip("starts a real server: run without -short")
 	}
 	if err := postgres.Available(); err != nil {
 		t.Skip(err)
