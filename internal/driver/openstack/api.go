@@ -138,10 +138,10 @@ func list[T any](ctx context.Context, a *api, path, key string, query url.Values
 }
 
 // part decodes one field of an answer, which must be there: an answer without
-// it is not an empty one.
+// it, or with null, is not an empty one.
 func part(operation string, fields map[string]json.RawMessage, key string, into any) error {
 	raw, ok := fields[key]
-	if !ok || json.Unmarshal(raw, into) != nil {
+	if !ok || string(raw) == "null" || json.Unmarshal(raw, into) != nil {
 		return unreadable(operation, key)
 	}
 	return nil

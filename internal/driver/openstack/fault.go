@@ -30,9 +30,6 @@ func failure(ctx context.Context, operation string, err error) error {
 	if errors.As(err, &response) {
 		return refused(operation, response)
 	}
-	if fault.Class(err) != fault.ErrUnavailable {
-		return err // classified already, by our own code
-	}
 	return fmt.Errorf("openstack: %s: %w: %s", operation, fault.ErrUnavailable, cause(err))
 }
 

@@ -1,30 +1,20 @@
 package openstack_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/applicationcredentials"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/osinherit"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/roles"
-	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/users"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/driver"
-	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
-	"github.com/rollcall-iam/rollcall/internal/driver/openstack"
 	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/plan"
@@ -62,12 +52,10 @@ func (w *world) asked(t testing.TB, group string) []string {
 	return ids
 }
 
-// TestMembersAreComplete compares the members that Observe shows with those that
-// Keystone lists for each group, for every way in which a group can be bound or
-// not, alone and beside another tenant.
-func TestMembersAreComplete(t *testing.T) {
-	w := newWorld(t)
-	project, other := w.tenant(t, "complete"), w.tenant(t, "other")
+// assorted makes a group for every way in which one can be bound to a project,
+// or not, and returns their ids by name.
+func (w *world) assorted(t testing.TB, project, other string) map[string]string {
+	t.Helper()
 	ada, bob, gone := w.user(t, "ada@example.com"), w.user(t, "bob@example.com"), w.user(t, "gone@example.com")
 	w.disable(t, gone)
 	elsewhere := newWorld(t)
@@ -100,7 +88,16 @@ func TestMembersAreComplete(t *testing.T) {
 	}
 	w.roles["local"] = local.ID
 	w.assign(t, "local", roles.AssignOpts{ProjectID: project, GroupID: groups["domain-role"]})
+	return groups
+}
 
+// TestMembersAreComplete compares the members that Observe shows with those that
+// Keystone lists for each group, for every way in which a group can be bound or
+// not, alone and beside another tenant.
+func TestMembersAreComplete(t *testing.T) {
+	w := newWorld(t)
+	project, other := w.tenant(t, "complete"), w.tenant(t, "other")
+	groups := w.assorted(t, project, other)
 	scope := driver.Scope{ID: project}
 	for name, id := range groups {
 		asked := access.Group{Name: name}
@@ -196,7 +193,7 @@ func TestObserveShowsForeignObjects(t *testing.T) {
 	}
 }
 
-// TestConvergedCalls holds DESIGN's figure: two calls, however many tenants.
+// TestConvergedCalls: two calls, however many tenants.
 func TestConvergedCalls(t *testing.T) {
 	w := newWorld(t)
 	ada := w.user(t, "ada@example.com")
@@ -299,155 +296,6 @@ func TestResolveMany(t *testing.T) {
 		if diff := cmp.Diff(single[0], all[i]); diff != "" {
 			t.Errorf("the account number %d among many: %s", i, diff)
 		}
-	}
-}
-
-// TestOneSignInForAll revokes the token under many calls.
-func TestOneSignInForAll(t *testing.T) {
-	w := newWorld(t)
-	ada := w.user(t, "ada@example.com")
-	d := w.open(t)
-	token := w.tokenOf(t, d)
-	for round := range 2 {
-		if err := tokens.Revoke(t.Context(), w.seed.Client, token).Err; err != nil {
-			t.Fatal(err)
-		}
-		before := w.proxy.CountIf(func(e faultproxy.Entry) bool { return signIn(e.Path) })
-		var callers sync.WaitGroup
-		for range 12 {
-			callers.Go(func() {
-				got, err := d.Resolve(t.Context(), []string{"ada@example.com"})
-				if err != nil || got[0].Found != access.Yes || got[0].Refs[0] != ada {
-					t.Errorf("with an expired token: got %v, %v", got, err)
-				}
-			})
-		}
-		callers.Wait()
-		after := w.proxy.CountIf(func(e faultproxy.Entry) bool { return signIn(e.Path) })
-		if after-before != 1 {
-			t.Errorf("round %d: 12 calls with an expired token signed in %d times, want once", round+1, after-before)
-		}
-		token = w.tokenOf(t, d)
-	}
-}
-
-// tokenOf sees which token a driver uses.
-func (w *world) tokenOf(t testing.TB, d driver.Driver) string {
-	t.Helper()
-	var mu sync.Mutex
-	var token string
-	w.proxy.Add(faultproxy.Rule{Match: func(r *http.Request) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		if seen := r.Header.Get("X-Auth-Token"); seen != "" {
-			token = seen
-		}
-		return false
-	}})
-	defer w.proxy.Clear()
-	if _, err := d.Resolve(t.Context(), []string{"nobody@example.com"}); err != nil {
-		t.Fatal(err)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	return token
-}
-
-// TestWaysToSignIn tries each form of credentials on a real Keystone.
-func TestWaysToSignIn(t *testing.T) {
-	w := newWorld(t)
-	admin := w.server.Admin()
-	system := admin.Environ("CLOUD")
-	delete(system, "CLOUD_PROJECT_NAME")
-	system["CLOUD_SYSTEM_SCOPE"] = "all"
-	wrong := admin.Environ("CLOUD")
-	wrong["CLOUD_PASSWORD"] = "wrong"
-	cases := map[string]struct {
-		reason      string
-		environment map[string]string
-		want        error
-	}{
-		"Project":     {"the common form", admin.Environ("CLOUD"), nil},
-		"System":      {"a scope without a project", system, nil},
-		"Application": {"what a person makes for a program", w.application(t), nil},
-		"Wrong":       {"a wrong password is no outage", wrong, fault.ErrDenied},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			d := openAt(t, w.proxy.URL()+"/v3", w.name, c.environment)
-			if _, err := d.Observe(t.Context(), []driver.Scope{{ID: "none"}}); !errors.Is(err, c.want) {
-				t.Errorf("%s: got the error %v, want %v", c.reason, err, c.want)
-			}
-		})
-	}
-}
-
-// application makes an application credential of the admin's.
-func (w *world) application(t testing.TB) map[string]string {
-	t.Helper()
-	auth, ok := w.seed.Client.GetAuthResult().(tokens.CreateResult)
-	if !ok {
-		t.Fatalf("the seeder signed in with %T", w.seed.Client.GetAuthResult())
-	}
-	admin, err := auth.ExtractUser()
-	if err != nil {
-		t.Fatal(err)
-	}
-	made, err := applicationcredentials.Create(t.Context(), w.seed.Client, admin.ID, applicationcredentials.CreateOpts{
-		Name: w.name, Roles: []applicationcredentials.Role{{Name: "admin"}}, Unrestricted: true,
-	}).Extract()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return map[string]string{
-		"CLOUD_APPLICATION_CREDENTIAL_ID": made.ID, "CLOUD_APPLICATION_CREDENTIAL_SECRET": made.Secret,
-	}
-}
-
-// TestCredentialsFileIsReadAgain changes a password the way people rotate it.
-func TestCredentialsFileIsReadAgain(t *testing.T) {
-	w := newWorld(t)
-	path := filepath.Join(t.TempDir(), "credentials.json")
-	write := func(password string, age time.Duration) {
-		values := map[string]string{}
-		for name, value := range w.server.Admin().Environ("") {
-			values[strings.ToLower(strings.TrimPrefix(name, "_"))] = value
-		}
-		values["password"] = password
-		text, err := json.Marshal(values)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		when := time.Now().Add(-age)
-		if err := os.Chtimes(path, when, when); err != nil {
-			t.Fatal(err)
-		}
-	}
-	settings, err := json.Marshal(map[string]any{
-		"url": w.proxy.URL(), "domainId": w.seed.Domain,
-		"replication": map[string]any{"credentials": map[string]any{"file": map[string]any{"path": path}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	write("wrong", time.Hour)
-	d, err := openstack.Open(t.Context(), driver.Config{Platform: "openstack.test", Settings: settings})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := d.Resolve(t.Context(), []string{"nobody@example.com"}); !errors.Is(err, fault.ErrDenied) {
-		t.Errorf("with a wrong password: got the error %v, want ErrDenied", err)
-	}
-	write(w.server.Admin().Password, time.Minute)
-	if _, err := d.Resolve(t.Context(), []string{"nobody@example.com"}); err != nil {
-		t.Errorf("after the file was put right: %v", err)
-	}
-	write("wrong", 0)
-	if _, err := d.Resolve(t.Context(), []string{"nobody@example.com"}); !errors.Is(err, fault.ErrDenied) {
-		t.Errorf("after the file was changed again: got the error %v, want ErrDenied", err)
 	}
 }
 

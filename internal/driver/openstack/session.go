@@ -2,6 +2,7 @@ package openstack
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -66,7 +67,7 @@ func (s *session) signIn(ctx context.Context) (string, error) {
 	stamp := s.from.changed()
 	with, err := options(s.from)
 	if err != nil {
-		return "", failure(ctx, operation, err)
+		return "", fmt.Errorf("openstack: %w", err)
 	}
 	limited, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

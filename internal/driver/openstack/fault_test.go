@@ -1,0 +1,126 @@
+package openstack
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
+
+	"github.com/rollcall-iam/rollcall/internal/fault"
+)
+
+func TestFailure(t *testing.T) {
+	const person = "ada@example.com"
+	answered := func(status int) error {
+		return gophercloud.ErrUnexpectedResponseCode{
+			Actual: status, URL: "https://cloud.example.com/v3/users?name=" + person, Body: []byte(person),
+		}
+	}
+	lost := func(err error) error {
+		return &url.Error{Op: "Get", URL: "https://cloud.example.com/v3/users?name=" + person, Err: err}
+	}
+	cases := map[string]struct {
+		reason string
+		err    error
+		want   error
+	}{
+		"BadRequest":  {"our request is wrong", answered(400), fault.ErrInvalid},
+		"Denied":      {"a second 401 is an answer", answered(401), fault.ErrDenied},
+		"Forbidden":   {"the policy says no", answered(403), fault.ErrDenied},
+		"NotFound":    {"something is missing", answered(404), fault.ErrNotFound},
+		"Conflict":    {"a name is taken", answered(409), fault.ErrConflict},
+		"TooLarge":    {"what older OpenStacks say for too many", answered(413), fault.ErrThrottled},
+		"TooMany":     {"a proxy in front limits rates", answered(429), fault.ErrThrottled},
+		"Redirect":    {"we never follow one", answered(302), fault.ErrUnavailable},
+		"Broken":      {"Keystone's database is away", answered(500), fault.ErrUnavailable},
+		"Refused":     {"nobody listens", lost(syscall.ECONNREFUSED), fault.ErrUnavailable},
+		"Cut":         {"it ended in the middle", lost(io.ErrUnexpectedEOF), fault.ErrUnavailable},
+		"Slow":        {"our own limit for one call", lost(context.DeadlineExceeded), fault.ErrUnavailable},
+		"Unreadable":  {"whatever it is", errors.New("invalid character '<' after " + person), fault.ErrUnavailable},
+		"NothingElse": {"success stays success", nil, nil},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := failure(t.Context(), "GET /v3/users", c.err)
+			if !errors.Is(got, c.want) {
+				t.Errorf("%s: got %v, want %v", c.reason, got, c.want)
+			}
+			if got != nil && strings.Contains(got.Error(), person) {
+				t.Errorf("the error names a person: %v", got)
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got := failure(ctx, "GET /v3/users", lost(context.Canceled)); fault.Class(got) != context.Canceled {
+		t.Errorf("the caller left: got %v, want the context's error", got)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	cases := map[string]struct {
+		header string
+		want   time.Duration
+	}{
+		"Seconds":  {"7", 7 * time.Second},
+		"Date":     {now.Add(90 * time.Second).Format(http.TimeFormat), 90 * time.Second},
+		"Past":     {now.Add(-time.Hour).Format(http.TimeFormat), 0},
+		"Negative": {"-1", 0},
+		"Absurd":   {"99999999999", 24 * time.Hour},
+		"Missing":  {"", 0},
+		"Words":    {"soon", 0},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			if got := retryAfter(c.header, now); got != c.want {
+				t.Errorf("retryAfter(%q) = %s, want %s", c.header, got, c.want)
+			}
+		})
+	}
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	for _, seed := range []string{"7", "-1", "99999999999999999999", "Sun, 06 Nov 1994 08:49:37 GMT", ""} {
+		f.Add(seed)
+	}
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, header string) {
+		if got := retryAfter(header, now); got < 0 || got > 24*time.Hour {
+			t.Errorf("retryAfter(%q) = %s", header, got)
+		}
+	})
+}
+
+func FuzzBindingRef(f *testing.F) {
+	f.Add("projects/p/groups/g/roles/r")
+	f.Add("projects//groups/g/roles/r")
+	f.Add("projects/p/groups/g/roles/r/x")
+	f.Fuzz(func(t *testing.T, ref string) {
+		project, group, role, ok := parseBindingRef(ref)
+		if ok && bindingRef(project, group, role) != ref {
+			t.Errorf("%q reads as %q, %q, %q", ref, project, group, role)
+		}
+	})
+}
+
+func FuzzMembership(f *testing.F) {
+	f.Add("https://cloud.example.com:5000/v3/groups/g/users/u", "u")
+	f.Add("https://cloud.example.com/identity/v3/groups/g/users/u", "u")
+	f.Add("/v3/groups//users/u", "u")
+	f.Fuzz(func(t *testing.T, link, userID string) {
+		row := assignment{User: &actor{ID: userID}}
+		row.Links.Membership = link
+		groupID, expanded, err := row.membership()
+		if expanded && (err != nil || groupID == "" || !strings.HasSuffix(link, "/v3/groups/"+groupID+"/users/"+userID)) {
+			t.Errorf("%q reads as group %q, user %q: %v", link, groupID, userID, err)
+		}
+	})
+}
