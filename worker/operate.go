@@ -45,7 +45,8 @@ func newOperations() (*operations, error) {
 	o := &operations{registry: prometheus.NewRegistry(), checks: map[string]func(context.Context) error{
 		"worker": func(context.Context) error { return errStarting },
 	}}
-	exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(o.registry), otelprometheus.WithoutScopeInfo(), otelprometheus.WithoutTargetInfo())
+	exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(o.registry),
+		otelprometheus.WithoutScopeInfo(), otelprometheus.WithoutTargetInfo())
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
@@ -117,7 +118,9 @@ func (o *operations) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answers) // who asks may have gone
+	if err := json.NewEncoder(w).Encode(answers); err != nil {
+		return // who asked has gone
+	}
 }
 
 // serve listens until ctx ends. It is up before the rest of the worker is.

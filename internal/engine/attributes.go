@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
@@ -59,6 +60,15 @@ func RegisterAttributes(ctx context.Context, c client.Client, namespace string) 
 			slices.Sorted(maps.Keys(missing)), namespace, err)
 	}
 	return nil
+}
+
+// LacksAttributes reports whether a start failed because the namespace has not
+// got the search attributes, or has them so lately that its server does not know.
+func LacksAttributes(err error) bool {
+	refused, ok := errors.AsType[*serviceerror.InvalidArgument](err)
+	return ok && slices.ContainsFunc(slices.Collect(maps.Keys(Attributes())), func(name string) bool {
+		return strings.Contains(refused.Message, "search attribute "+name)
+	})
 }
 
 func outcomeKey() temporal.SearchAttributeKeyKeyword {

@@ -2,7 +2,7 @@ package engine_test
 
 import (
 	"errors"
-	"io"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.temporal.io/api/serviceerror"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/engine"
@@ -43,7 +44,7 @@ func temporalEnviron(t *testing.T, set map[string]string) {
 	}
 }
 
-func logger() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func logger() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func TestOptionsComeFromTheEnvironment(t *testing.T) {
 	type settings struct{ Address, Namespace string }
@@ -192,6 +193,31 @@ func TestTenantAttributes(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, values); diff != "" || attributes.Size() != tc.size {
 				t.Errorf("%s: %d attributes, want %d (-want +got):\n%s", tc.reason, attributes.Size(), tc.size, diff)
+			}
+		})
+	}
+}
+
+func TestLacksAttributes(t *testing.T) {
+	t.Parallel()
+	const text = "Namespace default has no mapping defined for search attribute "
+	cases := map[string]struct {
+		reason string
+		err    error
+		want   bool
+	}{
+		"none":            {"nothing went wrong", nil, false},
+		"fresh namespace": {"ours is missing", serviceerror.NewInvalidArgument(text + engine.ProjectAttribute), true},
+		"wrapped":         {"wherever it is", fmt.Errorf("start: %w", serviceerror.NewInvalidArgument(text+engine.PlatformAttribute)), true},
+		"not ours":        {"registering ours does not help", serviceerror.NewInvalidArgument(text + "Color"), false},
+		"other mistake":   {"nor does it here", serviceerror.NewInvalidArgument("workflow id is too long"), false},
+		"other class":     {"a text alone says nothing", errors.New(text + engine.ProjectAttribute), false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := engine.LacksAttributes(tc.err); got != tc.want {
+				t.Errorf("%s: %v, want %v", tc.reason, got, tc.want)
 			}
 		})
 	}

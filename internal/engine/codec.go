@@ -67,7 +67,7 @@ func (c codec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error)
 				encodingEntry: []byte(encryptedValue), keyEntry: []byte(id),
 				namespaceEntry: []byte(c.namespace), workflowEntry: []byte(c.workflow),
 			},
-			Data: key.Seal(nil, nil, plain, associated(id, c.namespace, c.workflow)),
+			Data: key.Seal(nil, nil, plain, associated(id, c.namespace, c.workflow)), //nolint:gosec // the key draws its nonces
 		}
 	}
 	return sealed, nil
@@ -90,7 +90,8 @@ func (c codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error)
 }
 
 func (c codec) open(p *commonpb.Payload) (*commonpb.Payload, error) {
-	id, namespace, workflow := string(p.Metadata[keyEntry]), string(p.Metadata[namespaceEntry]), string(p.Metadata[workflowEntry])
+	said := p.GetMetadata()
+	id, namespace, workflow := string(said[keyEntry]), string(said[namespaceEntry]), string(said[workflowEntry])
 	if c.workflow != "" && workflow != "" && (namespace != c.namespace || workflow != c.workflow) {
 		return nil, fmt.Errorf("engine: %w: encrypted for workflow %q in namespace %q, found in %q in %q",
 			ErrPayload, workflow, namespace, c.workflow, c.namespace)
@@ -99,7 +100,7 @@ func (c codec) open(p *commonpb.Payload) (*commonpb.Payload, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := key.Open(nil, nil, p.Data, associated(id, namespace, workflow))
+	plain, err := key.Open(nil, nil, p.GetData(), associated(id, namespace, workflow))
 	if err != nil {
 		return nil, fmt.Errorf("engine: %w: cannot be decrypted with key %q: it, or its metadata, was changed", ErrPayload, id)
 	}

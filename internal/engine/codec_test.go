@@ -103,7 +103,7 @@ func TestCodecRefusesWhatDoesNotBelong(t *testing.T) {
 			func(p *commonpb.Payload) { p.Metadata["rollcall-workflow"] = []byte("tenant/x.y/z") }, at(c, "default", "tenant/x.y/z"),
 		},
 		"changed data": {"a changed byte is noticed", func(p *commonpb.Payload) { p.Data[20] ^= 1 }, here},
-		"cut":          {"so is a cut", func(p *commonpb.Payload) { p.Data = p.Data[:5] }, here},
+		"cut":          {"so is a cut", func(p *commonpb.Payload) { p.Data = p.GetData()[:5] }, here},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

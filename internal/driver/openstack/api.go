@@ -83,7 +83,7 @@ func (a *api) get(ctx context.Context, operation, path string, query url.Values,
 			address += "?" + query.Encode()
 		}
 		fields = nil
-		response, err := c.Get(ctx, address, &fields, nil)
+		response, err := c.Get(ctx, address, &fields, nil) //nolint:bodyclose // gophercloud closes what it decodes
 		_, _, err = gophercloud.ParseResponse(response, err)
 		return err
 	})

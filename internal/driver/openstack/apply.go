@@ -110,7 +110,8 @@ func (d *Driver) deleteGroup(ctx context.Context, scope driver.Scope, step plan.
 	if have == nil {
 		return "", missing(step)
 	}
-	id, err := have.Ref, error(nil)
+	id := have.Ref
+	var err error
 	if id == "" {
 		id, err = d.ourGroup(ctx, scope, have.Name)
 	} else {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -54,7 +55,7 @@ func (c cloud) members(tenant, role int) []string {
 
 // scope is one tenant for the driver, which writes groups of that prefix.
 func (c cloud) scope(tenant int) driver.Scope {
-	of := access.TenantID{Workspace: "bench", Project: fmt.Sprint(tenant), Platform: "openstack.test"}
+	of := access.TenantID{Workspace: "bench", Project: strconv.Itoa(tenant), Platform: "openstack.test"}
 	return driver.Scope{Tenant: of, ID: c.projects[tenant], Mark: access.Mark{Installation: "bench", Tenant: of.String()}}
 }
 

@@ -8,7 +8,7 @@ import (
 
 func TestLaws(t *testing.T) {
 	drivertest.Run(t, drivertest.Suite{
-		New: func(t testing.TB) drivertest.World { return newWorld(t).laws(t) },
+		New: func(t testing.TB) drivertest.World { return newWorld(t).laws() },
 		// Two lists of assignments and one of groups, for the marks.
 		ConvergedCalls: func(int, int) int { return 3 },
 		Impossible: map[drivertest.Law]string{

@@ -26,8 +26,7 @@ func failure(ctx context.Context, operation string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("openstack: %s: %w", operation, ctx.Err())
 	}
-	var response gophercloud.ErrUnexpectedResponseCode
-	if errors.As(err, &response) {
+	if response, ok := errors.AsType[gophercloud.ErrUnexpectedResponseCode](err); ok {
 		return refused(operation, response)
 	}
 	return fmt.Errorf("openstack: %s: %w: %s", operation, fault.ErrUnavailable, cause(err))

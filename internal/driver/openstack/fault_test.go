@@ -59,7 +59,7 @@ func TestFailure(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got := failure(ctx, "GET /v3/users", lost(context.Canceled)); fault.Class(got) != context.Canceled {
+	if got := failure(ctx, "GET /v3/users", lost(context.Canceled)); !errors.Is(fault.Class(got), context.Canceled) {
 		t.Errorf("the caller left: got %v, want the context's error", got)
 	}
 }

@@ -72,7 +72,7 @@ func proxyTo(t testing.TB, server *keystone.Server) *faultproxy.Proxy {
 }
 
 // laws is the world as package drivertest needs it.
-func (w *world) laws(t testing.TB) drivertest.World {
+func (w *world) laws() drivertest.World {
 	return drivertest.World{
 		Open:     func(t testing.TB) driver.Driver { return w.open(t) },
 		Roles:    lawRoles,

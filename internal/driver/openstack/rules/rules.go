@@ -78,7 +78,8 @@ func name(what, s string, most int) error {
 		return fmt.Errorf("openstack: %s %q: %w: the name is not valid UTF-8", what, s, fault.ErrInvalid)
 	}
 	if n := utf8.RuneCountInString(s); n < 1 || n > most {
-		return fmt.Errorf("openstack: %s %q: %w: the name has %d characters, allowed are 1 to %d", what, short(s), fault.ErrInvalid, n, most)
+		return fmt.Errorf("openstack: %s %q: %w: the name has %d characters, allowed are 1 to %d",
+			what, short(s), fault.ErrInvalid, n, most)
 	}
 	if strings.TrimSpace(s) != s {
 		return fmt.Errorf("openstack: %s %q: %w: the name may not begin or end with a space", what, s, fault.ErrInvalid)
