@@ -107,16 +107,22 @@ func TestKilledWorkerLeavesNoTwinAndOneRecordAStep(t *testing.T) {
 	if len(w.Groups) != 3 || len(w.Bindings) != 3 {
 		t.Errorf("after the crash the platform has %d groups and %d bindings, want 3 of each", len(w.Groups), len(w.Bindings))
 	}
+	s.oneRecordAStep()
+}
+
+// oneRecordAStep checks that the ledger has every step once, and done.
+func (s *stack) oneRecordAStep() {
+	s.t.Helper()
 	seen := map[string]int{}
 	for _, r := range s.records() {
 		seen[r.Step.ID]++
 		if r.DoneAt.IsZero() || r.Err != "" {
-			t.Errorf("the ledger leaves step %q open: done at %v, error %q", r.Step.Object, r.DoneAt, r.Err)
+			s.t.Errorf("the ledger leaves step %q open: done at %v, error %q", r.Step.Object, r.DoneAt, r.Err)
 		}
 	}
 	for id, n := range seen {
 		if n != 1 {
-			t.Errorf("the ledger has step %s %d times, want once", id, n)
+			s.t.Errorf("the ledger has step %s %d times, want once", id, n)
 		}
 	}
 }

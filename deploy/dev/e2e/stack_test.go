@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -76,16 +78,19 @@ type stack struct {
 
 func newStack(t testing.TB) *stack {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("end-to-end tests start real servers: run without -short")
-	}
+	return stackOn(t, postgres.ForTest(t), devserver.Options{})
+}
+
+// stackOn is a stack on a certain database and Temporal.
+func stackOn(t testing.TB, database string, options devserver.Options) *stack {
+	t.Helper()
 	bin, err := programs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stack{t: t, bin: bin, database: postgres.ForTest(t)}
-	s.temporal, err = devserver.Start(t.Context(), devserver.Options{SearchAttributes: engine.Attributes()})
-	if err != nil {
+	s := &stack{t: t, bin: bin, database: database}
+	options.SearchAttributes = engine.Attributes()
+	if s.temporal, err = devserver.Start(t.Context(), options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.temporal.Stop() })
@@ -255,4 +260,29 @@ func (s *stack) eventually(what string, ok func() bool) {
 		}
 	}
 	s.t.Fatalf("waited %s in vain for: %s", patience, what)
+}
+
+// restartTemporal stops Temporal and starts it again, on the same port, from the
+// state that it keeps in dir.
+func (s *stack) restartTemporal(dir string) {
+	s.t.Helper()
+	_, number, err := net.SplitHostPort(s.temporal.Address())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	port, err := strconv.Atoi(number)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.temporal.Stop(); err != nil {
+		s.t.Fatal(err)
+	}
+	was := s.temporal.Address()
+	s.temporal, err = devserver.Start(s.t.Context(), devserver.Options{Dir: dir, Port: port, SearchAttributes: engine.Attributes()})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if s.temporal.Address() != was {
+		s.t.Fatalf("Temporal came back at %s, not at %s: the port was taken", s.temporal.Address(), was)
+	}
 }
