@@ -11,7 +11,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/engines/child"
 )
 
 // Options say where and how a server runs.
@@ -36,11 +39,11 @@ type Options struct {
 // Server is a running Keystone. It ends with the process that started it.
 type Server struct {
 	options  Options
-	owner    *owner
+	owner    *child.User
 	port     int
 	admin    Credentials
 	listener *os.File // what the server listens on, open until it has started
-	process  *process
+	process  *child.Process
 }
 
 // Start runs the server in options.Dir and returns when it answers; ctx bounds
@@ -59,11 +62,11 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 		options.Log = io.Discard
 	}
 	s := &Server{options: options}
-	if s.owner, err = findOwner(); err != nil {
-		return nil, err
+	if s.owner, err = child.Unprivileged("keystone", "nobody"); err != nil {
+		return nil, fmt.Errorf("keystone: %w", err)
 	}
-	if err := s.owner.prepare(options.Dir); err != nil {
-		return nil, err
+	if err := s.owner.Own(options.Dir); err != nil {
+		return nil, fmt.Errorf("keystone: %w", err)
 	}
 	if err := s.listen(); err != nil {
 		return nil, err
@@ -90,7 +93,7 @@ func (s *Server) Admin() Credentials { return s.admin }
 
 // Stop ends the server and returns when it has ended. Directory and database
 // stay. A second Stop does nothing.
-func (s *Server) Stop() error { return s.process.stop() }
+func (s *Server) Stop() error { return stop(s.process) }
 
 func (s *Server) path(name string) string { return filepath.Join(s.options.Dir, name) }
 
@@ -135,7 +138,7 @@ func (s *Server) listen() error {
 // launch runs the server on its socket.
 func (s *Server) launch(ctx context.Context) error {
 	// The server outlives ctx. Descriptor 3 is the first of ExtraFiles.
-	cmd := s.owner.command(context.WithoutCancel(ctx), s.options.Dir, gunicorn,
+	cmd := s.command(context.WithoutCancel(ctx), gunicorn,
 		// gthread keeps a thread on every connection that has not said anything
 		// yet, and Go's client opens some ahead: with four threads, four of those
 		// silence a worker.
@@ -148,19 +151,19 @@ func (s *Server) launch(ctx context.Context) error {
 	cmd.Env = append(cmd.Env, "OS_KEYSTONE_CONFIG_FILES="+s.config())
 	cmd.Stdout, cmd.Stderr = s.options.Log, s.options.Log
 	cmd.ExtraFiles = []*os.File{s.listener}
-	process, err := supervise(cmd)
+	process, err := child.Supervise("the server", cmd, syscall.SIGKILL)
 	if err != nil {
 		return fmt.Errorf("keystone: %w", err)
 	}
 	if err := s.awaitReady(ctx, process); err != nil {
-		return errors.Join(err, process.stop())
+		return errors.Join(err, stop(process))
 	}
 	s.process = process
 	return nil
 }
 
 // awaitReady returns when the server answers, or why it never will.
-func (s *Server) awaitReady(ctx context.Context, p *process) error {
+func (s *Server) awaitReady(ctx context.Context, p *child.Process) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make(chan error, 1)
@@ -169,8 +172,8 @@ func (s *Server) awaitReady(ctx context.Context, p *process) error {
 	select {
 	case err := <-answers:
 		return err
-	case <-p.done:
-		return fmt.Errorf("keystone: the server ended at once, see its log: %w", p.err)
+	case <-p.Done:
+		return fmt.Errorf("keystone: the server ended at once, see its log: %w", p.Err())
 	}
 }
 

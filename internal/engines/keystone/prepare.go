@@ -143,8 +143,8 @@ func (s *Server) initialise(ctx context.Context, password string) error {
 		if err := os.MkdirAll(s.path(dir), 0o700); err != nil {
 			return fmt.Errorf("keystone: %w", err)
 		}
-		if err := s.owner.give(s.path(dir)); err != nil {
-			return err
+		if err := s.owner.Give(s.path(dir)); err != nil {
+			return fmt.Errorf("keystone: %w", err)
 		}
 	}
 	// The catalog names whatever port the server has at the time.
@@ -165,7 +165,7 @@ func (s *Server) initialise(ctx context.Context, password string) error {
 // manage runs keystone-manage. The password is in the environment, where only
 // the server's user can read it, not among the arguments, which all can.
 func (s *Server) manage(ctx context.Context, password string, args []string) error {
-	cmd := s.owner.command(ctx, s.options.Dir, append([]string{manage, "--config-file", s.config()}, args...)...)
+	cmd := s.command(ctx, append([]string{manage, "--config-file", s.config()}, args...)...)
 	cmd.Env = append(cmd.Env, "OS_BOOTSTRAP_PASSWORD="+password)
 	cmd.Stdout, cmd.Stderr = s.options.Log, s.options.Log
 	if err := cmd.Run(); err != nil {
@@ -179,5 +179,8 @@ func (s *Server) write(name, text string) error {
 	if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("keystone: %w", err)
 	}
-	return s.owner.give(s.path(name))
+	if err := s.owner.Give(s.path(name)); err != nil {
+		return fmt.Errorf("keystone: %w", err)
+	}
+	return nil
 }

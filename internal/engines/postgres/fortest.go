@@ -81,7 +81,7 @@ func startShared(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w\n%s", err, log), os.RemoveAll(dir))
 	}
-	if shared.alive, err = sweepUp(server.process.pid, dir); err != nil {
+	if shared.alive, err = sweepUp(server.process.PID, dir); err != nil {
 		return nil, errors.Join(err, server.Stop(), os.RemoveAll(dir))
 	}
 	return server, nil

@@ -20,9 +20,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rollcall-iam/rollcall/internal/engines/child"
 )
 
 // superuser owns the cluster and every database in it.
@@ -51,10 +54,10 @@ type Options struct {
 type Server struct {
 	options  Options
 	binaries binaries
-	owner    *owner
+	owner    *child.User
 	lock     *os.File
 	port     int
-	process  *process
+	process  *child.Process
 }
 
 // Start runs the server in options.Dir and returns when it answers. Its data
@@ -70,11 +73,12 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 		options.Log = io.Discard
 	}
 	s := &Server{options: options}
-	if s.owner, err = findOwner(); err != nil {
-		return nil, err
+	// PostgreSQL refuses to run as root.
+	if s.owner, err = child.Unprivileged("postgres", "nobody"); err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	if err := s.owner.prepare(dir); err != nil {
-		return nil, err
+	if err := s.owner.Own(dir); err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
 	}
 	if s.lock, err = lockDir(dir); err != nil {
 		return nil, err
@@ -137,7 +141,7 @@ func (s *Server) initdb(ctx context.Context) error {
 	if s.options.Fast {
 		args = append(args, "--no-sync")
 	}
-	cmd := s.owner.command(ctx, s.binaries.path("initdb"), args...)
+	cmd := s.owner.Command(ctx, environ(), s.binaries.path("initdb"), args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.options.Dir, s.options.Log, s.options.Log
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("postgres: initdb in %s failed, see the server's log: %w", s.options.Dir, err)
@@ -200,14 +204,14 @@ func (s *Server) launchOnce(ctx context.Context) error {
 		args = append(args, "-c", setting)
 	}
 	// The server outlives ctx, which bounds the start only.
-	cmd := s.owner.command(context.WithoutCancel(ctx), s.binaries.path("postgres"), args...)
+	cmd := s.owner.Command(context.WithoutCancel(ctx), environ(), s.binaries.path("postgres"), args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.options.Dir, s.options.Log, s.options.Log
-	process, err := supervise(cmd)
+	process, err := child.Supervise("the server", cmd, syscall.SIGINT)
 	if err != nil {
 		return fmt.Errorf("postgres: %w", err)
 	}
 	if err := s.awaitReady(ctx, process); err != nil {
-		return errors.Join(err, process.stop())
+		return errors.Join(err, stop(process))
 	}
 	s.process = process
 	return nil
@@ -254,7 +258,7 @@ func (s *Server) exec(ctx context.Context, sql string) error {
 
 // Restart ends every connection and starts the server again on the same port.
 func (s *Server) Restart(ctx context.Context) error {
-	if err := s.process.stop(); err != nil {
+	if err := stop(s.process); err != nil {
 		return err
 	}
 	return s.launchOnce(ctx)
@@ -263,7 +267,7 @@ func (s *Server) Restart(ctx context.Context) error {
 // Stop ends every connection and the server, and returns when it has ended.
 // The directory stays. A second Stop does nothing.
 func (s *Server) Stop() error {
-	if err := s.process.stop(); err != nil {
+	if err := stop(s.process); err != nil {
 		return err
 	}
 	if err := s.lock.Close(); err != nil && !errors.Is(err, os.ErrClosed) {

@@ -5,77 +5,33 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/rollcall-iam/rollcall/internal/engines/child"
 )
 
 // patience is how long a server may take to stop before it is made to.
 const patience = 30 * time.Second
 
-// process is a child that lives no longer than its parent.
-type process struct {
-	pid  int
-	done chan struct{} // closed when the child has ended
-	err  error         // how it ended; read after done
-}
-
-// supervise starts the command. It asks the kernel to interrupt the child when
-// the parent dies. The kernel takes a thread for the parent, so that one
-// goroutine keeps the thread that started the child for as long as it runs.
-func supervise(cmd *exec.Cmd) (*process, error) {
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGINT
-	// A Ctrl-C at the terminal is the parent's to handle.
-	cmd.SysProcAttr.Setpgid = true
-	p := &process{done: make(chan struct{})}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		if err == nil {
-			p.pid = cmd.Process.Pid
-		}
-		started <- err
-		if err == nil {
-			p.err = cmd.Wait()
-			close(p.done)
-		}
-	}()
-	if err := <-started; err != nil {
-		return nil, err
-	}
-	return p, nil
-}
-
 // stop ends the server: at once for its clients, but with its data in order.
-func (p *process) stop() error {
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL} {
-		select {
-		case <-p.done:
-			return nil
-		default:
-		}
-		if err := syscall.Kill(p.pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("postgres: stopping process %d: %w", p.pid, err)
-		}
-		select {
-		case <-p.done:
-			return nil
-		case <-time.After(patience):
-		}
+func stop(p *child.Process) error {
+	if err := p.Stop(patience, syscall.SIGINT, syscall.SIGQUIT); err != nil {
+		return fmt.Errorf("postgres: %w", err)
 	}
-	return fmt.Errorf("postgres: process %d does not end", p.pid)
+	return nil
 }
+
+// environ is the server's environment: PG* variables would change what it does.
+func environ() []string { return []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"} }
 
 // awaitReady returns when the server answers a query, or why it never will.
-func (s *Server) awaitReady(ctx context.Context, p *process) error {
+func (s *Server) awaitReady(ctx context.Context, p *child.Process) error {
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
 		err := s.ping(attempt)
@@ -84,8 +40,8 @@ func (s *Server) awaitReady(ctx context.Context, p *process) error {
 			return nil
 		}
 		select {
-		case <-p.done:
-			return fmt.Errorf("postgres: the server ended at once, see its log: %w", p.err)
+		case <-p.Done:
+			return fmt.Errorf("postgres: the server ended at once, see its log: %w", p.Err())
 		case <-ctx.Done():
 			return fmt.Errorf("postgres: the server does not answer: %w", ctx.Err())
 		case <-time.After(20 * time.Millisecond):
