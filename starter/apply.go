@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -37,15 +38,19 @@ func applyCommand(c *cli) *cobra.Command {
 		Short: "Store documents, after checking all of them together",
 		Long: `apply reads documents (YAML or JSON, many to a file, directories, - for
 standard input), checks them together with those that are stored, shows what
-changes, and stores all of them or none.`,
+changes, and stores all of them or none. No platform is touched before
+rollcall replicate, or with --replicate.`,
 		Example: `  rollcall apply organisation/
   rollcall apply --prune --dry-run organisation/
-  kubectl get ... -o json | rollcall apply -`,
+  rollcall apply - < organisation.yaml`,
 		Args: atLeastOne("name a file, a directory, or - for standard input"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			docs, dropped, err := document.Load(args, cmd.InOrStdin())
 			if err != nil {
 				return err
+			}
+			if len(docs) == 0 {
+				return invalid(errors.New("the input holds no document"))
 			}
 			return c.change(cmd.Context(), flags, dropped, func(s *store.Store, checks store.Checks) (store.Changes, error) {
 				return s.Apply(cmd.Context(), store.ApplyRequest{Documents: docs, Prune: prune, Checks: checks})
@@ -62,11 +67,12 @@ func deleteCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete KIND NAME",
 		Short: "Remove one document",
-		Long: `delete removes one document. A removed tenant is remembered until what Rollcall
-made for it is cleaned up.`,
+		Long: `delete removes one document that no other refers to. A removed tenant is
+remembered until what Rollcall made for it is cleaned up.`,
 		Example: `  rollcall delete meshProjectUserBinding b-jane-web
   rollcall delete tenant marketing.web/openstack.eu`,
-		Args: exactly(2, "name a kind and a document, as rollcall get shows them"),
+		Args:              exactly(2, "name a kind and a document, as rollcall get shows them"),
+		ValidArgsFunction: c.completeDocuments,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, err := parseKind(args[0])
 			if err != nil {
@@ -74,12 +80,35 @@ made for it is cleaned up.`,
 			}
 			id := document.ID{Kind: kind, Name: args[1]}
 			return c.change(cmd.Context(), flags, nil, func(s *store.Store, checks store.Checks) (store.Changes, error) {
-				return s.Delete(cmd.Context(), []document.ID{id}, checks)
+				changes, err := s.Delete(cmd.Context(), []document.ID{id}, checks)
+				return changes, undeletable(id, err)
 			})
 		},
 	}
 	flags.add(cmd)
 	return cmd
+}
+
+// undeletable says why a document cannot be removed, and how to go on.
+func undeletable(id document.ID, err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return noDocument(id)
+	}
+	problems, ok := errors.AsType[document.Problems](err)
+	if !ok || slices.ContainsFunc(problems, func(p document.Problem) bool { return p.Field == "" }) {
+		return err // something else than a reference
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s is still referred to by\n", id)
+	for i, p := range problems {
+		if i == shownAtMost {
+			fmt.Fprintf(&text, "  ... and %d more\n", len(problems)-i)
+			break
+		}
+		fmt.Fprintf(&text, "  %s (%s)\n", p.Object, p.Field)
+	}
+	text.WriteString("Delete or change those first, or take it and them out of your files and use rollcall apply --prune.")
+	return invalid(errors.New(text.String()))
 }
 
 // changeResult is the outcome of a change as JSON.
@@ -144,20 +173,20 @@ func (c *cli) showChanges(changes store.Changes) {
 		return
 	}
 	for _, part := range []struct {
-		paint *color.Color
-		sign  string
-		ids   []document.ID
+		colour color.Attribute
+		sign   string
+		ids    []document.ID
 	}{
-		{color.New(color.FgGreen), "+", changes.Created},
-		{color.New(color.FgYellow), "~", changes.Changed},
-		{color.New(color.FgRed), "-", changes.Removed},
+		{color.FgGreen, "+", changes.Created},
+		{color.FgYellow, "~", changes.Changed},
+		{color.FgRed, "-", changes.Removed},
 	} {
 		for i, id := range part.ids {
 			if i == shownAtMost {
-				fmt.Fprintf(c.out, "%s ... and %d more\n", part.sign, len(part.ids)-i)
+				fmt.Fprintf(c.out, "%s ... and %d more: -o json lists all\n", part.sign, len(part.ids)-i)
 				break
 			}
-			fmt.Fprintln(c.out, part.paint.Sprintf("%s %s %s", part.sign, id.Kind, id.Name))
+			fmt.Fprintln(c.out, c.paint(part.colour, visible(part.sign+" "+id.String())))
 		}
 	}
 }
@@ -172,10 +201,10 @@ func (c *cli) confirm(changes store.Changes, yes bool) (bool, error) {
 		return true, nil
 	}
 	if !isTerminal(c.in) || c.format != formatTable {
-		return false, invalid(fmt.Errorf("%d documents would be removed: add --yes to remove them, or --dry-run to see them",
-			len(changes.Removed)))
+		return false, invalid(fmt.Errorf("%s would be removed: add --yes to remove, or --dry-run to see only",
+			count(len(changes.Removed), "document")))
 	}
-	fmt.Fprintf(c.err, "Remove %d documents? [y/N] ", len(changes.Removed))
+	fmt.Fprintf(c.err, "Remove %s? [y/N] ", count(len(changes.Removed), "document"))
 	answer, err := bufio.NewReader(c.in).ReadString('\n')
 	if err != nil {
 		return false, fmt.Errorf("read the answer: %w", err)
@@ -200,7 +229,7 @@ func (c *cli) reportChange(changes store.Changes, dropped document.Dropped, stor
 		fmt.Fprintf(w, "%s: %d created, %d changed, %d removed, %d unchanged.",
 			verb, len(changes.Created), len(changes.Changed), len(changes.Removed), changes.Unchanged)
 		if len(changes.Tenants) > 0 {
-			fmt.Fprintf(w, " %d tenants are touched.", len(changes.Tenants))
+			fmt.Fprintf(w, " It touches %s.", count(len(changes.Tenants), "tenant"))
 		}
 		fmt.Fprintln(w)
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
 // atLeastOne requires an argument and says what it is for.
@@ -54,21 +55,61 @@ func parseKind(s string) (document.Kind, error) {
 	plain := func(name string) string {
 		return strings.TrimPrefix(strings.TrimSuffix(strings.ToLower(name), "s"), "mesh")
 	}
-	var alike, names []string
+	var alike []document.Kind
 	for _, k := range document.Kinds() {
 		if plain(string(k)) == plain(s) {
 			return k, nil
 		}
-		if s != "" && strings.HasSuffix(plain(string(k)), plain(s)) {
-			alike = append(alike, string(k))
+		if plain(s) != "" && strings.HasSuffix(plain(string(k)), plain(s)) {
+			alike = append(alike, k)
 		}
-		names = append(names, string(k))
 	}
-	if len(alike) == 1 {
-		return document.Kind(alike[0]), nil
+	switch len(alike) {
+	case 0:
+		return "", invalid(fmt.Errorf("%q is not a kind of document: write one of %s", s, kindList(document.Kinds())))
+	case 1:
+		return alike[0], nil
+	default:
+		return "", invalid(fmt.Errorf("%q may mean several kinds: write one of %s", s, kindList(alike)))
 	}
-	if len(alike) > 1 {
-		names = alike
+}
+
+func kindList(kinds []document.Kind) string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = string(k)
 	}
-	return "", invalid(fmt.Errorf("%q is not a kind of document: write one of %s", s, strings.Join(names, ", ")))
+	return strings.Join(names, ", ")
+}
+
+// completeKinds offers the kinds of documents to the shell.
+func (c *cli) completeKinds(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return strings.Split(kindList(document.Kinds()), ", "), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeDocuments offers kinds, then the names of stored documents.
+func (c *cli) completeDocuments(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) != 1 {
+		return c.completeKinds(cmd, args, typed)
+	}
+	kind, err := parseKind(args[0])
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	s, err := c.database(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	docs, err := s.Documents(cmd.Context(), store.Filter{Kind: kind})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	names := make([]string, len(docs))
+	for i, d := range docs {
+		names[i] = d.ID.Name
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -30,6 +30,7 @@ type cli struct {
 
 	documents *store.Store
 	temporal  client.Client
+	namespace string // temporal's
 }
 
 func rootCommand(c *cli) *cobra.Command {
@@ -62,7 +63,12 @@ Exit codes: 0 done, 1 failed, 2 invalid input, 3 waits for an approval,
 			}
 			return invalid(unknownCommand(cmd, args[0]))
 		},
-		PersistentPreRunE: func(*cobra.Command, []string) error { return c.prepare() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cmd.ValidateRequiredFlags(); err != nil {
+				return invalid(err) // before cobra says it, with another exit code
+			}
+			return c.prepare()
+		},
 	}
 	root.SetIn(c.in)
 	root.SetOut(c.out)
@@ -150,6 +156,7 @@ func (c *cli) engine(ctx context.Context) (client.Client, error) {
 	if options, err = engine.Encrypt(options, c.getenv(engine.KeyringVariable)); err != nil {
 		return nil, invalid(err)
 	}
+	c.namespace = options.Namespace
 	c.temporal, err = engine.Dial(ctx, options)
 	return c.temporal, err
 }

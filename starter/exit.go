@@ -3,9 +3,7 @@ package main
 import (
 	"errors"
 
-	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
-	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
 // The exit codes that scripts depend on.
@@ -43,10 +41,8 @@ func exitCode(err error) int {
 	if exit, ok := errors.AsType[exitError](err); ok {
 		return exit.code
 	}
-	for _, mistake := range []error{document.ErrInvalid, store.ErrNotFound, access.ErrTenantID} {
-		if errors.Is(err, mistake) {
-			return exitInvalid
-		}
+	if errors.Is(err, document.ErrInvalid) {
+		return exitInvalid
 	}
 	return exitFailed
 }

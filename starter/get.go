@@ -1,11 +1,11 @@
 package main
 
 import (
-	"encoding/json"
+	"bytes"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -15,10 +15,14 @@ func getCommand(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:   "get [KIND [NAME]]",
 		Short: "Show stored documents",
+		Long: `get lists stored documents: all, those of a kind, or one. A kind is written as in
+documents or as people say it: meshUser, user, users, userbinding. With -o yaml
+it writes the documents themselves, as apply takes them.`,
 		Example: `  rollcall get
   rollcall get users
   rollcall get meshTenant marketing.web/openstack.eu -o yaml`,
-		Args: atMost(2, "name a kind, or a kind and a document"),
+		Args:              atMost(2, "name a kind, or a kind and a document"),
+		ValidArgsFunction: c.completeDocuments,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var filter store.Filter
 			if len(args) > 0 {
@@ -40,29 +44,52 @@ func getCommand(c *cli) *cobra.Command {
 				return err
 			}
 			if len(docs) == 0 && filter.Name != "" {
-				return invalid(fmt.Errorf("there is no %s %q: rollcall get %s lists those there are",
-					filter.Kind, filter.Name, filter.Kind))
+				return noDocument(document.ID(filter))
 			}
 			return c.printDocuments(docs)
 		},
 	}
 }
 
+// noDocument is the mistake of naming a document that is not stored.
+func noDocument(id document.ID) error {
+	return invalid(fmt.Errorf("there is no %s %q: rollcall get %s lists those there are", id.Kind, id.Name, id.Kind))
+}
+
 func (c *cli) printDocuments(docs []document.Document) error {
-	bodies := make([]json.RawMessage, len(docs))
-	for i, d := range docs {
-		bodies[i] = d.Body
-	}
-	if c.format == formatYAML {
+	switch c.format {
+	case formatYAML:
 		return document.Encode(c.out, docs)
+	case formatJSON:
+		return c.printTrees(docs)
 	}
-	return c.print(bodies, func(w io.Writer) {
-		lines := make([][]string, len(docs))
-		for i, d := range docs {
-			lines[i] = []string{string(d.ID.Kind), d.ID.Name, d.APIVersion}
+	if len(docs) == 0 {
+		fmt.Fprintln(c.err, "There are none: rollcall apply stores documents.")
+		return nil
+	}
+	lines := make([][]string, len(docs))
+	for i, d := range docs {
+		lines[i] = []string{string(d.ID.Kind), d.ID.Name, d.APIVersion}
+	}
+	rows(c.out, []string{"KIND", "NAME", "VERSION"}, lines)
+	return nil
+}
+
+// printTrees writes documents as one list in JSON: what Encode writes, drawn
+// numbers included.
+func (c *cli) printTrees(docs []document.Document) error {
+	var written bytes.Buffer
+	if err := document.Encode(&written, docs); err != nil {
+		return err
+	}
+	trees := make([]map[string]any, len(docs))
+	decoder := yaml.NewDecoder(&written)
+	for i := range trees {
+		if err := decoder.Decode(&trees[i]); err != nil {
+			return fmt.Errorf("read what was written: %w", err)
 		}
-		rows(w, []string{"KIND", "NAME", "VERSION"}, lines)
-	})
+	}
+	return c.print(trees, nil)
 }
 
 func exportCommand(c *cli) *cobra.Command {
@@ -70,7 +97,8 @@ func exportCommand(c *cli) *cobra.Command {
 		Use:   "export",
 		Short: "Write all stored documents, so that apply restores them",
 		Long: `export writes all stored documents as YAML, drawn numbers included: applied to an
-empty database they give every group the name it has now.`,
+empty database they give every group the name it has now. With -o json it writes
+one list, which apply takes as well.`,
 		Example: "  rollcall export > backup.yaml",
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -92,10 +120,13 @@ empty database they give every group the name it has now.`,
 
 func schemaCommand(c *cli) *cobra.Command {
 	return &cobra.Command{
-		Use:     "schema KIND",
-		Short:   "Write the JSON Schema of a kind of document",
-		Example: "  rollcall schema meshPlatform",
-		Args:    exactly(1, "name a kind of document"),
+		Use:   "schema KIND",
+		Short: "Write the JSON Schema of a kind of document",
+		Long: `schema writes the JSON Schema (draft 2020-12) of a kind of document, as apply
+checks it: for editors that complete and check YAML, and for your own checks.`,
+		Example:           "  rollcall schema meshPlatform > meshPlatform.schema.json",
+		Args:              exactly(1, "name a kind of document: "+kindList(document.Kinds())),
+		ValidArgsFunction: c.completeKinds,
 		RunE: func(_ *cobra.Command, args []string) error {
 			kind, err := parseKind(args[0])
 			if err != nil {

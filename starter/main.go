@@ -12,6 +12,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal ends the command in order, a second one at once.
+	context.AfterFunc(ctx, stop)
 	code := execute(ctx, &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}, os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -23,7 +25,10 @@ func execute(ctx context.Context, c *cli, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	c.close()
-	if err != nil && err.Error() != "" {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintln(c.err, "rollcall: interrupted")
+	case err != nil && err.Error() != "":
 		fmt.Fprintln(c.err, "rollcall:", err)
 	}
 	return exitCode(err)

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -76,8 +78,30 @@ func rows(w io.Writer, header []string, lines [][]string) {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, strings.Join(header, "\t"))
 	for _, line := range lines {
+		for i := range line {
+			line[i] = visible(line[i])
+		}
 		fmt.Fprintln(t, strings.Join(line, "\t"))
 	}
 	// The streams a command writes to report their own failures at exit.
 	_ = t.Flush()
+}
+
+// visible takes out control characters: names come from platforms, and a
+// terminal obeys.
+func visible(line string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, line)
+}
+
+// count writes "1 tenant" and "2 tenants".
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return strconv.Itoa(n) + " " + thing
 }

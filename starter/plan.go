@@ -31,11 +31,7 @@ anything is applied, so it needs a worker.`,
   rollcall plan --all --exit-code -o json`,
 		ValidArgsFunction: c.completeTenants,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := c.database(cmd.Context())
-			if err != nil {
-				return err
-			}
-			tenants, err := chosen.tenants(cmd.Context(), s, args)
+			tenants, err := c.tenants(cmd.Context(), &chosen, args)
 			if err != nil {
 				return err
 			}
@@ -43,7 +39,7 @@ anything is applied, so it needs a worker.`,
 		},
 	}
 	chosen.add(cmd)
-	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 4 when there is something to change")
+	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 4 when there is something to change, with 3 when all of it is held")
 	return cmd
 }
 
@@ -64,16 +60,25 @@ func (c *cli) plan(ctx context.Context, tenants []access.TenantID, exitCode bool
 		return err
 	}
 	r.DurationMS = time.Since(began).Milliseconds()
-	if err := c.print(r, func(w io.Writer) { writePlan(w, text, r) }); err != nil {
+	if err := c.print(r, func(w io.Writer) { c.writePlan(w, text, r) }); err != nil {
 		return err
 	}
-	if r.Failed > 0 {
+	return planVerdict(r, exitCode)
+}
+
+// planVerdict is the exit code that a plan deserves; exitCode asks for more than
+// whether it could be made.
+func planVerdict(r report, exitCode bool) error {
+	switch {
+	case r.Failed > 0:
 		return exitError{code: exitFailed}
-	}
-	if exitCode && r.Steps > 0 {
+	case exitCode && r.Steps > 0:
 		return exitError{code: exitChanges}
+	case exitCode && heldSteps(r.Items) > 0:
+		return exitError{code: exitWaiting}
+	default:
+		return nil
 	}
-	return nil
 }
 
 // planReport reads the plans that dry runs stored, and writes them for people.
@@ -84,7 +89,7 @@ func (c *cli) planReport(ctx context.Context, runs []*tenantRun) (report, string
 	for _, run := range runs {
 		p := plan.Plan{Tenant: run.tenant}
 		if run.err != nil {
-			fmt.Fprintf(&text, "%s: cannot be planned: %s\n", run.tenant, workflows.Reason(run.err))
+			fmt.Fprintf(c.err, "%s cannot be planned: %s\n", run.tenant, reason(run.tenant.String(), run.err))
 		} else {
 			var err error
 			if p, _, err = c.documents.Plan(ctx, run.result.Digest); err != nil {
@@ -155,19 +160,41 @@ func planItem(p plan.Plan, run *tenantRun) item {
 	}
 }
 
-// writePlan colours the lines of a plan by their sign.
-func writePlan(w io.Writer, text string, r report) {
-	paint := map[byte]*color.Color{
-		'+': color.New(color.FgGreen), '-': color.New(color.FgRed), '~': color.New(color.FgYellow),
-		'!': color.New(color.FgMagenta), '?': color.New(color.FgCyan),
+// writePlan colours the lines of a plan by their sign, and adds it up.
+func (c *cli) writePlan(w io.Writer, text string, r report) {
+	colours := map[byte]color.Attribute{
+		'+': color.FgGreen, '-': color.FgRed, '~': color.FgYellow, '!': color.FgMagenta, '?': color.FgCyan,
 	}
 	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		if sign := strings.TrimLeft(line, " "); sign != "" && sign != line && paint[sign[0]] != nil {
-			line = paint[sign[0]].Sprint(line)
+		line = visible(strings.TrimSuffix(line, "\n"))
+		sign := strings.TrimLeft(line, " ")
+		if sign == "" || sign == line || colours[sign[0]] == 0 {
+			fmt.Fprintln(w, line)
+			continue
 		}
-		fmt.Fprintln(w, line)
+		fmt.Fprintln(w, c.paint(colours[sign[0]], line))
 	}
-	fmt.Fprintf(w, "%d tenants: %d steps, %d remarks; %d calls in %s.\n",
-		r.Tenants, r.Steps, r.Remarks, r.Calls, time.Duration(r.DurationMS)*time.Millisecond)
+	fmt.Fprintf(w, "%s: %s, ", count(r.Tenants, "tenant"), count(r.Steps, "step"))
+	if n := heldSteps(r.Items); n > 0 {
+		fmt.Fprintf(w, "%s, ", count(n, "held removal"))
+	}
+	if r.Failed > 0 {
+		fmt.Fprintf(w, "%d failed, ", r.Failed)
+	}
+	fmt.Fprintf(w, "%s; %s in %s.\n",
+		count(r.Remarks, "remark"), count(r.Calls, "call"), time.Duration(r.DurationMS)*time.Millisecond)
+}
+
+// heldSteps counts the removals that wait for an approval.
+func heldSteps(items []item) int {
+	n := 0
+	for _, it := range items {
+		steps, _ := it.Steps.([]planStep)
+		for _, s := range steps {
+			if s.Held {
+				n++
+			}
+		}
+	}
+	return n
 }

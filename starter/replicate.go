@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -41,11 +43,7 @@ running.`,
   rollcall replicate --project marketing.web`,
 		ValidArgsFunction: c.completeTenants,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := c.database(cmd.Context())
-			if err != nil {
-				return err
-			}
-			tenants, err := flags.tenants(cmd.Context(), s, args)
+			tenants, err := c.tenants(cmd.Context(), &flags.selection, args)
 			if err != nil {
 				return err
 			}
@@ -82,7 +80,7 @@ func (c *cli) replicateTenants(ctx context.Context, tenants []access.TenantID, f
 		return err
 	}
 	if !flags.wait {
-		return c.started(ctx, len(runs), "tenants")
+		return c.started(ctx, len(runs))
 	}
 	if err := c.warnWithoutWorker(ctx); err != nil {
 		return err
@@ -94,29 +92,29 @@ func (c *cli) replicateTenants(ctx context.Context, tenants []access.TenantID, f
 		c.following()
 		return err
 	}
-	var totals activities.Totals
+	var end ended
+	var failures []string
 	for _, r := range runs {
-		totals.Count(r.result.Outcome, r.result.Steps, r.result.Remarks, r.result.Calls)
+		end.totals.Count(r.result.Outcome, r.result.Steps, r.result.Remarks, r.result.Calls)
+		if r.err != nil {
+			end.fail(r.tenant, r.result.Outcome)
+			failures = append(failures, fmt.Sprintf("%s: %s", r.tenant, reason(r.tenant.String(), r.err)))
+		}
 	}
-	return c.report(ctx, totals, tenants, time.Since(began))
+	c.say(failures)
+	return c.report(ctx, end, tenants, time.Since(began))
 }
 
 // sweepPlatforms compares whole platforms and replicates what differs there.
 func (c *cli) sweepPlatforms(ctx context.Context, tenants []access.TenantID, flags replicateFlags) error {
 	began := time.Now()
-	var platforms []string
-	for _, t := range tenants {
-		platforms = append(platforms, t.Platform)
-	}
-	slices.Sort(platforms)
-	platforms = slices.Compact(platforms)
-	temporalClient, err := c.engine(ctx)
-	if err != nil {
+	if _, err := c.engine(ctx); err != nil {
 		return err
 	}
-	runs := make([]waiter, len(platforms))
-	for i, platform := range platforms {
-		runs[i], err = startOrSignal(ctx, temporalClient, start{
+	sweeps := sweepsOf(tenants)
+	for _, s := range sweeps {
+		platform := s.platform
+		run, err := c.start(ctx, start{
 			id: workflows.SweepID(platform), workflow: workflows.SweepWorkflow, summary: "sweep " + platform,
 			input:      workflows.SweepInput{Platform: platform, Cause: flags.cause},
 			attributes: engine.PlatformAttributes(platform),
@@ -125,18 +123,29 @@ func (c *cli) sweepPlatforms(ctx context.Context, tenants []access.TenantID, fla
 		if err != nil {
 			return err
 		}
+		s.run = run
 	}
 	if !flags.wait {
-		return c.started(ctx, len(tenants), "tenants")
+		return c.started(ctx, len(tenants))
 	}
 	if err := c.warnWithoutWorker(ctx); err != nil {
 		return err
 	}
-	totals, err := c.awaitSweeps(ctx, runs, tenants)
-	if err != nil {
+	if err := c.awaitSweeps(ctx, sweeps, len(tenants)); err != nil {
 		return err
 	}
-	return c.report(ctx, totals, tenants, time.Since(began))
+	end, failures := sweepsEnded(sweeps)
+	c.say(failures)
+	return c.report(ctx, end, tenants, time.Since(began))
+}
+
+// platformRun is the sweep of one platform and what came of it.
+type platformRun struct {
+	platform string
+	tenants  []access.TenantID
+	run      waiter
+	totals   activities.Totals
+	err      error // set when the sweep as a whole failed
 }
 
 // waiter is a run that can be waited for.
@@ -144,28 +153,66 @@ type waiter interface {
 	Get(ctx context.Context, result any) error
 }
 
-// awaitSweeps waits for all sweeps and adds up what they counted.
-func (c *cli) awaitSweeps(ctx context.Context, runs []waiter, tenants []access.TenantID) (activities.Totals, error) {
-	bar := c.watch(len(tenants), "replicating")
-	defer bar.end()
+// sweepsOf returns one sweep for each platform, by name.
+func sweepsOf(tenants []access.TenantID) []*platformRun {
+	of := map[string]*platformRun{}
+	for _, t := range tenants {
+		if of[t.Platform] == nil {
+			of[t.Platform] = &platformRun{platform: t.Platform}
+		}
+		of[t.Platform].tenants = append(of[t.Platform].tenants, t)
+	}
+	return slices.SortedFunc(maps.Values(of), func(a, b *platformRun) int { return cmp.Compare(a.platform, b.platform) })
+}
+
+// awaitSweeps waits for all sweeps. It fails only when the waiting ends: a
+// platform that cannot be looked at hides nothing of the others.
+func (c *cli) awaitSweeps(ctx context.Context, sweeps []*platformRun, tenants int) error {
+	bar := c.watch(tenants, "replicating")
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	go c.countStatuses(watching, bar)
-	results := make([]activities.Totals, len(runs))
 	var group errgroup.Group
-	for i, run := range runs {
-		group.Go(func() error { return run.Get(ctx, &results[i]) })
+	for _, s := range sweeps {
+		group.Go(func() error {
+			s.err = s.run.Get(ctx, &s.totals)
+			return nil
+		})
 	}
-	err := group.Wait()
+	_ = group.Wait() // sweeps answer through err
+	bar.end()
 	if ctx.Err() != nil {
 		c.following()
-		return activities.Totals{}, ctx.Err()
 	}
-	var totals activities.Totals
-	for _, r := range results {
-		totals.Add(r)
+	return ctx.Err()
+}
+
+// sweepsEnded adds up what the sweeps counted. All tenants of a platform that
+// could not be swept have failed.
+func sweepsEnded(sweeps []*platformRun) (end ended, failures []string) {
+	for _, s := range sweeps {
+		if s.err == nil {
+			end.totals.Add(s.totals)
+			continue
+		}
+		failures = append(failures, fmt.Sprintf("platform %s: %s", s.platform, reason(s.platform, s.err)))
+		for _, t := range s.tenants {
+			end.totals.Count(activities.Failed, 0, 0, 0)
+			end.fail(t, activities.Failed)
+		}
 	}
-	return totals, err
+	return end, failures
+}
+
+// say tells on the error stream why work failed, so that results stay results.
+func (c *cli) say(failures []string) {
+	for i, text := range failures {
+		if i == shownAtMost {
+			fmt.Fprintf(c.err, "... and %d more\n", len(failures)-i)
+			return
+		}
+		fmt.Fprintln(c.err, visible(text))
+	}
 }
 
 // countStatuses moves the bar with the number of tenants that are done.
@@ -183,12 +230,12 @@ func (c *cli) countStatuses(ctx context.Context, bar *progress) {
 	}
 }
 
-// started says that work was started which nobody waits for.
-func (c *cli) started(ctx context.Context, n int, what string) error {
+// started says that the work on n tenants was started, which nobody waits for.
+func (c *cli) started(ctx context.Context, n int) error {
 	if err := c.warnWithoutWorker(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.err, "Started %d %s. Follow them with:  rollcall status\n", n, what)
+	fmt.Fprintf(c.err, "Started %s. Follow the work with:  rollcall status\n", count(n, "tenant"))
 	return nil
 }
 

@@ -34,21 +34,45 @@ type item struct {
 // never is the outcome of a tenant that no run has looked at yet.
 const never activities.Outcome = "never"
 
+// ended is how a replication ended.
+type ended struct {
+	totals activities.Totals
+	// broken are the tenants whose run, or whose platform's, ended in an error:
+	// their stored status may be that of the run before.
+	broken map[access.TenantID]activities.Outcome
+}
+
+// fail notes a tenant as broken.
+func (e *ended) fail(t access.TenantID, outcome activities.Outcome) {
+	if e.broken == nil {
+		e.broken = map[access.TenantID]activities.Outcome{}
+	}
+	e.broken[t] = outcome
+}
+
 // report prints how a replication ended and chooses the exit code.
-func (c *cli) report(ctx context.Context, totals activities.Totals, tenants []access.TenantID, took time.Duration) error {
+func (c *cli) report(ctx context.Context, end ended, tenants []access.TenantID, took time.Duration) error {
 	last, err := c.lastStatuses(ctx, tenants)
 	if err != nil {
 		return err
 	}
-	r := report{Totals: totals, DurationMS: took.Milliseconds(), Items: last.items(tenants)}
+	r := last.report(end, tenants, took)
 	if err := c.print(r, func(w io.Writer) {
 		writeItems(w, r.Items)
-		writeRemarks(w, r.Items, remarksAtMost)
-		fmt.Fprintf(w, "\n%s in %s.\n", summary(totals), took.Round(10*time.Millisecond))
+		c.writeRemarks(w, r.Items, remarksAtMost)
+		fmt.Fprintf(w, "\n%s in %s.\n", summary(end.totals), took.Round(10*time.Millisecond))
 	}); err != nil {
 		return err
 	}
-	return verdict(totals)
+	return verdict(end.totals)
+}
+
+func (s statuses) report(end ended, tenants []access.TenantID, took time.Duration) report {
+	r := report{Totals: end.totals, DurationMS: took.Milliseconds(), Items: s.items(tenants)}
+	for i, t := range tenants {
+		r.Items[i].Outcome = cmp.Or(end.broken[t], r.Items[i].Outcome)
+	}
+	return r
 }
 
 // verdict is the exit code that the outcomes deserve.
@@ -78,8 +102,9 @@ func (s statuses) items(tenants []access.TenantID) []item {
 
 // summary says it in one line. A run that changed nothing says so.
 func summary(t activities.Totals) string {
-	text := fmt.Sprintf("%d tenants: %d converged, %d changed, %d waiting, %d failed; %d steps, %d remarks, %d calls",
-		t.Tenants, t.Converged, t.Changed, t.Waiting, t.Failed, t.Steps, t.Remarks, t.Calls)
+	text := fmt.Sprintf("%s: %d converged, %d changed, %d waiting, %d failed; %s, %s, %s",
+		count(t.Tenants, "tenant"), t.Converged, t.Changed, t.Waiting, t.Failed,
+		count(t.Steps, "step"), count(t.Remarks, "remark"), count(t.Calls, "call"))
 	if t.Steps == 0 && t.Failed == 0 {
 		text += "; nothing was changed"
 	}
@@ -98,7 +123,7 @@ func writeItems(w io.Writer, items []item) {
 const remarksAtMost = 20
 
 // writeRemarks lists remarks, each with the tenant it is about.
-func writeRemarks(w io.Writer, items []item, most int) {
+func (c *cli) writeRemarks(w io.Writer, items []item, most int) {
 	n := 0
 	for _, it := range items {
 		for _, r := range it.Remarks {
@@ -108,7 +133,7 @@ func writeRemarks(w io.Writer, items []item, most int) {
 			if n == 1 {
 				fmt.Fprintln(w, "\nRemarks:")
 			}
-			fmt.Fprintf(w, "  %s on %s/%s: %s\n", color.YellowString(string(r.Code)), it.Tenant, it.Platform, r.Text)
+			fmt.Fprintf(w, "  %s on %s/%s: %s\n", c.paint(color.FgYellow, string(r.Code)), it.Tenant, it.Platform, visible(r.Text))
 		}
 	}
 	if n > most {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -12,6 +13,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/workflows"
@@ -28,6 +30,9 @@ const (
 	recently = 2 * time.Minute
 	// startup is how long a worker that was just started may take to ask.
 	startup = 5 * time.Second
+	// showing is how long a server may take to know a new search attribute: it
+	// reads its namespaces anew every few seconds.
+	showing = 30 * time.Second
 )
 
 // start describes a run to be started, or told to look again.
@@ -65,6 +70,24 @@ func startOrSignal(ctx context.Context, c client.Client, s start, cause string) 
 	return nil, fmt.Errorf("start %s: %w", s.id, err)
 }
 
+// start is startOrSignal where nobody may have prepared the namespace: the search
+// attributes that it lacks are added, and show after some seconds.
+func (c *cli) start(ctx context.Context, s start, cause string) (client.WorkflowRun, error) {
+	run, err := startOrSignal(ctx, c.temporal, s, cause)
+	for deadline := time.Now().Add(showing); engine.LacksAttributes(err) && time.Now().Before(deadline); {
+		if err := engine.RegisterAttributes(ctx, c.temporal, c.namespace); err != nil {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(showing / 60):
+		}
+		run, err = startOrSignal(ctx, c.temporal, s, cause)
+	}
+	return run, err
+}
+
 // tenantRun is the run of one tenant and what came of it.
 type tenantRun struct {
 	tenant access.TenantID
@@ -75,8 +98,7 @@ type tenantRun struct {
 
 // startTenants starts or signals one run a tenant.
 func (c *cli) startTenants(ctx context.Context, starts []start, tenants []access.TenantID, cause string) ([]*tenantRun, error) {
-	temporal, err := c.engine(ctx)
-	if err != nil {
+	if _, err := c.engine(ctx); err != nil {
 		return nil, err
 	}
 	runs := make([]*tenantRun, len(starts))
@@ -84,7 +106,7 @@ func (c *cli) startTenants(ctx context.Context, starts []start, tenants []access
 	group.SetLimit(16)
 	for i, s := range starts {
 		group.Go(func() error {
-			run, err := startOrSignal(ctx2, temporal, s, cause)
+			run, err := c.start(ctx2, s, cause)
 			runs[i] = &tenantRun{tenant: tenants[i], run: run}
 			return err
 		})
@@ -111,6 +133,12 @@ func await(ctx context.Context, runs []*tenantRun, finished func()) error {
 		})
 	}
 	return group.Wait()
+}
+
+// reason says why the run of what is called name failed.
+func reason(name string, err error) string {
+	text := strings.TrimPrefix(workflows.Reason(err), name+": ")
+	return strings.TrimPrefix(text, string(activities.Failed)+": ")
 }
 
 // listening waits a little for a worker that has asked for workflows lately,

@@ -44,15 +44,18 @@ func (s *selection) filter(args []string) (store.TenantFilter, error) {
 	}
 	if s.project != "" {
 		workspace, project, ok := strings.Cut(s.project, ".")
-		if !ok || (s.workspace != "" && s.workspace != workspace) {
+		if !ok || workspace == "" || project == "" {
 			return f, invalid(fmt.Errorf("--project %q: write <workspace>.<project>", s.project))
+		}
+		if s.workspace != "" && s.workspace != workspace {
+			return f, invalid(fmt.Errorf("the project %q is not of the workspace %q: leave --workspace out", s.project, s.workspace))
 		}
 		f.Workspace, f.Project = workspace, project
 	}
 	for _, arg := range args {
 		id, err := access.ParseTenantID(arg)
 		if err != nil {
-			return f, invalid(err)
+			return f, invalid(fmt.Errorf("%q is not a tenant: write <workspace>.<project>/<platform>", arg))
 		}
 		f.IDs = append(f.IDs, id)
 	}
@@ -61,12 +64,16 @@ func (s *selection) filter(args []string) (store.TenantFilter, error) {
 
 // tenants returns the chosen tenants. Nothing chosen, or a name that nothing
 // has, is a mistake.
-func (s *selection) tenants(ctx context.Context, from *store.Store, args []string) ([]access.TenantID, error) {
+func (c *cli) tenants(ctx context.Context, s *selection, args []string) ([]access.TenantID, error) {
 	if s.empty(args) {
 		return nil, invalid(errors.New("choose tenants by name (<workspace>.<project>/<platform>), " +
 			"or with --project, --workspace, --platform or --all"))
 	}
 	filter, err := s.filter(args)
+	if err != nil {
+		return nil, err
+	}
+	from, err := c.database(ctx)
 	if err != nil {
 		return nil, err
 	}

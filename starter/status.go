@@ -13,16 +13,16 @@ func statusCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [TENANT ...]",
 		Short: "Show how each tenant's last run ended, and its remarks",
+		Long: `status shows all tenants, or the chosen ones: the outcome of the last run, how
+many steps it took, and the remarks that hold now. Outcomes are converged (nothing
+was to be done), changed, waiting (for an approval), failed, contested (somebody
+else keeps undoing the work) and never (no run has looked at it yet).`,
 		Example: `  rollcall status
   rollcall status --platform openstack.eu --remarks`,
 		ValidArgsFunction: c.completeTenants,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := c.database(cmd.Context())
-			if err != nil {
-				return err
-			}
 			chosen.all = chosen.all || chosen.empty(args)
-			tenants, err := chosen.tenants(cmd.Context(), s, args)
+			tenants, err := c.tenants(cmd.Context(), &chosen, args)
 			if err != nil {
 				return err
 			}
@@ -37,9 +37,10 @@ func statusCommand(c *cli) *cobra.Command {
 					most = r.Remarks
 				}
 				writeItems(w, r.Items)
-				writeRemarks(w, r.Items, most)
-				fmt.Fprintf(w, "\n%d tenants: %d converged, %d changed, %d waiting, %d failed, %d never looked at.\n",
-					r.Tenants, r.Converged, r.Changed, r.Waiting, r.Failed, r.Tenants-r.Converged-r.Changed-r.Waiting-r.Failed)
+				c.writeRemarks(w, r.Items, most)
+				unseen := r.Tenants - r.Converged - r.Changed - r.Waiting - r.Failed
+				fmt.Fprintf(w, "\n%s: %d converged, %d changed, %d waiting, %d failed, %d never looked at.\n",
+					count(r.Tenants, "tenant"), r.Converged, r.Changed, r.Waiting, r.Failed, unseen)
 			})
 		},
 	}

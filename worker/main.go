@@ -21,6 +21,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal stops the worker in order, a second one at once.
+	context.AfterFunc(ctx, stop)
 	err := command().ExecuteContext(ctx)
 	stop()
 	if err != nil {
@@ -39,12 +41,13 @@ func command() *cobra.Command {
 It finds Temporal through Temporal's own environment variables and profile
 (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, ...) and the database
 through ROLLCALL_DATABASE_URL. What workflow histories hold is encrypted with the
-keys in the directory that ROLLCALL_KEYRING names. Credentials of platforms are where the platform's
-document says: in its environment, or in a file. A platform that is applied
-while the worker runs is served within ten seconds.
+keys in the directory that ROLLCALL_KEYRING names. Credentials of platforms are
+where the platform's document says: in its environment, or in a file. A platform
+that is applied while the worker runs is served within ten seconds.
 
 SIGTERM and Ctrl-C stop it gracefully: running activities get half a minute to
-finish, and what is left goes on in another worker.`,
+finish, and what is left goes on in another worker. A second one ends it at once,
+which loses nothing either.`,
 		Example:       "  ROLLCALL_DATABASE_URL=postgres://rollcall@localhost/rollcall rollcall-worker",
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -78,7 +77,7 @@ func TestCommandExplainsItself(t *testing.T) {
 			t.Errorf("the help lacks %q:\n%s", want, out.String())
 		}
 	}
-	for line := range strings.Lines(out.String()) {
+	for line := range strings.Lines(cmd.Long + "\n" + cmd.Example) {
 		if len(line) > 90 {
 			t.Errorf("a line is longer than a terminal is wide: %q", line)
 		}
@@ -116,7 +115,7 @@ func deadAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-func TestRunNamesWhatIsMissing(t *testing.T) {
+func TestStartNamesWhatIsMissing(t *testing.T) {
 	profile := filepath.Join(t.TempDir(), "temporal.toml")
 	if err := os.WriteFile(profile, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -160,7 +159,10 @@ func TestRunNamesWhatIsMissing(t *testing.T) {
 			} {
 				t.Setenv(variable, value)
 			}
-			err := run(t.Context(), slog.New(slog.DiscardHandler))
+			cmd := command()
+			cmd.SetErr(io.Discard)
+			cmd.SetArgs([]string{})
+			err := cmd.ExecuteContext(t.Context())
 			if !errors.Is(err, tc.is) {
 				t.Fatalf("%s: error %v, want %v", tc.reason, err, tc.is)
 			}

@@ -1,0 +1,28 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/rollcall-iam/rollcall/deploy/dev/devserver"
+)
+
+// TestFreshNamespaceIsMadeReady starts on a Temporal that nobody prepared: the
+// search attributes are Rollcall's to register.
+func TestFreshNamespaceIsMadeReady(t *testing.T) {
+	s := newStack(t)
+	bare, err := devserver.Start(t.Context(), devserver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = bare.Stop() })
+	s.environ = append(s.environ, "TEMPORAL_ADDRESS="+bare.Address(), "TEMPORAL_NAMESPACE="+bare.Namespace())
+	_, org := memoryWorld(t, 1, 1)
+	s.apply(org.documents())
+	if code, out, errs := s.rollcall("", "replicate", "--all"); code != done {
+		t.Errorf("before any worker: exit code %d, want the work stored\n%s%s", code, out, errs)
+	}
+	s.worker()
+	if r := s.replicate(done); r.Failed != 0 || r.Tenants != 1 {
+		t.Errorf("%+v, want one tenant and no failure", r)
+	}
+}
