@@ -51,11 +51,13 @@ func (p *Platform) conclusions(ctx context.Context, in ConcludeInput) ([]access.
 		class, text, _ := strings.Cut(r.Err, ": ")
 		remarks = append(remarks, access.Remark{
 			Code: refusalCode(class), Object: r.Step.Object,
-			Text: fmt.Sprintf("the platform refused to %s the %s %q: %s", r.Step.Op, r.Step.Kind, r.Step.Object, text),
+			Text: fmt.Sprintf("the platform refused to %s the %s %q: %s: %s",
+				r.Step.Op, r.Step.Kind, r.Step.Object, text, advice(refusalCode(class))),
 		})
 	}
 	if in.Reason != "" {
-		remarks = append(remarks, access.Remark{Code: refusalCode(in.Type), Object: in.Tenant.String(), Text: in.Reason})
+		code := refusalCode(in.Type)
+		remarks = append(remarks, access.Remark{Code: code, Object: in.Tenant.String(), Text: in.Reason + ": " + advice(code)})
 	}
 	if in.Outcome == Contested {
 		remarks = append(remarks, access.Remark{
@@ -64,6 +66,14 @@ func (p *Platform) conclusions(ctx context.Context, in ConcludeInput) ([]access.
 		})
 	}
 	return access.SortRemarks(remarks), nil
+}
+
+// advice says what to do about a refusal.
+func advice(code access.Code) string {
+	if code == access.PlatformDenied {
+		return "correct the credentials that the platform's document names, or give their account the permissions it lacks"
+	}
+	return "correct the platform's settings or its role mappings"
 }
 
 // refusalCode tells a lack of permission from a request that can never work.

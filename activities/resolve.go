@@ -33,7 +33,7 @@ func (p *Platform) resolve(
 	}
 	answers, err := d.Resolve(ctx, ask)
 	if err != nil {
-		return nil, fmt.Errorf("activities: look up %d accounts: %w", len(ask), err)
+		return nil, fmt.Errorf("activities: look up accounts: %w", err)
 	}
 	for i, answer := range answers {
 		found[ask[i]] = answer

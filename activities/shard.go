@@ -57,10 +57,11 @@ func (p *Platform) failAll(ctx context.Context, ids []access.TenantID, cause err
 	if err != nil {
 		return totals, fmt.Errorf("activities: read the generation of the documents: %w", err)
 	}
+	code := refusalCode(typeOf(cause))
 	for _, id := range ids {
 		err := p.store.PutStatus(ctx, store.Status{
 			Tenant: id, Outcome: string(Failed), RunID: activity.GetInfo(ctx).WorkflowExecution.RunID, Generation: generation,
-			Remarks: []access.Remark{{Code: refusalCode(typeOf(cause)), Object: id.Platform, Text: cause.Error()}},
+			Remarks: []access.Remark{{Code: code, Object: id.Platform, Text: cause.Error() + ": " + advice(code)}},
 		})
 		if err != nil {
 			return totals, fmt.Errorf("activities: store the status of %s: %w", id, err)

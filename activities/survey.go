@@ -154,7 +154,7 @@ func (p *Platform) observe(ctx context.Context, d driver.Driver, views []*view, 
 		}
 		seen, err := d.Observe(ctx, scopes)
 		if err != nil {
-			return fmt.Errorf("activities: observe %d tenants: %w", len(scopes), err)
+			return fmt.Errorf("activities: read the platform: %w", err)
 		}
 		for i, v := range part {
 			v.seen = seen[i]
