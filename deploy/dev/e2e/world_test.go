@@ -65,7 +65,7 @@ func bindingName(i int, role string, n int) string { return fmt.Sprintf("b-%02d-
 // without leaves documents out by name.
 func without(documents string, names ...string) string {
 	var kept []string
-	for _, d := range strings.Split(documents, "---\n") {
+	for d := range strings.SplitSeq(documents, "---\n") {
 		keep := d != ""
 		for _, n := range names {
 			keep = keep && !strings.Contains(d, "metadata: {name: "+n+"}")
