@@ -11,49 +11,21 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// change is a sort of step.
-type change struct {
-	kind access.Kind
-	op   plan.Op
-}
-
-// handler makes one step true and returns the id of what it made or changed.
-type handler func(context.Context, driver.Scope, plan.Step) (ref string, err error)
-
 // table is all that Apply can do. What is not in it is refused.
-func (d *Driver) table() map[change]handler {
-	return map[change]handler{
-		{access.KindGroup, plan.Create}:   d.createGroup,
-		{access.KindGroup, plan.Delete}:   d.deleteGroup,
-		{access.KindMembers, plan.Change}: d.changeMembers,
-		{access.KindBinding, plan.Create}: d.createBinding,
-		{access.KindBinding, plan.Delete}: d.deleteBinding,
+func (d *Driver) table() driver.Table {
+	return driver.Table{
+		{Kind: access.KindGroup, Op: plan.Create}:   d.createGroup,
+		{Kind: access.KindGroup, Op: plan.Delete}:   d.deleteGroup,
+		{Kind: access.KindMembers, Op: plan.Change}: d.changeMembers,
+		{Kind: access.KindBinding, Op: plan.Create}: d.createBinding,
+		{Kind: access.KindBinding, Op: plan.Delete}: d.deleteBinding,
 	}
 }
 
 // Apply implements driver.Driver. Each step is one write, and a look at the
-// group before it where the step asks for one. A step that fails does not stop
-// the next: what depends on it is in a later wave.
+// group before it where the step asks for one.
 func (d *Driver) Apply(ctx context.Context, scope driver.Scope, steps []plan.Step) []driver.Result {
-	results := make([]driver.Result, len(steps))
-	for i, step := range steps {
-		results[i].Ref, results[i].Err = d.apply(ctx, scope, step)
-	}
-	return results
-}
-
-func (d *Driver) apply(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
-	handle, ok := d.handlers[change{step.Kind, step.Op}]
-	if !ok {
-		return "", fmt.Errorf("memory: %w: to %s a %s", fault.ErrUnsupported, step.Op, step.Kind)
-	}
-	if err := rules.Fit(step.Want); err != nil {
-		return "", err
-	}
-	if step.Key().Kind != step.Kind {
-		return "", fmt.Errorf("memory: %w: a step on a %s that names none", fault.ErrInvalid, step.Kind)
-	}
-	return handle(ctx, scope, step)
+	return d.handlers.Apply(ctx, rules.Type, rules.Fit, scope, steps)
 }
 
 func (d *Driver) createGroup(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {

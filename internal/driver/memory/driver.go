@@ -26,7 +26,7 @@ type Config struct {
 // Driver is the memory platform behind the port.
 type Driver struct {
 	api      *client
-	handlers map[change]handler
+	handlers driver.Table
 }
 
 var (

@@ -20,51 +20,23 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// change is a sort of step.
-type change struct {
-	kind access.Kind
-	op   plan.Op
-}
-
-// handler makes one step true and returns the id of what it made or changed.
-type handler func(context.Context, driver.Scope, plan.Step) (ref string, err error)
-
 // table is all that Apply can do. What is not in it is refused.
-func (d *Driver) table() map[change]handler {
-	return map[change]handler{
-		{access.KindGroup, plan.Create}:   d.createGroup,
-		{access.KindGroup, plan.Delete}:   d.deleteGroup,
-		{access.KindMembers, plan.Change}: d.changeMembers,
-		{access.KindBinding, plan.Create}: d.createBinding,
-		{access.KindBinding, plan.Delete}: d.deleteBinding,
+func (d *Driver) table() driver.Table {
+	return driver.Table{
+		{Kind: access.KindGroup, Op: plan.Create}:   d.createGroup,
+		{Kind: access.KindGroup, Op: plan.Delete}:   d.deleteGroup,
+		{Kind: access.KindMembers, Op: plan.Change}: d.changeMembers,
+		{Kind: access.KindBinding, Op: plan.Create}: d.createBinding,
+		{Kind: access.KindBinding, Op: plan.Delete}: d.deleteBinding,
 	}
 }
 
-// Apply implements driver.Driver. A step that fails does not stop the next: what
-// depends on it is in a later wave.
+// Apply implements driver.Driver.
 func (d *Driver) Apply(ctx context.Context, scope driver.Scope, steps []plan.Step) []driver.Result {
-	results := make([]driver.Result, len(steps))
-	for i, step := range steps {
-		results[i].Ref, results[i].Err = d.apply(ctx, scope, step)
-	}
-	return results
-}
-
-func (d *Driver) apply(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
-	handle, ok := d.handlers[change{step.Kind, step.Op}]
-	if !ok {
-		return "", fmt.Errorf("openstack: %w: to %s a %s", fault.ErrUnsupported, step.Op, step.Kind)
-	}
-	if err := errors.Join(rules.Fit(step.Want), rules.Fit(step.Have)); err != nil {
-		return "", err
-	}
-	if step.Key().Kind != step.Kind {
-		return "", fmt.Errorf("openstack: %w: a step on a %s that names none", fault.ErrInvalid, step.Kind)
-	}
 	if !segment(scope.ID) {
-		return "", fmt.Errorf("openstack: %w: %q is not the id of a project", fault.ErrInvalid, scope.ID)
+		return driver.Refuse(steps, fmt.Errorf("openstack: %w: %q is not the id of a project", fault.ErrInvalid, scope.ID))
 	}
-	return handle(ctx, scope, step)
+	return d.handlers.Apply(ctx, rules.Type, rules.Fit, scope, steps)
 }
 
 // write makes one call that answers with nothing.

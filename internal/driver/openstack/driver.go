@@ -35,7 +35,7 @@ type Driver struct {
 	domain   *domain
 	roles    *roleNames
 	made     *made
-	handlers map[change]handler
+	handlers driver.Table
 }
 
 var (
