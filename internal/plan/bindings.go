@@ -118,14 +118,36 @@ func (m *maker) foreignBinding(have access.Binding) {
 func (m *maker) deleteBinding(have access.Binding, why string) bool {
 	at := m.at(have.Group)
 	s := Step{Op: Delete, Have: Object{Binding: &have}, Why: why, Needs: at.given}
-	people := len(have.Subjects)
-	if have.Group != "" {
-		people = len(m.groups[have.Group].Members)
+	if have.Group == "" {
+		s.Needs = m.arrivals(have.Subjects)
 	}
-	if people > 0 && (have.Group == "" || at.roles == 0) {
+	if people := m.losers(have); people > 0 {
 		m.hold(s, fmt.Sprintf("taking the role %q takes access from %d people", have.Role, people))
 		return false
 	}
 	at.taken = append(at.taken, m.step(s))
 	return true
+}
+
+// losers counts the people who would be left without any role on the tenant, as
+// far as the guard cares: the members of a group that keeps no other role, or the
+// subjects whom no other binding of ours lists.
+func (m *maker) losers(have access.Binding) int {
+	if have.Group != "" {
+		if m.at(have.Group).roles > 0 {
+			return 0
+		}
+		return len(m.groups[have.Group].Members)
+	}
+	var elsewhere []access.Member
+	for i, want := range m.in.Desired.Bindings {
+		if want.Group == "" {
+			elsewhere = append(elsewhere, m.subjectSets[i].stay...)
+		}
+	}
+	gone := len(without(have.Subjects, elsewhere))
+	if !m.in.Rules.Guard.Holds(gone, len(have.Subjects)) {
+		return 0
+	}
+	return gone
 }

@@ -20,6 +20,7 @@ func (m *maker) findMoves() {
 	m.moves = map[string]*move{}
 	m.lose(m.memberSets)
 	m.lose(m.subjectSets)
+	m.loseLeftovers()
 	if len(m.moves) == 0 {
 		return
 	}
@@ -48,6 +49,30 @@ func (m *maker) lose(sets []difference) {
 			m.moves[who.Ref] = nil
 		}
 	}
+}
+
+// loseLeftovers notes who is in a binding of ours that nobody desires any more.
+func (m *maker) loseLeftovers() {
+	for _, have := range m.in.Observed.Bindings {
+		if have.Group != "" || m.desired[have.Key()] || m.whose(have.Key(), have.Ref, have.Mark) != ours {
+			continue
+		}
+		for _, who := range have.Subjects {
+			m.moves[who.Ref] = nil
+		}
+	}
+}
+
+// arrivals are the IDs of the steps that give the people something else.
+func (m *maker) arrivals(people []access.Member) []string {
+	var gives []string
+	for _, who := range people {
+		if move := m.moves[who.Ref]; move != nil {
+			gives = append(gives, move.gives...)
+		}
+	}
+	slices.Sort(gives)
+	return slices.Compact(gives)
 }
 
 // gain notes those of the members who leave another set, and their group if it
