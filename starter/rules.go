@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/rollcall-iam/rollcall/internal/desired"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	kubernetes "github.com/rollcall-iam/rollcall/internal/driver/kubernetes/rules"
 	memory "github.com/rollcall-iam/rollcall/internal/driver/memory/rules"
 	openstack "github.com/rollcall-iam/rollcall/internal/driver/openstack/rules"
 	"github.com/rollcall-iam/rollcall/internal/plan"
@@ -15,6 +16,7 @@ func platformRules(platformType string) (desired.Rules, bool) {
 		profile driver.Profile
 		fit     func(plan.Object) error
 	}{
+		{kubernetes.Profile(), kubernetes.Fit},
 		{memory.Profile(), memory.Fit},
 		{openstack.Profile(), openstack.Fit},
 	} {

@@ -36,6 +36,7 @@ const (
 // package without saying where it stands.
 func importRules() []rule {
 	port := []string{"internal/access", "internal/plan", "internal/fault", "internal/budget", "internal/driver"}
+	kubernetes := []string{"k8s.io/api/...", "k8s.io/apimachinery/...", "k8s.io/client-go/...", "k8s.io/klog/v2"}
 	return []rule{
 		{
 			packages: []string{"internal/access", "internal/fault", "internal/euid", "internal/naming"},
@@ -74,6 +75,11 @@ func importRules() []rule {
 			others:   []string{"github.com/gophercloud/gophercloud/v2/...", xSync, xTime},
 			reason:   "a driver knows the port and its own SDK, and no other driver",
 		}, {
+			packages: []string{"internal/driver/kubernetes/..."},
+			ours:     append([]string{"internal/driver/kubernetes/..."}, port...),
+			others:   kubernetes,
+			reason:   "a driver knows the port and its own SDK, and no other driver",
+		}, {
 			packages: []string{"internal/driver/memory/..."},
 			ours:     append([]string{"internal/driver/memory/..."}, port...),
 			others:   []string{xSys},
@@ -101,7 +107,7 @@ func importRules() []rule {
 		}, {
 			packages: []string{"internal/engines/*"},
 			ours:     []string{"internal/engines/*"},
-			others:   []string{pgx, "github.com/gophercloud/gophercloud/v2/...", xSys},
+			others:   append([]string{pgx, "github.com/gophercloud/gophercloud/v2/...", xSys}, kubernetes...),
 			reason:   "real servers for tests and the one-command stack, which know nothing of Rollcall",
 		}, {
 			packages: []string{"internal/engine/..."},

@@ -182,7 +182,7 @@ spec:
 			reason: "it would never be replicated",
 			input:  "apiVersion: v1\nkind: meshPlatform\nmetadata: {name: a}\nspec:\n  locationRef: {name: eu-1}\n  config:\n    aws: {region: eu-central-1}\n",
 			want: []string{`in.yaml:7: meshPlatform a.eu-1: spec.config.aws: unknown field: name exactly one of the platform ` +
-				`types that this version has drivers for: memory, openstack`},
+				`types that this version has drivers for: kubernetes, memory, openstack`},
 		},
 		{
 			name:   "no platform type, two, another one than named",
@@ -209,8 +209,8 @@ spec:
   config: {type: openstack, memory: {file: w, replication: {groupNamePattern: g}}}
 `,
 			want: []string{
-				`in.yaml:4: meshPlatform a.x: spec.config: name exactly one of the platform types that this version has drivers for: memory, openstack`,
-				`in.yaml:11: meshPlatform b.x: spec.config: name exactly one of the platform types that this version has drivers for: memory, openstack`,
+				`in.yaml:4: meshPlatform a.x: spec.config: name exactly one of the platform types that this version has drivers for: kubernetes, memory, openstack`,
+				`in.yaml:11: meshPlatform b.x: spec.config: name exactly one of the platform types that this version has drivers for: kubernetes, memory, openstack`,
 				`in.yaml:20: meshPlatform c.x: spec.config.openstack: is missing`,
 			},
 		},

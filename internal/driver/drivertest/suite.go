@@ -19,7 +19,8 @@ type Suite struct {
 	// many groups each, may cost once it is signed in. Groups fit into one page.
 	ConvergedCalls func(scopes, groups int) int
 	// Impossible names laws about what the platform does not have, with the
-	// reason.
+	// reason. Where ResolveIsExact is among them there is nobody to ask, and the
+	// laws of trouble leave Resolve out.
 	Impossible map[Law]string
 	// Waive names laws that the driver does not obey yet, with the reason. It is
 	// empty when the driver is finished.

@@ -66,8 +66,18 @@ type rule struct {
 	seen, hits int
 }
 
-// New starts a proxy in front of target.
-func New(t testing.TB, target *url.URL) *Proxy {
+// Option changes how a proxy reaches its target.
+type Option func(*Proxy)
+
+// Through makes the proxy reach its target by next, for servers that speak TLS
+// under a certificate of their own. The caller closes its connections.
+func Through(next http.RoundTripper) Option {
+	return func(p *Proxy) { p.forward.Transport = next }
+}
+
+// New starts a proxy in front of target. It speaks plain HTTP itself, whatever
+// the target does.
+func New(t testing.TB, target *url.URL, options ...Option) *Proxy {
 	t.Helper()
 	base := strings.TrimSuffix(target.String(), "/")
 	p := &Proxy{
@@ -83,6 +93,9 @@ func New(t testing.TB, target *url.URL) *Proxy {
 		ModifyResponse: p.answer,
 		ErrorLog:       log.New(io.Discard, "", 0), // failing is what it is for
 		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { abort() },
+	}
+	for _, option := range options {
+		option(p)
 	}
 	p.server = httptest.NewServer(http.HandlerFunc(p.serve))
 	t.Cleanup(func() {

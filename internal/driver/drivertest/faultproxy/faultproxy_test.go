@@ -82,6 +82,24 @@ func call(ctx context.Context, method, address string) (answer, error) {
 	return a, json.Unmarshal(body, &a)
 }
 
+// TestThroughTLS reaches a server that nobody trusts but the given transport.
+func TestThroughTLS(t *testing.T) {
+	t.Parallel()
+	s := &server{}
+	h := httptest.NewTLSServer(s)
+	t.Cleanup(h.Close)
+	s.url = h.URL
+	target, err := url.Parse(h.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := faultproxy.New(t, target, faultproxy.Through(h.Client().Transport))
+	got, err := call(t.Context(), http.MethodGet, p.URL()+"/things")
+	if err != nil || got.Status != http.StatusOK || got.Links["self"] != p.URL() {
+		t.Errorf("through TLS = %+v, %v, want links to the proxy", got, err)
+	}
+}
+
 func TestLinksLeadToTheProxy(t *testing.T) {
 	t.Parallel()
 	s, p := start(t)

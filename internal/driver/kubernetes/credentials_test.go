@@ -1,0 +1,148 @@
+package kubernetes_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
+	"github.com/rollcall-iam/rollcall/internal/driver/kubernetes"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+)
+
+// TestWaysToSignIn goes to the API server itself, over TLS, in every way there
+// is.
+func TestWaysToSignIn(t *testing.T) {
+	w := newWorld(t)
+	n := w.newTenant(t, "signin")
+	dir := t.TempDir()
+	admin, err := w.server.Kubeconfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := os.ReadFile(w.server.CAFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, token := write(t, dir, "kubeconfig", string(admin)), write(t, dir, "token", w.token+"\n")
+	environment := map[string]any{"environment": map[string]any{"prefix": "P"}}
+	for name, c := range map[string]struct {
+		settings    map[string]any
+		environment map[string]string
+		want        error
+	}{
+		"Token":          {map[string]any{"caFile": w.server.CAFile()}, map[string]string{"P_TOKEN": w.token}, nil},
+		"TokenFile":      {map[string]any{"caData": base64.StdEncoding.EncodeToString(ca)}, map[string]string{"P_TOKEN_FILE": token}, nil},
+		"Kubeconfig":     {map[string]any{}, map[string]string{"P_KUBECONFIG": config}, nil},
+		"KubeconfigFile": {map[string]any{"replication": map[string]any{"credentials": map[string]any{"file": map[string]any{"path": config}}}}, nil, nil},
+		"WrongToken":     {map[string]any{"caFile": w.server.CAFile()}, map[string]string{"P_TOKEN": "none"}, fault.ErrDenied},
+		"NoCA":           {map[string]any{}, map[string]string{"P_TOKEN": w.token}, fault.ErrUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.settings["server"] = w.server.URL()
+			if c.settings["replication"] == nil {
+				c.settings["replication"] = map[string]any{"credentials": environment}
+			}
+			_, err := openWith(t, c.settings, c.environment).Observe(t.Context(), []driver.Scope{n.scope})
+			if !errors.Is(err, c.want) {
+				t.Errorf("Observe = %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+// TestTokenIsRenewed writes a new token into the file, as a cluster does for its
+// pods, and lets the server refuse one that is still in it.
+func TestTokenIsRenewed(t *testing.T) {
+	w := newWorld(t)
+	n := w.newTenant(t, "renewed")
+	file := write(t, t.TempDir(), "token", w.token)
+	d := openWith(t, map[string]any{
+		"server": w.proxy.URL(), "replication": map[string]any{"credentials": map[string]any{"environment": map[string]any{"prefix": "P"}}},
+	}, map[string]string{"P_TOKEN_FILE": file})
+	read := func() error {
+		_, err := d.Observe(t.Context(), []driver.Scope{n.scope})
+		return err
+	}
+	if err := read(); err != nil {
+		t.Fatal(err)
+	}
+	once := w.proxy.Add(faultproxy.Rule{Times: 1, Fault: faultproxy.Fault{Status: http.StatusUnauthorized}})
+	if err := read(); err != nil || once() != 1 {
+		t.Errorf("one refusal ended with %v after %d hits, want a second try", err, once())
+	}
+	w.proxy.Clear()
+	write(t, filepath.Dir(file), "token", "expired")
+	if err := read(); !errors.Is(err, fault.ErrDenied) {
+		t.Errorf("with an expired token: %v, want ErrDenied", err)
+	}
+	write(t, filepath.Dir(file), "token", w.token)
+	if err := read(); err != nil {
+		t.Errorf("with a new token: %v", err)
+	}
+}
+
+// write writes a file whose time of change differs from that of the one before.
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	before, errBefore := os.Stat(path)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if errBefore == nil {
+		later := before.ModTime().Add(time.Second)
+		if err := os.Chtimes(path, later, later); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
+func TestOpenRefusesBadSettings(t *testing.T) {
+	broken := write(t, t.TempDir(), "kubeconfig", "users: [{name: x, user: {token: hunter2")
+	const credentials = `"replication":{"credentials":{"environment":{"prefix":"P"}}}`
+	for reason, c := range map[string]struct {
+		settings    string
+		environment map[string]string
+		want        error
+	}{
+		"no JSON":                {`server: x`, nil, fault.ErrInvalid},
+		"no server":              {`{` + credentials + `}`, nil, fault.ErrInvalid},
+		"a password in it":       {`{"server":"https://me:hunter2@k.example.com",` + credentials + `}`, nil, fault.ErrInvalid},
+		"no TLS":                 {`{"server":"http://k.example.com",` + credentials + `}`, nil, fault.ErrInvalid},
+		"two CAs":                {`{"server":"https://k.example.com","caFile":"a","caData":"Yg==",` + credentials + `}`, nil, fault.ErrInvalid},
+		"a CA that is no base64": {`{"server":"https://k.example.com","caData":"-----BEGIN",` + credentials + `}`, nil, fault.ErrInvalid},
+		"no credentials named":   {`{"server":"https://k.example.com","replication":{}}`, nil, fault.ErrInvalid},
+		"none there":             {`{"server":"https://k.example.com",` + credentials + `}`, nil, fault.ErrDenied},
+		"too many": {
+			`{"server":"https://k.example.com",` + credentials + `}`,
+			map[string]string{"P_TOKEN": "hunter2", "P_TOKEN_FILE": "hunter2"}, fault.ErrDenied,
+		},
+		"no such file": {
+			`{"server":"https://k.example.com",` + credentials + `}`,
+			map[string]string{"P_TOKEN_FILE": "/nonexistent/token"}, fault.ErrDenied,
+		},
+		"a broken kubeconfig": {
+			`{"server":"https://k.example.com",` + credentials + `}`,
+			map[string]string{"P_KUBECONFIG": broken}, fault.ErrInvalid,
+		},
+	} {
+		_, err := kubernetes.Open(t.Context(), driver.Config{
+			Settings: json.RawMessage(c.settings), Getenv: func(name string) string { return c.environment[name] },
+		})
+		if !errors.Is(err, c.want) {
+			t.Errorf("with %s Open = %v, want %v", reason, err, c.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("with %s the error holds a secret: %v", reason, err)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+// Package rules is what a Kubernetes cluster can hold: its profile and its
+// limits on names, without any I/O, so that documents are checked against them
+// where there is no cluster at hand.
+package rules
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// Type is the platform type as documents name it.
+const Type = "kubernetes"
+
+// MaxRoleName is how many bytes the name of a ClusterRole may have. The API
+// itself has no limit for names of RBAC (k8s.io/kubernetes,
+// pkg/apis/rbac/validation, ValidateRBACName); all other kinds end at 253
+// (https://kubernetes.io/docs/concepts/overview/working-with-objects/names/),
+// and so do the names of our bindings.
+const MaxRoleName = 253
+
+// Profile says what the platform can do.
+func Profile() driver.Profile {
+	return driver.Profile{
+		Type: Type,
+		// The name that the cluster's authenticator gives a person. There is no
+		// object to look up.
+		LookupAttribute:       "metadata.name",
+		IgnoresCase:           false,
+		Groups:                false,
+		Marks:                 true, // a label and an annotation on each binding
+		AdditionalPermissions: plan.KeepAdditional,
+		Cleanup:               true,
+		MemberChunk:           0, // a binding's subjects are one atomic list
+		Unit:                  plan.PerObject,
+		Parallel:              8,
+		ScopesPerObserve:      1000, // one list answers for all namespaces
+		Settle:                0,    // a list without a resourceVersion sees every write
+	}
+}
+
+// Fit reports why the platform could never hold the object, wrapping
+// fault.ErrInvalid or fault.ErrUnsupported, or nil.
+func Fit(o plan.Object) error {
+	switch {
+	case o.Group != nil, o.Members != nil:
+		return fmt.Errorf("kubernetes: %w: there are no groups to make: people are the subjects of role bindings", fault.ErrUnsupported)
+	case o.Binding != nil && o.Binding.Group != "":
+		return fmt.Errorf("kubernetes: role %q: %w: roles are given to people, not to groups", short(o.Binding.Role), fault.ErrUnsupported)
+	case o.Binding != nil:
+		return role(o.Binding.Role)
+	default:
+		return nil
+	}
+}
+
+// UserName reports whether a person may be a subject under that name. RBAC
+// takes any text, but "system:" is reserved for the cluster's own components
+// (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-subjects):
+// a person bound by such a name would share their identity. Control characters
+// are in no name that an authenticator gives.
+func UserName(name string) bool {
+	return name != "" && utf8.ValidString(name) && !strings.HasPrefix(name, "system:") &&
+		!strings.ContainsFunc(name, unicode.IsControl)
+}
+
+// role checks the name of a ClusterRole: one segment of a path
+// (k8s.io/apimachinery, pkg/api/validation/path, IsValidPathSegmentName), and
+// nothing that cannot be typed.
+func role(s string) error {
+	wrong := func(why string) error {
+		return fmt.Errorf("kubernetes: role %q: %w: %s", short(s), fault.ErrInvalid, why)
+	}
+	switch {
+	case !utf8.ValidString(s):
+		return wrong("the name is not valid UTF-8")
+	case s == "" || len(s) > MaxRoleName:
+		return wrong(fmt.Sprintf("the name has %d bytes, allowed are 1 to %d", len(s), MaxRoleName))
+	case s == "." || s == "..":
+		return wrong("no ClusterRole can have this name")
+	case strings.HasPrefix(s, "Role/"):
+		return wrong("roles of one namespace cannot be given, write the name of a ClusterRole")
+	case strings.ContainsAny(s, "/%"):
+		return wrong("the name of a ClusterRole holds neither / nor %")
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return wrong("the name may not hold control characters")
+	default:
+		return nil
+	}
+}
+
+// short keeps a name that is far too long out of error texts.
+func short(s string) string {
+	const most = 80
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most]) + "..."
+	}
+	return s
+}
