@@ -44,10 +44,23 @@ func (t Table) apply(
 	if err := errors.Join(fit(step.Want), fit(step.Have)); err != nil {
 		return "", err
 	}
-	if step.Key().Kind != step.Kind {
+	if !complete(step) {
 		return "", fmt.Errorf("%s: %w: a step on a %s that names none", platform, fault.ErrInvalid, step.Kind)
 	}
 	return handle(ctx, scope, step)
+}
+
+// complete reports whether the step holds what its operation is about.
+func complete(s plan.Step) bool {
+	want, have := plan.Step{Want: s.Want}.Key().Kind, plan.Step{Have: s.Have}.Key().Kind
+	switch s.Op {
+	case plan.Create:
+		return want == s.Kind
+	case plan.Delete:
+		return have == s.Kind
+	default:
+		return want == s.Kind || have == s.Kind
+	}
 }
 
 // Refuse answers every step with the same error.

@@ -39,6 +39,7 @@
 // What may not be removed is added to what is desired before the comparison,
 // not filtered from the result: a member who is Kept is a desired member.
 // Every removal carries its reason in Why. The guard holds a removal that
-// empties a group, or takes more than its limit from it, or takes a group's
-// last role, or the last one of people bound themselves; held steps are in Plan.Held and the rest of the plan proceeds.
+// empties a group, or takes more than its limit from it, or takes the last role
+// of a group or of people bound themselves; held steps are in Plan.Held and the
+// rest of the plan proceeds.
 package plan

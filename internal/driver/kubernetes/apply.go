@@ -18,49 +18,21 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// change is a sort of step.
-type change struct {
-	kind access.Kind
-	op   plan.Op
-}
-
-// handler makes one step true and returns the id of what it made or changed.
-type handler func(context.Context, driver.Scope, plan.Step) (ref string, err error)
-
 // table is all that Apply can do. What is not in it is refused.
-func (d *Driver) table() map[change]handler {
-	return map[change]handler{
-		{access.KindBinding, plan.Create}: d.createBinding,
-		{access.KindBinding, plan.Change}: d.changeBinding,
-		{access.KindBinding, plan.Delete}: d.deleteBinding,
+func (d *Driver) table() driver.Table {
+	return driver.Table{
+		{Kind: access.KindBinding, Op: plan.Create}: d.createBinding,
+		{Kind: access.KindBinding, Op: plan.Change}: d.changeBinding,
+		{Kind: access.KindBinding, Op: plan.Delete}: d.deleteBinding,
 	}
 }
 
-// Apply implements driver.Driver. A step that fails does not stop the next, which
-// looks for itself whether it still fits.
+// Apply implements driver.Driver.
 func (d *Driver) Apply(ctx context.Context, scope driver.Scope, steps []plan.Step) []driver.Result {
-	results := make([]driver.Result, len(steps))
-	for i, step := range steps {
-		results[i].Ref, results[i].Err = d.apply(ctx, scope, step)
-	}
-	return results
-}
-
-func (d *Driver) apply(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
-	handle, ok := d.handlers[change{step.Kind, step.Op}]
-	if !ok {
-		return "", fmt.Errorf("kubernetes: %w: to %s a %s", fault.ErrUnsupported, step.Op, step.Kind)
-	}
-	if err := errors.Join(rules.Fit(step.Want), rules.Fit(step.Have)); err != nil {
-		return "", err
-	}
-	if step.Op != plan.Delete && step.Want.Binding == nil || step.Op != plan.Create && step.Have.Binding == nil {
-		return "", fmt.Errorf("kubernetes: %w: a step to %s a %s that names none", fault.ErrInvalid, step.Op, step.Kind)
-	}
 	if !isNamespace(scope.ID) {
-		return "", fmt.Errorf("kubernetes: %w: %q is not the name of a namespace", fault.ErrInvalid, scope.ID)
+		return driver.Refuse(steps, fmt.Errorf("kubernetes: %w: %q is not the name of a namespace", fault.ErrInvalid, scope.ID))
 	}
-	return handle(ctx, scope, step)
+	return d.handlers.Apply(ctx, rules.Type, rules.Fit, scope, steps)
 }
 
 // createBinding looks first: a binding of our name may be left from a crash, or
@@ -110,6 +82,9 @@ func (d *Driver) makeBinding(ctx context.Context, scope driver.Scope, name strin
 // changeBinding writes all subjects at once, on the condition that the binding is
 // still as the step expects it.
 func (d *Driver) changeBinding(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
+	if step.Want.Binding == nil || step.Have.Binding == nil {
+		return "", fmt.Errorf("kubernetes: %w: a change of subjects without those before and after", fault.ErrInvalid)
+	}
 	have, want := *step.Have.Binding, *step.Want.Binding
 	name, uid := place(have)
 	body, err := toIntent(scope, name, want)

@@ -34,7 +34,7 @@ type Driver struct {
 	platform string
 	api      *api
 	roles    *roleNames
-	handlers map[change]handler
+	handlers driver.Table
 }
 
 var (

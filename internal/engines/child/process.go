@@ -11,17 +11,18 @@ import (
 
 // Process is a running server, with the children that it may have.
 type Process struct {
+	// Name is for error texts.
+	Name string
 	// PID is also the number of its process group.
 	PID int
 	// Done is closed when the server has ended.
 	Done chan struct{}
 
-	name string
-	err  error
+	err error
 }
 
 // Supervise starts the command and has the kernel send it the signal when this
-// process dies. name is for error texts.
+// process dies.
 //
 // The kernel takes a thread for the parent, so that one goroutine keeps the
 // thread that started the server for as long as it runs.
@@ -32,7 +33,7 @@ func Supervise(name string, cmd *exec.Cmd, onOurDeath syscall.Signal) (*Process,
 	cmd.SysProcAttr.Pdeathsig = onOurDeath
 	// A Ctrl-C at the terminal is the parent's to handle.
 	cmd.SysProcAttr.Setpgid = true
-	p := &Process{name: name, Done: make(chan struct{})}
+	p := &Process{Name: name, Done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
@@ -65,7 +66,7 @@ func (p *Process) Stop(patience time.Duration, signals ...syscall.Signal) error 
 	}
 	for _, signal := range signals {
 		if err := syscall.Kill(p.PID, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("child: stopping %s, process %d: %w", p.name, p.PID, err)
+			return fmt.Errorf("child: stopping %s, process %d: %w", p.Name, p.PID, err)
 		}
 		if p.ended(patience) {
 			return p.kill()
@@ -75,7 +76,7 @@ func (p *Process) Stop(patience time.Duration, signals ...syscall.Signal) error 
 		return err
 	}
 	if !p.ended(patience) {
-		return fmt.Errorf("child: %s, process %d, does not end", p.name, p.PID)
+		return fmt.Errorf("child: %s, process %d, does not end", p.Name, p.PID)
 	}
 	return nil
 }
@@ -101,7 +102,7 @@ func (p *Process) ended(patience time.Duration) bool {
 func (p *Process) kill() error {
 	err := syscall.Kill(-p.PID, syscall.SIGKILL)
 	if err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("child: killing %s, process group %d: %w", p.name, p.PID, err)
+		return fmt.Errorf("child: killing %s, process group %d: %w", p.Name, p.PID, err)
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func startShared(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w\n%s", err, log), os.RemoveAll(dir))
 	}
-	if shared.alive, err = sweepUp(dir, server.etcd.pid); err != nil {
+	if shared.alive, err = sweepUp(dir, server.etcd.PID); err != nil {
 		return nil, errors.Join(err, server.Stop(), os.RemoveAll(dir))
 	}
 	return server, nil

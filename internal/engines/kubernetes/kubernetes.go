@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/engines/child"
 )
 
 // Options say where and how the servers run.
@@ -36,8 +38,8 @@ type Server struct {
 	options   Options
 	programs  binaries
 	port      int // the API server's
-	etcd      *process
-	apiserver *process
+	etcd      *child.Process
+	apiserver *child.Process
 }
 
 // Start runs the servers in options.Dir and returns when they answer; ctx bounds
@@ -84,11 +86,11 @@ func (s *Server) URL() string {
 func (s *Server) Stop() error {
 	// Every request that counts has been answered, and waiting for those that
 	// never end takes a minute; etcd closes its files.
-	return errors.Join(s.apiserver.stop(), s.etcd.stop(syscall.SIGTERM))
+	return errors.Join(stop(s.apiserver), stop(s.etcd, syscall.SIGTERM))
 }
 
 // StopAPI ends the API server alone, as an outage of the platform does.
-func (s *Server) StopAPI() error { return s.apiserver.stop() }
+func (s *Server) StopAPI() error { return stop(s.apiserver) }
 
 // StartAPI starts the API server again after StopAPI, at the same address.
 func (s *Server) StartAPI(ctx context.Context) error { return s.serve(ctx) }
@@ -190,16 +192,20 @@ func (s *Server) serve(ctx context.Context) error {
 }
 
 // run starts one server with nothing of our environment but the paths.
-func (s *Server) run(ctx context.Context, name, program string, args []string) (*process, error) {
+func (s *Server) run(ctx context.Context, name, program string, args []string) (*child.Process, error) {
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, args...) // it outlives ctx
 	cmd.Dir = s.options.Dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.options.Dir, "LC_ALL=C", "TZ=UTC"}
 	cmd.Stdout, cmd.Stderr = s.options.Log, s.options.Log
-	return supervise(name, cmd)
+	process, err := child.Supervise(name, cmd, syscall.SIGKILL)
+	if err != nil {
+		return nil, fmt.Errorf("kubernetes: %w", err)
+	}
+	return process, nil
 }
 
 // await returns when the server says that it is well, or why it never will.
-func (s *Server) await(ctx context.Context, p *process, address, as string) error {
+func (s *Server) await(ctx context.Context, p *child.Process, address, as string) error {
 	client, err := s.client(as)
 	if err != nil {
 		return err
@@ -210,10 +216,10 @@ func (s *Server) await(ctx context.Context, p *process, address, as string) erro
 			return nil
 		}
 		select {
-		case <-p.done:
-			return fmt.Errorf("kubernetes: %s ended at once, see its log: %w", p.name, p.err)
+		case <-p.Done:
+			return fmt.Errorf("kubernetes: %s ended at once, see its log: %w", p.Name, p.Err())
 		case <-ctx.Done():
-			return fmt.Errorf("kubernetes: %s does not get ready, see its log: %w", p.name, ctx.Err())
+			return fmt.Errorf("kubernetes: %s does not get ready, see its log: %w", p.Name, ctx.Err())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
