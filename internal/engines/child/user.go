@@ -50,7 +50,7 @@ func (u *User) Own(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("child: %w", err)
 	}
-	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // its owner has to enter it
+	if err := os.Chmod(dir, 0o700); err != nil {
 		return fmt.Errorf("child: %w", err)
 	}
 	if u.credential == nil {
@@ -73,7 +73,7 @@ func makeParents(dir string) error {
 	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("child: %w", err)
 	}
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // whatever the umask
+	if err := os.Chmod(dir, 0o711); err != nil { // whatever the umask
 		return fmt.Errorf("child: %w", err)
 	}
 	return nil
