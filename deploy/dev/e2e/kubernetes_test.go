@@ -83,7 +83,6 @@ func (c *cluster) want(t testing.TB, people int) {
 	}
 }
 
-
 func TestKubernetesConverges(t *testing.T) {
 	server := kubernetes.ForTest(t)
 	s := newStack(t)
