@@ -53,7 +53,7 @@ lint: $(golangci_lint) $(workflowcheck) ## format, vet, golangci-lint, workflow 
 		echo "run make fmt: $$unformatted"; exit 1; fi
 	@status=0; for module in $(modules); do \
 		echo "== $$module"; \
-		(cd $$module && go vet ./... && $(golangci_lint) run --config $(CURDIR)/.golangci.yml ./...) || status=1; \
+		(cd $$module && go vet ./... && $(golangci_lint) run --allow-serial-runners --config $(CURDIR)/.golangci.yml ./...) || status=1; \
 	done; exit $$status
 	$(workflowcheck) ./workflows/...
 

@@ -28,7 +28,7 @@ func TestWorkerKilledAtEveryStepBoundary(t *testing.T) {
 			kill(first)
 			breakPlatform(t, file)
 			s.worker()
-			s.endsWell(t, file, 4)
+			s.endsWell(t, file)
 		})
 	}
 }

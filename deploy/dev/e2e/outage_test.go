@@ -87,8 +87,9 @@ func slowly(t *testing.T, file string) {
 	breakPlatform(t, file, memory.Fault{Op: "write:*", Delay: memory.Duration(200 * time.Millisecond)})
 }
 
-// endsWell checks that the one tenant of a memory world is complete.
-func (s *stack) endsWell(t *testing.T, file string, people int) {
+// endsWell checks that the one tenant of a memory world with four people a role
+// is complete.
+func (s *stack) endsWell(t *testing.T, file string) {
 	t.Helper()
 	breakPlatform(t, file)
 	if r := s.replicate(done); r.Failed != 0 {
@@ -99,8 +100,8 @@ func (s *stack) endsWell(t *testing.T, file string, people int) {
 		t.Errorf("the platform has %d groups and %d bindings, want 3 of each", len(w.Groups), len(w.Bindings))
 	}
 	for _, g := range w.Groups {
-		if len(g.Members) != people {
-			t.Errorf("group %s has %d members, want %d", g.Name, len(g.Members), people)
+		if len(g.Members) != 4 {
+			t.Errorf("group %s has %d members, want 4", g.Name, len(g.Members))
 		}
 	}
 	s.oneRecordAStep()
@@ -128,7 +129,7 @@ func TestDatabaseRestartsInTheMiddleOfAnApply(t *testing.T) {
 	if err := server.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.endsWell(t, file, 4)
+	s.endsWell(t, file)
 }
 
 func TestTemporalRestartsInTheMiddleOfAnApply(t *testing.T) {
@@ -141,7 +142,7 @@ func TestTemporalRestartsInTheMiddleOfAnApply(t *testing.T) {
 	s.must(done, "replicate", "--all")
 	s.eventually("a group on the platform", func() bool { return len(world(t, file).Groups) > 0 })
 	s.restartTemporal(dir)
-	s.endsWell(t, file, 4)
+	s.endsWell(t, file)
 }
 
 func TestTwoWorkersAndTwoClientsAtOnce(t *testing.T) {
@@ -162,5 +163,5 @@ func TestTwoWorkersAndTwoClientsAtOnce(t *testing.T) {
 		})
 	}
 	clients.Wait()
-	s.endsWell(t, file, 4)
+	s.endsWell(t, file)
 }
