@@ -120,7 +120,8 @@ type Replication struct {
 	SkipCleanup *bool
 	// Rename is "recreate", "in-place" or "strict"; "recreate" when absent.
 	Rename string
-	// Budget bounds the calls to the platform; zero means unlimited.
+	// CallsPerSecond and Concurrent bound the calls of each worker to the platform;
+	// zero means unlimited, and the default of package activities.
 	CallsPerSecond float64
 	Concurrent     int
 }

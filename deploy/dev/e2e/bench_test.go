@@ -18,6 +18,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
+	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 )
 
 // The size that the bars are set for.
@@ -86,19 +87,56 @@ func replicated(b *testing.B, server *keystone.Server, proxy *faultproxy.Proxy, 
 			b.Fatalf("check: %+v", r)
 		}
 	})
-	var leavers []string
-	for i := range benchTenants {
-		for _, role := range []string{"admin", "user", "reader"} {
-			leavers = append(leavers, bindingName(i, role, 0))
-		}
-	}
-	s.apply(without(c.documents(), leavers...), "--prune", "--yes")
+	s.apply(without(c.documents(), leavers()...), "--prune", "--yes")
 	change := measure("one person out of each group", "bar: one write a group, 60", func() {
 		if r := s.replicate(done); r.Changed != benchTenants {
 			b.Fatalf("change: %+v", r)
 		}
 	})
 	return []row{bare, first, check, change}
+}
+
+// BenchmarkKubernetes does the same with a real kube-apiserver, where a role's
+// people are written in one call. Calls are those that Rollcall counts itself.
+func BenchmarkKubernetes(b *testing.B) {
+	server := kubernetes.ForTest(b)
+	for b.Loop() {
+		s := newStack(b)
+		c := newCluster(b, server, benchTenants, benchPeople)
+		s.worker()
+		s.apply(c.documents())
+		s.eventually("a worker that serves the platform", func() bool {
+			code, _, _ := s.rollcall("", "plan", "acme."+tenantID(0)+"/kubernetes.lab")
+			return code == done
+		})
+		measure := func(what, bar string) row {
+			began := time.Now()
+			r := s.replicate(done)
+			return row{what, time.Since(began), r.Calls, bar}
+		}
+		first := measure("first replication", "60 RoleBindings of 10 people")
+		check := measure("check, nothing changed", "bar: one list")
+		s.apply(without(c.documents(), leavers()...), "--prune", "--yes")
+		change := measure("one person out of each role", "bar: one write a binding, 60")
+		for _, r := range []row{first, check, change} {
+			b.Logf("%-28s %10s %6d calls   %s", r.what, r.took.Round(time.Millisecond), r.calls, r.bar)
+		}
+		b.ReportMetric(first.took.Seconds(), "first-s")
+		b.ReportMetric(check.took.Seconds(), "check-s")
+		b.ReportMetric(float64(check.calls), "check-calls")
+		b.ReportMetric(change.took.Seconds(), "change-s")
+	}
+}
+
+// leavers are the bindings of one person in every role of every tenant.
+func leavers() []string {
+	var names []string
+	for i := range benchTenants {
+		for _, role := range roles {
+			names = append(names, bindingName(i, role, 0))
+		}
+	}
+	return names
 }
 
 // bareWrites makes the same groups, members and roles with nothing but HTTP.

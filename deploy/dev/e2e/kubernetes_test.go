@@ -105,7 +105,6 @@ func TestKubernetesConverges(t *testing.T) {
 	if got := c.subjects(t, 0)["rollcall-admin"]; got != 2 {
 		t.Errorf("the role has %d people, want 2", got)
 	}
-	t.Logf("%+v", r)
 
 	// An outage of the API server is waited for.
 	if err := server.StopAPI(); err != nil {
