@@ -18,14 +18,18 @@ const moduleName = "rollcall_keystone"
 
 // module loads Keystone's application, which reads the process's arguments as
 // its own and refuses gunicorn's. It loads the policy too: left to the first
-// requests, threads race for it and some are refused with 403.
+// requests, threads race for it and some are refused with 403. And it leaves
+// logging its own locks: oslo.log, as it sees eventlet loaded, would put in green
+// ones, on which the threads of this server wait for each other for ever.
 const module = `import sys
 
 sys.argv = sys.argv[:1]
 
+import oslo_log.log  # noqa: E402
 from keystone.common.rbac_enforcer.enforcer import RBACEnforcer  # noqa: E402
 from keystone.server.wsgi import initialize_public_application  # noqa: E402
 
+oslo_log.log._fix_eventlet_logging = lambda: None
 application = initialize_public_application()
 RBACEnforcer()._enforcer.load_rules()
 `
