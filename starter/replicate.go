@@ -175,8 +175,10 @@ func (c *cli) awaitSweeps(ctx context.Context, sweeps []*platformRun, tenants in
 	var group errgroup.Group
 	for _, s := range sweeps {
 		group.Go(func() error {
-			s.err = s.run.Get(ctx, &s.totals)
-			return nil
+			var result workflows.SweepResult
+			s.err = s.run.Get(ctx, &result)
+			s.totals = result.Totals
+			return c.awaitBusy(ctx, s, result.Busy)
 		})
 	}
 	_ = group.Wait() // sweeps answer through err
@@ -185,6 +187,20 @@ func (c *cli) awaitSweeps(ctx context.Context, sweeps []*platformRun, tenants in
 		c.following()
 	}
 	return ctx.Err()
+}
+
+// awaitBusy waits for the tenants that runs of others have in hand, and counts how
+// those end.
+func (c *cli) awaitBusy(ctx context.Context, s *platformRun, busy []access.TenantID) error {
+	runs := make([]*tenantRun, len(busy))
+	for i, tenant := range busy {
+		runs[i] = &tenantRun{tenant: tenant, run: c.temporal.GetWorkflow(ctx, workflows.ReplicateTenantID(tenant), "")}
+	}
+	err := await(ctx, runs, func() {})
+	for _, r := range runs {
+		s.totals.Count(r.result.Outcome, r.result.Steps, r.result.Remarks, r.result.Calls)
+	}
+	return err
 }
 
 // sweepsEnded adds up what the sweeps counted. All tenants of a platform that

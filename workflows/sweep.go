@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 )
 
@@ -29,9 +30,18 @@ func SweepID(platform string) string { return "sweep/" + platform }
 type SweepInput struct {
 	Platform string `json:"platform"`
 	Cause    string `json:"cause,omitempty"`
-	// After and Totals are carried over when the sweep continues as new.
+	// After, Totals and Busy are carried over when the sweep continues as new.
 	After  string            `json:"after,omitempty"`
 	Totals activities.Totals `json:"totals"`
+	Busy   []access.TenantID `json:"busy,omitempty"`
+}
+
+// SweepResult sums up a sweep.
+type SweepResult struct {
+	activities.Totals
+	// Busy tenants were being replicated by a run of somebody else's. It was told
+	// to look again; how it ends is not in the totals.
+	Busy []access.TenantID `json:"busy,omitempty"`
 }
 
 // Sweep observes wide and acts narrow:
@@ -40,25 +50,27 @@ type SweepInput struct {
 //   - replicate those that drifted, a window of them at a time;
 //   - go on with the next shard;
 //   - start over when somebody triggered meanwhile.
-func Sweep(ctx workflow.Context, in SweepInput) (activities.Totals, error) {
+func Sweep(ctx workflow.Context, in SweepInput) (SweepResult, error) {
 	s := &sweep{in: in}
 	triggers := workflow.GetSignalChannel(ctx, TriggerSignal)
 	for {
 		next, err := s.shard(ctx)
 		if err != nil {
-			return s.in.Totals, err
+			return s.result(), err
 		}
 		s.in.After = next
 		if next == "" && !drain(triggers) {
-			return s.in.Totals, nil
+			return s.result(), nil
 		}
 		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
-			return s.in.Totals, workflow.NewContinueAsNewError(ctx, SweepWorkflow, s.in)
+			return s.result(), workflow.NewContinueAsNewError(ctx, SweepWorkflow, s.in)
 		}
 	}
 }
 
 type sweep struct{ in SweepInput }
+
+func (s *sweep) result() SweepResult { return SweepResult{Totals: s.in.Totals, Busy: s.in.Busy} }
 
 // shard surveys one shard and replicates what drifted there.
 func (s *sweep) shard(ctx workflow.Context) (next string, err error) {
@@ -71,7 +83,7 @@ func (s *sweep) shard(ctx workflow.Context) (next string, err error) {
 		return "", err
 	}
 	if s.in.After == "" {
-		s.in.Totals = activities.Totals{} // a round that starts over counts anew
+		s.in.Totals, s.in.Busy = activities.Totals{}, nil // a round that starts over counts anew
 	}
 	s.in.Totals.Add(out.Totals)
 	return out.Next, s.replicate(ctx, out.Drifted)
@@ -100,7 +112,7 @@ func (s *sweep) replicate(ctx workflow.Context, drifted []activities.Drift) erro
 }
 
 // tenant replicates one tenant. A run that is there already is told to look
-// again and counted by its own starter.
+// again, and left to whoever waits for it.
 func (s *sweep) tenant(ctx workflow.Context, drift activities.Drift) {
 	tenant := drift.Tenant
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
@@ -116,7 +128,10 @@ func (s *sweep) tenant(ctx workflow.Context, drift activities.Drift) {
 	}).Get(ctx, &result)
 	if _, running := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err); running {
 		err = workflow.SignalExternalWorkflow(ctx, ReplicateTenantID(tenant), "", TriggerSignal, Trigger{Cause: s.in.Cause}).Get(ctx, nil)
-		result.Outcome = activities.Converged
+		if err == nil {
+			s.in.Busy = append(s.in.Busy, tenant)
+			return
+		}
 	}
 	if err != nil {
 		result = FailedResult(err)

@@ -165,3 +165,22 @@ func TestTwoWorkersAndTwoClientsAtOnce(t *testing.T) {
 	clients.Wait()
 	s.endsWell(t, file)
 }
+
+func TestWaitingForAllWaitsForRunsOfOthersToo(t *testing.T) {
+	s := newStack(t)
+	file, org := memoryWorld(t, 1, 4)
+	s.worker()
+	s.apply(org.documents())
+	breakPlatform(t, file, memory.Fault{Op: "write:*", Delay: memory.Duration(time.Second)})
+	s.must(done, "replicate", "acme.project-00/sandbox.local")
+	s.eventually("a group on the platform", func() bool { return len(world(t, file).Groups) > 0 })
+
+	r := s.replicate(done)
+	if r.Tenants != 1 || r.Failed != 0 {
+		t.Errorf("replicate --all --wait: %+v, want the tenant that another run had in hand", r)
+	}
+	w := world(t, file)
+	if len(w.Groups) != 3 || len(w.Bindings) != 3 {
+		t.Errorf("it did not wait: the platform has %d groups and %d bindings, want 3 of each", len(w.Groups), len(w.Bindings))
+	}
+}
