@@ -120,6 +120,9 @@ func (s *stack) oneRecordAStep() {
 			s.t.Errorf("the ledger leaves step %q open: done at %v, error %q", r.Step.Object, r.DoneAt, r.Err)
 		}
 	}
+	if len(seen) == 0 {
+		s.t.Error("the ledger has no step")
+	}
 	for id, n := range seen {
 		if n != 1 {
 			s.t.Errorf("the ledger has step %s %d times, want once", id, n)
