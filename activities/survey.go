@@ -35,7 +35,7 @@ func (v *view) desiredDigest() string { return digestOf(v.desired) }
 // desiredDigest names what a tenant's documents ask for, so that a later look
 // can tell whether they still do.
 func desiredDigest(in document.TenantInput, profile driver.Profile) (string, error) {
-	want, err := desired.Compute(in, options(profile))
+	want, err := desired.Compute(in, DesiredOptions(profile))
 	if err != nil {
 		return "", fmt.Errorf("activities: desired access of %s: %w", in.Tenant.TenantID, err)
 	}
@@ -71,7 +71,7 @@ func (p *Platform) look(ctx context.Context, ids []access.TenantID, fresh bool) 
 	views := make([]*view, len(inputs))
 	for i, in := range inputs {
 		views[i] = &view{input: in}
-		if views[i].desired, err = desired.Compute(in, options(d.Profile())); err != nil {
+		if views[i].desired, err = desired.Compute(in, DesiredOptions(d.Profile())); err != nil {
 			return nil, nil, fmt.Errorf("activities: desired access of %s: %w", in.Tenant.TenantID, err)
 		}
 	}
@@ -238,7 +238,9 @@ func (v *view) compare(profile driver.Profile, installation string) {
 		Observed: v.seen.State,
 		Owned:    v.owned,
 		Keep:     v.settled.Keep,
-		Rules:    rules(profile, v.input, installation),
+
+		Newcomers: v.settled.Newcomers,
+		Rules:     rules(profile, v.input, installation),
 	})
 	v.plan.Remarks = access.SortRemarks(append(v.plan.Remarks, v.settled.Remarks...))
 }
@@ -252,9 +254,13 @@ func (v *view) missingRemark() access.Remark {
 	return access.Remark{Code: access.TenantNotFound, Object: tenant.TenantID.String(), Text: text}
 }
 
-// options are the profile's facts that desired access depends on.
-func options(profile driver.Profile) desired.Options {
-	return desired.Options{IgnoresCase: profile.IgnoresCase, Groups: profile.Groups, LookupAttribute: profile.LookupAttribute}
+// DesiredOptions are the profile's facts that desired access depends on.
+func DesiredOptions(profile driver.Profile) desired.Options {
+	return desired.Options{
+		IgnoresCase: profile.IgnoresCase, Groups: profile.Groups, LookupAttribute: profile.LookupAttribute,
+		EveryGroup: profile.EveryGroup, Conditions: profile.Conditions, NoBindings: profile.NoBindings,
+		BringIn: profile.BringIn != "", Deprecated: profile.BringIn == driver.DeprecatedMaker,
+	}
 }
 
 // rules bound the plan: the platform's defaults, overruled by its document.
@@ -266,6 +272,8 @@ func rules(profile driver.Profile, in document.TenantInput, installation string)
 		Additional:  cmp.Or(plan.Additional(replication.AdditionalPermissions), profile.AdditionalPermissions),
 		Cleanup:     profile.Cleanup,
 		Guard:       plan.DefaultGuard(),
+		Separate:    profile.Separate,
+		Shared:      profile.SharedRoles,
 	}
 	if replication.SkipCleanup != nil {
 		r.Cleanup = !*replication.SkipCleanup

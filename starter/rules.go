@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/desired"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	kubernetes "github.com/rollcall-iam/rollcall/internal/driver/kubernetes/rules"
@@ -21,10 +22,7 @@ func platformRules(platformType string) (desired.Rules, bool) {
 		{openstack.Profile(), openstack.Fit},
 	} {
 		if rules.profile.Type == platformType {
-			options := desired.Options{
-				IgnoresCase: rules.profile.IgnoresCase, Groups: rules.profile.Groups, LookupAttribute: rules.profile.LookupAttribute,
-			}
-			return desired.Rules{Options: options, Fit: rules.fit}, true
+			return desired.Rules{Options: activities.DesiredOptions(rules.profile), Fit: rules.fit}, true
 		}
 	}
 	return desired.Rules{}, false

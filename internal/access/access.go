@@ -14,6 +14,9 @@ const (
 	KindGroup   Kind = "group"
 	KindMembers Kind = "members"
 	KindBinding Kind = "binding"
+	// KindAccount is an account that Rollcall makes, or invites, for a person
+	// whom the platform does not know.
+	KindAccount Kind = "account"
 )
 
 // Key names one object of a tenant, the same way on every platform.
@@ -24,7 +27,7 @@ type Key struct {
 	Group string `json:"group,omitempty"`
 	// Role is the platform role's name; empty for groups and members.
 	Role string `json:"role,omitempty"`
-	// Name is a binding's, see Binding.Name.
+	// Name is a binding's, see Binding.Name, or an account's.
 	Name string `json:"name,omitempty"`
 }
 
@@ -37,6 +40,8 @@ func (k Key) Compare(l Key) int {
 // "role → group" for a binding.
 func (k Key) String() string {
 	switch {
+	case k.Kind == KindAccount:
+		return k.Name
 	case k.Kind != KindBinding:
 		return k.Group
 	case k.Group == "":
@@ -65,6 +70,21 @@ type Member struct {
 	Why string `json:"why,omitempty"`
 }
 
+// Newcomer is a person who has roles but no account on the platform, and who is
+// brought in by Rollcall.
+type Newcomer struct {
+	// Account is known by its Name; it has a Ref once the account is made.
+	Account
+	// Person names the meshUser.
+	Person    string `json:"person"`
+	Email     string `json:"email,omitempty"`
+	FirstName string `json:"firstName,omitempty"`
+	LastName  string `json:"lastName,omitempty"`
+}
+
+// Key returns the account's name in plans and in the ledger.
+func (n Newcomer) Key() Key { return Key{Kind: KindAccount, Name: n.Name} }
+
 // Group is a set of accounts on a platform.
 type Group struct {
 	Name string `json:"name"`
@@ -86,9 +106,16 @@ type Binding struct {
 	// Role is the platform's role as the documents name it.
 	Role string `json:"role"`
 	// Name tells apart other people's bindings of the same role to the same
-	// subject, on platforms where a binding is an object of its own. It is empty
-	// for the one that Rollcall makes.
+	// subject, on platforms where a binding is an object of its own; there it is
+	// empty for the one that Rollcall makes. Where each subject has a binding of
+	// its own (plan.Rules.Separate) it is that subject's Ref, whoever made it.
 	Name string `json:"name,omitempty"`
+	// Condition limits when the role counts, in the platform's own language;
+	// empty without one, and where the platform has none.
+	Condition string `json:"condition,omitempty"`
+	// Shielded is true for an observed binding that no setting removes unless it
+	// is ours: the platform's rule is to leave this sort alone.
+	Shielded bool `json:"shielded,omitempty"`
 	// Group names the group that is the subject; empty when Subjects are people.
 	Group string `json:"group,omitempty"`
 	// GroupRef is that group's id on the platform, empty until it is known.

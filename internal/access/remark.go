@@ -16,6 +16,7 @@ const (
 	UserAmbiguous            Code = "user-ambiguous"             // the platform has several such accounts
 	UserDisabled             Code = "user-disabled"              // the account exists and cannot sign in
 	InvitationPending        Code = "invitation-pending"         // invited, not yet accepted
+	UserCreationDeprecated   Code = "user-creation-deprecated"   // the platform's documents let Rollcall make accounts
 	AccountCollision         Code = "account-collision"          // two people become the same account
 	RoleUnmapped             Code = "role-unmapped"              // no role mapping for a bound project role
 	TenantNotFound           Code = "tenant-not-found"           // the account, project or namespace is missing

@@ -35,7 +35,9 @@ const (
 // package applies; one that no rule names fails the test, so that nobody adds a
 // package without saying where it stands.
 func importRules() []rule {
-	port := []string{"internal/access", "internal/plan", "internal/fault", "internal/budget", "internal/driver"}
+	port := []string{
+		"internal/access", "internal/plan", "internal/fault", "internal/budget", "internal/driver", "internal/driver/credential",
+	}
 	kubernetes := []string{"k8s.io/api/...", "k8s.io/apimachinery/...", "k8s.io/client-go/...", "k8s.io/klog/v2"}
 	return []rule{
 		{
@@ -56,8 +58,17 @@ func importRules() []rule {
 			ours:     []string{"internal/access", "internal/plan", "internal/fault", "internal/budget"},
 			reason:   "the port is words only: it names no platform",
 		}, {
+			packages: []string{"internal/driver/credential"},
+			ours:     []string{"internal/fault"},
+			reason:   "where credentials are found is the same for every platform",
+		}, {
+			packages: []string{"internal/simulate/..."},
+			ours:     []string{"internal/simulate/..."},
+			others:   []string{"github.com/google/uuid", "github.com/golang-jwt/jwt/v5"},
+			reason:   "a simulated cloud knows nothing of Rollcall, nor of the vendor's client",
+		}, {
 			packages: []string{"internal/driver/*/rules"},
-			ours:     port,
+			ours:     append([]string{"internal/driver/*/rules"}, port...),
 			others:   []string{xText},
 			reason:   "names are checked without a cloud, so without its SDK",
 		}, {
@@ -78,6 +89,41 @@ func importRules() []rule {
 			packages: []string{"internal/driver/kubernetes/..."},
 			ours:     append([]string{"internal/driver/kubernetes/..."}, port...),
 			others:   kubernetes,
+			reason:   "a driver knows the port and its own SDK, and no other driver",
+		}, {
+			packages: []string{"internal/driver/aws/..."},
+			ours:     append([]string{"internal/driver/aws/..."}, port...),
+			others:   []string{"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", xSync, xTime},
+			reason:   "a driver knows the port and its own SDK, and no other driver",
+		}, {
+			packages: []string{"internal/driver/azure/..."},
+			ours:     append([]string{"internal/driver/azure/..."}, port...),
+			others:   []string{"github.com/Azure/azure-sdk-for-go/sdk/...", "github.com/microsoftgraph/...", "github.com/microsoft/...", "github.com/google/uuid/...", xSync, xTime},
+			reason:   "a driver knows the port and its own SDK, and no other driver",
+		}, {
+			packages: []string{"internal/driver/aks/..."},
+			ours:     append([]string{"internal/driver/aks/...", "internal/driver/azure/...", "internal/driver/kubernetes/..."}, port...),
+			others:   []string{"k8s.io/api/...", "k8s.io/apimachinery/...", "k8s.io/client-go/...", xSync, xTime},
+			reason:   "AKS is Entra groups and a cluster: it composes two drivers",
+		}, {
+			packages: []string{"internal/driver/marketplace/..."},
+			ours:     append([]string{"internal/driver/marketplace/...", "internal/driver/azure/..."}, port...),
+			others:   []string{xSync, xTime},
+			reason:   "service brokers look at Entra groups, so it is the Azure driver with less",
+		}, {
+			packages: []string{"internal/driver/gcp/..."},
+			ours:     append([]string{"internal/driver/gcp/..."}, port...),
+			others:   []string{"google.golang.org/api/...", "golang.org/x/oauth2/...", "cloud.google.com/go/auth/...", xSync, xTime},
+			reason:   "a driver knows the port and its own SDK, and no other driver",
+		}, {
+			packages: []string{"internal/driver/openshift/..."},
+			ours:     append([]string{"internal/driver/openshift/...", "internal/driver/kubernetes/..."}, port...),
+			others:   []string{"github.com/openshift/api/...", "k8s.io/api/...", "k8s.io/apimachinery/...", "k8s.io/client-go/...", xSync, xTime},
+			reason:   "OpenShift is Kubernetes with groups",
+		}, {
+			packages: []string{"internal/driver/cloudfoundry/..."},
+			ours:     append([]string{"internal/driver/cloudfoundry/..."}, port...),
+			others:   []string{"github.com/cloudfoundry/go-cfclient/v3/...", "golang.org/x/oauth2/...", xSync, xTime},
 			reason:   "a driver knows the port and its own SDK, and no other driver",
 		}, {
 			packages: []string{"internal/driver/memory/..."},

@@ -6,6 +6,7 @@ package budget
 import (
 	"context"
 	"net/http"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
@@ -24,6 +25,9 @@ type Limits struct {
 type Budget struct {
 	rate *rate.Limiter
 	open *semaphore.Weighted
+
+	mu   sync.Mutex
+	held map[string]*semaphore.Weighted
 }
 
 // New returns a budget that holds to limits.
@@ -58,6 +62,30 @@ func (b *Budget) Pass(ctx context.Context) (done func(), err error) {
 		m.calls.Add(1)
 	}
 	return done, nil
+}
+
+// Hold waits until fewer than most others hold the key on this platform, and
+// holds it until release is called: a platform that takes one change at a time
+// for an account gets Hold(ctx, "account/…", 1). Keys name platform objects,
+// never people. It fails only with ctx's error.
+func (b *Budget) Hold(ctx context.Context, key string, most int) (release func(), err error) {
+	if b == nil {
+		return func() {}, nil
+	}
+	b.mu.Lock()
+	if b.held == nil {
+		b.held = map[string]*semaphore.Weighted{}
+	}
+	slot, known := b.held[key]
+	if !known {
+		slot = semaphore.NewWeighted(int64(most))
+		b.held[key] = slot
+	}
+	b.mu.Unlock()
+	if err := slot.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	return func() { slot.Release(1) }, nil
 }
 
 // contextError returns ctx's error, or the one it is going to have: a limiter

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -97,6 +98,10 @@ func (c *checker) platform(doc document.Platform) *platform {
 	if err != nil {
 		c.problem(id, replicationField(doc)+".euidPattern", err.Error())
 	}
+	if doc.Replication.BringIn && !p.rules.BringIn {
+		c.problem(id, replicationField(doc), fmt.Sprintf(
+			"nobody can be brought into platforms of the type %q: remove b2bUserInvitation and userCreation", doc.Type))
+	}
 	var nameErr error
 	if p.rules.Groups {
 		p.pattern, nameErr = parseNames(doc)
@@ -138,11 +143,34 @@ func (c *checker) tenant(in document.TenantInput, p *platform) {
 			}
 			group = name
 		}
+		c.mapping(in.Platform, m, p.rules)
 		for _, role := range m.roles {
 			err := p.rules.fit(plan.Object{Binding: &access.Binding{Role: role, Group: group}})
 			if err != nil {
 				c.problem(m.source, mappingField(in.Platform, m.source), fmt.Sprintf("the mapping of the role %q: %v", m.role, err))
 			}
+		}
+	}
+}
+
+// mapping checks what the schema cannot: it depends on the type of platform.
+func (c *checker) mapping(doc document.Platform, m mapping, rules Rules) {
+	add := func(text string) {
+		c.problem(m.source, mappingField(doc, m.source), fmt.Sprintf("the mapping of the role %q: %s", m.role, text))
+	}
+	switch {
+	case rules.NoBindings && len(m.roles) > 0:
+		add("platforms of this type know no roles: leave roles out")
+	case !rules.NoBindings && len(m.roles) == 0:
+		add("roles is missing: name the platform's roles that it stands for")
+	}
+	for _, role := range slices.Sorted(maps.Keys(m.conditions)) {
+		switch {
+		case !rules.Conditions:
+			add("platforms of this type know no conditions: leave conditions out")
+			return
+		case !slices.Contains(m.roles, role):
+			add(fmt.Sprintf("conditions has %q, which is not among its roles: correct one of them", role))
 		}
 	}
 }

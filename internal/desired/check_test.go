@@ -222,7 +222,7 @@ func inCase() []document.TenantInput {
 	in := project("a")
 	in.Platform.Replication.GroupNamePattern = "#{platformGroupAlias}"
 	in.Platform.Replication.RoleMappings = []document.RoleMapping{
-		{Role: "project-user", GroupAlias: "x"}, {Role: "project-admin", GroupAlias: "X"},
+		{Role: "project-user", GroupAlias: "x", Roles: []string{"reader"}}, {Role: "project-admin", GroupAlias: "X", Roles: []string{"reader"}},
 	}
 	return []document.TenantInput{in}
 }

@@ -41,6 +41,16 @@ type Options struct {
 	// LookupAttribute names what accounts are looked up by, for the texts of
 	// remarks; it may be empty.
 	LookupAttribute string
+	// EveryGroup are roles that every group gets besides those of its mapping.
+	EveryGroup []string
+	// Conditions is true where a role can be given under a condition, NoBindings
+	// where mappings name no roles.
+	Conditions, NoBindings bool
+	// BringIn is true where the platform can make or invite accounts. It is done
+	// where the platform's document asks for it.
+	BringIn bool
+	// Deprecated is true where making accounts is, which a remark says.
+	Deprecated bool
 }
 
 // Desired is the access of one tenant before its accounts are looked up.
@@ -52,6 +62,9 @@ type Desired struct {
 	Remarks []access.Remark `json:"remarks,omitempty"`
 	// LookupAttribute is the one of Options.
 	LookupAttribute string `json:"lookupAttribute,omitempty"`
+	// Newcomers are the people to bring in if the platform does not know their
+	// accounts, by account name; nil where nobody is brought in.
+	Newcomers map[string]access.Newcomer `json:"newcomers,omitempty"`
 }
 
 // Compute returns the access that the documents ask for.
@@ -73,9 +86,35 @@ func Compute(in document.TenantInput, o Options) (Desired, error) {
 	if d.State, d.Remarks, err = compute(in, o); err != nil {
 		return Desired{}, fmt.Errorf("desired: %s: %w", d.Tenant, err)
 	}
+	if o.BringIn && in.Platform.Replication.BringIn {
+		d.bringIn(in.Users, o.Deprecated)
+	}
 	d.State.Sort()
 	d.Remarks = access.SortRemarks(d.Remarks)
 	return d, nil
+}
+
+// bringIn notes who is brought in if the platform does not know them.
+func (d *Desired) bringIn(users []document.User, deprecated bool) {
+	known := make(map[string]document.User, len(users))
+	for _, u := range users {
+		known[u.Name] = u
+	}
+	d.Newcomers = map[string]access.Newcomer{}
+	for account, person := range d.people() {
+		u := known[person]
+		d.Newcomers[account] = access.Newcomer{
+			Account: access.Account{Name: account}, Person: person,
+			Email: u.Email, FirstName: u.FirstName, LastName: u.LastName,
+		}
+	}
+	if deprecated {
+		d.Remarks = append(d.Remarks, access.Remark{
+			Code: access.UserCreationDeprecated, Object: d.Tenant.Platform,
+			Text: "the platform's userCreation lets Rollcall make accounts, which is deprecated: " +
+				"let your directory provision them, then remove userCreation",
+		})
+	}
 }
 
 // compute is Compute for a tenant that is there. Nothing is sorted yet.
@@ -95,13 +134,13 @@ func compute(in document.TenantInput, o Options) (access.State, []access.Remark,
 	if !o.Groups {
 		return bindings(mappings, byRole(grants), accounts), remarks, nil
 	}
-	state, err := groups(in, mappings, byRole(grants), accounts)
+	state, err := groups(in, mappings, byRole(grants), accounts, o.EveryGroup)
 	return state, remarks, err
 }
 
 // groups returns a group for each mapping, bound to the mapping's roles.
 func groups(
-	in document.TenantInput, mappings []mapping, grants map[string][]grant, accounts map[string]string,
+	in document.TenantInput, mappings []mapping, grants map[string][]grant, accounts map[string]string, every []string,
 ) (access.State, error) {
 	pattern, err := parseNames(in.Platform)
 	if err != nil {
@@ -120,7 +159,14 @@ func groups(
 		taken[name] = m.role
 		s.Groups = append(s.Groups, access.Group{Name: name, Members: members(grants[m.role], accounts), Why: m.why("a group")})
 		for _, role := range m.roles {
-			s.Bindings = append(s.Bindings, access.Binding{Role: role, Group: name, Why: m.why(fmt.Sprintf("%q", role))})
+			s.Bindings = append(s.Bindings, access.Binding{
+				Role: role, Group: name, Condition: m.conditions[role], Why: m.why(fmt.Sprintf("%q", role)),
+			})
+		}
+		for _, role := range every {
+			s.Bindings = append(s.Bindings, access.Binding{
+				Role: role, Group: name, Why: "every group of this platform needs it to reach the tenant",
+			})
 		}
 	}
 	return s, nil

@@ -16,6 +16,8 @@ type mapping struct {
 	role  string // the ProjectRole's Name
 	alias string
 	roles []string // of the platform; sorted, without repetitions
+	// conditions are by role.
+	conditions map[string]string
 	// source is the document that has the mapping.
 	source document.ID
 }
@@ -35,6 +37,7 @@ func mapped(in document.TenantInput) []mapping {
 		slices.Sort(roles)
 		mappings = append(mappings, mapping{
 			role: role, alias: cmp.Or(rm.GroupAlias, role), roles: slices.Compact(roles), source: source,
+			conditions: rm.Conditions,
 		})
 	}
 	slices.SortFunc(mappings, func(a, b mapping) int {

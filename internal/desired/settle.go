@@ -14,6 +14,9 @@ type Settled struct {
 	State access.State `json:"state"`
 	// Keep protects accounts of which nobody can say that they should go.
 	Keep []access.Keep `json:"keep,omitempty"`
+	// Newcomers are to be brought in, sorted by account name. Until the platform
+	// knows them they are granted nothing.
+	Newcomers []access.Newcomer `json:"newcomers,omitempty"`
 	// Remarks are sorted and include those of Compute.
 	Remarks []access.Remark `json:"remarks,omitempty"`
 }
@@ -36,7 +39,9 @@ func (d Desired) Settle(found map[string]access.Resolution) (Settled, error) {
 				d.Tenant, ErrUnresolved, len(people))
 		}
 	}
-	s := settler{found: found, people: people, attribute: d.LookupAttribute, owner: map[string]string{}}
+	s := settler{
+		found: found, people: people, attribute: d.LookupAttribute, owner: map[string]string{}, newcomers: d.Newcomers,
+	}
 	s.out.Remarks = slices.Clone(d.Remarks)
 	for _, name := range d.Accounts() {
 		s.account(name)
@@ -80,6 +85,7 @@ type settler struct {
 	people    map[string]string // by account name
 	attribute string
 	owner     map[string]string // the account name that keeps a ref
+	newcomers map[string]access.Newcomer
 	out       Settled
 }
 
@@ -87,6 +93,10 @@ type settler struct {
 // granted anything.
 func (s *settler) account(name string) {
 	answer := s.found[name]
+	if who, brought := s.newcomers[name]; brought && answer.Found == access.No {
+		s.out.Newcomers = append(s.out.Newcomers, who)
+		return
+	}
 	if answer.Found != access.Yes {
 		s.remark(name, answer)
 		return

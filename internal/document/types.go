@@ -90,8 +90,12 @@ type RoleMapping struct {
 	Role string
 	// GroupAlias stands for the role in group names; the role's name when absent.
 	GroupAlias string
-	// Roles are the platform's roles that the group is bound to.
+	// Roles are the platform's roles that the group is bound to; none where the
+	// group itself is all there is.
 	Roles []string
+	// Conditions limit when a role of Roles counts, by role, in the platform's
+	// own language; nil without any.
+	Conditions map[string]string
 }
 
 // Platform is one installation of a kind of platform, in one location.
@@ -124,6 +128,9 @@ type Replication struct {
 	// zero means unlimited, and the default of package activities.
 	CallsPerSecond float64
 	Concurrent     int
+	// BringIn is true where Rollcall makes or invites accounts for people whom
+	// the platform does not know: b2bUserInvitation or userCreation is set.
+	BringIn bool
 }
 
 // LandingZone is a set of settings for tenants of one platform.

@@ -55,6 +55,8 @@ type wireReplication struct {
 	Rename                         string            `json:"rename"`
 	SkipUserGroupPermissionCleanup *bool             `json:"skipUserGroupPermissionCleanup"`
 	Credentials                    json.RawMessage   `json:"credentials"`
+	B2BUserInvitation              json.RawMessage   `json:"b2bUserInvitation"`
+	UserCreation                   json.RawMessage   `json:"userCreation"`
 	Budget                         struct {
 		CallsPerSecond float64 `json:"callsPerSecond"`
 		Concurrent     int     `json:"concurrent"`
@@ -65,6 +67,8 @@ type wireRoleMapping struct {
 	ProjectRoleRef wireRef  `json:"projectRoleRef"`
 	GroupAlias     string   `json:"groupAlias"`
 	Roles          []string `json:"roles"`
+	// Conditions are by role.
+	Conditions map[string]string `json:"conditions"`
 }
 
 func (w *wirePlatform) name() string { return dotted(w.Metadata.Name, w.Spec.LocationRef.Name) }
@@ -96,13 +100,16 @@ func (w wireReplication) typed() Replication {
 		Rename:                cmp.Or(w.Rename, "recreate"),
 		CallsPerSecond:        w.Budget.CallsPerSecond,
 		Concurrent:            w.Budget.Concurrent,
+		BringIn:               w.B2BUserInvitation != nil || w.UserCreation != nil,
 	}
 }
 
 func roleMappings(mappings []wireRoleMapping) []RoleMapping {
 	var typed []RoleMapping
 	for _, m := range mappings {
-		typed = append(typed, RoleMapping{Role: m.ProjectRoleRef.Name, GroupAlias: m.GroupAlias, Roles: m.Roles})
+		typed = append(typed, RoleMapping{
+			Role: m.ProjectRoleRef.Name, GroupAlias: m.GroupAlias, Roles: m.Roles, Conditions: m.Conditions,
+		})
 	}
 	return typed
 }

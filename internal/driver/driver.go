@@ -105,6 +105,46 @@ type Profile struct {
 	ScopesPerObserve int
 	// Settle is how long a write may stay invisible to Observe.
 	Settle time.Duration
+	// Separate is true where each subject of a binding has a binding of its own,
+	// see plan.Rules.
+	Separate bool
+	// SharedRoles count beyond one tenant: any tenant adds them, and one takes
+	// them only when no other tenant of the platform wants them.
+	SharedRoles []string
+	// EveryGroup are roles that every group needs besides those of its mapping.
+	EveryGroup []string
+	// Conditions is true where a role can be given under a condition.
+	Conditions bool
+	// NoBindings is true where groups are all there is: mappings name no roles.
+	NoBindings bool
+	// BringIn says how people without an account are brought in where the
+	// platform's document asks for it; empty where that is not possible.
+	BringIn BringIn
+	// Cost is what the driver pays, for the table of platforms.
+	Cost Cost
+	// Cannot lists what cannot be had, each with the reason, for people.
+	Cannot []string
+}
+
+// BringIn is a way to bring people in.
+type BringIn string
+
+// The ways. Invited people are pending until they accept.
+const (
+	Invite          BringIn = "invitation"
+	CreateAccount   BringIn = "creation"
+	DeprecatedMaker BringIn = "creation, deprecated" // a remark says so in each run
+)
+
+// Cost is the number of calls to the platform, signing in left out, with T
+// tenants that have R groups of M members each.
+type Cost struct {
+	// VerifyOne and VerifyAll look at one tenant, and at T at once, that are as desired.
+	VerifyOne, VerifyAll string
+	// ChangeOne adds or removes one person: the write itself.
+	ChangeOne string
+	// Missed says why it is more than the platform would allow; empty where it is not.
+	Missed string
 }
 
 // Config is what a driver is opened with.

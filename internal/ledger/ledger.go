@@ -117,7 +117,7 @@ func (l *Ledger) Record(ctx context.Context, run Run, outcomes []Outcome) error 
 		switch {
 		case o.Err != "" || o.Step.Kind == access.KindMembers:
 		case o.Step.Op == plan.Delete:
-			batch.Queue("DELETE FROM owned WHERE tenant = $1 AND kind = $2 AND group_name = $3 AND role = $4",
+			batch.Queue("DELETE FROM owned WHERE tenant = $1 AND kind = $2 AND group_name = $3 AND role = $4 AND name = $5",
 				keyArgs(run.Tenant, o.Step.Key())...)
 		default:
 			queueOwned(batch, run.Tenant, o.Step.Key(), o.Ref, "made")
@@ -157,16 +157,16 @@ func queueAnswer(batch *pgx.Batch, run Run, o Outcome) error {
 // queueOwned notes an object. An intent never takes back that it was made, and
 // an answer without an id never takes back the id.
 func queueOwned(batch *pgx.Batch, t access.TenantID, key access.Key, ref, state string) {
-	batch.Queue(`INSERT INTO owned (tenant, kind, group_name, role, platform, ref, state)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (tenant, kind, group_name, role) DO UPDATE SET
+	batch.Queue(`INSERT INTO owned (tenant, kind, group_name, role, name, platform, ref, state)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (tenant, kind, group_name, role, name) DO UPDATE SET
 			ref = CASE WHEN excluded.ref = '' THEN owned.ref ELSE excluded.ref END,
 			state = CASE WHEN owned.state = 'made' THEN owned.state ELSE excluded.state END`,
 		append(keyArgs(t, key), t.Platform, ref, state)...)
 }
 
 func keyArgs(t access.TenantID, key access.Key) []any {
-	return []any{t.String(), string(key.Kind), key.Group, key.Role}
+	return []any{t.String(), string(key.Kind), key.Group, key.Role, key.Name}
 }
 
 // send runs a batch as one transaction.
@@ -193,15 +193,15 @@ func (l *Ledger) OwnedMany(ctx context.Context, tenants []access.TenantID) (map[
 		names[i] = t.String()
 		byName[names[i]] = t
 	}
-	rows, err := l.pool.Query(ctx, `SELECT tenant, kind, group_name, role, ref FROM owned WHERE tenant = ANY($1)
-		ORDER BY tenant, kind, group_name, role`, names)
+	rows, err := l.pool.Query(ctx, `SELECT tenant, kind, group_name, role, name, ref FROM owned WHERE tenant = ANY($1)
+		ORDER BY tenant, kind, group_name, role, name`, names)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	owned := map[access.TenantID][]plan.Owned{}
 	var name string
 	var o plan.Owned
-	_, err = pgx.ForEachRow(rows, []any{&name, &o.Key.Kind, &o.Key.Group, &o.Key.Role, &o.Ref}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&name, &o.Key.Kind, &o.Key.Group, &o.Key.Role, &o.Key.Name, &o.Ref}, func() error {
 		owned[byName[name]] = append(owned[byName[name]], o)
 		return nil
 	})

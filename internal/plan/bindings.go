@@ -19,6 +19,26 @@ func (m *maker) binding(want access.Binding, set difference) {
 		m.createBinding(want)
 	case want.Group == "":
 		m.subjects(want, have, set)
+	case want.Condition != have.Condition:
+		m.condition(want, have)
+	}
+}
+
+// condition changes when a role of a group counts.
+func (m *maker) condition(want, have access.Binding) {
+	switch m.whose(have.Key(), have.Ref, have.Mark) {
+	case unclear:
+		m.unclear(have.Key())
+	case foreign:
+		m.remark(access.ObjectForeign, want.Key().String(), fmt.Sprintf(
+			"somebody else gave %q under another condition, so it stays as it is: remove it there", want.Key()))
+	default:
+		changed := have
+		changed.Condition, changed.Version = want.Condition, ""
+		at := m.at(want.Group)
+		at.given = append(at.given, m.step(Step{
+			Op: Change, Have: Object{Binding: &have}, Want: Object{Binding: &changed}, Why: "the condition differs",
+		}))
 	}
 }
 
@@ -101,7 +121,7 @@ func (m *maker) foreignBinding(have access.Binding) {
 	given := fmt.Sprintf("the role %q was given to the group %q by somebody else and ", have.Role, have.Group)
 	object := have.Key().String()
 	switch {
-	case m.in.Rules.Additional == RemoveAdditional:
+	case m.in.Rules.Additional == RemoveAdditional && !have.Shielded:
 		if m.deleteBinding(have, "additionalPermissions is remove, and Rollcall did not give this role") {
 			m.remark(access.ForeignPermissionRemoved, object, given+"is removed: put it into a role mapping to keep it")
 		}

@@ -44,9 +44,12 @@ func (sig *signature) object(o Object) {
 		sig.members(o.Members.Accounts)
 	case o.Binding != nil:
 		b := o.Binding
-		sig.text("binding", b.Role, b.Name, b.Group, b.GroupRef, b.Ref, b.Version)
+		sig.text("binding", b.Role, b.Name, b.Group, b.GroupRef, b.Ref, b.Version, b.Condition, strconv.FormatBool(b.Shielded))
 		sig.mark(b.Mark)
 		sig.members(b.Subjects)
+	case o.Account != nil:
+		a := o.Account
+		sig.text("account", a.Name, a.Ref, a.Person, a.Email, a.FirstName, a.LastName)
 	default:
 		sig.text("nothing")
 	}

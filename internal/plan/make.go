@@ -13,6 +13,10 @@ func Make(in Input) Plan {
 	m := newMaker(in)
 	m.compareSets()
 	m.findMoves()
+	for _, who := range m.in.Newcomers {
+		m.step(Step{Op: Create, Want: Object{Account: &who}, Why: fmt.Sprintf(
+			"the platform has no account for %s, and its settings let Rollcall bring people in", who.Person)})
+	}
 	for i, want := range m.in.Desired.Groups {
 		m.group(want, m.memberSets[i])
 	}

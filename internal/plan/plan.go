@@ -23,6 +23,8 @@ type Object struct {
 	Group   *access.Group   `json:"group,omitempty"` // without its members
 	Members *Members        `json:"members,omitempty"`
 	Binding *access.Binding `json:"binding,omitempty"`
+	// Account is a person to be brought in.
+	Account *access.Newcomer `json:"account,omitempty"`
 }
 
 // Members is a part of a group's members: those a step removes (in Have) or
@@ -64,6 +66,8 @@ func (s Step) Key() access.Key {
 			return access.Key{Kind: access.KindMembers, Group: o.Members.Group}
 		case o.Binding != nil:
 			return o.Binding.Key()
+		case o.Account != nil:
+			return o.Account.Key()
 		}
 	}
 	return access.Key{}

@@ -42,6 +42,12 @@ type Rules struct {
 	// Cleanup deletes own groups that nobody wants any more.
 	Cleanup bool
 	Guard   Guard
+	// Separate is true where each subject of a binding has a binding of its own,
+	// which others may have made: the ledger has them one by one.
+	Separate bool
+	// Shared are roles that count beyond the tenant. A binding of one is taken
+	// only where Input.Elsewhere does not have it.
+	Shared []string
 }
 
 // Owned is an object that the ledger says this installation made.
@@ -58,5 +64,10 @@ type Input struct {
 	Observed access.State
 	Owned    []Owned
 	Keep     []access.Keep
-	Rules    Rules
+	// Newcomers are brought in; they have no Ref and are in no set yet.
+	Newcomers []access.Newcomer
+	// Elsewhere are bindings of shared roles that other tenants want, each with
+	// the subjects it is wanted for.
+	Elsewhere []access.Binding
+	Rules     Rules
 }

@@ -23,10 +23,14 @@ type Work struct {
 func (u Unit) name(s Step) string {
 	key := s.Key()
 	switch {
+	case key.Kind == access.KindAccount:
+		return "account " + s.ID // histories keep unit names, and never people
 	case key.Kind != access.KindBinding:
 		return "group " + key.Group
 	case u == PerTenant:
 		return "bindings"
+	case key.Name != "":
+		return "binding " + s.ID
 	default:
 		return "binding " + key.String()
 	}

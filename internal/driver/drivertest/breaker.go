@@ -57,14 +57,23 @@ type Fault struct {
 }
 
 // ThroughProxy is the Breaker of every platform that speaks HTTP. A request for
-// which signIn returns true is never broken.
+// which signIn returns true is never broken. Requests read that have the method
+// GET or HEAD.
 func ThroughProxy(p *faultproxy.Proxy, signIn func(*http.Request) bool) Breaker {
-	return proxyBreaker{proxy: p, signIn: signIn}
+	return ThroughProxyWhere(p, signIn, func(r *http.Request) bool {
+		return r.Method == http.MethodGet || r.Method == http.MethodHead
+	})
+}
+
+// ThroughProxyWhere is ThroughProxy for platforms whose methods do not say which
+// requests read: there reads tells. Neither function may read the body.
+func ThroughProxyWhere(p *faultproxy.Proxy, signIn, reads func(*http.Request) bool) Breaker {
+	return proxyBreaker{proxy: p, signIn: signIn, reads: reads}
 }
 
 type proxyBreaker struct {
-	proxy  *faultproxy.Proxy
-	signIn func(*http.Request) bool
+	proxy         *faultproxy.Proxy
+	signIn, reads func(*http.Request) bool
 }
 
 func (b proxyBreaker) Break(which Match, how Fault) func() int {
@@ -73,7 +82,7 @@ func (b proxyBreaker) Break(which Match, how Fault) func() int {
 		header.Set("Retry-After", seconds(how.RetryAfter))
 	}
 	return b.proxy.Add(faultproxy.Rule{
-		Match: func(r *http.Request) bool { return !b.signIn(r) && which.Calls.has(r.Method) },
+		Match: func(r *http.Request) bool { return !b.signIn(r) && which.Calls.has(b.reads(r)) },
 		Skip:  which.Skip,
 		Times: which.Times,
 		Fault: faultproxy.Fault{
@@ -85,8 +94,7 @@ func (b proxyBreaker) Break(which Match, how Fault) func() int {
 
 func (b proxyBreaker) Mend() { b.proxy.Clear() }
 
-// has reports whether a request with that method is such a call.
-func (c Calls) has(method string) bool {
-	read := method == http.MethodGet || method == http.MethodHead
-	return c == AllCalls || read == (c == Reads)
+// has reports whether a request that reads, or one that does not, is such a call.
+func (c Calls) has(reads bool) bool {
+	return c == AllCalls || reads == (c == Reads)
 }
