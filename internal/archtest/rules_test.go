@@ -36,7 +36,7 @@ const (
 // package without saying where it stands.
 func importRules() []rule {
 	port := []string{
-		"internal/access", "internal/plan", "internal/fault", "internal/budget", "internal/driver", "internal/driver/credential",
+		"internal/access", "internal/plan", "internal/fault", "internal/budget", "internal/driver", "internal/credential",
 	}
 	kubernetes := []string{"k8s.io/api/...", "k8s.io/apimachinery/...", "k8s.io/client-go/...", "k8s.io/klog/v2"}
 	return []rule{
@@ -58,7 +58,7 @@ func importRules() []rule {
 			ours:     []string{"internal/access", "internal/plan", "internal/fault", "internal/budget"},
 			reason:   "the port is words only: it names no platform",
 		}, {
-			packages: []string{"internal/driver/credential"},
+			packages: []string{"internal/credential"},
 			ours:     []string{"internal/fault"},
 			reason:   "where credentials are found is the same for every platform",
 		}, {
