@@ -32,6 +32,8 @@ const (
 	ConflictIsSeen        Law = "ConflictIsSeen"
 	VersionsAreCompared   Law = "VersionsAreCompared"
 	WavesCommute          Law = "WavesCommute"
+	ConditionsAreKept     Law = "ConditionsAreKept"
+	NewcomersAreBroughtIn Law = "NewcomersAreBroughtIn"
 	TearDown              Law = "TearDown"
 	ManyPages             Law = "ManyPages"
 	CallsAreCounted       Law = "CallsAreCounted"
@@ -109,6 +111,10 @@ func lawsOfWriting() []entry {
 			unless: withGroups, needs: []func(World) string{needsTouch}, check: versionsAreCompared},
 		{law: WavesCommute, says: "the units of a wave reach the same end in any order, and at once",
 			check: wavesCommute},
+		{law: ConditionsAreKept, says: "a role's condition is given, seen, changed and lifted",
+			unless: withoutConditions, needs: []func(World) string{needsConditions}, check: conditionsAreKept},
+		{law: NewcomersAreBroughtIn, says: "who is brought in is known afterwards, once, however often it is done",
+			unless: withoutBringIn, check: newcomersAreBroughtIn},
 		{law: TearDown, says: "full to empty, in plan order, leaves nothing of ours",
 			check: tearDown},
 	}
@@ -138,6 +144,9 @@ func needsTwin(w World) string    { return lacks(w.Twin == nil, "Twin") }
 func needsDisable(w World) string { return lacks(w.Disable == nil, "Disable") }
 func needsRemark(w World) string  { return lacks(w.Remark == nil, "Remark") }
 func needsTouch(w World) string   { return lacks(w.Touch == nil, "Touch") }
+func needsConditions(w World) string {
+	return lacks(len(w.Conditions) < 2, "Conditions")
+}
 func needsBreaker(w World) string { return lacks(w.Breaker == nil, "Breaker") }
 
 func lacks(missing bool, name string) string {
@@ -152,6 +161,20 @@ func withoutGroups(p driver.Profile) string {
 		return ""
 	}
 	return "the platform has no groups"
+}
+
+func withoutConditions(p driver.Profile) string {
+	if p.Conditions {
+		return ""
+	}
+	return "the platform has no conditions"
+}
+
+func withoutBringIn(p driver.Profile) string {
+	if p.BringIn != "" {
+		return ""
+	}
+	return "nobody is brought in"
 }
 
 func withGroups(p driver.Profile) string {

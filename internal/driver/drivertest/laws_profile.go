@@ -33,6 +33,11 @@ func profileIsTotal(l *lab) {
 		{"Parallel is at least 1", p.Parallel >= 1},
 		{"ScopesPerObserve is at least 1", p.ScopesPerObserve >= 1},
 		{"Settle is not negative", p.Settle >= 0},
+		{"Cost says what is paid", p.Cost.VerifyOne != "" && p.Cost.VerifyAll != "" && p.Cost.ChangeOne != ""},
+		{
+			"BringIn is a way to bring people in, or empty",
+			slices.Contains([]driver.BringIn{"", driver.Invite, driver.CreateAccount, driver.DeprecatedMaker}, p.BringIn),
+		},
 	} {
 		if !field.sane {
 			l.Errorf("want: %s; the profile is %+v", field.name, p)
@@ -49,7 +54,7 @@ func tableMatchesProfile(l *lab) {
 	t := l.tenant("table")
 	t.know(access.Group{Name: "laws-none"})
 	before := t.look()
-	for _, kind := range []access.Kind{access.KindGroup, access.KindMembers, access.KindBinding, "nonsense"} {
+	for _, kind := range []access.Kind{access.KindGroup, access.KindMembers, access.KindBinding, access.KindAccount, "nonsense"} {
 		for _, op := range []plan.Op{plan.Create, plan.Change, plan.Delete, "nonsense"} {
 			if implied(l.profile, kind, op) {
 				// Refusing these is found by every law that follows.
@@ -72,7 +77,9 @@ func implied(p driver.Profile, kind access.Kind, op plan.Op) bool {
 	case access.KindMembers:
 		return p.Groups && op == plan.Change
 	case access.KindBinding:
-		return op == plan.Create || op == plan.Delete || op == plan.Change && !p.Groups
+		return op == plan.Create || op == plan.Delete || op == plan.Change && (!p.Groups || p.Conditions)
+	case access.KindAccount:
+		return op == plan.Create && p.BringIn != ""
 	default:
 		return false
 	}
@@ -86,6 +93,8 @@ func (t *tenant) fiction(kind access.Kind, op plan.Op) plan.Step {
 		o.Members = &plan.Members{Group: "laws-none"}
 	case access.KindBinding:
 		o.Binding = &access.Binding{Role: t.world.Roles[0], Group: t.set(0), Mark: t.scope.Mark}
+	case access.KindAccount:
+		o.Account = &access.Newcomer{Account: access.Account{Name: "laws-none@example.com"}, Person: "laws-none"}
 	default:
 		o.Group = &access.Group{Name: "laws-none", Mark: t.scope.Mark}
 	}

@@ -36,6 +36,9 @@ type World struct {
 	Open func(t testing.TB) driver.Driver
 	// Roles are at least three roles that exist and do not imply one another.
 	Roles []string
+	// Conditions are at least two different ones that the platform accepts for
+	// the first role. Optional without conditions.
+	Conditions []string
 	// NoTenant is the well-formed id of a tenant that does not exist.
 	NoTenant string
 	// Secrets must not appear in any error: passwords, tokens, keys.

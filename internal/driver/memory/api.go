@@ -153,6 +153,33 @@ func (c *client) createBinding(ctx context.Context, want Binding) (id string, er
 	return id, err
 }
 
+// changeCondition sets the condition of a role that a group has.
+func (c *client) changeCondition(ctx context.Context, want Binding) (id string, err error) {
+	err = c.write(ctx, "write:bindings.condition", func(w *World) error {
+		i := slices.IndexFunc(w.Bindings, want.same)
+		if i < 0 {
+			return fmt.Errorf("memory: role %q: %w: the group does not have it", want.Role, fault.ErrNotFound)
+		}
+		w.Bindings[i].Condition, id = want.Condition, w.Bindings[i].ID
+		return nil
+	})
+	return id, err
+}
+
+// createUser returns the id of the new user, or of the one who has the name.
+func (c *client) createUser(ctx context.Context, name string) (id string, err error) {
+	err = c.write(ctx, "write:users.create", func(w *World) error {
+		if i := slices.IndexFunc(w.Users, func(u User) bool { return u.Name == name }); i >= 0 {
+			id = w.Users[i].ID
+			return nil
+		}
+		id = newID()
+		w.Users = append(w.Users, User{ID: id, Name: name})
+		return nil
+	})
+	return id, err
+}
+
 // deleteBinding takes a role from a group, which need not have it.
 func (c *client) deleteBinding(ctx context.Context, gone Binding) error {
 	return c.write(ctx, "write:bindings.delete", func(w *World) error {

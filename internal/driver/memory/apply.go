@@ -17,7 +17,9 @@ func (d *Driver) table() driver.Table {
 		{Kind: access.KindGroup, Op: plan.Create}:   d.createGroup,
 		{Kind: access.KindGroup, Op: plan.Delete}:   d.deleteGroup,
 		{Kind: access.KindMembers, Op: plan.Change}: d.changeMembers,
+		{Kind: access.KindAccount, Op: plan.Create}: d.createAccount,
 		{Kind: access.KindBinding, Op: plan.Create}: d.createBinding,
+		{Kind: access.KindBinding, Op: plan.Change}: d.changeBinding,
 		{Kind: access.KindBinding, Op: plan.Delete}: d.deleteBinding,
 	}
 }
@@ -84,7 +86,24 @@ func (d *Driver) createBinding(ctx context.Context, scope driver.Scope, step pla
 	if err != nil {
 		return "", err
 	}
-	return d.api.createBinding(ctx, Binding{Tenant: scope.ID, Role: want.Role, Group: id})
+	return d.api.createBinding(ctx, Binding{Tenant: scope.ID, Role: want.Role, Group: id, Condition: want.Condition})
+}
+
+// changeBinding changes a role's condition, which is all that can change.
+func (d *Driver) changeBinding(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
+	want := step.Want.Binding
+	if want == nil {
+		return "", missing(step)
+	}
+	id, err := d.groupID(ctx, scope, want.GroupRef, want.Group)
+	if err != nil {
+		return "", err
+	}
+	return d.api.changeCondition(ctx, Binding{Tenant: scope.ID, Role: want.Role, Group: id, Condition: want.Condition})
+}
+
+func (d *Driver) createAccount(ctx context.Context, _ driver.Scope, step plan.Step) (string, error) {
+	return d.api.createUser(ctx, step.Want.Account.Name)
 }
 
 func (d *Driver) deleteBinding(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {

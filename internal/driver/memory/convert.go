@@ -20,7 +20,7 @@ func toGroup(g groupEntry) access.Group {
 // no place for a mark on it.
 func toBinding(b bindingEntry) access.Binding {
 	return access.Binding{
-		Role: b.Role, Group: b.groupName, GroupRef: b.Group, Ref: b.ID, Mark: access.Unread(),
+		Role: b.Role, Group: b.groupName, GroupRef: b.Group, Ref: b.ID, Mark: access.Unread(), Condition: b.Condition,
 	}
 }
 

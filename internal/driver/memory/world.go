@@ -57,6 +57,8 @@ type Binding struct {
 	Tenant string `json:"tenant"`
 	Role   string `json:"role"`
 	Group  string `json:"group"` // a group's id
+	// Condition limits when the role counts. The platform does not read it.
+	Condition string `json:"condition,omitempty"`
 }
 
 // Read returns the world in the file.

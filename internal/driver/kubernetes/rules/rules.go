@@ -41,6 +41,13 @@ func Profile() driver.Profile {
 		Parallel:              8,
 		ScopesPerObserve:      1000, // one list answers for all namespaces
 		Settle:                0,    // a list without a resourceVersion sees every write
+		Cost: driver.Cost{
+			VerifyOne: "1", VerifyAll: "1 list, paged", ChangeOne: "1",
+		},
+		Cannot: []string{
+			"look people up: a cluster has no user objects, so every well-formed name is taken by its word",
+			"change the role of a binding: roleRef is immutable, so a new binding comes before the old one goes",
+		},
 	}
 }
 

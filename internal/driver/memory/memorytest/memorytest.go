@@ -46,19 +46,20 @@ func New(t testing.TB) drivertest.World {
 		t.Fatal(err)
 	}
 	return drivertest.World{
-		Open:     w.open,
-		Roles:    []string{"reader", "operator", "owner"},
-		NoTenant: "no-such-tenant",
-		Secrets:  nil, // there are no credentials
-		PageSize: pageSize,
-		Tenant:   w.tenant,
-		User:     w.user,
-		Plant:    w.plant,
-		Remark:   w.remark,
-		Twin:     w.user,
-		Disable:  w.disable,
-		Breaker:  breaker{w, t},
-		Writes:   func() int { return int(w.read(t).Revision) },
+		Open:       w.open,
+		Roles:      []string{"reader", "operator", "owner"},
+		Conditions: []string{"on weekdays", "at night"},
+		NoTenant:   "no-such-tenant",
+		Secrets:    nil, // there are no credentials
+		PageSize:   pageSize,
+		Tenant:     w.tenant,
+		User:       w.user,
+		Plant:      w.plant,
+		Remark:     w.remark,
+		Twin:       w.user,
+		Disable:    w.disable,
+		Breaker:    breaker{w, t},
+		Writes:     func() int { return int(w.read(t).Revision) },
 	}
 }
 

@@ -34,6 +34,11 @@ func Profile() driver.Profile {
 		Parallel:              8,
 		ScopesPerObserve:      1000,
 		Settle:                0,
+		Conditions:            true,
+		BringIn:               driver.CreateAccount,
+		Cost: driver.Cost{
+			VerifyOne: "3", VerifyAll: "3 lists, paged", ChangeOne: "1",
+		},
 	}
 }
 

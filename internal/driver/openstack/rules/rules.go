@@ -46,6 +46,13 @@ func Profile() driver.Profile {
 		// One read answers for all tenants, however many.
 		ScopesPerObserve: 1000,
 		Settle:           0, // a write is in the database before it is answered
+		Cost: driver.Cost{
+			VerifyOne: "2", VerifyAll: "2", ChangeOne: "1",
+		},
+		Cannot: []string{
+			"take several members in one call: Keystone has no bulk API",
+			"know more than names of people in other domains: groups and their members live in one",
+		},
 	}
 }
 
