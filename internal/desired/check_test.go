@@ -302,3 +302,59 @@ func BenchmarkCheck10000Tenants(b *testing.B) {
 		}
 	}
 }
+
+// TestCheckMappings: what a mapping may say depends on the type of platform.
+func TestCheckMappings(t *testing.T) {
+	mapped := func(m document.RoleMapping) func() []document.TenantInput {
+		return func() []document.TenantInput {
+			in := project("a")
+			in.Platform.Replication.RoleMappings = []document.RoleMapping{m}
+			return []document.TenantInput{in}
+		}
+	}
+	problem := func(text string) []document.Problem {
+		return []document.Problem{{
+			Object: "meshPlatform stack.eu-1", Field: "spec.config.memory.replication.roleMappings",
+			Text: `the mapping of the role "project-admin": ` + text,
+		}}
+	}
+	with := func(change func(*desired.Options)) desired.Rules {
+		o := options()
+		change(&o)
+		return desired.Rules{Options: o}
+	}
+	for _, tc := range []checkCase{
+		{
+			reason: "no roles, where there are bindings", rules: desired.Rules{Options: options()},
+			inputs: mapped(document.RoleMapping{Role: "project-admin"}),
+			want:   problem("roles is missing: name the platform's roles that it stands for"),
+		},
+		{
+			reason: "roles, where groups are all there is", rules: with(func(o *desired.Options) { o.NoBindings = true }),
+			inputs: mapped(document.RoleMapping{Role: "project-admin", Roles: []string{"owner"}}),
+			want:   problem("platforms of this type know no roles: leave roles out"),
+		},
+		{
+			reason: "a condition, where there are none", rules: desired.Rules{Options: options()},
+			inputs: mapped(document.RoleMapping{
+				Role: "project-admin", Roles: []string{"owner"}, Conditions: map[string]string{"owner": "x"},
+			}),
+			want: problem("platforms of this type know no conditions: leave conditions out"),
+		},
+		{
+			reason: "a condition of a role that is not mapped", rules: with(func(o *desired.Options) { o.Conditions = true }),
+			inputs: mapped(document.RoleMapping{
+				Role: "project-admin", Roles: []string{"owner"}, Conditions: map[string]string{"reader": "x"},
+			}),
+			want: problem(`conditions has "reader", which is not among its roles: correct one of them`),
+		},
+		{
+			reason: "a condition where there are some", rules: with(func(o *desired.Options) { o.Conditions = true }),
+			inputs: mapped(document.RoleMapping{
+				Role: "project-admin", Roles: []string{"owner"}, Conditions: map[string]string{"owner": "x"},
+			}),
+		},
+	} {
+		t.Run(tc.reason, tc.run)
+	}
+}

@@ -397,3 +397,21 @@ func BenchmarkCompute1000People(b *testing.B) {
 		}
 	}
 }
+
+// TestRolesOfGroups: conditions come from the mapping, and what every group
+// needs comes on top.
+func TestRolesOfGroups(t *testing.T) {
+	t.Parallel()
+	in := pair()
+	in.Platform.Replication.RoleMappings[0].Conditions = map[string]string{"owner": "on weekdays"}
+	o := options()
+	o.EveryGroup = []string{"door key"}
+	got := map[string]string{}
+	for _, b := range compute(t, in, o).State.Bindings {
+		got[b.Key().String()] = b.Condition
+	}
+	want := map[string]string{"owner → retail.shop-admin": "on weekdays", "door key → retail.shop-admin": ""}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("conditions by binding (-want +got):\n%s", diff)
+	}
+}

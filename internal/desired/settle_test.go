@@ -227,3 +227,75 @@ func memberSets(s access.State) [][]access.Member {
 	}
 	return sets
 }
+
+// TestSettleBringsIn: who is not found is brought in where the platform can and
+// its document asks for it, and granted nothing until the platform knows them.
+func TestSettleBringsIn(t *testing.T) {
+	t.Parallel()
+	bringIn := options()
+	bringIn.BringIn = true
+	in := pair()
+	in.Users = append(in.Users[:0:0], in.Users...)
+	for i, u := range in.Users {
+		in.Users[i].Email, in.Users[i].FirstName = u.Name+"@corp.example", "First "+u.Name
+	}
+	for _, tc := range []struct {
+		reason  string
+		asked   bool
+		options desired.Options
+		kim     access.Resolution
+		want    []access.Newcomer
+		remarks []string
+	}{
+		{
+			reason: "unknown", asked: true, options: bringIn, kim: access.Resolution{Found: access.No},
+			want: []access.Newcomer{{
+				Account: access.Account{Name: "kim"}, Person: "kim", Email: "kim@corp.example", FirstName: "First kim",
+			}},
+		},
+		{
+			reason: "invited and not accepted is a remark, not another invitation", asked: true, options: bringIn,
+			kim:     access.Resolution{Found: access.Pending, Refs: []string{"u-kim"}},
+			remarks: []string{"invitation-pending kim"},
+		},
+		{
+			reason: "the document does not ask for it", options: bringIn, kim: access.Resolution{Found: access.No},
+			remarks: []string{"user-not-found kim"},
+		},
+		{
+			reason: "the platform cannot", asked: true, options: options(), kim: access.Resolution{Found: access.No},
+			remarks: []string{"user-not-found kim"},
+		},
+	} {
+		t.Run(tc.reason, func(t *testing.T) {
+			t.Parallel()
+			in := in
+			in.Platform.Replication.BringIn = tc.asked
+			jane := access.Resolution{Found: access.Yes, Refs: []string{"u-jane"}}
+			s := settle(t, compute(t, in, tc.options), map[string]access.Resolution{"jane": jane, "kim": tc.kim})
+			if diff := cmp.Diff(tc.want, s.Newcomers); diff != "" {
+				t.Errorf("newcomers (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.remarks, codes(s.Remarks)); diff != "" {
+				t.Errorf("remarks (-want +got):\n%s", diff)
+			}
+			if got := names(s.State.Groups[0].Members); !slices.Equal(got, []string{"jane"}) {
+				t.Errorf("the group has %v, want jane alone", got)
+			}
+		})
+	}
+}
+
+// TestSettleSaysWhatIsDeprecated demands the remark in each run.
+func TestSettleSaysWhatIsDeprecated(t *testing.T) {
+	t.Parallel()
+	in := pair()
+	in.Platform.Replication.BringIn = true
+	o := options()
+	o.BringIn, o.Deprecated = true, true
+	d := compute(t, in, o)
+	s := settle(t, d, everybody(d))
+	if diff := cmp.Diff([]string{"user-creation-deprecated stack.eu-1"}, codes(s.Remarks)); diff != "" {
+		t.Errorf("remarks (-want +got):\n%s", diff)
+	}
+}

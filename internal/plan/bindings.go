@@ -127,6 +127,8 @@ func (m *maker) foreignBinding(have access.Binding) {
 		}
 	case m.goes(group):
 		m.remark(access.ForeignPermissionRemoved, object, given+"goes with the group: give it to another group to keep it")
+	case have.Shielded:
+		m.remark(access.ForeignPermissionKept, object, given+"is kept, as this platform asks for: put it into a role mapping")
 	default:
 		m.remark(access.ForeignPermissionKept, object, given+
 			"is kept: put it into a role mapping, or set additionalPermissions to remove")

@@ -26,6 +26,13 @@
 // groups or bindings with one name the ledger's own counts; the others and
 // their roles are untouched, with ownership-unclear for what has our mark.
 //
+// A role of ours under another condition than the desired one is changed in
+// place; under a condition that somebody else set it is object-foreign.
+// A shielded binding of somebody else is kept, whatever Additional says.
+//
+// Newcomers are brought in first thing, and waited for by nothing: they have no
+// id yet, so the plan after this one grants them what they are to have.
+//
 // # Order
 //
 // A group exists before it gets members or roles. A role is given before
