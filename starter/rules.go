@@ -10,19 +10,27 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// platformRules is the list of platform types whose names apply can check
+// platformType is what is known of a type of platform without one at hand.
+type platformType struct {
+	profile driver.Profile
+	fit     func(plan.Object) error
+}
+
+// platformTypes is the list of platform types whose names apply can check
 // without a cloud.
-func platformRules(platformType string) (desired.Rules, bool) {
-	for _, rules := range []struct {
-		profile driver.Profile
-		fit     func(plan.Object) error
-	}{
+func platformTypes() []platformType {
+	return []platformType{
 		{kubernetes.Profile(), kubernetes.Fit},
 		{memory.Profile(), memory.Fit},
 		{openstack.Profile(), openstack.Fit},
-	} {
-		if rules.profile.Type == platformType {
-			return desired.Rules{Options: activities.DesiredOptions(rules.profile), Fit: rules.fit}, true
+	}
+}
+
+// platformRules returns the rules of one type, and false for an unknown one.
+func platformRules(name string) (desired.Rules, bool) {
+	for _, t := range platformTypes() {
+		if t.profile.Type == name {
+			return desired.Rules{Options: activities.DesiredOptions(t.profile), Fit: t.fit}, true
 		}
 	}
 	return desired.Rules{}, false

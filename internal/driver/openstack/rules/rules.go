@@ -51,7 +51,7 @@ func Profile() driver.Profile {
 		},
 		Cannot: []string{
 			"take several members in one call: Keystone has no bulk API",
-			"know more than names of people in other domains: groups and their members live in one",
+			"reach people of other domains: groups and their members live in one",
 		},
 	}
 }

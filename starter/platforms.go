@@ -1,0 +1,160 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// platformReport is a type of platform in JSON.
+type platformReport struct {
+	Type                  string   `json:"type"`
+	Lookup                string   `json:"lookup"`
+	IgnoresCase           bool     `json:"ignores_case"`
+	Creates               string   `json:"creates"`
+	Marks                 bool     `json:"marks"`
+	AdditionalPermissions string   `json:"additional_permissions"`
+	Cleanup               bool     `json:"cleanup"`
+	Conditions            bool     `json:"conditions"`
+	BringsIn              string   `json:"brings_in"`
+	VerifyOne             string   `json:"verify_one"`
+	VerifyAll             string   `json:"verify_all"`
+	ChangeOne             string   `json:"change_one"`
+	Missed                string   `json:"missed,omitempty"`
+	Cannot                []string `json:"cannot"`
+}
+
+func platformsCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "platforms",
+		Short: "Say what each type of platform can do",
+		Long: `platforms lists the types of platforms that Rollcall knows: what people are looked
+up by, what is created, what becomes of roles that others gave to its groups, who
+is brought in, how many calls a look and a change cost, and what cannot be had,
+with the reason. The types' settings are in their schema.`,
+		Example: `  rollcall platforms
+  rollcall platforms -o json
+  rollcall schema meshPlatform`,
+		Args: none,
+		RunE: func(*cobra.Command, []string) error {
+			var reports []platformReport
+			for _, t := range platformTypes() {
+				reports = append(reports, reportPlatform(t.profile))
+			}
+			return c.print(reports, func(w io.Writer) { printPlatforms(w, reports) })
+		},
+	}
+}
+
+func reportPlatform(p driver.Profile) platformReport {
+	return platformReport{
+		Type: p.Type, Lookup: p.LookupAttribute, IgnoresCase: p.IgnoresCase, Creates: creates(p), Marks: p.Marks,
+		AdditionalPermissions: string(p.AdditionalPermissions), Cleanup: p.Cleanup, Conditions: p.Conditions,
+		BringsIn: string(p.BringIn), VerifyOne: p.Cost.VerifyOne, VerifyAll: p.Cost.VerifyAll,
+		ChangeOne: p.Cost.ChangeOne, Missed: p.Cost.Missed, Cannot: append([]string{}, p.Cannot...),
+	}
+}
+
+// creates says what a platform gets.
+func creates(p driver.Profile) string {
+	switch {
+	case p.NoBindings:
+		return "a group per tenant and role"
+	case p.Groups:
+		return "a group per tenant and role, bound to roles"
+	case p.Separate:
+		return "a role for each person"
+	default:
+		return "a binding per tenant and role, with the people in it"
+	}
+}
+
+func printPlatforms(w io.Writer, reports []platformReport) {
+	lines := make([][]string, len(reports))
+	for i, p := range reports {
+		lines[i] = []string{p.Type, p.Lookup, p.AdditionalPermissions, yesNo(p.Cleanup), cmp.Or(p.BringsIn, "-"), p.VerifyOne, p.VerifyAll, p.ChangeOne}
+	}
+	rows(w, []string{"TYPE", "LOOKED UP BY", "FOREIGN ROLES", "CLEANUP", "BROUGHT IN BY", "VERIFY ONE", "VERIFY ALL", "CHANGE ONE"}, lines)
+	for _, p := range reports {
+		for _, reason := range p.Cannot {
+			fmt.Fprintf(w, "%s cannot %s.\n", p.Type, reason)
+		}
+	}
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
+}
+
+// platformTable is the README's: what the types can do, what they cost, and what
+// they cannot.
+func platformTable() string {
+	var b strings.Builder
+	line := func(cells ...string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
+	line("Type", "people looked up by", "what is created", "foreign roles on our groups", "own groups cleaned up", "people brought in by us")
+	b.WriteString("|---|---|---|---|---|---|\n")
+	for _, t := range platformTypes() {
+		p := t.profile
+		line("`"+p.Type+"`", lookup(p), createsText(p), foreign(p), cleanup(p), cmp.Or(string(p.BringIn), "-"))
+	}
+	b.WriteString("\nWhat a look and a change cost, in calls, with T tenants of R roles with M people:\n\n")
+	line("Type", "verify one tenant", "verify all", "change one person", "more than the platform would allow, because")
+	b.WriteString("|---|---|---|---|---|\n")
+	for _, t := range platformTypes() {
+		cost := t.profile.Cost
+		line("`"+t.profile.Type+"`", cost.VerifyOne, cost.VerifyAll, cost.ChangeOne, cmp.Or(cost.Missed, "-"))
+	}
+	b.WriteString("\nWhat cannot be had:\n\n")
+	for _, t := range platformTypes() {
+		for _, reason := range t.profile.Cannot {
+			fmt.Fprintf(&b, "- `%s` cannot %s.\n", t.profile.Type, reason)
+		}
+	}
+	return b.String()
+}
+
+func lookup(p driver.Profile) string {
+	if p.IgnoresCase {
+		return p.LookupAttribute + ", whatever its case"
+	}
+	return p.LookupAttribute
+}
+
+func createsText(p driver.Profile) string {
+	text := creates(p)
+	if p.Conditions {
+		text += ", under a condition if asked for"
+	}
+	return text
+}
+
+func foreign(p driver.Profile) string {
+	switch {
+	case !p.Groups:
+		return "untouched"
+	case p.AdditionalPermissions == plan.RemoveAdditional:
+		return "**removed**"
+	default:
+		return "kept"
+	}
+}
+
+func cleanup(p driver.Profile) string {
+	switch {
+	case !p.Groups:
+		return "-"
+	case p.Cleanup:
+		return "yes"
+	default:
+		return "not by default"
+	}
+}
