@@ -223,6 +223,13 @@ func (a *application) stillDesired(ctx context.Context) error {
 	if asked != a.in.Desired {
 		return fmt.Errorf("activities: %w: the documents of %s changed after plan %s", fault.ErrConflict, a.in.Tenant, a.in.Digest)
 	}
+	wanted, err := a.platform.takesWanted(ctx, a.driver, input, a.plan)
+	if err != nil {
+		return err
+	}
+	if wanted {
+		return fmt.Errorf("activities: %w: another tenant wants by now what plan %s takes", fault.ErrConflict, a.in.Digest)
+	}
 	a.generation.Store(now)
 	return nil
 }

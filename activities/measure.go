@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -15,6 +16,7 @@ const (
 	callsMetric     = "rollcall_calls"       // calls made to the platform
 	throttlesMetric = "rollcall_throttles"   // answers that asked to come back later
 	stepsMetric     = "rollcall_steps"       // changes made
+	waitMetric      = "rollcall_budget_wait" // how long an activity's calls waited for the platform's budget, together
 	delayMetric     = "rollcall_change_time" // from the apply of documents to the verified platform
 )
 
@@ -23,6 +25,7 @@ func measure(ctx context.Context, platform string, calls, steps int, err error) 
 	metrics := activity.GetMetricsHandler(ctx).WithTags(map[string]string{"platform": platform})
 	metrics.Counter(callsMetric).Inc(int64(calls))
 	metrics.Counter(stepsMetric).Inc(int64(steps))
+	metrics.Timer(waitMetric).Record(budget.Waited(ctx))
 	if errors.Is(err, fault.ErrThrottled) {
 		metrics.Counter(throttlesMetric).Inc(1)
 	}

@@ -61,6 +61,9 @@ func (p *Platform) prepared(ctx context.Context, in PlanInput) (PlanOutput, bool
 	if err != nil || now != in.Prepared.Desired || made.Tenant != in.Tenant {
 		return PlanOutput{}, false, err
 	}
+	if wanted, err := p.takesWanted(ctx, d, input, made); err != nil || wanted {
+		return PlanOutput{}, false, err
+	}
 	return PlanOutput{
 		Digest: in.Prepared.Digest, Desired: now, Steps: len(made.Steps), Held: len(made.Held), Remarks: len(made.Remarks),
 		Batches: batches(made.Waves(d.Profile().Unit), batchUnits), Settle: d.Profile().Settle,
@@ -98,6 +101,11 @@ func (p *Platform) finish(
 // tenant that is cleaned up is forgotten.
 func (p *Platform) close(ctx context.Context, v *view, out PlanOutput, done Tally) error {
 	tenant := v.input.Tenant.TenantID
+	if out.Held == 0 && len(v.decisions) > 0 {
+		if err := p.store.Forget(ctx, tenant); err != nil {
+			return fmt.Errorf("activities: end the decisions on %s: %w", tenant, err)
+		}
+	}
 	if v.input.Deleted && out.Held == 0 {
 		if err := p.store.TombstoneDone(ctx, tenant); err != nil {
 			return fmt.Errorf("activities: forget the removed tenant %s: %w", tenant, err)

@@ -24,9 +24,10 @@ import (
 // heartbeat timeout, after which another worker takes over.
 const heartbeat = 4 * time.Second
 
-// concurrent is how many calls to a platform are open at once where its document
-// does not say. More made a Keystone on two processors slower: 720 writes took it
-// 30 s with 8 at once and 39 s with 64.
+// concurrent is how many calls of all workers to a platform are open at once
+// where its document does not say; ordinary ones get six of them. More made a
+// Keystone on two processors slower: 720 writes took it 30 s with 8 at once and
+// 39 s with 64.
 const concurrent = 8
 
 // Platform holds what the activities of one platform need. Its methods are the
@@ -72,7 +73,7 @@ func (p *Platform) driver(ctx context.Context, doc document.Platform) (driver.Dr
 	opened, err := open(ctx, driver.Config{
 		Platform: doc.Identifier(),
 		Settings: doc.Settings,
-		Budget: budget.New(budget.Limits{
+		Budget: budget.Share(p.store, doc.Identifier(), budget.Limits{
 			CallsPerSecond: doc.Replication.CallsPerSecond, Concurrent: cmp.Or(doc.Replication.Concurrent, concurrent),
 		}),
 		Getenv: os.Getenv,

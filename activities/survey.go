@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
 // view is one tenant on its way from documents to a plan.
@@ -23,7 +24,11 @@ type view struct {
 	settled desired.Settled
 	owned   []plan.Owned
 	seen    driver.Observation
-	plan    plan.Plan
+	// elsewhere are shared roles of people here that other tenants want.
+	elsewhere []access.Binding
+	// decisions are about removals that a guard held.
+	decisions []store.Decision
+	plan      plan.Plan
 }
 
 // missing reports whether the platform has no such tenant.
@@ -75,6 +80,13 @@ func (p *Platform) look(ctx context.Context, ids []access.TenantID, fresh bool) 
 			return nil, nil, fmt.Errorf("activities: desired access of %s: %w", in.Tenant.TenantID, err)
 		}
 	}
+	decided, err := p.store.Decisions(ctx, ids)
+	if err != nil {
+		return nil, nil, fmt.Errorf("activities: read what was decided: %w", err)
+	}
+	for _, v := range views {
+		v.decisions = decided[v.input.Tenant.TenantID]
+	}
 	if err := p.plans(ctx, d, views, fresh); err != nil {
 		return nil, nil, err
 	}
@@ -103,6 +115,9 @@ func (p *Platform) plans(ctx context.Context, d driver.Driver, views []*view, fr
 		if err := p.nameAccounts(ctx, views); err != nil {
 			return err
 		}
+	}
+	if err := p.share(ctx, d, views); err != nil {
+		return err
 	}
 	for _, v := range views {
 		v.compare(d.Profile(), p.installation)
@@ -232,6 +247,7 @@ func (v *view) compare(profile driver.Profile, installation string) {
 		v.plan = plan.Plan{Tenant: tenant.TenantID, Remarks: []access.Remark{v.missingRemark()}}
 		return
 	}
+	approved, rejected := v.decided()
 	v.plan = plan.Make(plan.Input{
 		Tenant:   tenant.TenantID,
 		Desired:  v.settled.State,
@@ -240,9 +256,28 @@ func (v *view) compare(profile driver.Profile, installation string) {
 		Keep:     v.settled.Keep,
 
 		Newcomers: v.settled.Newcomers,
+		Elsewhere: v.elsewhere,
+		Approved:  approved,
+		Rejected:  rejected,
 		Rules:     rules(profile, v.input, installation),
 	})
 	v.plan.Remarks = access.SortRemarks(append(v.plan.Remarks, v.settled.Remarks...))
+}
+
+// decided sorts what was decided about removals.
+func (v *view) decided() (approved []plan.Removal, rejected []plan.Rejection) {
+	for _, d := range v.decisions {
+		if d.Verdict == store.Approved {
+			approved = append(approved, d.Removal)
+			continue
+		}
+		r := plan.Rejection{Removal: d.Removal}
+		if d.Verdict == store.Rejected {
+			r.By, r.Reason = d.Approver, d.Reason
+		}
+		rejected = append(rejected, r)
+	}
+	return approved, rejected
 }
 
 func (v *view) missingRemark() access.Remark {
@@ -258,7 +293,7 @@ func (v *view) missingRemark() access.Remark {
 func DesiredOptions(profile driver.Profile) desired.Options {
 	return desired.Options{
 		IgnoresCase: profile.IgnoresCase, Groups: profile.Groups, LookupAttribute: profile.LookupAttribute,
-		EveryGroup: profile.EveryGroup, Conditions: profile.Conditions, NoBindings: profile.NoBindings,
+		EveryGroup: profile.EveryGroup, EveryPerson: profile.EveryPerson, Conditions: profile.Conditions, NoBindings: profile.NoBindings,
 		BringIn: profile.BringIn != "", Deprecated: profile.BringIn == driver.DeprecatedMaker,
 	}
 }
@@ -274,6 +309,7 @@ func rules(profile driver.Profile, in document.TenantInput, installation string)
 		Guard:       plan.DefaultGuard(),
 		Separate:    profile.Separate,
 		Shared:      profile.SharedRoles,
+		Base:        profile.EveryPerson,
 	}
 	if replication.SkipCleanup != nil {
 		r.Cleanup = !*replication.SkipCleanup

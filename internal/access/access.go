@@ -116,6 +116,9 @@ type Binding struct {
 	// Shielded is true for an observed binding that no setting removes unless it
 	// is ours: the platform's rule is to leave this sort alone.
 	Shielded bool `json:"shielded,omitempty"`
+	// InUse is true for an observed binding that the platform refuses to remove
+	// because something beyond the tenant rests on it.
+	InUse bool `json:"inUse,omitempty"`
 	// Group names the group that is the subject; empty when Subjects are people.
 	Group string `json:"group,omitempty"`
 	// GroupRef is that group's id on the platform, empty until it is known.

@@ -43,6 +43,9 @@ type Options struct {
 	LookupAttribute string
 	// EveryGroup are roles that every group gets besides those of its mapping.
 	EveryGroup []string
+	// EveryPerson are roles that everybody with a role gets besides it, where
+	// bindings hold the people themselves.
+	EveryPerson []string
 	// Conditions is true where a role can be given under a condition, NoBindings
 	// where mappings name no roles.
 	Conditions, NoBindings bool
@@ -132,7 +135,7 @@ func compute(in document.TenantInput, o Options) (access.State, []access.Remark,
 	accounts, nameless := accountNames(in, grants, pattern, o.IgnoresCase)
 	remarks := slices.Concat(unmapped, nameless)
 	if !o.Groups {
-		return bindings(mappings, byRole(grants), accounts), remarks, nil
+		return bindings(mappings, byRole(grants), accounts, o.EveryPerson), remarks, nil
 	}
 	state, err := groups(in, mappings, byRole(grants), accounts, o.EveryGroup)
 	return state, remarks, err
@@ -173,18 +176,25 @@ func groups(
 }
 
 // bindings returns a binding for each role of the platform that anybody holds.
-func bindings(mappings []mapping, grants map[string][]grant, accounts map[string]string) access.State {
+func bindings(mappings []mapping, grants map[string][]grant, accounts map[string]string, every []string) access.State {
 	type held struct {
 		grants []grant
 		why    []string
 	}
 	roles := map[string]held{}
+	hold := func(role string, grants []grant, why string) {
+		h := roles[role]
+		h.grants, h.why = append(h.grants, grants...), append(h.why, why)
+		roles[role] = h
+	}
 	for _, m := range mappings {
 		for _, role := range m.roles {
-			h := roles[role]
-			h.grants = append(h.grants, grants[m.role]...)
-			h.why = append(h.why, m.why(fmt.Sprintf("%q", role)))
-			roles[role] = h
+			hold(role, grants[m.role], m.why(fmt.Sprintf("%q", role)))
+		}
+		for _, role := range every {
+			if len(m.roles) > 0 && !slices.Contains(m.roles, role) {
+				hold(role, grants[m.role], "everybody with a role on this platform needs it first")
+			}
 		}
 	}
 	var s access.State

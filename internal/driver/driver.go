@@ -111,6 +111,9 @@ type Profile struct {
 	// SharedRoles count beyond one tenant: any tenant adds them, and one takes
 	// them only when no other tenant of the platform wants them.
 	SharedRoles []string
+	// EveryPerson are roles that everybody needs before any other, where bindings
+	// hold the people themselves; they are given first and taken last.
+	EveryPerson []string
 	// EveryGroup are roles that every group needs besides those of its mapping.
 	EveryGroup []string
 	// Conditions is true where a role can be given under a condition.
@@ -145,6 +148,14 @@ type Cost struct {
 	ChangeOne string
 	// Missed says why it is more than the platform would allow; empty where it is not.
 	Missed string
+}
+
+// Sharer is a Driver whose shared roles count for some tenants together instead
+// of for the whole platform.
+type Sharer interface {
+	// Within names, in order, what the shared roles of each scope count for; ""
+	// for a scope that does not exist. Tenants share them where it is the same.
+	Within(ctx context.Context, scopeIDs []string) ([]string, error)
 }
 
 // Config is what a driver is opened with.

@@ -119,6 +119,7 @@ func (l *Ledger) Record(ctx context.Context, run Run, outcomes []Outcome) error 
 		case o.Step.Op == plan.Delete:
 			batch.Queue("DELETE FROM owned WHERE tenant = $1 AND kind = $2 AND group_name = $3 AND role = $4 AND name = $5",
 				keyArgs(run.Tenant, o.Step.Key())...)
+			queueShared(batch, run.Tenant.Platform, o.Step.Have.Binding)
 		default:
 			queueOwned(batch, run.Tenant, o.Step.Key(), o.Ref, "made")
 		}
@@ -165,6 +166,16 @@ func queueOwned(batch *pgx.Batch, t access.TenantID, key access.Key, ref, state 
 		append(keyArgs(t, key), t.Platform, ref, state)...)
 }
 
+// queueShared forgets a deleted binding of one person for every tenant that made
+// it: a role that counts beyond the tenant may have been made by several.
+func queueShared(batch *pgx.Batch, platform string, b *access.Binding) {
+	if b == nil || b.Name == "" || b.Ref == "" {
+		return
+	}
+	batch.Queue(`DELETE FROM owned WHERE platform = $1 AND kind = $2 AND group_name = $3 AND role = $4 AND name = $5 AND ref = $6`,
+		platform, string(access.KindBinding), b.Group, b.Role, b.Name, b.Ref)
+}
+
 func keyArgs(t access.TenantID, key access.Key) []any {
 	return []any{t.String(), string(key.Kind), key.Group, key.Role, key.Name}
 }
@@ -203,6 +214,26 @@ func (l *Ledger) OwnedMany(ctx context.Context, tenants []access.TenantID) (map[
 	var o plan.Owned
 	_, err = pgx.ForEachRow(rows, []any{&name, &o.Key.Kind, &o.Key.Group, &o.Key.Role, &o.Key.Name, &o.Ref}, func() error {
 		owned[byName[name]] = append(owned[byName[name]], o)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	return owned, nil
+}
+
+// OwnedBindings returns those of the bindings with these ids that any tenant of
+// the platform made, also one that is removed since.
+func (l *Ledger) OwnedBindings(ctx context.Context, platform string, refs []string) (map[plan.Owned]bool, error) {
+	rows, err := l.pool.Query(ctx, `SELECT kind, group_name, role, name, ref FROM owned
+		WHERE platform = $1 AND kind = $2 AND ref = ANY($3)`, platform, string(access.KindBinding), refs)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	owned := map[plan.Owned]bool{}
+	var o plan.Owned
+	_, err = pgx.ForEachRow(rows, []any{&o.Key.Kind, &o.Key.Group, &o.Key.Role, &o.Key.Name, &o.Ref}, func() error {
+		owned[o] = true
 		return nil
 	})
 	if err != nil {

@@ -66,9 +66,6 @@ func (m *maker) subjects(want, have access.Binding, set difference) {
 // or in two where somebody moves or the guard holds a removal.
 func (m *maker) changeSubjects(have access.Binding, set difference) {
 	leave, move := m.split(set.removes)
-	if set.held {
-		leave, move = nil, nil
-	}
 	var needs []string
 	if len(set.adds)+len(leave) > 0 {
 		s, next := rewrite(have, set.adds, leave)
@@ -80,8 +77,8 @@ func (m *maker) changeSubjects(have access.Binding, set difference) {
 		m.moving = append(m.moving, s)
 	}
 	if set.held {
-		s, _ := rewrite(have, nil, set.removes)
-		m.hold(s, fmt.Sprintf("removing %d of the %d subjects of %q", len(set.removes), len(have.Subjects), have.Key()))
+		s, _ := rewrite(have, nil, set.waits)
+		m.hold(s, fmt.Sprintf("removing %d of the %d subjects of %q", len(set.waits), len(have.Subjects), have.Key()))
 	}
 }
 
@@ -143,7 +140,7 @@ func (m *maker) deleteBinding(have access.Binding, why string) bool {
 	if have.Group == "" {
 		s.Needs = m.arrivals(have.Subjects)
 	}
-	if people := m.losers(have); people > 0 {
+	if people := m.losers(have); m.waits(Removal{Object: have.Key(), Ref: have.Ref}, people > 0) {
 		m.hold(s, fmt.Sprintf("taking the role %q takes access from %d people", have.Role, people))
 		return false
 	}

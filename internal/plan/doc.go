@@ -21,6 +21,17 @@
 //	no      │ yes      │ foreign │ untouched                 │ on our group: kept or removed,
 //	        │          │         │                           │ as Additional says; else untouched
 //
+// Where each subject of a role has a binding of its own (Rules.Separate), one
+// binding is about one person, and a role's set is what is ours of it:
+//
+//	desired │ observed │ whose   │ binding of one person
+//	────────┼──────────┼─────────┼──────────────────────────────────────────────────
+//	yes     │ no       │ -       │ create
+//	yes     │ yes      │ any     │ nothing to do
+//	no      │ yes      │ ours    │ delete; not while kept, in use, or wanted elsewhere
+//	no      │ yes      │ unclear │ ownership-unclear, no step
+//	no      │ yes      │ foreign │ untouched
+//
 // A binding is never given to a group that is not ours. A group whose deletion
 // or emptying the guard holds keeps its members and its bindings. Of several
 // groups or bindings with one name the ledger's own counts; the others and
@@ -41,12 +52,18 @@
 // removed from the old one. So nobody is without a role in between who has one
 // before and after.
 //
+// Roles that others rest on (Rules.Base) are given before them and taken after
+// them, and stay as long as the person has another role at the tenant.
+//
 // # Removals
 //
 // What may not be removed is added to what is desired before the comparison,
 // not filtered from the result: a member who is Kept is a desired member.
 // Every removal carries its reason in Why. The guard holds a removal that
 // empties a group, or takes more than its limit from it, or takes the last role
-// of a group or of people bound themselves; held steps are in Plan.Held and the
-// rest of the plan proceeds.
+// of a group or of people bound themselves. Where subjects have bindings of their
+// own all removals of one role are held together, and a base role is held with
+// the roles that rest on it. Held steps are in Plan.Held and the
+// rest of the plan proceeds. What somebody approved (Input.Approved), by account
+// or object, is not held; it still counts towards the limit of what is left.
 package plan

@@ -44,7 +44,8 @@ func (sig *signature) object(o Object) {
 		sig.members(o.Members.Accounts)
 	case o.Binding != nil:
 		b := o.Binding
-		sig.text("binding", b.Role, b.Name, b.Group, b.GroupRef, b.Ref, b.Version, b.Condition, strconv.FormatBool(b.Shielded))
+		sig.text("binding", b.Role, b.Name, b.Group, b.GroupRef, b.Ref, b.Version, b.Condition,
+			strconv.FormatBool(b.Shielded), strconv.FormatBool(b.InUse))
 		sig.mark(b.Mark)
 		sig.members(b.Subjects)
 	case o.Account != nil:

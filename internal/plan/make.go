@@ -20,13 +20,7 @@ func Make(in Input) Plan {
 	for i, want := range m.in.Desired.Groups {
 		m.group(want, m.memberSets[i])
 	}
-	for i, want := range m.in.Desired.Bindings {
-		m.binding(want, m.subjectSets[i])
-	}
-	m.finishMoves()
-	for _, have := range m.in.Observed.Bindings {
-		m.leftoverBinding(have)
-	}
+	m.allBindings()
 	for _, have := range m.in.Observed.Groups {
 		m.leftoverGroup(have)
 	}
@@ -34,11 +28,31 @@ func Make(in Input) Plan {
 	return m.out
 }
 
+// allBindings plans the bindings, and the end of those that nobody desires.
+func (m *maker) allBindings() {
+	if m.in.Rules.Separate {
+		m.giveRoles()
+		m.finishMoves()
+		m.takeBase()
+		return
+	}
+	for i, want := range m.in.Desired.Bindings {
+		m.binding(want, m.subjectSets[i])
+	}
+	m.finishMoves()
+	for _, have := range m.in.Observed.Bindings {
+		m.leftoverBinding(have)
+	}
+}
+
 // maker holds the input, regrouped so that every decision is a lookup.
 type maker struct {
 	in    Input
-	owned map[access.Key]Owned
+	owned map[access.Key][]Owned // several where tenants made the same shared object
 	kept  map[access.Key][]string
+	// approved are the removals that the guard does not hold, refused those that
+	// are held in any case.
+	approved, refused map[Removal]bool
 	// groups and bindings are the observed ones; of several with one name, the
 	// one that is most likely ours.
 	groups   map[string]access.Group
@@ -51,6 +65,7 @@ type maker struct {
 	moves                   map[string]*move // by the account's ref
 	moving                  []Step           // takes movers away, once they have arrived
 	progress                map[string]*progress
+	apart                   separation // with Rules.Separate
 	out                     Plan
 }
 
@@ -68,8 +83,10 @@ func newMaker(in Input) *maker {
 	in.Desired, in.Observed = sorted(in.Desired), sorted(in.Observed)
 	m := &maker{
 		in:       in,
-		owned:    make(map[access.Key]Owned, len(in.Owned)),
+		owned:    make(map[access.Key][]Owned, len(in.Owned)),
 		kept:     make(map[access.Key][]string, len(in.Keep)),
+		approved: make(map[Removal]bool, len(in.Approved)),
+		refused:  make(map[Removal]bool, len(in.Rejected)),
 		groups:   make(map[string]access.Group, len(in.Observed.Groups)),
 		bindings: make(map[access.Key]access.Binding, len(in.Observed.Bindings)),
 		desired:  make(map[access.Key]bool, len(in.Desired.Groups)+len(in.Desired.Bindings)),
@@ -77,7 +94,13 @@ func newMaker(in Input) *maker {
 		out:      Plan{Tenant: in.Tenant},
 	}
 	for _, o := range in.Owned {
-		m.owned[o.Key] = o
+		m.owned[o.Key] = append(m.owned[o.Key], o)
+	}
+	for _, r := range in.Approved {
+		m.approved[r] = true
+	}
+	for _, r := range in.Rejected {
+		m.refused[r.Removal] = true
 	}
 	for _, k := range in.Keep {
 		m.kept[k.Set] = append(m.kept[k.Set], k.Refs...)
@@ -89,6 +112,9 @@ func newMaker(in Input) *maker {
 		m.desired[b.Key()] = true
 	}
 	m.index()
+	if in.Rules.Separate {
+		m.separate()
+	}
 	return m
 }
 
@@ -117,7 +143,7 @@ func (m *maker) index() {
 // among those.
 func (m *maker) claim(key access.Key, ref string, mark access.Mark) int {
 	claim := 2 * int(m.whose(key, ref, mark))
-	if o, known := m.owned[key]; known && o.Ref == ref {
+	if slices.Contains(m.owned[key], Owned{Key: key, Ref: ref}) {
 		claim++
 	}
 	return claim
@@ -161,8 +187,8 @@ const (
 // ledger's is another object, unless its mark says that it is ours.
 func (m *maker) whose(key access.Key, ref string, mark access.Mark) ownership {
 	marked := mark == m.in.Rules.Mark && mark != access.Mark{}
-	o, known := m.owned[key]
-	if known && o.Ref != "" && ref != "" && o.Ref != ref {
+	known := len(m.owned[key]) > 0
+	if known && ref != "" && !slices.ContainsFunc(m.owned[key], func(o Owned) bool { return o.Ref == "" || o.Ref == ref }) {
 		known = marked
 	}
 	switch {
@@ -229,7 +255,8 @@ func (m *maker) leftoverGroup(have access.Group) {
 
 // goes reports whether the plan deletes this group of ours.
 func (m *maker) goes(have access.Group) bool {
-	return !m.desired[have.Key()] && m.in.Rules.Cleanup && len(have.Members) == 0
+	return !m.desired[have.Key()] && m.in.Rules.Cleanup &&
+		!m.waits(Removal{Object: have.Key(), Ref: have.Ref}, len(have.Members) > 0)
 }
 
 func (m *maker) deleteGroup(have access.Group) {
@@ -239,7 +266,7 @@ func (m *maker) deleteGroup(have access.Group) {
 		Op: Delete, Have: Object{Group: &have}, Why: "no role mapping asks for this group",
 		Needs: m.at(have.Name).taken,
 	}
-	if people > 0 {
+	if m.waits(Removal{Object: have.Key(), Ref: have.Ref}, people > 0) {
 		m.hold(s, fmt.Sprintf("deleting the group %q takes access from its %d members", have.Name, people))
 		return
 	}
@@ -266,7 +293,7 @@ func (m *maker) hold(s Step, text string) {
 	s.Needs = nil
 	s = named(m.in.Tenant, s)
 	m.out.Held = append(m.out.Held, s)
-	m.remark(access.RemovalHeld, s.Object, text+": above the guard's limit, it waits for an approval")
+	m.remark(access.RemovalHeld, s.Object, text+": above the guard's limit, it waits for an approval"+m.rejected(s))
 }
 
 func (m *maker) remark(code access.Code, object, text string) {

@@ -12,20 +12,27 @@ type difference struct {
 	adds, removes []access.Member
 	// stay are all who are in the set in the end.
 	stay []access.Member
-	// held is true where the guard keeps the removals for an approval.
-	held bool
+	// held is true where the guard keeps removals for an approval, those in waits.
+	held  bool
+	waits []access.Member
+	// with are removals that are held because others of theirs are.
+	with []access.Member
 }
 
 // compareSets works out the difference of every set that is ours, or about to be.
 func (m *maker) compareSets() {
 	m.memberSets = make([]difference, len(m.in.Desired.Groups))
-	m.subjectSets = make([]difference, len(m.in.Desired.Bindings))
 	for i, want := range m.in.Desired.Groups {
 		have, whose := m.found(want.Name)
 		if whose == ours || whose == nobodys {
 			m.memberSets[i] = m.compare(want.Key(), want.Members, have.Members, "nothing gives this account the group")
 		}
 	}
+	if m.in.Rules.Separate {
+		m.compareRoles()
+		return
+	}
+	m.subjectSets = make([]difference, len(m.in.Desired.Bindings))
 	for i, want := range m.in.Desired.Bindings {
 		have, found := m.bindings[want.Key()]
 		if want.Group == "" && (!found || m.whose(have.Key(), have.Ref, have.Mark) == ours) {
@@ -46,8 +53,13 @@ func (m *maker) compare(key access.Key, want, have []access.Member, why string) 
 		}
 	}
 	d := difference{adds: without(want, have), removes: reasoned(without(have, want), why), stay: want}
-	if m.in.Rules.Guard.Holds(len(d.removes), len(have)+len(d.adds)) {
-		d.held, d.stay = true, slices.Concat(want, d.removes)
+	d.held = m.in.Rules.Guard.Holds(len(d.removes), len(have)+len(d.adds))
+	if key.Kind == access.KindGroup {
+		key.Kind = access.KindMembers
+	}
+	m.waitFor(&d, func(who access.Member) Removal { return Removal{Object: key, Ref: who.Ref} })
+	if d.held {
+		d.stay = slices.Concat(want, d.waits)
 	}
 	return d
 }
@@ -56,11 +68,10 @@ func (m *maker) compare(key access.Key, want, have []access.Member, why string) 
 func (m *maker) members(have access.Group, set difference) {
 	needs := m.at(have.Name).created
 	if set.held {
-		text := fmt.Sprintf("removing %d of the %d members of %q", len(set.removes), len(have.Members), have.Name)
-		for _, s := range m.memberSteps(have, nil, set.removes) {
+		text := fmt.Sprintf("removing %d of the %d members of %q", len(set.waits), len(have.Members), have.Name)
+		for _, s := range m.memberSteps(have, nil, set.waits) {
 			m.hold(s, text)
 		}
-		set.removes = nil
 	}
 	leave, move := m.split(set.removes)
 	for _, s := range m.memberSteps(have, set.adds, leave) {

@@ -20,7 +20,9 @@ func (m *maker) findMoves() {
 	m.moves = map[string]*move{}
 	m.lose(m.memberSets)
 	m.lose(m.subjectSets)
-	m.loseLeftovers()
+	if !m.in.Rules.Separate {
+		m.loseLeftovers()
+	}
 	if len(m.moves) == 0 {
 		return
 	}
@@ -42,9 +44,6 @@ func (m *maker) findMoves() {
 // lose notes who leaves one of the sets.
 func (m *maker) lose(sets []difference) {
 	for _, set := range sets {
-		if set.held {
-			continue
-		}
 		for _, who := range set.removes {
 			m.moves[who.Ref] = nil
 		}

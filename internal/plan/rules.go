@@ -43,11 +43,15 @@ type Rules struct {
 	Cleanup bool
 	Guard   Guard
 	// Separate is true where each subject of a binding has a binding of its own,
-	// which others may have made: the ledger has them one by one.
+	// which others may have made: the ledger has them one by one. Desired bindings
+	// and Input.Keep name the role alone.
 	Separate bool
 	// Shared are roles that count beyond the tenant. A binding of one is taken
-	// only where Input.Elsewhere does not have it.
+	// only where Input.Elsewhere does not have it. Only with Separate.
 	Shared []string
+	// Base are roles that a person needs before any other, so they are given
+	// first and taken last. Only with Separate.
+	Base []string
 }
 
 // Owned is an object that the ledger says this installation made.
@@ -69,5 +73,9 @@ type Input struct {
 	// Elsewhere are bindings of shared roles that other tenants want, each with
 	// the subjects it is wanted for.
 	Elsewhere []access.Binding
-	Rules     Rules
+	// Approved removals go on although the guard would hold them; Rejected ones
+	// are held whatever the guard says.
+	Approved []Removal
+	Rejected []Rejection
+	Rules    Rules
 }

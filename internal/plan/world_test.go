@@ -148,6 +148,7 @@ func shuffled(t *rapid.T, in plan.Input) plan.Input {
 	in.Desired, in.Observed = shuffledState(t, in.Desired), shuffledState(t, in.Observed)
 	in.Owned = shuffle(t, in.Owned)
 	in.Keep = shuffle(t, in.Keep)
+	in.Elsewhere = shuffledState(t, access.State{Bindings: in.Elsewhere}).Bindings
 	return in
 }
 

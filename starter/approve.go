@@ -1,0 +1,244 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// decisionLife is how long a decision counts unless told otherwise: over a weekend.
+const decisionLife = 72 * time.Hour
+
+// forGood is longer than anybody waits.
+const forGood = 10 * 365 * 24 * time.Hour
+
+type decideFlags struct {
+	verdict store.Verdict
+	only    []string
+	reason  string
+	as      string
+	life    time.Duration
+	wait    bool
+}
+
+func approveCommand(c *cli) *cobra.Command {
+	flags := decideFlags{verdict: store.Approved}
+	cmd := &cobra.Command{
+		Use:   "approve [TENANT DIGEST]",
+		Short: "Let removals go on that a guard holds",
+		Long: `approve lets removals go on that a guard holds. Without arguments it lists all that
+wait, with the digest that names what is held on each tenant. With a tenant and
+that digest it approves all of it, or with --only what names one of the given
+accounts or objects, and starts a run. If other removals are held by then, nothing
+is approved.
+
+An approval counts until the tenant has nothing left to remove, at most for
+--expires, also when a later plan holds fewer of the same removals. Who approved is
+recorded as --as says; nobody checks it yet.`,
+		Example: `  rollcall approve
+  rollcall approve marketing.web/openstack.eu 1f0c5b0716ed --reason "team was dissolved, CHG-1234" --wait
+  rollcall approve marketing.web/openstack.eu 1f0c5b0716ed --only jdoe@example.com --reason CHG-1235`,
+		Args:              atMost(2, "name a tenant and the digest of what is held there"),
+		ValidArgsFunction: c.completeTenants,
+		RunE:              func(cmd *cobra.Command, args []string) error { return c.decide(cmd.Context(), args, flags) },
+	}
+	flags.add(cmd)
+	cmd.Flags().BoolVar(&flags.wait, "wait", false, "wait for the end of the run and report it")
+	return cmd
+}
+
+func rejectCommand(c *cli) *cobra.Command {
+	flags := decideFlags{verdict: store.Rejected}
+	cmd := &cobra.Command{
+		Use:   "reject TENANT DIGEST",
+		Short: "Keep what removals would take that a guard holds",
+		Long: `reject says no to removals that a guard holds: they stay held, and their remark says
+who rejected them and why, until --expires. What is wrong in the documents is still
+to be mended. With --only it is about what names one of the given accounts or
+objects.`,
+		Example:           `  rollcall reject marketing.web/openstack.eu 1f0c5b0716ed --reason "wrong export, see INC-77"`,
+		Args:              exactly(2, "name a tenant and the digest of what is held there: rollcall approve lists them"),
+		ValidArgsFunction: c.completeTenants,
+		RunE:              func(cmd *cobra.Command, args []string) error { return c.decide(cmd.Context(), args, flags) },
+	}
+	flags.add(cmd)
+	return cmd
+}
+
+func (f *decideFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&f.only, "only", nil, "only removals of these accounts, groups or roles")
+	cmd.Flags().StringVar(&f.reason, "reason", "", "why; kept with the decision")
+	cmd.Flags().StringVar(&f.as, "as", "", "who decides; $USER when left out")
+	cmd.Flags().DurationVar(&f.life, "expires", decisionLife, "how long the decision counts")
+}
+
+// heldItem is what waits on one tenant.
+type heldItem struct {
+	Tenant   string     `json:"tenant"`
+	Platform string     `json:"platform"`
+	Digest   string     `json:"digest"`
+	Steps    []planStep `json:"steps"`
+}
+
+func (c *cli) decide(ctx context.Context, args []string, f decideFlags) error {
+	f.as = cmp.Or(f.as, c.getenv("USER"))
+	switch {
+	case len(args) == 0:
+		return c.listHeld(ctx)
+	case len(args) == 1:
+		return invalid(errors.New("name the digest of what is held there, too: rollcall approve lists them"))
+	case strings.TrimSpace(f.reason) == "":
+		return invalid(errors.New("say why with --reason: it is kept with the decision"))
+	case strings.TrimSpace(f.as) == "":
+		return invalid(errors.New("say who decides with --as: it is kept with the decision"))
+	case f.life <= 0:
+		return invalid(fmt.Errorf("--expires %s: write how long the decision counts, such as 72h", f.life))
+	}
+	tenants, err := c.tenants(ctx, &selection{}, args[:1])
+	if err != nil {
+		return err
+	}
+	held, err := c.held(ctx, tenants)
+	if err != nil {
+		return err
+	}
+	p := held[tenants[0]]
+	if err := stillHeld(p, tenants[0], args[1]); err != nil {
+		return err
+	}
+	decisions, err := f.decisions(p)
+	if err != nil {
+		return err
+	}
+	if err := c.documents.Decide(ctx, tenants[0], decisions); err != nil {
+		return err
+	}
+	decided := 0
+	for _, d := range decisions {
+		if d.Verdict == f.verdict {
+			decided++
+		}
+	}
+	fmt.Fprintf(c.err, "%s %s on %s.\n", count(decided, "removal"), f.verdict, tenants[0])
+	return c.replicateTenants(ctx, tenants, replicateFlags{wait: f.wait, cause: string(f.verdict)})
+}
+
+// stillHeld refuses a decision about something else than what is held now.
+func stillHeld(p plan.Plan, tenant access.TenantID, digest string) error {
+	switch now := p.HeldDigest(); {
+	case now == "":
+		return invalid(fmt.Errorf("nothing is held on %s", tenant))
+	case now != digest:
+		return invalid(fmt.Errorf("what is held on %s is not %q, it is %s by now: look at it again with rollcall approve", tenant, digest, now))
+	default:
+		return nil
+	}
+}
+
+// decisions are about all that is held. What --only does not name stays open,
+// for good: it must not slip below the guard's limit once the rest is gone.
+func (f decideFlags) decisions(p plan.Plan) ([]store.Decision, error) {
+	var decisions []store.Decision
+	named := map[string]bool{}
+	for _, s := range p.Held {
+		for _, r := range s.Removals() {
+			d := store.Decision{
+				Removal: r, Verdict: f.verdict, Approver: f.as, Reason: f.reason, Digest: p.HeldDigest(), Life: f.life,
+			}
+			if len(f.only) > 0 && !f.names(s, r, named) {
+				d.Verdict, d.Life = store.Undecided, forGood
+			}
+			decisions = append(decisions, d)
+		}
+	}
+	for _, only := range f.only {
+		if !named[only] {
+			return nil, invalid(fmt.Errorf("--only %q: no removal that is held names it", only))
+		}
+	}
+	return decisions, nil
+}
+
+// names reports whether --only names the step's object, or the account.
+func (f decideFlags) names(s plan.Step, r plan.Removal, named map[string]bool) bool {
+	found := false
+	for _, only := range f.only {
+		if only == s.Object || slices.ContainsFunc(s.Removes(), func(who access.Member) bool {
+			return who.Ref == r.Ref && (only == who.Name || only == who.Ref)
+		}) {
+			named[only], found = true, true
+		}
+	}
+	return found
+}
+
+// held returns the last plans that hold something back.
+func (c *cli) held(ctx context.Context, tenants []access.TenantID) (map[access.TenantID]plan.Plan, error) {
+	last, err := c.lastStatuses(ctx, tenants)
+	if err != nil {
+		return nil, err
+	}
+	plans := map[access.TenantID]plan.Plan{}
+	for tenant, status := range last {
+		if status.Held == 0 || status.Digest == "" {
+			continue
+		}
+		if plans[tenant], _, err = c.documents.Plan(ctx, status.Digest); err != nil {
+			return nil, err
+		}
+	}
+	return plans, nil
+}
+
+// listHeld shows everything that waits for an approval.
+func (c *cli) listHeld(ctx context.Context) error {
+	tenants, err := c.tenants(ctx, &selection{all: true}, nil)
+	if err != nil {
+		return err
+	}
+	plans, err := c.held(ctx, tenants)
+	if err != nil {
+		return err
+	}
+	items := []heldItem{}
+	for _, t := range slices.SortedFunc(maps.Keys(plans), access.TenantID.Compare) {
+		p := plans[t]
+		item := heldItem{Tenant: t.ProjectID(), Platform: t.Platform, Digest: p.HeldDigest()}
+		for _, s := range p.Held {
+			item.Steps = append(item.Steps, planStep{s.Op, s.Kind, s.Object, s.Have, s.Want, s.Why, true})
+		}
+		items = append(items, item)
+	}
+	return c.print(items, func(w io.Writer) {
+		if len(items) == 0 {
+			fmt.Fprintln(c.err, "Nothing waits for an approval.")
+		}
+		for _, item := range items {
+			fmt.Fprintf(w, "%s/%s  %s\n", item.Tenant, item.Platform, item.Digest)
+			for _, s := range item.Steps {
+				c.writeHeld(w, s)
+			}
+		}
+	})
+}
+
+// writeHeld shows one removal and whom it hits.
+func (c *cli) writeHeld(w io.Writer, s planStep) {
+	step := plan.Step{Op: s.Op, Have: s.Have, Want: s.Want}
+	fmt.Fprintf(w, "  - %s %s\n", s.Kind, visible(s.Object))
+	for _, who := range step.Removes() {
+		fmt.Fprintf(w, "      %s\n", visible(cmp.Or(who.Name, "account "+who.Ref)))
+	}
+}
