@@ -17,7 +17,7 @@ const parallelCalls = 4
 // seedSandbox fills the platform that lives in a file.
 func seedSandbox(file string, there inhabitants) error {
 	var world memory.World
-	for _, id := range there.sandboxTenants {
+	for _, id := range there.tenants[sandbox] {
 		world.Tenants = append(world.Tenants, memory.Tenant{ID: id})
 	}
 	for _, euid := range there.euids {

@@ -26,6 +26,8 @@ const (
 	sandboxFile  = "sandbox.json"
 	// sandbox is the platform that lives in sandboxFile.
 	sandbox = "sandbox.local"
+	// cluster is the platform on a real kube-apiserver.
+	cluster = "kubernetes.harbour"
 	// openstackTemplate is left out without Keystone.
 	openstackTemplate = "7-openstack.yaml.tmpl"
 	// contractor has an euid, and no account on any platform.
@@ -34,8 +36,21 @@ const (
 
 // values are what the templates of the example ask for.
 type values struct {
-	SandboxFile string
-	KeystoneURL string
+	SandboxFile   string
+	KeystoneURL   string
+	KubernetesURL string
+}
+
+// wanted reports whether a file of the example belongs to a platform that runs.
+func (v values) wanted(file string) bool {
+	switch file {
+	case openstackTemplate:
+		return v.KeystoneURL != ""
+	case kubernetesTemplate:
+		return v.KubernetesURL != ""
+	default:
+		return true
+	}
 }
 
 // render returns the example's files by name. A template may call project to
@@ -48,7 +63,7 @@ func render(v values, project func(name string) (string, error)) (map[string][]b
 	files := map[string][]byte{}
 	for _, entry := range entries {
 		name := entry.Name()
-		if name == openstackTemplate && v.KeystoneURL == "" {
+		if !v.wanted(name) {
 			continue
 		}
 		body, err := fs.ReadFile(example, path.Join("example", name))
@@ -91,13 +106,13 @@ func quoted(s string) (string, error) {
 type inhabitants struct {
 	// euids are those of everybody the platforms know.
 	euids []string
-	// sandboxTenants are the ids of the tenants on the sandbox.
-	sandboxTenants []string
+	// tenants are the ids of the tenants on each platform.
+	tenants map[string][]string
 }
 
 // census reads the documents for who and what has to be there.
 func census(files map[string][]byte) (inhabitants, error) {
-	var found inhabitants
+	found := inhabitants{tenants: map[string][]string{}}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		docs, _, err := document.Decode(bytes.NewReader(files[name]), name)
 		if err != nil {
@@ -121,9 +136,7 @@ func (in *inhabitants) add(typed any) {
 			in.euids = append(in.euids, v.EUID)
 		}
 	case document.Tenant:
-		if v.Platform == sandbox {
-			in.sandboxTenants = append(in.sandboxTenants, v.LocalID)
-		}
+		in.tenants[v.Platform] = append(in.tenants[v.Platform], v.LocalID)
 	}
 }
 
@@ -139,6 +152,9 @@ func (s *stack) seed(ctx context.Context) (string, error) {
 		}
 		v.KeystoneURL = s.keystone.URL()
 	}
+	if s.kubernetes != nil {
+		v.KubernetesURL = s.kubernetes.URL()
+	}
 	files, err := render(v, func(name string) (string, error) { return seeder.Project(ctx, name) })
 	if err != nil {
 		return "", err
@@ -149,6 +165,11 @@ func (s *stack) seed(ctx context.Context) (string, error) {
 	}
 	if err := seedSandbox(v.SandboxFile, there); err != nil {
 		return "", err
+	}
+	if s.kubernetes != nil {
+		if err := seedKubernetes(ctx, s.kubernetes, there.tenants[cluster]); err != nil {
+			return "", withLog(err, s.home.log("kubernetes"))
+		}
 	}
 	if seeder != nil {
 		if err := seedKeystone(ctx, seeder, there.euids); err != nil {

@@ -11,7 +11,7 @@ func fakeProject(name string) (string, error) { return "id-of-" + name, nil }
 
 func renderAll(t *testing.T) map[string][]byte {
 	t.Helper()
-	files, err := render(values{SandboxFile: "/tmp/a 'b' \"c\".json", KeystoneURL: "http://127.0.0.1:5000/v3"}, fakeProject)
+	files, err := render(values{SandboxFile: "/tmp/a 'b' \"c\".json", KeystoneURL: "http://127.0.0.1:5000/v3", KubernetesURL: "https://127.0.0.1:6443"}, fakeProject)
 	if err != nil {
 		t.Fatalf("render: %v", err)
 	}
@@ -121,7 +121,7 @@ func TestCensus(t *testing.T) {
 	if got, want := len(there.euids), 38; got != want {
 		t.Errorf("%d people have accounts, want %d: all but one without euid and one contractor", got, want)
 	}
-	if got, want := len(there.sandboxTenants), 5; got != want {
+	if got, want := len(there.tenants[sandbox]), 5; got != want {
 		t.Errorf("%d tenants on the sandbox, want %d", got, want)
 	}
 }

@@ -18,6 +18,8 @@ type options struct {
 	bin        string
 	once       bool
 	noKeystone bool
+	// noKubernetes leaves out all platforms on the cluster.
+	noKubernetes bool
 }
 
 func main() {
@@ -58,6 +60,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 	flags.StringVar(&opts.bin, "bin", ownDir(), "where rollcall and rollcall-worker are")
 	flags.BoolVar(&opts.once, "once", false, "end when the result is printed")
 	flags.BoolVar(&opts.noKeystone, "no-keystone", false, "leave the OpenStack platform out")
+	flags.BoolVar(&opts.noKubernetes, "no-kubernetes", false, "leave the platforms on a Kubernetes cluster out")
 	if err := flags.Parse(args); err != nil {
 		return opts, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/deploy/dev/devserver"
 	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
+	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 )
 
@@ -28,6 +29,8 @@ type stack struct {
 	temporal *devserver.Server
 	keystone *keystone.Server // nil without Keystone
 	closers  []func() error
+
+	kubernetes *kubernetes.Server // nil without Kubernetes
 }
 
 // onStop notes what to do when the stack ends: the last noted first.
@@ -51,6 +54,7 @@ func (s *stack) start(ctx context.Context) error {
 		{"PostgreSQL", s.startPostgres},
 		{"Temporal", s.startTemporal},
 		{"Keystone", s.keystoneOrNot},
+		{"Kubernetes", s.kubernetesOrNot},
 		{"Accounts on the platforms", s.seed},
 		{"Tables", s.migrate},
 		{"Worker", s.launchWorker},
@@ -97,7 +101,8 @@ func (s *stack) launchWorker(ctx context.Context) (string, error) {
 	if err := s.startWorker(); err != nil {
 		return "", err
 	}
-	return "its log: " + s.home.log("worker"), s.awaitWorker(ctx)
+	build, err := s.takeOver(ctx)
+	return "build " + build + ", its log: " + s.home.log("worker"), err
 }
 
 // replicate applies the example organisation and replicates it, with what the
