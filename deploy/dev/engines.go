@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"strings"
 
+	"github.com/rollcall-iam/rollcall/deploy/dev/clouds"
 	"github.com/rollcall-iam/rollcall/deploy/dev/devserver"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
@@ -78,6 +80,22 @@ func (s *stack) startTemporal(ctx context.Context) (string, error) {
 	s.environ["TEMPORAL_ADDRESS"] = server.Address()
 	s.environ["TEMPORAL_NAMESPACE"] = server.Namespace()
 	return server.Address() + ", UI at " + server.UIURL() + note, s.serveCodec(codec)
+}
+
+// startClouds starts the simulated clouds and tells the worker how to sign in.
+func (s *stack) startClouds(ctx context.Context) (string, error) {
+	running, err := clouds.Start(ctx, s.home.path("clouds"))
+	if err != nil {
+		return "", err
+	}
+	s.onStop(running.Stop)
+	s.clouds = running
+	maps.Copy(s.environ, running.Environ())
+	var at []string
+	for _, name := range clouds.Names() {
+		at = append(at, name+" "+running.URL(name))
+	}
+	return strings.Join(at, ", "), nil
 }
 
 // keystoneWanted says whether Keystone is to run, and why not.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/rollcall-iam/rollcall/deploy/dev/clouds"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
 )
@@ -26,8 +28,9 @@ const (
 	sandboxFile  = "sandbox.json"
 	// sandbox is the platform that lives in sandboxFile.
 	sandbox = "sandbox.local"
-	// cluster is the platform on a real kube-apiserver.
-	cluster = "kubernetes.harbour"
+	// cloudsTemplate needs the simulated clouds, aksTemplate also a cluster.
+	cloudsTemplate = "9-clouds.yaml.tmpl"
+	aksTemplate    = "9-aks.yaml.tmpl"
 	// openstackTemplate is left out without Keystone.
 	openstackTemplate = "7-openstack.yaml.tmpl"
 	// contractor has an euid, and no account on any platform.
@@ -39,7 +42,13 @@ type values struct {
 	SandboxFile   string
 	KeystoneURL   string
 	KubernetesURL string
+	OpenShiftURL  string
+	// Clouds is true where the simulated clouds run.
+	Clouds bool
 }
+
+// Tenant is the Entra tenant of the simulated Azure.
+func (values) Tenant() string { return clouds.Tenant }
 
 // wanted reports whether a file of the example belongs to a platform that runs.
 func (v values) wanted(file string) bool {
@@ -48,14 +57,27 @@ func (v values) wanted(file string) bool {
 		return v.KeystoneURL != ""
 	case kubernetesTemplate:
 		return v.KubernetesURL != ""
+	case cloudsTemplate:
+		return v.Clouds
+	case aksTemplate:
+		return v.Clouds && v.KubernetesURL != ""
 	default:
 		return true
 	}
 }
 
-// render returns the example's files by name. A template may call project to
-// learn the id of a project on the OpenStack platform.
-func render(v values, project func(name string) (string, error)) (map[string][]byte, error) {
+// places say where things are that documents name.
+type places struct {
+	// project returns the id of a project on the OpenStack platform.
+	project func(name string) (string, error)
+	// cloud returns the address of a simulated cloud, place the id of an account,
+	// resource group, project or space there.
+	cloud func(name string) (string, error)
+	place func(cloud, name string) (string, error)
+}
+
+// render returns the example's files by name.
+func render(v values, p places) (map[string][]byte, error) {
 	entries, err := fs.ReadDir(example, "example")
 	if err != nil {
 		return nil, fmt.Errorf("example: %w", err)
@@ -72,7 +94,7 @@ func render(v values, project func(name string) (string, error)) (map[string][]b
 		}
 		plain, isTemplate := strings.CutSuffix(name, ".tmpl")
 		if isTemplate {
-			if body, err = execute(name, body, v, project); err != nil {
+			if body, err = execute(name, body, v, p); err != nil {
 				return nil, err
 			}
 		}
@@ -81,8 +103,10 @@ func render(v values, project func(name string) (string, error)) (map[string][]b
 	return files, nil
 }
 
-func execute(name string, text []byte, v values, project func(string) (string, error)) ([]byte, error) {
-	t, err := template.New(name).Funcs(template.FuncMap{"json": quoted, "project": project}).Parse(string(text))
+func execute(name string, text []byte, v values, p places) ([]byte, error) {
+	t, err := template.New(name).Funcs(template.FuncMap{
+		"json": quoted, "project": p.project, "cloud": p.cloud, "place": p.place,
+	}).Parse(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("example: %w", err)
 	}
@@ -143,7 +167,7 @@ func (in *inhabitants) add(typed any) {
 // seed makes what others would have made on the platforms, accounts and
 // projects, and writes the documents that name them.
 func (s *stack) seed(ctx context.Context) (string, error) {
-	v := values{SandboxFile: s.home.path(sandboxFile)}
+	v := values{SandboxFile: s.home.path(sandboxFile), Clouds: true}
 	var seeder *keystone.Seeder
 	if s.keystone != nil {
 		var err error
@@ -153,9 +177,13 @@ func (s *stack) seed(ctx context.Context) (string, error) {
 		v.KeystoneURL = s.keystone.URL()
 	}
 	if s.kubernetes != nil {
-		v.KubernetesURL = s.kubernetes.URL()
+		v.KubernetesURL, v.OpenShiftURL = s.kubernetes.URL(), s.openshiftURL
 	}
-	files, err := render(v, func(name string) (string, error) { return seeder.Project(ctx, name) })
+	files, err := render(v, places{
+		project: func(name string) (string, error) { return seeder.Project(ctx, name) },
+		cloud:   func(name string) (string, error) { return s.clouds.URL(name), nil },
+		place:   s.clouds.Place,
+	})
 	if err != nil {
 		return "", err
 	}
@@ -167,9 +195,14 @@ func (s *stack) seed(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if s.kubernetes != nil {
-		if err := seedKubernetes(ctx, s.kubernetes, there.tenants[cluster]); err != nil {
+		namespaces := slices.Concat(there.tenants["kubernetes.harbour"], there.tenants["openshift.harbour"], there.tenants["aks.harbour"])
+		err := errors.Join(seedKubernetes(ctx, s.kubernetes, namespaces), s.seedOpenShift(ctx, there.euids))
+		if err != nil {
 			return "", withLog(err, s.home.log("kubernetes"))
 		}
+	}
+	if err := s.clouds.People(there.euids); err != nil {
+		return "", err
 	}
 	if seeder != nil {
 		if err := seedKeystone(ctx, seeder, there.euids); err != nil {

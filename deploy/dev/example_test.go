@@ -4,14 +4,28 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/rollcall-iam/rollcall/deploy/dev/clouds"
 	"github.com/rollcall-iam/rollcall/internal/document"
 )
 
-func fakeProject(name string) (string, error) { return "id-of-" + name, nil }
+func fakePlaces() places {
+	named := func(name string) (string, error) { return "id-of-" + name, nil }
+	return places{
+		project: named,
+		cloud:   func(name string) (string, error) { return "http://127.0.0.1:9461/" + name, nil },
+		place: func(cloud, name string) (string, error) {
+			return "/subscriptions/" + clouds.Subscription + "/resourceGroups/" + name +
+				"/providers/Microsoft.ContainerService/managedClusters/" + cloud, nil
+		},
+	}
+}
 
 func renderAll(t *testing.T) map[string][]byte {
 	t.Helper()
-	files, err := render(values{SandboxFile: "/tmp/a 'b' \"c\".json", KeystoneURL: "http://127.0.0.1:5000/v3", KubernetesURL: "https://127.0.0.1:6443"}, fakeProject)
+	files, err := render(values{
+		SandboxFile: "/tmp/a 'b' \"c\".json", KeystoneURL: "http://127.0.0.1:5000/v3", KubernetesURL: "https://127.0.0.1:6443", OpenShiftURL: "http://127.0.0.1:9471",
+		Clouds: true,
+	}, fakePlaces())
 	if err != nil {
 		t.Fatalf("render: %v", err)
 	}
@@ -45,10 +59,12 @@ func TestExampleIsValid(t *testing.T) {
 }
 
 func TestExampleWithoutKeystone(t *testing.T) {
-	files, err := render(values{SandboxFile: "sandbox.json"}, func(string) (string, error) {
+	p := fakePlaces()
+	p.project = func(string) (string, error) {
 		t.Error("a project of OpenStack is asked for")
 		return "", nil
-	})
+	}
+	files, err := render(values{SandboxFile: "sandbox.json"}, p)
 	if err != nil {
 		t.Fatalf("render: %v", err)
 	}
@@ -71,7 +87,7 @@ func TestExampleIsAnOrganisation(t *testing.T) {
 	}
 	for kind, atLeast := range map[document.Kind]int{
 		document.KindWorkspace: 3, document.KindProject: 8, document.KindUser: 40, document.KindUserGroup: 3,
-		document.KindProjectRole: 4, document.KindPlatform: 2, document.KindLandingZone: 3,
+		document.KindProjectRole: 4, document.KindPlatform: 10, document.KindLandingZone: 3,
 		document.KindUserBinding: 10, document.KindGroupBinding: 5, document.KindTenant: 10,
 	} {
 		if count[kind] < atLeast {

@@ -4,18 +4,34 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
+	"strconv"
+	"strings"
+	"time"
 
+	authv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	client "k8s.io/client-go/kubernetes"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 )
 
-// kubernetesTemplate is left out without Kubernetes.
-const kubernetesTemplate = "8-kubernetes.yaml.tmpl"
+const (
+	// kubernetesTemplate is left out without Kubernetes.
+	kubernetesTemplate = "8-kubernetes.yaml.tmpl"
+	// openshiftPort is where OpenShift's API is looked for first.
+	openshiftPort = 9471
+	// administrator is an account that may do everything.
+	administrator = "rollcall"
+	// tokenLife is longer than anybody runs the stack without a restart.
+	tokenLife = 30 * 24 * time.Hour
+)
 
 // kubernetesOrNot starts a real API server unless the user or the machine does
 // not want one.
@@ -63,7 +79,92 @@ func (s *stack) startKubernetes(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("kubernetes: %w", err)
 	}
 	s.environ["ROLLCALL_CLUSTER_KUBECONFIG"] = s.home.path("kubeconfig")
-	return server.URL(), nil
+	if err := s.serveOpenShift(ctx); err != nil {
+		return "", withLog(err, file)
+	}
+	return server.URL() + ", as OpenShift at " + s.openshiftURL, nil
+}
+
+// serveOpenShift puts OpenShift's API in front of the cluster, whose clients sign
+// in with tokens.
+func (s *stack) serveOpenShift(ctx context.Context) error {
+	handler, err := s.kubernetes.OpenShift(ctx)
+	if err != nil {
+		return err
+	}
+	listener, err := listenNear(ctx, openshiftPort)
+	if err != nil {
+		return fmt.Errorf("openshift: %w", err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(listener) }() // ends with Close
+	s.onStop(server.Close)
+	s.openshiftURL = "http://" + listener.Addr().String()
+	s.environ["ROLLCALL_OPENSHIFT_TOKEN"], err = adminToken(ctx, s.kubernetes)
+	return err
+}
+
+// listenNear takes the port, or any where it is in use.
+func listenNear(ctx context.Context, port int) (net.Listener, error) {
+	var config net.ListenConfig
+	if listener, err := config.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+		return listener, nil
+	}
+	return config.Listen(ctx, "tcp", "127.0.0.1:0")
+}
+
+// adminToken returns a token of an account that may do everything, which is made
+// if it is missing.
+func adminToken(ctx context.Context, server *kubernetes.Server) (string, error) {
+	config, err := server.AdminConfig()
+	if err != nil {
+		return "", err
+	}
+	clients, err := client.NewForConfig(config)
+	if err != nil {
+		return "", fmt.Errorf("openshift: %w", err)
+	}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: administrator}}
+	_, errAccount := clients.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Create(ctx, account, metav1.CreateOptions{})
+	_, errGiven := clients.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: administrator},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: metav1.NamespaceDefault, Name: administrator}},
+	}, metav1.CreateOptions{})
+	for _, err := range []error{errAccount, errGiven} {
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return "", fmt.Errorf("openshift: %w", err)
+		}
+	}
+	seconds := int64(tokenLife.Seconds())
+	request, err := clients.CoreV1().ServiceAccounts(metav1.NamespaceDefault).CreateToken(ctx, administrator,
+		&authv1.TokenRequest{Spec: authv1.TokenRequestSpec{ExpirationSeconds: &seconds}}, metav1.CreateOptions{})
+	if err != nil {
+		return "", fmt.Errorf("openshift: %w", err)
+	}
+	return request.Status.Token, nil
+}
+
+// seedOpenShift makes the users that are missing, as signing in would.
+func (s *stack) seedOpenShift(ctx context.Context, euids []string) error {
+	for _, euid := range euids {
+		user := fmt.Sprintf(`{"apiVersion": "user.openshift.io/v1", "kind": "User", "metadata": {"name": %q}}`, euid+"@example.com")
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.openshiftURL+"/apis/user.openshift.io/v1/users", strings.NewReader(user))
+		if err != nil {
+			return fmt.Errorf("openshift: %w", err)
+		}
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Authorization", "Bearer "+s.environ["ROLLCALL_OPENSHIFT_TOKEN"])
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return fmt.Errorf("openshift: %w", err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusCreated && response.StatusCode != http.StatusConflict {
+			return fmt.Errorf("openshift: making a user answered %s", response.Status)
+		}
+	}
+	return nil
 }
 
 // seedKubernetes makes the namespaces that are missing.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/rollcall-iam/rollcall/deploy/dev/clouds"
 	"github.com/rollcall-iam/rollcall/deploy/dev/devserver"
 	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
 	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
@@ -30,7 +31,9 @@ type stack struct {
 	keystone *keystone.Server // nil without Keystone
 	closers  []func() error
 
-	kubernetes *kubernetes.Server // nil without Kubernetes
+	kubernetes   *kubernetes.Server // nil without Kubernetes
+	openshiftURL string
+	clouds       *clouds.Clouds
 }
 
 // onStop notes what to do when the stack ends: the last noted first.
@@ -55,6 +58,7 @@ func (s *stack) start(ctx context.Context) error {
 		{"Temporal", s.startTemporal},
 		{"Keystone", s.keystoneOrNot},
 		{"Kubernetes", s.kubernetesOrNot},
+		{"Simulated clouds", s.startClouds},
 		{"Accounts on the platforms", s.seed},
 		{"Tables", s.migrate},
 		{"Worker", s.launchWorker},

@@ -4,16 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
+	"sync"
 	"time"
-
-	"go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
-
-	"github.com/rollcall-iam/rollcall/internal/engine"
 )
 
 const (
@@ -23,6 +17,8 @@ const (
 	workerPatience = 30 * time.Second
 	// pollEvery is how often we look whether it does.
 	pollEvery = 50 * time.Millisecond
+	// mourning is how long a worker that died seems to be there.
+	mourning = 3 * time.Minute
 )
 
 // workerLoop keeps one worker running.
@@ -44,38 +40,34 @@ func (s *stack) startWorker() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	loop := &workerLoop{stopping: cancel, done: make(chan struct{}), log: file}
-	go loop.run(ctx, path, s.environ.list(), s.console)
+	go loop.run(ctx, path, s)
 	s.onStop(loop.stop)
 	return nil
 }
 
-// awaitWorker returns when a worker asks for work.
-func (s *stack) awaitWorker(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, workerPatience)
-	defer cancel()
-	c, err := client.DialContext(ctx, client.Options{
-		HostPort: s.temporal.Address(), Namespace: s.temporal.Namespace(),
-		Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
-	})
-	if err != nil {
-		return fmt.Errorf("worker: ask temporal for it: %w", err)
-	}
-	defer c.Close()
-	for {
-		queue, err := c.DescribeTaskQueue(ctx, engine.WorkflowQueue, enums.TASK_QUEUE_TYPE_WORKFLOW)
-		if err == nil && len(queue.GetPollers()) > 0 {
-			return nil
-		}
+// renewed has new runs begin on a worker that was started again: its program may
+// have been built anew. Runs of the build before it follow when Temporal knows that
+// its worker is gone.
+func (s *stack) renewed(ctx context.Context) {
+	build, err := s.takeOver(ctx)
+	for deadline := time.Now().Add(mourning); err == nil && time.Now().Before(deadline); {
 		select {
 		case <-ctx.Done():
-			return withLog(fmt.Errorf("worker: it does not ask for work: %w", ctx.Err()), s.home.log("worker"))
-		case <-time.After(pollEvery):
+			return
+		case <-time.After(mourning / 20):
 		}
+		err = s.bringHome(ctx, build)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.console.sayf("The worker was started again, but work may wait: %v", err)
 	}
 }
 
-func (l *workerLoop) run(ctx context.Context, path string, env []string, c console) {
+func (l *workerLoop) run(ctx context.Context, path string, s *stack) {
 	defer close(l.done)
+	env := s.environ.list()
+	var renewals sync.WaitGroup
+	defer renewals.Wait()
 	for {
 		cmd := exec.Command(path)
 		cmd.Env, cmd.Stdout, cmd.Stderr = env, l.log, l.log
@@ -83,11 +75,12 @@ func (l *workerLoop) run(ctx context.Context, path string, env []string, c conso
 		if ctx.Err() != nil {
 			return
 		}
-		c.sayf("The worker ended (%s) and is started again; see %s", ending(err), l.log.Name())
+		s.console.sayf("The worker ended (%s) and is started again; see %s", ending(err), l.log.Name())
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(restartPause):
+			renewals.Go(func() { s.renewed(ctx) })
 		}
 	}
 }

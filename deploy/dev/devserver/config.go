@@ -3,6 +3,7 @@ package devserver
 import (
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"go.temporal.io/server/common/cluster"
 	"go.temporal.io/server/common/config"
@@ -75,9 +76,14 @@ func service(port int) config.Service {
 	return config.Service{RPC: config.RPC{GRPCPort: port, BindOnIP: host}}
 }
 
+// drainage is how soon after its last run a worker version counts as drained:
+// runs show in this server's lists at once.
+const drainage = 2 * time.Second
+
 // dynamicConfig lifts the limits that a real cluster shares between tenants,
-// makes a change of search attributes visible at once, and switches on what
-// Rollcall counts on: dispatch that is fair between projects.
+// makes changes of search attributes and worker versions visible at once, and
+// switches on what Rollcall counts on: dispatch that is fair between projects, and
+// that workers which stop are known to be gone.
 func dynamicConfig() dynamicconfig.Client {
 	return dynamicconfig.StaticClient{
 		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key():      true,
@@ -88,5 +94,8 @@ func dynamicConfig() dynamicconfig.Client {
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 100,
 		dynamicconfig.EnableServerVersionCheck.Key():                     false,
 		dynamicconfig.MatchingEnableFairness.Key():                       true,
+		dynamicconfig.EnableCancelWorkerPollsOnShutdown.Key():            true,
+		dynamicconfig.VersionDrainageStatusVisibilityGracePeriod.Key():   drainage,
+		dynamicconfig.VersionDrainageStatusRefreshInterval.Key():         drainage,
 	}
 }

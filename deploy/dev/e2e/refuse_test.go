@@ -28,14 +28,14 @@ func TestBadInputIsRefusedAndNothingIsStored(t *testing.T) {
 		},
 		"one name for two groups": {
 			"two groups of one platform may not share a name",
-			strings.ReplaceAll(base, "#{projectIdentifier}-#{platformGroupAlias}", "#{projectIdentifier}"), []string{"project-00"},
+			strings.ReplaceAll(base, "#{projectIdentifier}-#{platformGroupAlias}", "#{projectIdentifier}"), []string{"<stdin>:", "meshTenant acme.project-00"},
 		},
 		"one euid for two people": {
 			"an euid is unique", strings.ReplaceAll(base, "euid: user-00@example.com", "euid: admin-00@example.com"), []string{"admin-00", "user-00"},
 		},
 		"bad pattern": {
 			"a pattern is checked when it is applied",
-			strings.ReplaceAll(base, "#{projectIdentifier}-", "#{projekt}-"), []string{"projekt"},
+			strings.ReplaceAll(base, "#{projectIdentifier}-", "#{projekt}-"), []string{"<stdin>:", "meshPlatform sandbox.local", "projekt"},
 		},
 		"platform without credentials": {
 			"a platform says where its credentials are",

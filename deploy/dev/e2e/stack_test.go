@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -74,6 +75,7 @@ type stack struct {
 	temporal *devserver.Server
 	environ  []string
 	logs     []*tail // of the workers
+	said     *tail   // what all commands wrote
 }
 
 func newStack(t testing.TB) *stack {
@@ -88,7 +90,7 @@ func stackOn(t testing.TB, database string, options devserver.Options) *stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stack{t: t, bin: bin, database: database}
+	s := &stack{t: t, bin: bin, database: database, said: &tail{}}
 	options.SearchAttributes = engine.Attributes()
 	if s.temporal, err = devserver.Start(t.Context(), options); err != nil {
 		t.Fatal(err)
@@ -96,10 +98,24 @@ func stackOn(t testing.TB, database string, options devserver.Options) *stack {
 	t.Cleanup(func() { _ = s.temporal.Stop() })
 	s.environ = append(os.Environ(),
 		"ROLLCALL_DATABASE_URL="+s.database, "TEMPORAL_ADDRESS="+s.temporal.Address(), "TEMPORAL_NAMESPACE="+s.temporal.Namespace(),
-		engine.KeyringVariable+"="+keyring(t),
+		engine.KeyringVariable+"="+keyring(t), engine.DeploymentVariable+"="+engine.DefaultDeployment, engine.BuildVariable+"="+firstBuild,
 	)
+	s.begins(firstBuild)
 	s.must(done, "migrate")
 	return s
+}
+
+// firstBuild is the build id of workers that are given no other.
+const firstBuild = "e2e-1"
+
+// begins has new runs begin on a build, whether it has workers already or not.
+func (s *stack) begins(build string) {
+	s.t.Helper()
+	_, err := s.client().WorkerDeploymentClient().GetHandle(engine.DefaultDeployment).SetCurrentVersion(s.t.Context(),
+		client.WorkerDeploymentSetCurrentVersionOptions{BuildID: build, AllowNoPollers: true, IgnoreMissingTaskQueues: true})
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // keyring returns a key ring with one key, so that histories are encrypted.
@@ -121,7 +137,7 @@ func (s *stack) rollcall(input string, args ...string) (code int, stdout, stderr
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "rollcall"), args...)
 	cmd.Env, cmd.Stdin = s.environ, strings.NewReader(input)
 	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, s.said), io.MultiWriter(&errs, s.said)
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -174,7 +190,13 @@ func (s *stack) replicate(code int) report {
 // worker starts a worker; it is killed with the test.
 func (s *stack) worker(environ ...string) *exec.Cmd {
 	s.t.Helper()
-	cmd := exec.Command(filepath.Join(s.bin, "rollcall-worker"))
+	return s.workerWith(nil, environ...)
+}
+
+// workerWith starts a worker with flags.
+func (s *stack) workerWith(flags []string, environ ...string) *exec.Cmd {
+	s.t.Helper()
+	cmd := exec.Command(filepath.Join(s.bin, "rollcall-worker"), flags...)
 	cmd.Env = append(append([]string{}, s.environ...), environ...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	log := &tail{t: s.t}
@@ -205,6 +227,9 @@ type tail struct {
 
 func (w *tail) Write(p []byte) (int, error) {
 	w.once.Do(func() {
+		if w.t == nil {
+			return // nobody wants to see it
+		}
 		w.t.Cleanup(func() {
 			w.mu.Lock()
 			defer w.mu.Unlock()

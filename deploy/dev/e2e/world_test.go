@@ -111,7 +111,7 @@ func roleMappings(platformRoles ...string) string {
 }
 
 // world reads the platform behind Rollcall's back.
-func world(t *testing.T, file string) memory.World {
+func world(t testing.TB, file string) memory.World {
 	t.Helper()
 	w, err := memory.Read(file)
 	if err != nil {
@@ -122,7 +122,7 @@ func world(t *testing.T, file string) memory.World {
 
 // breakPlatform makes calls to a memory platform fail from now on; without
 // faults it mends it.
-func breakPlatform(t *testing.T, file string, faults ...memory.Fault) {
+func breakPlatform(t testing.TB, file string, faults ...memory.Fault) {
 	t.Helper()
 	if faults == nil {
 		faults = []memory.Fault{}

@@ -1,0 +1,35 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestWorkersShareARate: two worker processes together make no more calls than
+// the platform's document allows. Alone each would be done in half the time.
+func TestWorkersShareARate(t *testing.T) {
+	const rate, ordinary = 20, 16 // calls a second; the rest is for revocations
+	s := newStack(t)
+	_, org := memoryWorld(t, 12, 1)
+	org.config = strings.Replace(org.config, "replication: {", "replication: {budget: {callsPerSecond: 20}, ", 1)
+	s.apply(org.documents())
+	s.worker()
+	s.worker()
+	began := time.Now()
+	r := s.replicate(done)
+	took := time.Since(began)
+	if r.Changed != 12 || r.Failed > 0 {
+		t.Fatalf("%+v, want 12 tenants changed", r)
+	}
+	// A second's worth may go at once.
+	if least := time.Duration(float64(r.Calls-rate-1) / ordinary * float64(time.Second)); took < least {
+		t.Errorf("%d calls took %s, want at least %s", r.Calls, took, least)
+	}
+	t.Logf("%d calls in %s", r.Calls, took)
+	for i, log := range s.logs {
+		if !strings.Contains(log.text(), "activity") && !strings.Contains(log.text(), "tenant compared") {
+			t.Errorf("worker %d did nothing", i)
+		}
+	}
+}
