@@ -39,6 +39,10 @@ type PlanInput struct {
 	Fresh bool `json:"fresh,omitempty"`
 	// Done sums up what this run did before; a verification has it.
 	Done Tally `json:"done"`
+	// Patience is how long what this run has written may stay unseen. Until then
+	// the platform is looked at again while it differs; what differs after that
+	// really does.
+	Patience time.Duration `json:"patience,omitempty"`
 	// Prepared is a plan that a survey has just made, to begin with.
 	Prepared Prepared `json:"prepared,omitzero"`
 }

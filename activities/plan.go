@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 
@@ -17,6 +18,12 @@ import (
 // platform busy, few enough that a retry repeats little.
 const batchUnits = 20
 
+// Between looks at a platform that does not show yet what was written.
+const (
+	firstPause   = 500 * time.Millisecond
+	longestPause = 15 * time.Second
+)
+
 // Plan compares one tenant's documents with its platform and stores the plan.
 // When nothing is left to do it stores the tenant's status too, so that an
 // unchanged tenant costs a single activity.
@@ -27,7 +34,7 @@ func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 	if err != nil || found {
 		return out, toTemporal(err)
 	}
-	d, views, err := p.look(ctx, []access.TenantID{in.Tenant}, in.Fresh)
+	d, views, err := p.patientLook(ctx, in)
 	measure(ctx, in.Tenant.Platform, meter.Calls(), 0, err)
 	if err != nil {
 		return PlanOutput{}, toTemporal(err)
@@ -36,6 +43,24 @@ func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 	activity.GetLogger(ctx).Info("tenant compared", "tenant", in.Tenant.String(), "outcome", out.Outcome,
 		"steps", out.Steps, "held", out.Held, "remarks", out.Remarks, "calls", out.Calls)
 	return out, toTemporal(err)
+}
+
+// patientLook looks at one tenant until nothing differs, or for as long as what
+// was written may stay unseen.
+func (p *Platform) patientLook(ctx context.Context, in PlanInput) (driver.Driver, []*view, error) {
+	began := time.Now()
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		d, views, err := p.look(ctx, []access.TenantID{in.Tenant}, in.Fresh)
+		left := in.Patience - time.Since(began)
+		if err != nil || len(views[0].plan.Steps) == 0 || left <= 0 {
+			return d, views, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		case <-time.After(min(pause, left)):
+		}
+	}
 }
 
 // prepared takes up a plan that a survey has just made, so that the platform is

@@ -40,6 +40,7 @@ type Platform struct {
 
 	mu     sync.Mutex
 	opened driver.Driver
+	budget *budget.Budget    // of opened
 	digest [sha256.Size]byte // of the settings that opened was opened with
 }
 
@@ -70,19 +71,28 @@ func (p *Platform) driver(ctx context.Context, doc document.Platform) (driver.Dr
 	if !known {
 		return nil, fmt.Errorf("activities: %w: this worker has no driver for platforms of type %q", fault.ErrUnsupported, doc.Type)
 	}
+	limits := budget.Share(p.store, doc.Identifier(), budget.Limits{
+		CallsPerSecond: doc.Replication.CallsPerSecond, Concurrent: cmp.Or(doc.Replication.Concurrent, concurrent),
+	})
 	opened, err := open(ctx, driver.Config{
 		Platform: doc.Identifier(),
 		Settings: doc.Settings,
-		Budget: budget.Share(p.store, doc.Identifier(), budget.Limits{
-			CallsPerSecond: doc.Replication.CallsPerSecond, Concurrent: cmp.Or(doc.Replication.Concurrent, concurrent),
-		}),
-		Getenv: os.Getenv,
+		Budget:   limits,
+		Getenv:   os.Getenv,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("activities: open platform %s: %w", doc.Identifier(), err)
 	}
-	p.opened, p.digest = opened, digest
+	p.opened, p.budget, p.digest = opened, limits, digest
 	return opened, nil
+}
+
+// Close gives back what this worker leases of the platform's budget. It waits for
+// no longer than ctx lives: what is left expires.
+func (p *Platform) Close(ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.budget.Close(ctx)
 }
 
 // beat heartbeats until the returned function is called, so that a worker that

@@ -109,14 +109,8 @@ func (p *Platform) wishes(ctx context.Context, profile driver.Profile, platform 
 		if err != nil {
 			return nil, fmt.Errorf("activities: desired access of %s, which shares roles: %w", in.Tenant.TenantID, err)
 		}
-		for _, b := range want.State.Bindings {
-			for _, who := range b.Subjects {
-				if slices.Contains(profile.SharedRoles, b.Role) && in.Tenant.LocalID != "" {
-					key := wish{role: b.Role, name: strings.ToLower(who.Name)}
-					w.tenants[key] = append(w.tenants[key], in.Tenant)
-					names = append(names, who.Name)
-				}
-			}
+		if in.Tenant.LocalID != "" {
+			names = append(names, w.add(profile.SharedRoles, in.Tenant, want.State.Bindings)...)
 		}
 	}
 	known, err := p.store.KnownAccounts(ctx, platform, profile.LookupAttribute, names)
@@ -130,6 +124,22 @@ func (p *Platform) wishes(ctx context.Context, profile driver.Profile, platform 
 		}
 	}
 	return w, nil
+}
+
+// add notes what a tenant wants of the roles, and returns for whom, by name.
+func (w *wishes) add(roles []string, of document.Tenant, wanted []access.Binding) []string {
+	var names []string
+	for _, b := range wanted {
+		if !slices.Contains(roles, b.Role) {
+			continue
+		}
+		for _, who := range b.Subjects {
+			key := wish{role: b.Role, name: strings.ToLower(who.Name)}
+			w.tenants[key] = append(w.tenants[key], of)
+			names = append(names, who.Name)
+		}
+	}
+	return names
 }
 
 // inputsOf reads the documents of all tenants of a platform.

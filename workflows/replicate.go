@@ -22,6 +22,9 @@ const (
 	gather = 2 * time.Second
 	// rounds is how often a plan that does not hold is made and applied again.
 	rounds = 3
+	// replanPause is how long a platform that takes its time gets before a plan
+	// that did not hold is made again.
+	replanPause = 10 * time.Second
 )
 
 // ReplicateTenant makes one tenant as the documents want it:
@@ -44,9 +47,9 @@ func ReplicateTenant(ctx workflow.Context, in ReplicateInput) (ReplicateResult, 
 			return result, err
 		}
 		drain(r.triggers) // those gathered meanwhile are served by the next round
-		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+		if renewalDue(ctx) {
 			in.Done, in.Pass, in.Prepared = r.done, r.pass, r.in.Prepared
-			return result, workflow.NewContinueAsNewError(ctx, ReplicateTenantWorkflow, in)
+			return result, renew(ctx, ReplicateTenantWorkflow, in)
 		}
 	}
 }
@@ -61,6 +64,20 @@ type replication struct {
 	why      string // the reason of a failure
 	refused  int
 	unsure   bool // the last plan did not hold: trust nothing remembered
+	// patience is how long what was written may stay unseen by the next plan.
+	patience time.Duration
+}
+
+// pause prepares the look that comes after an apply. What was all written may be
+// unseen for a while, which the look allows for. What was not is planned anew
+// soon: waiting makes nothing of it come true.
+func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error {
+	if !r.unsure {
+		r.patience = p.Settle
+		return nil
+	}
+	r.patience = 0
+	return workflow.Sleep(ctx, min(p.Settle, replanPause))
 }
 
 // run replicates once, until the tenant is as desired or cannot be.
@@ -80,7 +97,7 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 		if r.refused > 0 {
 			return r.conclude(ctx, activities.Failed, p, nil)
 		}
-		if err := workflow.Sleep(ctx, p.Settle); err != nil {
+		if err := r.pause(ctx, p); err != nil {
 			return ReplicateResult{}, err
 		}
 	}
@@ -106,8 +123,9 @@ func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) 
 	ctx = workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, "plan "+r.in.Tenant.String()))
 	var p activities.PlanOutput
 	err := workflow.ExecuteActivity(ctx, activities.PlanActivity, activities.PlanInput{
-		Tenant: r.in.Tenant, DryRun: r.in.DryRun, Fresh: r.unsure, Done: r.done, Prepared: r.in.Prepared,
+		Tenant: r.in.Tenant, DryRun: r.in.DryRun, Fresh: r.unsure, Done: r.done, Prepared: r.in.Prepared, Patience: r.patience,
 	}).Get(ctx, &p)
+	r.patience = 0
 	r.in.Prepared = activities.Prepared{} // it serves once
 	r.done.Calls += p.Calls
 	if p.Steps > 0 || r.in.DryRun {

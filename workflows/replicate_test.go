@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -286,6 +287,47 @@ func TestOutcomeIsWrittenOnlyWhenItChanged(t *testing.T) {
 			}
 			if writes != c.writes {
 				t.Errorf("%d writes, want %d: %s", writes, c.writes, c.reason)
+			}
+		})
+	}
+}
+
+func TestRunsContinueAsNewOnNewerWorkers(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason  string
+		prepare func(*testsuite.TestWorkflowEnvironment)
+		renewed bool
+	}{
+		"newer workers": {
+			"a run that goes on must not keep old workers alive",
+			func(env *testsuite.TestWorkflowEnvironment) { env.SetTargetWorkerDeploymentVersionChanged(true) }, true,
+		},
+		"long history": {
+			"a history has its limits",
+			func(env *testsuite.TestWorkflowEnvironment) { env.SetContinueAsNewSuggested(true) }, true,
+		},
+		"neither": {"the same run looks again", func(*testsuite.TestWorkflowEnvironment) {}, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := platform{plans: []answer[activities.PlanOutput]{ended(activities.Converged)}}
+			_, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {
+				c.prepare(env)
+				env.SetOnActivityStartedListener(func(_ *activity.Info, _ context.Context, _ converter.EncodedValues) {
+					if len(p.planned) == 0 {
+						env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "apply"})
+					}
+				})
+			})
+			renewal, renewed := errors.AsType[*workflow.ContinueAsNewError](err)
+			if renewed != c.renewed || !renewed && err != nil {
+				t.Fatalf("%s: error %v, continued as new: %v, want %v", c.reason, err, renewed, c.renewed)
+			}
+			if renewed && renewal.InitialVersioningBehavior != workflow.ContinueAsNewVersioningBehaviorAutoUpgrade {
+				t.Errorf("%s: the new run begins with behaviour %v, want that it begins on the current version",
+					c.reason, renewal.InitialVersioningBehavior)
 			}
 		})
 	}

@@ -62,8 +62,8 @@ func Sweep(ctx workflow.Context, in SweepInput) (SweepResult, error) {
 		if next == "" && !drain(triggers) {
 			return s.result(), nil
 		}
-		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
-			return s.result(), workflow.NewContinueAsNewError(ctx, SweepWorkflow, s.in)
+		if renewalDue(ctx) {
+			return s.result(), renew(ctx, SweepWorkflow, s.in)
 		}
 	}
 }

@@ -1,0 +1,19 @@
+package workflows
+
+import "go.temporal.io/sdk/workflow"
+
+// renewalDue reports whether a run should continue as new: its history has grown
+// long, or newer workers get the work by now and those of its own version wait for
+// it to end.
+func renewalDue(ctx workflow.Context) bool {
+	info := workflow.GetInfo(ctx)
+	return info.GetContinueAsNewSuggested() || info.GetTargetWorkerDeploymentVersionChanged()
+}
+
+// renew continues a run as new, with another input, on the version that is current
+// then. Without asking for it, the new run would stay on the version of the old one.
+func renew(ctx workflow.Context, name string, in any) error {
+	return workflow.NewContinueAsNewErrorWithOptions(ctx, workflow.ContinueAsNewErrorOptions{
+		InitialVersioningBehavior: workflow.ContinueAsNewVersioningBehaviorAutoUpgrade,
+	}, name, in)
+}
