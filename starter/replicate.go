@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -209,6 +210,7 @@ func sweepsEnded(sweeps []*platformRun) (end ended, failures []string) {
 	for _, s := range sweeps {
 		if s.err == nil {
 			end.totals.Add(s.totals)
+			end.platforms = append(end.platforms, platformTotals{Platform: s.platform, Totals: s.totals})
 			continue
 		}
 		failures = append(failures, fmt.Sprintf("platform %s: %s", s.platform, reason(s.platform, s.err)))
@@ -258,13 +260,10 @@ func (c *cli) started(ctx context.Context, n int) error {
 // warnWithoutWorker says when nobody is there to do the work: it is kept until
 // somebody is.
 func (c *cli) warnWithoutWorker(ctx context.Context) error {
-	temporalClient, err := c.engine(ctx)
-	if err != nil {
-		return err
-	}
-	found, err := listening(ctx, temporalClient)
-	if err == nil && !found {
-		fmt.Fprintln(c.err, "The work is stored and waits:", errNoWorker)
+	err := c.listening(ctx)
+	if errors.Is(err, errIdle) || errors.Is(err, errNoWorker) {
+		fmt.Fprintln(c.err, "The work is stored and waits:", err)
+		return nil
 	}
 	return err
 }

@@ -20,6 +20,14 @@ type report struct {
 	activities.Totals
 	DurationMS int64  `json:"duration_ms"`
 	Items      []item `json:"items"`
+	// Platforms are the totals of each platform that was replicated whole.
+	Platforms []platformTotals `json:"platforms,omitempty"`
+}
+
+// platformTotals is what one platform took.
+type platformTotals struct {
+	Platform string `json:"platform"`
+	activities.Totals
 }
 
 // item is one tenant of a report.
@@ -40,6 +48,8 @@ type ended struct {
 	// broken are the tenants whose run, or whose platform's, ended in an error:
 	// their stored status may be that of the run before.
 	broken map[access.TenantID]activities.Outcome
+	// platforms are those that were swept.
+	platforms []platformTotals
 }
 
 // fail notes a tenant as broken.
@@ -68,7 +78,7 @@ func (c *cli) report(ctx context.Context, end ended, tenants []access.TenantID, 
 }
 
 func (s statuses) report(end ended, tenants []access.TenantID, took time.Duration) report {
-	r := report{Totals: end.totals, DurationMS: took.Milliseconds(), Items: s.items(tenants)}
+	r := report{Totals: end.totals, DurationMS: took.Milliseconds(), Items: s.items(tenants), Platforms: end.platforms}
 	for i, t := range tenants {
 		r.Items[i].Outcome = cmp.Or(end.broken[t], r.Items[i].Outcome)
 	}

@@ -102,6 +102,9 @@ func serve(ctx context.Context, opts options, c console) (err error) {
 	if err := s.replicate(ctx); err != nil {
 		return err
 	}
+	if err := s.compareCalls(ctx); err != nil {
+		return err
+	}
 	s.tour()
 	if opts.once {
 		return nil

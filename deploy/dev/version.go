@@ -90,7 +90,7 @@ func (s *stack) ask(ctx context.Context, args ...string) ([]byte, error) {
 	}
 	body, err := output(ctx, cmd)
 	if err != nil {
-		return nil, withLog(fmt.Errorf("rollcall %s: %w", join(args), err), s.home.log("worker"))
+		return body, withLog(fmt.Errorf("rollcall %s: %w", join(args), err), s.home.log("worker"))
 	}
 	return body, nil
 }
@@ -100,7 +100,7 @@ func output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := runTied(ctx, cmd); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(errs.String()))
+		return out.Bytes(), fmt.Errorf("%w: %s", err, strings.TrimSpace(errs.String()))
 	}
 	return out.Bytes(), nil
 }

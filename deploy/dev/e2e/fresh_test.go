@@ -7,7 +7,8 @@ import (
 )
 
 // TestFreshNamespaceIsMadeReady starts on a Temporal that nobody prepared: the
-// search attributes are Rollcall's to register.
+// search attributes are Rollcall's to register. Which build is current is people's to
+// say, once.
 func TestFreshNamespaceIsMadeReady(t *testing.T) {
 	s := newStack(t)
 	bare, err := devserver.Start(t.Context(), devserver.Options{})
@@ -22,6 +23,10 @@ func TestFreshNamespaceIsMadeReady(t *testing.T) {
 		t.Errorf("before any worker: exit code %d, want the work stored\n%s%s", code, out, errs)
 	}
 	s.worker()
+	s.eventually("a worker to become current", func() bool {
+		code, _, _ := s.rollcall("", "worker", "current", firstBuild, "--yes")
+		return code == done
+	})
 	if r := s.replicate(done); r.Failed != 0 || r.Tenants != 1 {
 		t.Errorf("%+v, want one tenant and no failure", r)
 	}

@@ -140,6 +140,34 @@ func TestRunsEndOnTheBuildTheyBeganOn(t *testing.T) {
 	}
 }
 
+// TestTriggeredRunsHandOverToTheCurrentBuild: a run that has to look again does not
+// keep its old workers for that.
+func TestTriggeredRunsHandOverToTheCurrentBuild(t *testing.T) {
+	s := newStack(t)
+	file, org := memoryWorld(t, 1, 4)
+	id := workflows.ReplicateTenantID(firstTenant(org))
+	s.worker()
+	s.apply(org.documents())
+	s.hold(file, memory.Fault{Op: "write:*", Class: "unavailable"})
+	began, err := s.client().DescribeWorkflowExecution(t.Context(), id, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := s.second()
+	s.must(done, "worker", "current", secondBuild, "--yes")
+	s.must(done, "replicate", firstTenant(org).String())
+	breakPlatform(t, file)
+
+	first := began.GetWorkflowExecutionInfo().GetExecution().GetRunId()
+	s.eventually("the run to hand over", func() bool {
+		old, err := s.client().DescribeWorkflowExecution(t.Context(), id, first)
+		return err == nil && old.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW
+	})
+	s.eventually("the new run to end", func() bool { return s.status(id) == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED })
+	s.doneBy(id, secondBuild, second)
+	s.endsWell(t, file)
+}
+
 // TestRunsWithoutWorkersAreMoved: the workers of a build are gone for good, and
 // runs of it are open.
 func TestRunsWithoutWorkersAreMoved(t *testing.T) {
