@@ -22,10 +22,10 @@ help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## build bin/rollcall, bin/rollcall-worker and bin/rollcall-dev
+build: ## build bin/rollcall, bin/rollcall-worker, bin/rollcall-dev and bin/rollcall-sim
 	go build -o $(bin)/rollcall ./starter
 	go build -o $(bin)/rollcall-worker ./worker
-	cd deploy/dev && go build -o $(bin)/rollcall-dev .
+	cd deploy/dev && go build -o $(bin)/rollcall-dev . && go build -o $(bin)/rollcall-sim ./sim
 
 .PHONY: demo
 demo: build ## run all of it with an example; ARGS=--once ends after the result

@@ -46,7 +46,7 @@ func (s *stack) compareCalls(ctx context.Context) error {
 	fmt.Fprintln(out, "\nEverything looked at once more, in calls to the platforms (T tenants, R roles each):")
 	fmt.Fprintln(out)
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "PLATFORM\tTENANTS\tSTEPS\tCALLS\tTHE FEWEST THERE ARE")
+	fmt.Fprintln(table, "PLATFORM\tTENANTS\tSTEPS\tCALLS\tAS PROMISED FOR ALL")
 	for _, p := range again.Platforms {
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%s\n", p.Platform, p.Tenants, p.Steps, p.Calls, floors[s.typeOf(p.Platform)].VerifyAll)
 	}
