@@ -159,12 +159,9 @@ func (c *cli) change(
 }
 
 // checkNames refuses group names that a platform cannot hold, or that two
-// groups of one platform would share.
-func checkNames(_ *document.Set, inputs func() []document.TenantInput) error {
-	if problems := desired.Check(inputs(), platformRules); len(problems) > 0 {
-		return document.Problems(problems)
-	}
-	return nil
+// groups of one platform would share. It says where their documents were read.
+func checkNames(set *document.Set, inputs func() []document.TenantInput) error {
+	return set.Locate(desired.Check(inputs(), platformRules))
 }
 
 // showChanges writes what changes, for people.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/fatih/color"
 	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
 )
 
 // colours matches what a terminal takes for a colour.
@@ -17,10 +20,9 @@ var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 func TestPlansAreColouredOnTerminalsOnly(t *testing.T) {
 	t.Parallel()
-	r, text := planned()
 	var plain, painted bytes.Buffer
-	(&cli{}).writePlan(&plain, text, r)
-	(&cli{colored: true}).writePlan(&painted, text, r)
+	shownPlan(t, &cli{out: &plain, format: formatTable}, 1)
+	shownPlan(t, &cli{out: &painted, format: formatTable, colored: true}, 1)
 	if strings.Contains(plain.String(), "\x1b") {
 		t.Errorf("there are colours without a terminal:\n%q", plain.String())
 	}
@@ -36,24 +38,23 @@ func TestPlansAreColouredOnTerminalsOnly(t *testing.T) {
 
 func TestPlanEndsWithWhatItComesTo(t *testing.T) {
 	t.Parallel()
-	r, text := planned()
-	var out bytes.Buffer
-	(&cli{}).writePlan(&out, text, r)
-	want := "\n1 tenant: 3 steps, 1 held removal, 1 remark; 4 calls in 120ms.\n"
-	if !strings.HasSuffix(out.String(), want) {
-		t.Errorf("the last line is not %q:\n%s", want, out.String())
-	}
-	out.Reset()
-	(&cli{}).writePlan(&out, "", report{})
-	if got := out.String(); got != "0 tenants: 0 steps, 0 remarks; 0 calls in 0s.\n" {
-		t.Errorf("nothing held is not mentioned, but got %q", got)
+	for n, want := range map[int]string{
+		0: "0 tenants: 0 steps, 0 remarks; 0 calls in 120ms.\n",
+		1: "\n1 tenant: 3 steps, 1 held removal, 1 remark; 4 calls in 120ms.\n",
+		2: "\n2 tenants: 6 steps, 2 held removals, 2 remarks; 8 calls in 120ms.\n",
+	} {
+		var out bytes.Buffer
+		shownPlan(t, &cli{out: &out, format: formatTable}, n)
+		if !strings.HasSuffix(out.String(), want) {
+			t.Errorf("the last line is not %q:\n%s", want, out.String())
+		}
 	}
 }
 
 func TestPlanCannotSteerTheTerminal(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	(&cli{colored: true}).writePlan(&out, "  + group \"\x1b[2J\x07\"\n", report{})
+	(&cli{colored: true}).writePlan(&out, "  + group \"\x1b[2J\x07\"\n")
 	if strings.ContainsAny(colours.ReplaceAllString(out.String(), ""), "\x1b\x07") {
 		t.Errorf("control characters reach the terminal: %q", out.String())
 	}
@@ -101,16 +102,34 @@ func TestTablesLineUp(t *testing.T) {
 	}
 }
 
-func TestYAMLHasTheNamesOfJSON(t *testing.T) {
+// TestPlansGrowIntoOneObject: what is written tenant by tenant reads as one
+// report, the same in JSON and in YAML.
+func TestPlansGrowIntoOneObject(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
-	r, _ := planned()
-	if err := writeYAML(&out, r); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"duration_ms: 120\n", "tenant: marketing.web\n", "held: true\n", `op: create`} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the YAML lacks %q:\n%s", want, out.String())
+	for n := range 3 {
+		var asJSON, asYAML bytes.Buffer
+		shownPlan(t, &cli{out: &asJSON, format: formatJSON}, n)
+		shownPlan(t, &cli{out: &asYAML, format: formatYAML}, n)
+		var r report
+		if err := json.Unmarshal(asJSON.Bytes(), &r); err != nil {
+			t.Fatalf("%d tenants: %v:\n%s", n, err, asJSON.String())
+		}
+		if len(r.Items) != n || r.Items == nil || r.Tenants != n || r.Steps != 3*n || r.DurationMS != 120 {
+			t.Errorf("%d tenants are written as\n%s", n, asJSON.String())
+		}
+		var fromJSON, fromYAML any
+		if err := errors.Join(json.Unmarshal(asJSON.Bytes(), &fromJSON), yaml.Unmarshal(asYAML.Bytes(), &fromYAML)); err != nil {
+			t.Fatalf("%d tenants: %v:\n%s", n, err, asYAML.String())
+		}
+		body, err := json.Marshal(fromYAML) // numbers are the same then
+		if err == nil {
+			err = json.Unmarshal(body, &fromYAML)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(fromJSON, fromYAML); diff != "" {
+			t.Errorf("YAML says something else than JSON (-json +yaml):\n%s", diff)
 		}
 	}
 }

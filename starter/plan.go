@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"strings"
+	"sync"
 	"time"
 
-	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/temporal"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -25,7 +24,8 @@ func planCommand(c *cli) *cobra.Command {
 		Use:   "plan [TENANT ...]",
 		Short: "Show what replicate would change, for whom and why",
 		Long: `plan shows what replicate would change. It is the same run, stopped before
-anything is applied, so it needs a worker.`,
+anything is applied, so it needs a worker. Each tenant's plan is shown as soon
+as it is made; -o json and -o yaml keep the order of tenants.`,
 		Example: `  rollcall plan --all
   rollcall plan marketing.web/openstack.eu
   rollcall plan --all --exit-code -o json`,
@@ -43,91 +43,133 @@ anything is applied, so it needs a worker.`,
 	return cmd
 }
 
+// plan has every tenant planned and shows each plan as soon as it can, so that
+// neither many tenants nor a large one are held in memory.
 func (c *cli) plan(ctx context.Context, tenants []access.TenantID, exitCode bool) error {
 	began := time.Now()
-	runs, err := c.planRuns(ctx, tenants)
-	if err != nil {
+	if err := c.listening(ctx); err != nil {
 		return err
 	}
-	bar := c.watch(len(runs), "planning")
-	err = await(ctx, runs, bar.one)
+	bar := c.watch(len(tenants), "planning")
+	shown := &planned{out: c.planWriter(bar)}
+	err := c.planEach(ctx, tenants, func(run *tenantRun) error {
+		defer bar.one()
+		if run.err != nil {
+			bar.aside(func() {
+				fmt.Fprintf(c.err, "%s cannot be planned: %s\n", run.tenant, visible(reason(run.tenant.String(), run.err)))
+			})
+			return shown.add(plan.Plan{Tenant: run.tenant}, run)
+		}
+		p, _, err := c.documents.Plan(ctx, run.result.Digest)
+		if err != nil {
+			return err
+		}
+		return shown.add(p, run)
+	})
 	bar.end()
+	if ctx.Err() != nil {
+		fmt.Fprintf(c.err, "\n%d of %s were planned. No platform was changed.\n", shown.Tenants, count(len(tenants), "tenant"))
+		return ctx.Err()
+	}
 	if err != nil {
 		return err
 	}
-	r, text, err := c.planReport(ctx, runs)
-	if err != nil {
+	if err := shown.out.end(shown.Totals, shown.held, time.Since(began)); err != nil {
 		return err
 	}
-	r.DurationMS = time.Since(began).Milliseconds()
-	if err := c.print(r, func(w io.Writer) { c.writePlan(w, text, r) }); err != nil {
-		return err
-	}
-	return planVerdict(r, exitCode)
+	return planVerdict(shown.Totals, shown.held, exitCode)
 }
 
-// planVerdict is the exit code that a plan deserves; exitCode asks for more than
-// whether it could be made.
-func planVerdict(r report, exitCode bool) error {
+// planned counts what was shown.
+type planned struct {
+	activities.Totals
+	held int // steps that wait for an approval
+	out  planWriter
+}
+
+func (s *planned) add(p plan.Plan, run *tenantRun) error {
+	s.Count(run.result.Outcome, len(p.Steps), len(p.Remarks), run.result.Calls)
+	s.held += len(p.Held)
+	return s.out.tenant(p, run)
+}
+
+// planVerdict is the exit code that plans deserve of which so many steps are held;
+// exitCode asks for more than whether they could be made.
+func planVerdict(t activities.Totals, held int, exitCode bool) error {
 	switch {
-	case r.Failed > 0:
+	case t.Failed > 0:
 		return exitError{code: exitFailed}
-	case exitCode && r.Steps > 0:
+	case exitCode && t.Steps > 0:
 		return exitError{code: exitChanges}
-	case exitCode && heldSteps(r.Items) > 0:
+	case exitCode && held > 0:
 		return exitError{code: exitWaiting}
 	default:
 		return nil
 	}
 }
 
-// planReport reads the plans that dry runs stored, and writes them for people.
-// Tenants of which there is nothing to say are left out of the text.
-func (c *cli) planReport(ctx context.Context, runs []*tenantRun) (report, string, error) {
-	r := report{Items: []item{}}
-	var text strings.Builder
-	for _, run := range runs {
-		p := plan.Plan{Tenant: run.tenant}
-		if run.err != nil {
-			fmt.Fprintf(c.err, "%s cannot be planned: %s\n", run.tenant, reason(run.tenant.String(), run.err))
-		} else {
-			var err error
-			if p, _, err = c.documents.Plan(ctx, run.result.Digest); err != nil {
-				return r, "", err
+// planEach makes a dry run of every tenant, waiters of them at a time, and calls
+// ready for each that ended: one at a time, for JSON and YAML in the order of
+// tenants.
+func (c *cli) planEach(ctx context.Context, tenants []access.TenantID, ready func(*tenantRun) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(waiters)
+	turn := queue{ready: ready, ordered: c.format != formatTable, waiting: map[int]*tenantRun{}}
+	for i, tenant := range tenants {
+		if ctx.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			run, err := c.planTenant(ctx, tenant)
+			if err != nil {
+				return err
 			}
-		}
-		r.Totals.Count(run.result.Outcome, len(p.Steps), len(p.Remarks), run.result.Calls)
-		r.Items = append(r.Items, planItem(p, run))
-		if len(p.Steps)+len(p.Held)+len(p.Remarks) > 0 {
-			text.WriteString(p.String() + "\n")
-		}
+			return turn.put(i, run)
+		})
 	}
-	return r, text.String(), nil
+	return group.Wait()
 }
 
-// planRuns starts a dry run for every tenant.
-func (c *cli) planRuns(ctx context.Context, tenants []access.TenantID) ([]*tenantRun, error) {
-	temporalClient, err := c.engine(ctx)
-	if err != nil {
-		return nil, err
+// queue hands runs on, one at a time, where it is ordered by their numbers. A run
+// that waits holds no plan.
+type queue struct {
+	ready   func(*tenantRun) error
+	ordered bool
+
+	mu      sync.Mutex
+	next    int
+	waiting map[int]*tenantRun
+}
+
+func (q *queue) put(i int, run *tenantRun) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.ordered {
+		return q.ready(run)
 	}
-	found, err := listening(ctx, temporalClient)
-	if err != nil {
-		return nil, err
-	}
-	if !found {
-		return nil, errNoWorker
-	}
-	starts := make([]start, len(tenants))
-	for i, t := range tenants {
-		starts[i] = start{
-			id: workflows.PlanTenantID(t), workflow: workflows.ReplicateTenantWorkflow, summary: "plan " + t.String(),
-			input:      workflows.ReplicateInput{Tenant: t, DryRun: true, Cause: "plan"},
-			attributes: engine.TenantAttributes(t, "", 0),
-			priority:   temporal.Priority{PriorityKey: engine.PriorityPeople, FairnessKey: fairness(t.ProjectID())},
+	q.waiting[i] = run
+	for ; q.waiting[q.next] != nil; q.next++ {
+		if err := q.ready(q.waiting[q.next]); err != nil {
+			return err
 		}
+		delete(q.waiting, q.next)
 	}
-	return c.startTenants(ctx, starts, tenants, "plan")
+	return nil
+}
+
+// planTenant makes a dry run of one tenant and waits for it.
+func (c *cli) planTenant(ctx context.Context, t access.TenantID) (*tenantRun, error) {
+	run, err := c.start(ctx, start{
+		id: workflows.PlanTenantID(t), workflow: workflows.ReplicateTenantWorkflow, summary: "plan " + t.String(),
+		input:      workflows.ReplicateInput{Tenant: t, DryRun: true, Cause: "plan"},
+		attributes: engine.TenantAttributes(t, "", 0),
+		priority:   temporal.Priority{PriorityKey: engine.PriorityPeople, FairnessKey: fairness(t.ProjectID())},
+	}, "plan")
+	if err != nil {
+		return nil, err
+	}
+	r := &tenantRun{tenant: t, run: run}
+	return r, r.wait(ctx)
 }
 
 // planStep is a step as JSON shows it.
@@ -158,43 +200,4 @@ func planItem(p plan.Plan, run *tenantRun) item {
 		Tenant: run.tenant.ProjectID(), Platform: run.tenant.Platform, Outcome: outcome,
 		Steps: steps, Remarks: list(p.Remarks),
 	}
-}
-
-// writePlan colours the lines of a plan by their sign, and adds it up.
-func (c *cli) writePlan(w io.Writer, text string, r report) {
-	colours := map[byte]color.Attribute{
-		'+': color.FgGreen, '-': color.FgRed, '~': color.FgYellow, '!': color.FgMagenta, '?': color.FgCyan,
-	}
-	for line := range strings.Lines(text) {
-		line = visible(strings.TrimSuffix(line, "\n"))
-		sign := strings.TrimLeft(line, " ")
-		if sign == "" || sign == line || colours[sign[0]] == 0 {
-			fmt.Fprintln(w, line)
-			continue
-		}
-		fmt.Fprintln(w, c.paint(colours[sign[0]], line))
-	}
-	fmt.Fprintf(w, "%s: %s, ", count(r.Tenants, "tenant"), count(r.Steps, "step"))
-	if n := heldSteps(r.Items); n > 0 {
-		fmt.Fprintf(w, "%s, ", count(n, "held removal"))
-	}
-	if r.Failed > 0 {
-		fmt.Fprintf(w, "%d failed, ", r.Failed)
-	}
-	fmt.Fprintf(w, "%s; %s in %s.\n",
-		count(r.Remarks, "remark"), count(r.Calls, "call"), time.Duration(r.DurationMS)*time.Millisecond)
-}
-
-// heldSteps counts the removals that wait for an approval.
-func heldSteps(items []item) int {
-	n := 0
-	for _, it := range items {
-		steps, _ := it.Steps.([]planStep)
-		for _, s := range steps {
-			if s.Held {
-				n++
-			}
-		}
-	}
-	return n
 }

@@ -113,12 +113,13 @@ func platformTable() string {
 		cost := t.profile.Cost
 		line("`"+t.profile.Type+"`", cost.VerifyOne, cost.VerifyAll, cost.ChangeOne, cmp.Or(cost.Missed, "-"))
 	}
-	b.WriteString("\nWhat cannot be had:\n\n")
+	b.WriteString("\n<details><summary>What cannot be had, and why</summary>\n\n")
 	for _, t := range platformTypes() {
 		for _, reason := range t.profile.Cannot {
 			fmt.Fprintf(&b, "- `%s` cannot %s.\n", t.profile.Type, reason)
 		}
 	}
+	b.WriteString("\n</details>\n")
 	return b.String()
 }
 

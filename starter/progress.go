@@ -61,6 +61,16 @@ func (p *progress) one() {
 	p.set(done)
 }
 
+// aside lets others write to the terminal where the bar is.
+func (p *progress) aside(write func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar != nil {
+		_ = p.bar.Clear()
+	}
+	write()
+}
+
 // end takes the bar away.
 func (p *progress) end() {
 	close(p.stop)

@@ -59,13 +59,19 @@ func somePlan() plan.Plan {
 	}
 }
 
-// planned is the report of somePlan, and its text.
-func planned() (report, string) {
-	p := somePlan()
-	run := &tenantRun{tenant: tenant(), result: workflows.ReplicateResult{Outcome: activities.Planned, Calls: 4}}
-	r := report{DurationMS: 120, Items: []item{planItem(p, run)}}
-	r.Count(run.result.Outcome, len(p.Steps), len(p.Remarks), run.result.Calls)
-	return r, p.String()
+// shownPlan is what rollcall plan writes of n tenants with somePlan each.
+func shownPlan(t *testing.T, c *cli, n int) {
+	t.Helper()
+	shown := planned{out: c.planWriter(&progress{})}
+	for range n {
+		run := &tenantRun{tenant: tenant(), result: workflows.ReplicateResult{Outcome: activities.Planned, Calls: 4}}
+		if err := shown.add(somePlan(), run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := shown.out.end(shown.Totals, shown.held, 120*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestStableJSON holds the JSON that scripts read to what was promised: names
@@ -76,16 +82,20 @@ func TestStableJSON(t *testing.T) {
 	last := statuses{tenant(): store.Status{Tenant: tenant(), Outcome: string(activities.Changed), Steps: 3, Remarks: remarks(1)}}
 	end := ended{totals: activities.Totals{Tenants: 2, Changed: 1, Failed: 1, Steps: 3, Remarks: 1, Calls: 12}}
 	end.fail(other, activities.Failed)
-	planReport, _ := planned()
-	for name, value := range map[string]report{
-		"replicate": last.report(end, []access.TenantID{tenant(), other}, 1500*time.Millisecond),
-		"plan":      planReport,
+	for name, write := range map[string]func(*cli) error{
+		"replicate": func(c *cli) error {
+			return c.print(last.report(end, []access.TenantID{tenant(), other}, 1500*time.Millisecond), nil)
+		},
+		"plan": func(c *cli) error {
+			shownPlan(t, c, 1)
+			return nil
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
 			c := &cli{out: &out, format: formatJSON}
-			if err := c.print(value, nil); err != nil {
+			if err := write(c); err != nil {
 				t.Fatal(err)
 			}
 			golden := filepath.Join("testdata", name+".json")
@@ -134,27 +144,27 @@ func TestVerdict(t *testing.T) {
 
 func TestPlanVerdict(t *testing.T) {
 	t.Parallel()
-	held := []item{{Steps: []planStep{{Held: true}}}}
 	failed, changes := activities.Totals{Failed: 1, Steps: 1}, activities.Totals{Steps: 1}
 	cases := map[string]struct {
 		reason string
-		report report
+		totals activities.Totals
+		held   int
 		asked  bool
 		want   int
 	}{
-		"nothing":          {"there is nothing to change", report{}, true, exitDone},
-		"changes":          {"scripts see it", report{Totals: changes}, true, exitChanges},
-		"changes, unasked": {"a plan that could be made is done", report{Totals: changes}, false, exitDone},
-		"changes and held": {"there is something to do first", report{Totals: changes, Items: held}, true, exitChanges},
-		"held":             {"only an approval helps", report{Items: held}, true, exitWaiting},
-		"held, unasked":    {"a plan that could be made is done", report{Items: held}, false, exitDone},
-		"failed":           {"a part is unknown", report{Totals: failed}, false, exitFailed},
-		"failed, asked":    {"the unknown part outweighs the known", report{Totals: failed}, true, exitFailed},
+		"nothing":          {"there is nothing to change", activities.Totals{}, 0, true, exitDone},
+		"changes":          {"scripts see it", changes, 0, true, exitChanges},
+		"changes, unasked": {"a plan that could be made is done", changes, 0, false, exitDone},
+		"changes and held": {"there is something to do first", changes, 1, true, exitChanges},
+		"held":             {"only an approval helps", activities.Totals{}, 1, true, exitWaiting},
+		"held, unasked":    {"a plan that could be made is done", activities.Totals{}, 1, false, exitDone},
+		"failed":           {"a part is unknown", failed, 0, false, exitFailed},
+		"failed, asked":    {"the unknown part outweighs the known", failed, 0, true, exitFailed},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := exitCode(planVerdict(tc.report, tc.asked)); got != tc.want {
+			if got := exitCode(planVerdict(tc.totals, tc.held, tc.asked)); got != tc.want {
 				t.Errorf("%s: exit code %d, want %d", tc.reason, got, tc.want)
 			}
 		})

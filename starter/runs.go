@@ -25,9 +25,6 @@ const (
 	// waiters is how many runs are waited for at once: each holds a long poll,
 	// of which a frontend allows 1,200 for a namespace.
 	waiters = 200
-	// recently is how long ago a worker asked for work to count as listening. A
-	// worker that waits asks once a minute.
-	recently = 2 * time.Minute
 	// startup is how long a worker that was just started may take to ask.
 	startup = 5 * time.Second
 	// showing is how long a server may take to know a new search attribute: it
@@ -121,18 +118,23 @@ func await(ctx context.Context, runs []*tenantRun, finished func()) error {
 	for _, r := range runs {
 		group.Go(func() error {
 			defer finished()
-			err := r.run.Get(ctx, &r.result)
-			if err == nil {
-				return nil
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			r.result, r.err = workflows.FailedResult(err), err
-			return nil
+			return r.wait(ctx)
 		})
 	}
 	return group.Wait()
+}
+
+// wait waits for the run. It fails only when the waiting ends.
+func (r *tenantRun) wait(ctx context.Context) error {
+	err := r.run.Get(ctx, &r.result)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	r.result, r.err = workflows.FailedResult(err), err
+	return nil
 }
 
 // reason says why the run of what is called name failed.
@@ -141,29 +143,76 @@ func reason(name string, err error) string {
 	return strings.TrimPrefix(text, string(activities.Failed)+": ")
 }
 
-// listening waits a little for a worker that has asked for workflows lately,
-// and reports whether there is one.
-func listening(ctx context.Context, c client.Client) (bool, error) {
+// listening waits a little for workers that new runs go to, and returns an error
+// that wraps errNoWorker or errIdle when there are none.
+func (c *cli) listening(ctx context.Context) error {
+	temporalClient, err := c.engine(ctx)
+	if err != nil {
+		return err
+	}
 	for deadline := time.Now().Add(startup); ; {
-		queue, err := c.DescribeTaskQueue(ctx, engine.WorkflowQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+		workers, err := engine.ListWorkers(ctx, temporalClient)
 		if err != nil {
-			return false, fmt.Errorf("ask Temporal for workers: %w", err)
+			return err
 		}
-		for _, poller := range queue.GetPollers() {
-			if time.Since(poller.GetLastAccessTime().AsTime()) < recently {
-				return true, nil
-			}
+		if workers.Routed() {
+			return nil
 		}
 		if time.Now().After(deadline) {
-			return false, nil
+			return c.idle(ctx, workers)
 		}
 		select {
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return ctx.Err()
 		case <-time.After(startup / 20):
 		}
 	}
 }
 
-// errNoWorker tells what is missing when nobody does the work.
+// idle says why nobody does the work. A current build that never had a worker is
+// known to its deployment only.
+func (c *cli) idle(ctx context.Context, workers engine.Workers) error {
+	deployment := engine.Deployment(c.getenv)
+	if workers.Current.BuildID == "" {
+		// What cannot be found out is left out.
+		if d, err := engine.DescribeDeployment(ctx, c.temporal, deployment); err == nil {
+			current, _ := d.Current()
+			workers.Current.BuildID = current.ID
+		}
+	}
+	return whyIdle(workers, deployment)
+}
+
+// whyIdle says why nobody does the work, and what to do about it.
+func whyIdle(workers engine.Workers, deployment string) error {
+	var advice []string
+	for _, l := range workers.Listeners {
+		if l.Version.BuildID == "" {
+			continue // it is from before there were versions
+		}
+		command := "rollcall worker current " + l.Version.BuildID
+		if l.Version.DeploymentName != deployment {
+			command += " --deployment " + l.Version.DeploymentName
+		}
+		advice = append(advice, command)
+	}
+	switch {
+	case len(workers.Listeners) == 0:
+		return errNoWorker
+	case workers.Current.BuildID == "":
+		return fmt.Errorf("%w: no version is current: run  %s", errIdle, strings.Join(advice, "  or  "))
+	default:
+		waits := workers.Current
+		if workers.Of(waits).Workers > 0 || workers.RampPercent >= 100 {
+			waits = workers.Ramping
+		}
+		return fmt.Errorf("%w: new runs go to build %s, which no worker listens for: start one of that build, or run  %s",
+			errIdle, waits.BuildID, strings.Join(advice, "  or  "))
+	}
+}
+
+// errIdle reports that nobody does the work, though workers listen.
+var errIdle = errors.New("no worker gets new work")
+
+// errNoWorker tells what is missing when nobody listens at all.
 var errNoWorker = errors.New("no worker listens: start rollcall-worker with the same TEMPORAL_* and ROLLCALL_DATABASE_URL settings")

@@ -1,50 +1,152 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
 )
 
+// statusFlags say what of the status is shown, and how often.
+type statusFlags struct {
+	selection
+	remarks, watch bool
+}
+
 func statusCommand(c *cli) *cobra.Command {
-	chosen := selection{}
-	var remarks bool
+	var flags statusFlags
 	cmd := &cobra.Command{
 		Use:   "status [TENANT ...]",
-		Short: "Show how each tenant's last run ended, and its remarks",
+		Short: "Show how each tenant's last run ended, its remarks, and what runs now",
 		Long: `status shows all tenants, or the chosen ones: the outcome of the last run, how
 many steps it took, and the remarks that hold now. Outcomes are converged (nothing
 was to be done), changed, waiting (for an approval), failed, contested (somebody
-else keeps undoing the work) and never (no run has looked at it yet).`,
+else keeps undoing the work) and never (no run has looked at it yet).
+
+Below it says what is not done now: what runs, and what waits for a worker, for a
+platform that does not answer, or for an approval. Without Temporal it shows the
+rest.`,
 		Example: `  rollcall status
-  rollcall status --platform openstack.eu --remarks`,
+  rollcall status --platform openstack.eu --remarks
+  rollcall status --watch`,
 		ValidArgsFunction: c.completeTenants,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			chosen.all = chosen.all || chosen.empty(args)
-			tenants, err := c.tenants(cmd.Context(), &chosen, args)
-			if err != nil {
-				return err
+			if flags.watch && c.format != formatTable {
+				return invalid(errors.New("--watch is for people: leave --output out"))
 			}
-			last, err := c.lastStatuses(cmd.Context(), tenants)
-			if err != nil {
-				return err
-			}
-			r := report{Totals: totalsOf(tenants, last), Items: last.items(tenants)}
-			return c.print(r, func(w io.Writer) {
-				most := remarksAtMost
-				if remarks {
-					most = r.Remarks
-				}
-				writeItems(w, r.Items)
-				c.writeRemarks(w, r.Items, most)
-				unseen := r.Tenants - r.Converged - r.Changed - r.Waiting - r.Failed
-				fmt.Fprintf(w, "\n%s: %d converged, %d changed, %d waiting, %d failed, %d never looked at.\n",
-					count(r.Tenants, "tenant"), r.Converged, r.Changed, r.Waiting, r.Failed, unseen)
-			})
+			flags.all = flags.all || flags.empty(args)
+			return c.status(cmd.Context(), &flags, args)
 		},
 	}
-	chosen.add(cmd)
-	cmd.Flags().BoolVar(&remarks, "remarks", false, "show all remarks")
+	flags.add(cmd)
+	cmd.Flags().BoolVar(&flags.remarks, "remarks", false, "show all remarks")
+	cmd.Flags().BoolVarP(&flags.watch, "watch", "w", false, "show it anew every two seconds, until Ctrl-C")
 	return cmd
+}
+
+// watchEvery is how often a watched status is shown anew.
+const watchEvery = 2 * time.Second
+
+func (c *cli) status(ctx context.Context, flags *statusFlags, args []string) error {
+	for {
+		s, err := c.statusNow(ctx, flags, args)
+		if err == nil {
+			err = c.showStatus(s, flags)
+		}
+		if !flags.watch || err != nil && ctx.Err() == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil // which is how one ends it
+		case <-time.After(watchEvery):
+		}
+	}
+}
+
+// statusReport is the status as JSON.
+type statusReport struct {
+	report
+	// Live is what is not done now.
+	Live []live `json:"live"`
+	// LiveMore is how many runs are open beyond those in Live.
+	LiveMore int `json:"live_more,omitempty"`
+	// LiveError says why Live lacks what runs.
+	LiveError string `json:"live_error,omitempty"`
+}
+
+func (c *cli) statusNow(ctx context.Context, flags *statusFlags, args []string) (statusReport, error) {
+	tenants, err := c.tenants(ctx, &flags.selection, args)
+	if err != nil {
+		return statusReport{}, err
+	}
+	last, err := c.lastStatuses(ctx, tenants)
+	if err != nil {
+		return statusReport{}, err
+	}
+	s := statusReport{report: report{Totals: totalsOf(tenants, last), Items: last.items(tenants)}}
+	found, more, err := c.whatRuns(ctx, tenants)
+	if err != nil {
+		found, more, s.LiveError = nil, 0, err.Error()
+	}
+	s.Live, s.LiveMore = list(append(found, last.held(withoutRun(tenants, found))...)), more
+	return s, ctx.Err()
+}
+
+// withoutRun leaves out tenants that a run has in hand: what they waited for may
+// be over.
+func withoutRun(tenants []access.TenantID, all []live) (rest []access.TenantID) {
+	runs := make(map[access.TenantID]bool, len(all))
+	for _, l := range all {
+		if id, err := access.ParseTenantID(l.Tenant + "/" + l.Platform); err == nil {
+			runs[id] = true
+		}
+	}
+	for _, t := range tenants {
+		if !runs[t] {
+			rest = append(rest, t)
+		}
+	}
+	return rest
+}
+
+// showStatus writes a status at once, so that one that is watched does not
+// flicker.
+func (c *cli) showStatus(s statusReport, flags *statusFlags) error {
+	var all bytes.Buffer
+	shown := *c
+	shown.out = &all
+	if flags.watch && isTerminal(c.out) {
+		all.WriteString("\x1b[H\x1b[2J") // a clear screen
+	}
+	if err := shown.print(s, func(w io.Writer) { c.writeStatus(w, s, flags.remarks) }); err != nil {
+		return err
+	}
+	_, err := c.out.Write(all.Bytes())
+	return err
+}
+
+func (c *cli) writeStatus(w io.Writer, s statusReport, remarks bool) {
+	most := remarksAtMost
+	if remarks {
+		most = s.Remarks
+	}
+	writeItems(w, s.Items)
+	c.writeRemarks(w, s.Items, most)
+	writeLive(w, s.Live, s.LiveMore)
+	unseen := s.Tenants - s.Converged - s.Changed - s.Waiting - s.Failed
+	fmt.Fprintf(w, "\n%s: %d converged, %d changed, %d waiting, %d failed, %d never looked at.\n",
+		count(s.Tenants, "tenant"), s.Converged, s.Changed, s.Waiting, s.Failed, unseen)
+	switch {
+	case s.LiveError != "":
+		fmt.Fprintf(w, "What runs now is unknown: %s\n", visible(s.LiveError))
+	case len(s.Live) == 0:
+		fmt.Fprintln(w, "Nothing runs or waits now.")
+	}
 }

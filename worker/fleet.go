@@ -22,8 +22,13 @@ const (
 	lookout = 3 * time.Second
 	// grace is how long running activities may finish when the worker stops.
 	grace = 30 * time.Second
+	// farewell is how long giving back leases may take.
+	farewell = 2 * time.Second
 	// slots is how many activities of one platform run at once.
 	slots = 64
+	// mostQueues is how many queues Temporal lets a worker version have, unless it
+	// is told otherwise (matching.maxTaskQueuesInDeploymentVersion).
+	mostQueues = 100
 )
 
 // fleet is a worker for the workflows and one for each platform's activities,
@@ -32,6 +37,7 @@ type fleet struct {
 	temporal     client.Client
 	store        *store.Store
 	ledger       *ledger.Ledger
+	version      worker.WorkerDeploymentVersion
 	installation string
 	log          *slog.Logger
 	drivers      map[string]driver.Open
@@ -49,7 +55,8 @@ func (f *fleet) serve(ctx context.Context) error {
 		return fmt.Errorf("start the workflow worker: %w", err)
 	}
 	defer f.stop(stories)
-	f.log.Info("worker started", "queue", engine.WorkflowQueue, "installation", f.installation)
+	f.log.Info("worker started", "queue", engine.WorkflowQueue, "installation", f.installation,
+		"deployment", f.version.DeploymentName, "build", f.version.BuildID)
 	for {
 		if err := f.look(ctx); err != nil && ctx.Err() == nil {
 			// The database may come back; what is served stays served.
@@ -80,20 +87,43 @@ func (f *fleet) look(ctx context.Context) error {
 			MaxConcurrentActivityExecutionSize: slots,
 			DisableWorkflowWorker:              true,
 		}))
-		activities.NewPlatform(f.store, f.ledger, f.installation, f.drivers).Register(w)
+		does := activities.NewPlatform(f.store, f.ledger, f.installation, f.drivers)
+		does.Register(w)
 		if err := w.Start(); err != nil {
 			return fmt.Errorf("serve platform %s: %w", platform, err)
 		}
-		f.platforms[platform] = w
+		f.platforms[platform] = platformWorker{w, does}
+		if len(f.platforms)+1 == mostQueues {
+			f.log.Warn("Temporal may refuse to have more platforms served",
+				"queues", mostQueues, "raise", "matching.maxTaskQueuesInDeploymentVersion")
+		}
 		f.log.Info("platform served", "platform", platform, "queue", engine.PlatformQueue(platform))
 	}
 	return nil
+}
+
+// platformWorker gives its part of the platform's budget back when it stops, so
+// that the next worker need not wait for it.
+type platformWorker struct {
+	worker.Worker
+	does *activities.Platform
+}
+
+// Stop waits for running activities, as long as grace.
+func (w platformWorker) Stop() {
+	w.Worker.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	w.does.Close(ctx)
 }
 
 // options completes what all workers have in common.
 func (f *fleet) options(o worker.Options) worker.Options {
 	o.WorkerStopTimeout = grace
 	o.DisableRegistrationAliasing = true
+	// Platform queues belong to the version too: a run's activities are done by
+	// the build that began it.
+	o.DeploymentOptions = worker.DeploymentOptions{UseVersioning: true, Version: f.version}
 	o.OnFatalError = func(err error) {
 		select {
 		case f.failed <- err:

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
@@ -33,6 +34,7 @@ func main() {
 
 func command() *cobra.Command {
 	var format, level, listen string
+	var show bool
 	cmd := &cobra.Command{
 		Use:   "rollcall-worker",
 		Short: "Replicate access into every platform that the documents describe",
@@ -45,6 +47,11 @@ keys in the directory that ROLLCALL_KEYRING names. Credentials of platforms are
 where the platform's document says: in its environment, or in a file. A platform
 that is applied while the worker runs is served within ten seconds.
 
+A worker belongs to a version: TEMPORAL_DEPLOYMENT_NAME (rollcall, if not set) and
+TEMPORAL_WORKER_BUILD_ID (the revision it was built from). Runs end on the version
+they began on. New runs begin on the version that is current, which
+"rollcall worker current" decides.
+
 SIGTERM and Ctrl-C stop it gracefully: running activities get half a minute to
 finish, and what is left goes on in another worker. A second one ends it at once,
 which loses nothing either.`,
@@ -53,13 +60,22 @@ which loses nothing either.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			version, err := engine.Version(os.Getenv)
+			if err != nil {
+				return err
+			}
+			if show {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s:%s\n", version.DeploymentName, version.BuildID)
+				return nil
+			}
 			logger, err := newLogger(cmd.ErrOrStderr(), format, level)
 			if err != nil {
 				return err
 			}
-			return run(cmd.Context(), logger, listen)
+			return run(cmd.Context(), logger, version, listen)
 		},
 	}
+	cmd.Flags().BoolVar(&show, "version", false, "print the deployment and the build id, with a colon between, and end")
 	cmd.Flags().StringVar(&listen, "listen", "", "where to serve /healthz, /readyz and /metrics, such as :9464; nowhere when empty")
 	cmd.Flags().StringVar(&format, "log-format", "text", "text or json")
 	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
@@ -84,7 +100,7 @@ func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 }
 
 // run serves until ctx ends.
-func run(ctx context.Context, logger *slog.Logger, listen string) error {
+func run(ctx context.Context, logger *slog.Logger, version worker.WorkerDeploymentVersion, listen string) error {
 	operated, err := newOperations()
 	if err != nil {
 		return err
@@ -112,7 +128,7 @@ func run(ctx context.Context, logger *slog.Logger, listen string) error {
 		return err
 	}
 	f := &fleet{
-		temporal: temporal, store: documents, ledger: ledger.New(documents),
+		temporal: temporal, store: documents, ledger: ledger.New(documents), version: version,
 		installation: installation, log: logger, drivers: drivers(),
 	}
 	return f.serve(ctx)

@@ -104,6 +104,23 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 	}
 }
 
+func TestVersionIsPrintedWithoutConnecting(t *testing.T) {
+	t.Setenv(engine.DeploymentVariable, "")
+	t.Setenv(engine.BuildVariable, "v1.2.3")
+	t.Setenv(store.URLVariable, "")
+	cmd := command()
+	var out bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.SetArgs([]string{"--version"})
+	if err := cmd.ExecuteContext(t.Context()); err != nil || out.String() != "rollcall:v1.2.3\n" {
+		t.Errorf("rollcall-worker --version prints %q, %v, want the deployment and the build id", out.String(), err)
+	}
+	t.Setenv(engine.BuildVariable, "a:b")
+	if err := cmd.ExecuteContext(t.Context()); !errors.Is(err, engine.ErrVersion) {
+		t.Errorf("a build id that Temporal cannot hold: error %v, want ErrVersion", err)
+	}
+}
+
 // deadAddress returns an address where nobody listens.
 func deadAddress(t *testing.T) string {
 	t.Helper()

@@ -17,6 +17,7 @@ func (s *stack) tour() {
 	fmt.Fprintf(out, "\nTry next, in another shell:\n\n  . %s\n\n", word(s.home.path(environFile)))
 	for _, next := range [][2]string{
 		{"rollcall status", "who is where, and what is in the way"},
+		{"rollcall explain storefront.payments/azure.harbour", "who can reach a tenant, with what, and why"},
 		{"rollcall delete meshProjectUserBinding " + leaver, "Liam leaves the route planner"},
 		{"rollcall plan --all", "what that takes away, before it does"},
 	} {

@@ -1,100 +1,157 @@
 // Package budget bounds and counts the calls that reach a platform. Every
 // driver's transport passes through one Budget, so that what a platform is
 // asked per second, and how often at once, is decided in one place.
+//
+// A budget made by Share is one for all workers of an installation. What a
+// worker may do of it is leased in chunks from a place that all of them see, so
+// that no call costs a look there. A part of each budget is left to calls that
+// cannot wait, such as revocations: those of a context made by Urgent.
 package budget
 
 import (
 	"context"
 	"net/http"
 	"sync"
-	"sync/atomic"
-
-	"golang.org/x/sync/semaphore"
-	"golang.org/x/time/rate"
+	"time"
 )
 
 // Limits is a platform's budget as its document states it. Zero means no limit.
 type Limits struct {
 	// CallsPerSecond is the sustained rate; bursts of one second are allowed.
+	// Above 1, four fifths of it are for ordinary calls, the rest for urgent ones.
 	CallsPerSecond float64 `json:"callsPerSecond,omitempty"`
-	// Concurrent is how many calls may be open at once.
+	// Concurrent is how many calls may be open at once. Ordinary calls get four
+	// fifths of it, rounded down, but at least 1.
 	Concurrent int `json:"concurrent,omitempty"`
 }
 
 // Budget is passed by every call to one platform. A nil Budget has no limits.
 type Budget struct {
-	rate *rate.Limiter
-	open *semaphore.Weighted
+	calls *gate // nil without limits
+
+	shared Shared
+	name   string
 
 	mu   sync.Mutex
-	held map[string]*semaphore.Weighted
+	keys map[string]*keyGate
 }
 
-// New returns a budget that holds to limits.
-func New(limits Limits) *Budget {
-	b := &Budget{}
-	if limits.CallsPerSecond > 0 {
-		b.rate = rate.NewLimiter(rate.Limit(limits.CallsPerSecond), max(1, int(limits.CallsPerSecond)))
-	}
-	if limits.Concurrent > 0 {
-		b.open = semaphore.NewWeighted(int64(limits.Concurrent))
+// keyGate is the gate of one key, kept while anybody here holds or awaits it.
+type keyGate struct {
+	*gate
+	users int
+}
+
+// New returns a budget that holds to limits, for this process alone.
+func New(limits Limits) *Budget { return Share(nil, "", limits) }
+
+// Share returns a budget that holds to limits together with all others of the
+// same name that lease from shared; the name is the platform's identifier.
+// Where shared cannot be reached, what was leased serves until it expires,
+// after seconds; then calls wait.
+func Share(shared Shared, name string, limits Limits) *Budget {
+	b := &Budget{shared: shared, name: name, keys: map[string]*keyGate{}}
+	if limits != (Limits{}) {
+		b.calls = newGate(limits, ordinaryPart, leaseOf(shared, name, linger))
 	}
 	return b
 }
 
 // Pass waits until one more call fits the budget, counts it on the context's
-// Meter and returns what to call when it ended. It fails only with ctx's error.
+// Meter and returns what to call when it ended. It fails with ctx's error, or
+// with fault.ErrUnavailable when the place where a shared budget is kept has not
+// answered for half a minute.
 func (b *Budget) Pass(ctx context.Context) (done func(), err error) {
+	meter, _ := ctx.Value(meterKey{}).(*Meter)
 	done = func() {}
-	if b != nil && b.open != nil {
-		if err := b.open.Acquire(ctx, 1); err != nil {
+	if b != nil && b.calls != nil {
+		waited, err := b.calls.enter(ctx)
+		meter.wait(waited)
+		if err != nil {
 			return nil, err
 		}
-		done = func() { b.open.Release(1) }
+		done = b.calls.leaver(urgent(ctx))
 	}
-	if b != nil && b.rate != nil {
-		if err := b.rate.Wait(ctx); err != nil {
-			done()
-			return nil, contextError(ctx)
-		}
-	}
-	if m, ok := ctx.Value(meterKey{}).(*Meter); ok {
-		m.calls.Add(1)
-	}
+	meter.call()
 	return done, nil
 }
 
 // Hold waits until fewer than most others hold the key on this platform, and
 // holds it until release is called: a platform that takes one change at a time
-// for an account gets Hold(ctx, "account/…", 1). Keys name platform objects,
-// never people. It fails only with ctx's error.
+// for an account gets Hold(ctx, "account/…", 1). Others are those of all
+// workers where the budget is shared. Keys name platform objects, never people.
+// It fails as Pass does.
+//
+// A holder that loses its connection to the shared place loses the key after
+// seconds, and cannot know: what a key protects has to bear that, as it bears a
+// worker that dies.
 func (b *Budget) Hold(ctx context.Context, key string, most int) (release func(), err error) {
 	if b == nil {
 		return func() {}, nil
 	}
-	b.mu.Lock()
-	if b.held == nil {
-		b.held = map[string]*semaphore.Weighted{}
-	}
-	slot, known := b.held[key]
-	if !known {
-		slot = semaphore.NewWeighted(int64(most))
-		b.held[key] = slot
-	}
-	b.mu.Unlock()
-	if err := slot.Acquire(ctx, 1); err != nil {
+	gate := b.keyGate(key, most)
+	waited, err := gate.enter(ctx)
+	meter, _ := ctx.Value(meterKey{}).(*Meter)
+	meter.wait(waited)
+	if err != nil {
+		b.dropKey(key, gate, 1)
 		return nil, err
 	}
-	return func() { slot.Release(1) }, nil
+	leave := gate.leaver(urgent(ctx))
+	return sync.OnceFunc(func() {
+		leave()
+		b.dropKey(key, gate, 1)
+	}), nil
 }
 
-// contextError returns ctx's error, or the one it is going to have: a limiter
-// does not wait when it sees that the deadline comes first.
-func contextError(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
+// keyGate returns the gate of a key, for one more user.
+func (b *Budget) keyGate(key string, most int) *keyGate {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known := b.keys[key]
+	if known == nil {
+		l := leaseOf(b.shared, b.name+" "+key, 0)
+		known = &keyGate{gate: newGate(Limits{Concurrent: most}, everything, l)}
+		if l != nil {
+			gate := known
+			l.ended = func() { b.dropKey(key, gate, 0) }
+		}
+		b.keys[key] = known
 	}
-	return context.DeadlineExceeded
+	known.users++
+	return known
+}
+
+// dropKey takes users off a key's gate, and forgets one that nobody uses any
+// more and that leases nothing.
+func (b *Budget) dropKey(key string, gate *keyGate, users int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	gate.users -= users
+	if gate.users == 0 && b.keys[key] == gate && !gate.tending() {
+		delete(b.keys, key)
+	}
+}
+
+// Close gives back what this process leases of a shared budget, so that others
+// need not wait until it expires, and ends with ctx if that takes longer. Calls
+// that are open keep what they use. The budget can still be passed.
+func (b *Budget) Close(ctx context.Context) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	var gates []*gate
+	for _, key := range b.keys {
+		gates = append(gates, key.gate)
+	}
+	b.mu.Unlock()
+	if b.calls != nil {
+		gates = append(gates, b.calls)
+	}
+	for _, g := range gates {
+		g.close(ctx)
+	}
 }
 
 // Transport returns next behind the budget. A call counts until its response
@@ -120,16 +177,5 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.next.RoundTrip(r)
 }
 
-// Meter counts the calls made on behalf of one context.
-type Meter struct{ calls atomic.Int64 }
-
-// Calls returns how many calls were made.
-func (m *Meter) Calls() int { return int(m.calls.Load()) }
-
-type meterKey struct{}
-
-// WithMeter returns a context whose calls are counted, and the counter.
-func WithMeter(ctx context.Context) (context.Context, *Meter) {
-	m := &Meter{}
-	return context.WithValue(ctx, meterKey{}, m), m
-}
+// linger is how long a worker keeps the slots it does not use.
+const linger = 1500 * time.Millisecond

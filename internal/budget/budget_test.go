@@ -33,16 +33,22 @@ func TestRate(t *testing.T) {
 	tests := []struct {
 		reason string
 		rate   float64
+		urgent bool
 		want   int
 	}{
-		{"a burst of one second, then the rate", 5, 5 + 10*5},
-		{"less than one a second", 0.5, 1 + 5},
-		{"no limit", 0, 1000},
+		{"a burst of one second, then the rate, but for the part of urgent calls", 5, false, 4 + 10*4},
+		{"urgent calls may use all of it", 5, true, 5 + 10*5},
+		{"one a second leaves nothing to reserve", 1, false, 1 + 10},
+		{"less than one a second", 0.5, false, 1 + 5},
+		{"no limit", 0, false, 1000},
 	}
 	for _, test := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+time.Millisecond)
 			defer cancel()
+			if test.urgent {
+				ctx = budget.Urgent(ctx)
+			}
 			got, err := pass(ctx, budget.New(budget.Limits{CallsPerSecond: test.rate}), 1000)
 			if got != test.want {
 				t.Errorf("%s: %d calls in ten seconds at %v a second, want %d", test.reason, got, test.rate, test.want)
@@ -55,35 +61,84 @@ func TestRate(t *testing.T) {
 }
 
 func TestConcurrent(t *testing.T) {
+	tests := []struct {
+		reason           string
+		limit            int
+		ordinary, urgent int // how many of either are open when all ask
+	}{
+		{"one place is for everybody", 1, 1, 1},
+		{"of two, one is left to urgent calls", 2, 1, 2},
+		{"four fifths are for ordinary calls", 8, 6, 8},
+		{"no limit", 0, 20, 20},
+	}
+	for _, test := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			b := budget.New(budget.Limits{Concurrent: test.limit})
+			ordinary := open(t.Context(), t, b, 20)
+			if got := ordinary.Load(); got != int64(test.ordinary) {
+				t.Errorf("%s: %d ordinary calls are open, want %d", test.reason, got, test.ordinary)
+			}
+			more := open(budget.Urgent(t.Context()), t, b, 20)
+			if got := more.Load() + ordinary.Load(); test.limit > 0 && got != int64(test.urgent) {
+				t.Errorf("%s: %d calls are open, want %d", test.reason, got, test.urgent)
+			}
+		})
+	}
+}
+
+// open makes n calls that stay open until the test ends, and counts those that
+// began.
+func open(ctx context.Context, t *testing.T, b *budget.Budget, n int) *atomic.Int64 {
+	t.Helper()
+	var begun atomic.Int64
+	ctx, cancel := context.WithCancel(ctx)
+	var calls sync.WaitGroup
+	t.Cleanup(func() {
+		cancel()
+		calls.Wait()
+	})
+	for range n {
+		calls.Go(func() {
+			done, err := b.Pass(ctx)
+			if err != nil {
+				return
+			}
+			begun.Add(1)
+			<-ctx.Done()
+			done()
+		})
+	}
+	synctest.Wait()
+	return &begun
+}
+
+// TestOrder: who came first goes first, but for urgent calls.
+func TestOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := budget.New(budget.Limits{Concurrent: 3})
-		release := make(chan struct{})
-		var open, made atomic.Int64
+		b := budget.New(budget.Limits{Concurrent: 1})
+		done, err := b.Pass(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var order []string
 		var calls sync.WaitGroup
-		for range 10 {
+		for name, ctx := range map[string]context.Context{"1": t.Context(), "2": t.Context(), "urgent": budget.Urgent(t.Context())} {
 			calls.Go(func() {
-				done, err := b.Pass(t.Context())
+				time.Sleep(map[string]time.Duration{"1": 1, "2": 2, "urgent": 3}[name])
+				done, err := b.Pass(ctx)
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				defer done()
-				made.Add(1)
-				open.Add(1)
-				<-release
-				open.Add(-1)
+				order = append(order, name)
+				done()
 			})
 		}
-		for range 10 {
-			synctest.Wait()
-			if got := open.Load(); got > 3 || got == 0 {
-				t.Fatalf("%d calls are open, want 1 to 3", got)
-			}
-			release <- struct{}{}
-		}
+		time.Sleep(time.Second)
+		done()
 		calls.Wait()
-		if got := made.Load(); got != 10 {
-			t.Errorf("%d of 10 calls were made", got)
+		if got := strings.Join(order, " "); got != "urgent 1 2" {
+			t.Errorf("the order is %s, want urgent 1 2", got)
 		}
 	})
 }

@@ -3,8 +3,10 @@ package desired_test
 import (
 	"errors"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -413,5 +415,43 @@ func TestRolesOfGroups(t *testing.T) {
 	want := map[string]string{"owner → retail.shop-admin": "on weekdays", "door key → retail.shop-admin": ""}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("conditions by binding (-want +got):\n%s", diff)
+	}
+}
+
+// TestRolesOfEverybody: where bindings hold people, everybody with a role has
+// what is needed before it, once; who has none does not.
+func TestRolesOfEverybody(t *testing.T) {
+	t.Parallel()
+	in := shop()
+	o := peopleOptions()
+	without := compute(t, in, o).State
+	holders := map[string]bool{}
+	for _, b := range without.Bindings {
+		for _, who := range b.Subjects {
+			holders[who.Name] = true
+		}
+	}
+	o.EveryPerson = []string{"citizen", "reader"}
+	got := map[string][]string{}
+	for _, b := range compute(t, in, o).State.Bindings {
+		for _, who := range b.Subjects {
+			got[b.Role] = append(got[b.Role], who.Name)
+		}
+	}
+	everybody := slices.Sorted(maps.Keys(holders))
+	want := map[string][]string{"citizen": everybody, "reader": everybody}
+	for _, b := range without.Bindings {
+		for _, who := range b.Subjects {
+			if b.Role != "reader" { // a role that is mapped too
+				want[b.Role] = append(want[b.Role], who.Name)
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("people by role (-want +got):\n%s", diff)
+	}
+	in.Deleted = true
+	if gone := compute(t, in, o).State; len(gone.Bindings) > 0 {
+		t.Errorf("on a deleted tenant people have %v", gone.Bindings)
 	}
 }

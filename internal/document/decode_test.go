@@ -180,9 +180,9 @@ spec:
 		{
 			name:   "platform type without a driver",
 			reason: "it would never be replicated",
-			input:  "apiVersion: v1\nkind: meshPlatform\nmetadata: {name: a}\nspec:\n  locationRef: {name: eu-1}\n  config:\n    aws: {region: eu-central-1}\n",
-			want: []string{`in.yaml:7: meshPlatform a.eu-1: spec.config.aws: unknown field: name exactly one of the platform ` +
-				`types that this version has drivers for: kubernetes, memory, openstack`},
+			input:  "apiVersion: v1\nkind: meshPlatform\nmetadata: {name: a}\nspec:\n  locationRef: {name: eu-1}\n  config:\n    mainframe: {region: eu-central-1}\n",
+			want: []string{`in.yaml:7: meshPlatform a.eu-1: spec.config.mainframe: unknown field: name exactly one of the platform ` +
+				`types that this version has drivers for: aks, aws, azure, cloudfoundry, gcp, kubernetes, marketplace, memory, openshift, openstack`},
 		},
 		{
 			name:   "no platform type, two, another one than named",
@@ -209,8 +209,8 @@ spec:
   config: {type: openstack, memory: {file: w, replication: {groupNamePattern: g}}}
 `,
 			want: []string{
-				`in.yaml:4: meshPlatform a.x: spec.config: name exactly one of the platform types that this version has drivers for: kubernetes, memory, openstack`,
-				`in.yaml:11: meshPlatform b.x: spec.config: name exactly one of the platform types that this version has drivers for: kubernetes, memory, openstack`,
+				`in.yaml:4: meshPlatform a.x: spec.config: name exactly one of the platform types that this version has drivers for: aks, aws, azure, cloudfoundry, gcp, kubernetes, marketplace, memory, openshift, openstack`,
+				`in.yaml:11: meshPlatform b.x: spec.config: name exactly one of the platform types that this version has drivers for: aks, aws, azure, cloudfoundry, gcp, kubernetes, marketplace, memory, openshift, openstack`,
 				`in.yaml:20: meshPlatform c.x: spec.config.openstack: is missing`,
 			},
 		},
@@ -294,6 +294,24 @@ rollcall: {tenantPlatformNumber: 0, rand: abc}
 				`in.yaml:3: meshUser�: a: the tag !!binary is not read: write a plain value`,
 				`in.yaml:4: meshUser�: the key "<<" is not a text: put it in quotes, without merge keys and NUL characters`,
 				`in.yaml:5: meshUser�: d: ".inf" is not a number that fits`,
+			},
+		},
+		{
+			name:   "what Cloud Foundry does not have",
+			reason: "a setting that does nothing is worse than one that is refused",
+			input: `{apiVersion: v1, kind: meshPlatform, metadata: {name: a},
+spec: {displayName: A, locationRef: {name: x}, config: {cloudfoundry: {apiUrl: "https://api.example.com",
+replication: {
+  groupNamePattern: "a",
+  additionalPermissions: remove,
+  userCreation: {origin: uaa},
+  credentials: {workloadIdentity: {}}}}}}}
+`,
+			want: []string{
+				`in.yaml:4: meshPlatform a.x: spec.config.cloudfoundry.replication.groupNamePattern: is not allowed here: leave it out: Cloud Foundry has no groups, each person gets each role`,
+				`in.yaml:5: meshPlatform a.x: spec.config.cloudfoundry.replication.additionalPermissions: is not allowed here: leave it out: what others gave to people is never removed here`,
+				`in.yaml:6: meshPlatform a.x: spec.config.cloudfoundry.replication.userCreation.origin: is not allowed here: name the identity provider: accounts of UAA itself have a password, which nobody would know`,
+				`in.yaml:7: meshPlatform a.x: spec.config.cloudfoundry.replication.credentials.workloadIdentity: is not allowed here: use environment or file: UAA takes no workload identity`,
 			},
 		},
 		{

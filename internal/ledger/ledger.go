@@ -10,7 +10,8 @@
 // An object is owned from the intent to create it until its deletion is done.
 // An intent that never got its answer stays, and so does that of a creation
 // that failed: nobody can say whether the platform made the object, and a later
-// run that finds it must be able to go on from there.
+// run that finds it must be able to go on from there. Only the intent to give a
+// role to one person is forgotten when the platform refuses its only attempt.
 //
 // Such an intent takes nothing from anybody. If somebody else makes a group of
 // that name, its mark does not agree with the ledger, and the planner leaves a
@@ -23,6 +24,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -115,7 +118,9 @@ func (l *Ledger) Record(ctx context.Context, run Run, outcomes []Outcome) error 
 			return err
 		}
 		switch {
-		case o.Err != "" || o.Step.Kind == access.KindMembers:
+		case o.Err != "":
+			queueRefused(batch, run, o)
+		case o.Step.Kind == access.KindMembers:
 		case o.Step.Op == plan.Delete:
 			batch.Queue("DELETE FROM owned WHERE tenant = $1 AND kind = $2 AND group_name = $3 AND role = $4 AND name = $5",
 				keyArgs(run.Tenant, o.Step.Key())...)
@@ -164,6 +169,22 @@ func queueOwned(batch *pgx.Batch, t access.TenantID, key access.Key, ref, state 
 			ref = CASE WHEN excluded.ref = '' THEN owned.ref ELSE excluded.ref END,
 			state = CASE WHEN owned.state = 'made' THEN owned.state ELSE excluded.state END`,
 		append(keyArgs(t, key), t.Platform, ref, state)...)
+}
+
+// queueRefused forgets the intent to give a role to one person, where the
+// platform said no to the only attempt. Nothing was made then, and there is no
+// mark that would tell somebody else's, made later, from ours.
+func queueRefused(batch *pgx.Batch, run Run, o Outcome) {
+	class, _, _ := strings.Cut(o.Err, ":")
+	no := []string{"Invalid", "Unsupported", "Denied", "NotFound", "Conflict", "Throttled"}
+	if o.Step.Op != plan.Create || o.Step.Kind != access.KindBinding || o.Step.Key().Name == "" || !slices.Contains(no, class) {
+		return
+	}
+	// An intent is as old as the record that was made with it.
+	batch.Queue(`DELETE FROM owned WHERE tenant = $1 AND kind = $2 AND group_name = $3 AND role = $4 AND name = $5
+		AND state = 'intended' AND ref = '' AND since = (SELECT intended_at FROM records
+			WHERE run_id = $6 AND pass = $7 AND step_id = $8 AND attempts = 1)`,
+		append(keyArgs(run.Tenant, o.Step.Key()), run.RunID, run.Pass, o.Step.ID)...)
 }
 
 // queueShared forgets a deleted binding of one person for every tenant that made

@@ -200,3 +200,89 @@ func TestDoneAndFailedAreThoseOfThePass(t *testing.T) {
 		t.Errorf("Done of another pass: %v, %v; want none", other, err)
 	}
 }
+
+// TestSharedBindingsBelongToAllTenants follows a role that counts beyond the
+// tenant, made by two of them and deleted by a third.
+func TestSharedBindingsBelongToAllTenants(t *testing.T) {
+	l := fresh(t)
+	step := func(op plan.Op, ref string) plan.Step {
+		b := &access.Binding{Role: "member", Name: "u-1", Ref: ref}
+		s := plan.Step{ID: string(op) + ref, Op: op, Kind: access.KindBinding, Object: "member", Want: plan.Object{Binding: b}}
+		if op == plan.Delete {
+			s.Have, s.Want = s.Want, plan.Object{}
+		}
+		return s
+	}
+	of := func(project string) ledger.Run {
+		r := run
+		r.Tenant.Project, r.RunID = project, "run-"+project
+		return r
+	}
+	elsewhere := of("far")
+	elsewhere.Tenant.Platform = "lab.there"
+	made := func(reason string, want ...string) {
+		t.Helper()
+		got, err := l.OwnedBindings(t.Context(), tenant.Platform, []string{"r-1", "r-2", "r-3"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted := map[plan.Owned]bool{}
+		for _, ref := range want {
+			wanted[plan.Owned{Key: access.Key{Kind: access.KindBinding, Role: "member", Name: "u-1"}, Ref: ref}] = true
+		}
+		if d := cmp.Diff(wanted, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", reason, d)
+		}
+	}
+	made("nothing is made")
+	record(t, l, of("a"), ledger.Outcome{Step: step(plan.Create, ""), Ref: "r-1"})
+	record(t, l, of("b"), ledger.Outcome{Step: step(plan.Create, ""), Ref: "r-1"})
+	record(t, l, of("c"), ledger.Outcome{Step: step(plan.Create, ""), Ref: "r-2"})
+	record(t, l, elsewhere, ledger.Outcome{Step: step(plan.Create, ""), Ref: "r-3"})
+	intend(t, l, of("d"), step(plan.Create, ""))
+	made("an intent has no id, and another platform is another", "r-1", "r-2")
+	record(t, l, of("e"), ledger.Outcome{Step: step(plan.Delete, "r-1"), Err: "conflict"})
+	made("a failed deletion leaves it", "r-1", "r-2")
+	record(t, l, of("e"), ledger.Outcome{Step: step(plan.Delete, "r-1")})
+	made("it is gone for all, and no other with it", "r-2")
+}
+
+// TestRefusedIntentIsForgotten: what the platform refused to give to a person is
+// not there, so that what somebody else gives later is theirs.
+func TestRefusedIntentIsForgotten(t *testing.T) {
+	b := &access.Binding{Role: "editor", Name: "u-1", Subjects: []access.Member{{Account: access.Account{Ref: "u-1"}}}}
+	step := plan.Step{ID: "give", Op: plan.Create, Kind: access.KindBinding, Object: "editor", Want: plan.Object{Binding: b}}
+	for _, test := range []struct {
+		reason string
+		before []string // answers to attempts before
+		answer string
+		owned  bool
+	}{
+		{"the platform said no", nil, "Denied: may not", false},
+		{"it wants another plan", nil, "Conflict: moved", false},
+		{"nobody can say whether it did", nil, "Unavailable: lost", true},
+		{"nobody can say about the attempt before", []string{"Unavailable: lost"}, "Denied: may not", true},
+	} {
+		t.Run(test.reason, func(t *testing.T) {
+			l := fresh(t)
+			for _, answer := range append(test.before, test.answer) {
+				intend(t, l, run, step)
+				record(t, l, run, ledger.Outcome{Step: step, Err: answer})
+			}
+			var want []plan.Owned
+			if test.owned {
+				want = []plan.Owned{{Key: b.Key()}}
+			}
+			owns(t, l, test.reason, want...)
+		})
+	}
+	t.Run("an earlier run may have made it", func(t *testing.T) {
+		l := fresh(t)
+		intend(t, l, run, step)
+		later := run
+		later.RunID = "run-2"
+		intend(t, l, later, step)
+		record(t, l, later, ledger.Outcome{Step: step, Err: "Denied: may not"})
+		owns(t, l, "the first run never got an answer", plan.Owned{Key: b.Key()})
+	})
+}

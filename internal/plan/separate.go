@@ -26,8 +26,8 @@ type separation struct {
 func (m *maker) separate() {
 	m.apart = separation{roles: map[string][]access.Binding{}, wanted: map[[2]string]bool{}, base: map[string][]string{}}
 	for _, b := range m.in.Observed.Bindings {
-		if m.bindings[b.Key()].Ref != b.Ref {
-			continue // a second one of the same name
+		if m.bindings[b.Key()].Ref != b.Ref || len(b.Subjects) != 1 {
+			continue // a second one of the same name, or not one person's
 		}
 		m.apart.roles[b.Role] = append(m.apart.roles[b.Role], b)
 		if key := roleKey(b.Role); !m.desired[key] {
@@ -73,9 +73,7 @@ func (m *maker) compareRoles() {
 		}
 		set.held = m.in.Rules.Guard.Holds(len(gone), m.present(want, *set))
 		m.roleWaits(want.Role, set)
-		for _, b := range m.apart.roles[want.Role] {
-			m.note(rest, *set, b)
-		}
+		m.note(rest, want.Role, *set)
 	}
 	for i, want := range m.in.Desired.Bindings {
 		if m.isBase(want.Role) {
@@ -88,16 +86,18 @@ func (m *maker) compareRoles() {
 // stays, one is held, or one goes because somebody approved it.
 type resting struct{ stays, held, approved map[string]bool }
 
-// note adds what becomes of one binding.
-func (m *maker) note(rest resting, set difference, b access.Binding) {
-	for _, who := range b.Subjects {
+// note adds what becomes of the bindings of one role.
+func (m *maker) note(rest resting, role string, set difference) {
+	leaves, waits := refSet(set.removes, set.waits), refSet(set.waits)
+	for _, b := range m.apart.roles[role] {
+		who := b.Subjects[0].Ref
 		switch {
-		case !m.removes(set, b):
-			rest.stays[who.Ref] = true
-		case len(without(b.Subjects, set.waits)) == 0:
-			rest.held[who.Ref] = true
+		case !leaves[who] || m.whose(b.Key(), b.Ref, b.Mark) != ours:
+			rest.stays[who] = true
+		case waits[who]:
+			rest.held[who] = true
 		case m.approved[Removal{Object: b.Key(), Ref: b.Ref}]:
-			rest.approved[who.Ref] = true
+			rest.approved[who] = true
 		}
 	}
 }
@@ -138,7 +138,7 @@ func (m *maker) roleWaits(role string, set *difference) {
 
 // compareRole is compare for a role whose subjects have bindings of their own.
 func (m *maker) compareRole(want access.Binding) difference {
-	kept := set(m.kept[roleKey(want.Role)])
+	kept, desired := set(m.kept[roleKey(want.Role)]), refSet(want.Subjects)
 	var have, others []access.Member
 	stay := slices.Clone(want.Subjects)
 	for _, b := range m.apart.roles[want.Role] {
@@ -147,10 +147,9 @@ func (m *maker) compareRole(want access.Binding) difference {
 			continue
 		}
 		have = append(have, b.Subjects...)
-		for _, who := range without(b.Subjects, want.Subjects) {
-			if kept[who.Ref] || b.InUse || m.wantedElsewhere(b.Role, who) {
-				stay = append(stay, who)
-			}
+		who := b.Subjects[0]
+		if !desired[who.Ref] && (kept[who.Ref] || b.InUse || m.wantedElsewhere(b.Role, who)) {
+			stay = append(stay, who)
 		}
 	}
 	return difference{
@@ -169,21 +168,28 @@ func (m *maker) wantedElsewhere(role string, who access.Member) bool {
 
 // present counts, for the guard, who has the role of us or gets it.
 func (m *maker) present(want access.Binding, set difference) int {
-	all := slices.Clone(set.adds)
+	n, desired := len(set.adds), refSet(want.Subjects)
 	for _, b := range m.apart.roles[want.Role] {
-		if m.whose(b.Key(), b.Ref, b.Mark) == ours || len(without(b.Subjects, want.Subjects)) == 0 {
-			all = append(all, b.Subjects...)
+		if desired[b.Subjects[0].Ref] || m.whose(b.Key(), b.Ref, b.Mark) == ours {
+			n++
 		}
 	}
-	return len(all)
+	return n
 }
 
-// removes reports whether the set takes the binding, now or once it is approved.
-func (m *maker) removes(set difference, b access.Binding) bool {
-	return m.whose(b.Key(), b.Ref, b.Mark) == ours && len(without(b.Subjects, slices.Concat(set.removes, set.waits, set.with))) == 0
+// refSet returns the ids of all these people.
+func refSet(lists ...[]access.Member) map[string]bool {
+	in := map[string]bool{}
+	for _, list := range lists {
+		for _, who := range list {
+			in[who.Ref] = true
+		}
+	}
+	return in
 }
 
-// giveRoles plans the new bindings, and the end of others' but for the roles they rest on.
+// giveRoles plans the new bindings, and the end of old ones but for the roles
+// that others rest on.
 func (m *maker) giveRoles() {
 	for _, base := range []bool{true, false} {
 		for i, want := range m.in.Desired.Bindings {
@@ -216,26 +222,25 @@ func (m *maker) give(want access.Binding, set difference, base bool) {
 // take plans the end of our bindings of people who are to lose the role. after
 // are the IDs of steps, by account, that come first.
 func (m *maker) take(want access.Binding, set difference, after map[string][]string) {
-	desired := want.Subjects
+	const why = "nothing gives this account the role"
+	desired, leaves := refSet(want.Subjects), refSet(set.removes, set.waits, set.with)
+	waits, with := refSet(set.waits), refSet(set.with)
 	for _, have := range m.apart.roles[want.Role] {
-		if len(without(have.Subjects, desired)) == 0 {
-			continue
-		}
-		if m.whose(have.Key(), have.Ref, have.Mark) == unclear {
+		who, whose := have.Subjects[0].Ref, m.whose(have.Key(), have.Ref, have.Mark)
+		if whose == unclear && !desired[who] {
 			m.unclear(have.Key())
 		}
-		if !m.removes(set, have) {
+		if whose != ours || !leaves[who] {
 			continue
 		}
-		who := have.Subjects[0]
-		have.Subjects = reasoned(have.Subjects, "nothing gives this account the role")
-		s := Step{Op: Delete, Have: Object{Binding: &have}, Why: "nothing gives this account the role", Needs: after[who.Ref]}
+		have.Subjects = reasoned(have.Subjects, why)
+		s := Step{Op: Delete, Have: Object{Binding: &have}, Why: why, Needs: after[who]}
 		switch {
-		case len(without(have.Subjects, set.waits)) == 0:
+		case waits[who]:
 			m.hold(s, fmt.Sprintf("taking the role %q from %d people", have.Role, len(set.waits)+len(set.with)))
-		case len(without(have.Subjects, set.with)) == 0:
+		case with[who]:
 			m.hold(s, fmt.Sprintf("taking the role %q from people whose other roles are held", have.Role))
-		case m.moves[who.Ref] != nil:
+		case m.moves[who] != nil:
 			m.moving = append(m.moving, s)
 		default:
 			m.step(s)

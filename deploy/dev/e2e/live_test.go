@@ -50,11 +50,40 @@ func TestStatusShowsWhatWaits(t *testing.T) {
 	if len(got.Live) != 1 || got.Live[0].Platform != "broken.local" || got.Live[0].Error != "Unavailable" || got.Live[0].Attempt < 2 {
 		t.Errorf("what is not done: %+v, want the sweep of the broken platform", got.Live)
 	}
+	watched(t, s)
 	breakPlatform(t, file)
 	s.eventually("the end of the work", func() bool {
 		out := s.must(done, "status")
 		return strings.Contains(out, "Nothing runs or waits now.") && strings.Contains(out, "2 changed")
 	})
+}
+
+// watched looks at a status that is shown anew, and ends it with Ctrl-C.
+func watched(t *testing.T, s *stack) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(s.bin, "rollcall"), "status", "--watch")
+	cmd.Env = s.environ
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { kill(cmd) })
+	shown := 0
+	for lines := bufio.NewScanner(out); shown < 2 && lines.Scan(); {
+		if strings.Contains(lines.Text(), "waiting for the platform") || strings.Contains(lines.Text(), "comparing all tenants") {
+			shown++
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // its exit code says how it ended
+	if code := cmd.ProcessState.ExitCode(); code != done || shown < 2 {
+		t.Errorf("a watched status was shown %d times and ended with %d, want twice and %d", shown, code, done)
+	}
 }
 
 // TestPlansAreShownAsTheyCome: a tenant whose platform is down keeps nobody from

@@ -139,8 +139,9 @@ func keep(b *testing.B, dir, name, text string) {
 // those of tests do not.
 func durable(b *testing.B) string {
 	b.Helper()
-	postgres.ForTest(b) // skips where there is none
-	dir, err := os.MkdirTemp("", "rollcall-size-")
+	// It skips where there is none.
+	postgres.ForTest(b)
+	dir, err := os.MkdirTemp("", "rollcall-size-") //nolint:usetesting // the server's user cannot enter b.TempDir
 	if err != nil {
 		b.Fatal(err)
 	}

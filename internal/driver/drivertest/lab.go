@@ -84,7 +84,8 @@ func (t *tenant) set(n int) string {
 }
 
 // want is a desired state with one role for each set of people: the n-th role
-// for the n-th set, through a group where the platform has groups.
+// for the n-th set, through a group where the platform has groups. Roles that
+// everybody, or every group, needs come with it.
 func (t *tenant) want(sets ...[]access.Member) access.State {
 	var state access.State
 	for i, people := range sets {
@@ -94,7 +95,17 @@ func (t *tenant) want(sets ...[]access.Member) access.State {
 			people = nil
 		}
 		binding.Subjects = people
+		if t.profile.NoBindings {
+			continue
+		}
 		state.Bindings = append(state.Bindings, binding)
+		for _, role := range t.profile.EveryGroup {
+			state.Bindings = append(state.Bindings, access.Binding{Role: role, Group: t.set(i)})
+		}
+	}
+	for _, role := range t.profile.EveryPerson {
+		everybody := slices.SortedFunc(slices.Values(slices.Concat(sets...)), access.CompareMembers)
+		state.Bindings = append(state.Bindings, access.Binding{Role: role, Subjects: slices.Compact(everybody)})
 	}
 	state.Sort()
 	return state
@@ -140,6 +151,7 @@ func (t *tenant) input(desired, observed access.State) plan.Input {
 		Rules: plan.Rules{
 			Mark: t.scope.Mark, MemberChunk: t.profile.MemberChunk, Additional: plan.KeepAdditional,
 			Cleanup: true, Guard: plan.Guard{Percent: 100},
+			Separate: t.profile.Separate, Shared: t.profile.SharedRoles, Base: t.profile.EveryPerson,
 		},
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(t.owned), access.Key.Compare) {
@@ -298,8 +310,11 @@ func (t *tenant) members(s access.State, n int) []string {
 		g, _ := groupNamed(s, t.set(n))
 		people = g.Members
 	} else {
-		b, _ := bindingOf(s, t.world.Roles[n], "")
-		people = b.Subjects
+		for _, b := range s.Bindings { // several where each subject has its own
+			if b.Role == t.world.Roles[n] && b.Group == "" {
+				people = append(people, b.Subjects...)
+			}
+		}
 	}
 	return refsOf(people)
 }

@@ -27,7 +27,7 @@ func (l *lab) populated(name string) (*tenant, []access.Member) {
 	want := t.want(people, people[:1])
 	t.sync(want)
 	t.converges(want)
-	if l.profile.Groups && l.world.PageSize > 0 {
+	if l.profile.Groups && l.world.PageSize > 0 && !l.profile.NoBindings {
 		var more access.State
 		for i := range l.world.PageSize + 1 {
 			name := fmt.Sprintf("laws-more-%04d", i)

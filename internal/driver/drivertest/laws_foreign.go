@@ -27,16 +27,19 @@ func foreignIsSacred(l *lab) {
 			Bindings: []access.Binding{{Role: l.world.Roles[0], Group: "laws-others"}},
 		}
 	}
+	if l.profile.NoBindings {
+		planted.Bindings = nil
+	}
 	planted = l.world.Plant(l, t.scope.ID, planted)
 	t.know(planted.Groups...)
 	foreign := t.only(planted)
-	if len(foreign.Bindings) != 1 || len(foreign.Groups) != len(planted.Groups) {
+	if len(foreign.Bindings) != len(planted.Bindings) || len(foreign.Groups) != len(planted.Groups) {
 		l.Fatalf("Observe does not show what others made at the scope: %+v", foreign)
 	}
 	want := t.want(people, people[1:])
 	t.sync(want)
 	t.converges(want)
-	if l.profile.Groups {
+	if l.profile.Groups && !l.profile.NoBindings {
 		t.keepsForeignRole(want)
 	}
 	if diff := cmp.Diff(foreign, t.only(planted)); diff != "" {

@@ -77,7 +77,8 @@ func implied(p driver.Profile, kind access.Kind, op plan.Op) bool {
 	case access.KindMembers:
 		return p.Groups && op == plan.Change
 	case access.KindBinding:
-		return op == plan.Create || op == plan.Delete || op == plan.Change && (!p.Groups || p.Conditions)
+		return !p.NoBindings &&
+			(op == plan.Create || op == plan.Delete || op == plan.Change && (!p.Groups && !p.Separate || p.Conditions))
 	case access.KindAccount:
 		return op == plan.Create && p.BringIn != ""
 	default:

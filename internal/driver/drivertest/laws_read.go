@@ -222,6 +222,9 @@ func manyPages(l *lab) {
 		for i := range n {
 			name := fmt.Sprintf("laws-page-%04d", i)
 			foreign.Groups = append(foreign.Groups, access.Group{Name: name})
+			if l.profile.NoBindings {
+				continue
+			}
 			foreign.Bindings = append(foreign.Bindings, access.Binding{Role: l.world.Roles[1], Group: name})
 		}
 	}

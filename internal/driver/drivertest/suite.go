@@ -54,7 +54,7 @@ type World struct {
 	// Plant puts groups (with marks and members by Ref) and bindings (to these
 	// groups by name, to groups that are there by GroupRef, or to Subjects by
 	// Ref) on the platform, as somebody else would. It returns them with their
-	// Refs.
+	// Refs; where each subject has a binding of its own, one for each.
 	Plant func(t testing.TB, tenant string, foreign access.State) access.State
 	// Remark overwrites the mark on a group. Optional without marks.
 	Remark func(t testing.TB, groupRef string, mark access.Mark)

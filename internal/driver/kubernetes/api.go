@@ -28,71 +28,76 @@ const pageSize = 500
 
 // How long one call may take.
 const (
-	callTimeout = time.Minute
-	listTimeout = 5 * time.Minute
+	CallTimeout = time.Minute
+	ListTimeout = 5 * time.Minute
 )
 
 // onlyNames asks for objects without what is in them.
 const onlyNames = "application/vnd.kubernetes.protobuf;as=%[1]s;g=meta.k8s.io;v=v1,application/json;as=%[1]s;g=meta.k8s.io;v=v1"
 
-// api makes calls to one API server.
-type api struct{ session *session }
-
-// call makes one call, and once more with credentials read again where the
-// first ones are refused. That is the only retry there is: the client's own are
-// switched off, because it would wait out a Retry-After by itself.
-func (a *api) call(
+// Call makes one call, and once more with credentials read again where the first
+// ones are refused. That is the only retry there is: the client's own are switched
+// off, because it would wait out a Retry-After by itself. The operation is a method
+// and a path without people in it, for errors. A call that takes longer than limit
+// has failed. into gets the answer; nil drops it.
+func (c *Cluster) Call(
 	ctx context.Context, operation string, limit time.Duration, into runtime.Object, ask func(*rest.RESTClient) *rest.Request,
 ) error {
-	client, err := a.session.client()
+	client, token, err := c.session.signedIn(ctx, nil, "")
 	if err != nil {
-		return err
+		return failure(ctx, operation, err, 0)
 	}
-	once := func(client *rest.RESTClient) error {
-		limited, cancel := context.WithTimeout(ctx, limit)
+	var after time.Duration
+	once := func() error {
+		limited, cancel := context.WithTimeout(context.WithValue(ctx, delayKey{}, &after), limit)
 		defer cancel()
 		limited = klog.NewContext(limited, klog.New(nil)) // the client's own log may name people
-		answer := ask(client).MaxRetries(0).Do(limited)
+		request := ask(client).MaxRetries(0)
+		if token != "" {
+			request = request.SetHeader("Authorization", "Bearer "+token)
+		}
+		answer := request.Do(limited)
 		if into == nil {
 			return answer.Error()
 		}
 		return answer.Into(into)
 	}
-	err = once(client)
+	err = once()
 	if apierrors.IsUnauthorized(err) && ctx.Err() == nil {
-		if client, err = a.session.renew(client); err != nil {
-			return err
+		if client, token, err = c.session.signedIn(ctx, client, token); err != nil {
+			return failure(ctx, operation, err, 0)
 		}
-		err = once(client)
+		err = once()
 	}
-	return failure(ctx, operation, err)
+	return failure(ctx, operation, err, after)
 }
 
 // bindings lists the RoleBindings of a namespace; of all of them if it is "".
-func (a *api) bindings(ctx context.Context, namespace string) ([]rbacv1.RoleBinding, error) {
+func (c *Cluster) bindings(ctx context.Context, namespace string) ([]rbacv1.RoleBinding, error) {
 	operation := "GET rolebindings of " + namespace
 	if namespace == "" {
 		operation = "GET rolebindings"
 	}
-	return list(func(limit int, next string) ([]rbacv1.RoleBinding, metav1.ListMeta, error) {
+	return List(func(limit int, next string) ([]rbacv1.RoleBinding, metav1.ListMeta, error) {
 		var page rbacv1.RoleBindingList
-		err := a.call(ctx, operation, listTimeout, &page, func(c *rest.RESTClient) *rest.Request {
-			return paged(c.Get().NamespaceIfScoped(namespace, namespace != "").Resource("rolebindings"), limit, next)
+		err := c.Call(ctx, operation, ListTimeout, &page, func(r *rest.RESTClient) *rest.Request {
+			return Paged(r.Get().NamespaceIfScoped(namespace, namespace != "").Resource("rolebindings"), limit, next)
 		})
-		return page.Items, page.ListMeta, whole(operation, page.ListMeta, err)
+		return page.Items, page.ListMeta, Whole(operation, page.ListMeta, err)
 	})
 }
 
-// namespaces lists the names of all namespaces.
-func (a *api) namespaces(ctx context.Context) ([]string, error) {
-	const operation = "GET namespaces"
-	found, err := list(func(limit int, next string) ([]metav1.PartialObjectMetadata, metav1.ListMeta, error) {
+// Names lists the names of all objects of a kind in the cluster. A path such as
+// "/api/v1" and the resource say which.
+func (c *Cluster) Names(ctx context.Context, path, resource string) ([]string, error) {
+	operation := "GET " + resource
+	found, err := List(func(limit int, next string) ([]metav1.PartialObjectMetadata, metav1.ListMeta, error) {
 		var page metav1.PartialObjectMetadataList
-		err := a.call(ctx, operation, listTimeout, &page, func(c *rest.RESTClient) *rest.Request {
-			return paged(c.Get().AbsPath("/api/v1").Resource("namespaces"), limit, next).
+		err := c.Call(ctx, operation, ListTimeout, &page, func(r *rest.RESTClient) *rest.Request {
+			return Paged(r.Get().AbsPath(path).Resource(resource), limit, next).
 				SetHeader("Accept", fmt.Sprintf(onlyNames, "PartialObjectMetadataList"))
 		})
-		return page.Items, page.ListMeta, whole(operation, page.ListMeta, err)
+		return page.Items, page.ListMeta, Whole(operation, page.ListMeta, err)
 	})
 	names := make([]string, len(found))
 	for i, n := range found {
@@ -101,9 +106,10 @@ func (a *api) namespaces(ctx context.Context) ([]string, error) {
 	return names, err
 }
 
-// list reads all pages. A snapshot that is dropped in between takes what was
+// List reads all pages of a list, as much of it at once as limit says, or from
+// where next points; see Paged. A snapshot that is dropped in between takes what was
 // read with it: then the list is read once more, in one piece.
-func list[T any](read func(limit int, next string) ([]T, metav1.ListMeta, error)) ([]T, error) {
+func List[T any](read func(limit int, next string) ([]T, metav1.ListMeta, error)) ([]T, error) {
 	all, err := pages(read, pageSize)
 	if errors.Is(err, errExpired) {
 		return pages(read, 0)
@@ -130,7 +136,9 @@ func pages[T any](read func(limit int, next string) ([]T, metav1.ListMeta, error
 	}
 }
 
-func paged(r *rest.Request, limit int, next string) *rest.Request {
+// Paged asks for one page of a list: of at most limit entries unless it is 0, and
+// from where the page before left off unless next is "".
+func Paged(r *rest.Request, limit int, next string) *rest.Request {
 	if limit > 0 {
 		r = r.Param("limit", strconv.Itoa(limit))
 	}
@@ -140,65 +148,66 @@ func paged(r *rest.Request, limit int, next string) *rest.Request {
 	return r
 }
 
-// whole refuses an answer that is no list: a list has a resourceVersion. That
+// Whole refuses an answer that is no list: a list has a resourceVersion. That
 // there is no such list is no answer either.
-func whole(operation string, meta metav1.ListMeta, err error) error {
+func Whole(operation string, meta metav1.ListMeta, err error) error {
 	switch {
 	case errors.Is(err, fault.ErrNotFound):
 		return fmt.Errorf("kubernetes: %s: %w: the server has no such list: check server", operation, fault.ErrUnavailable)
 	case err != nil:
 		return err
 	case meta.ResourceVersion == "":
-		return unreadable(operation)
+		return Unreadable(operation)
 	default:
 		return nil
 	}
 }
 
-// exists reports whether there is an object of that name. A path such as
-// "/api/v1" and the resource say where.
-func (a *api) exists(ctx context.Context, path, resource, name string) (bool, error) {
-	operation := "GET " + resource + " " + name
+// Exists reports whether there is a cluster-wide object of exactly that name. A
+// path such as "/api/v1" and the resource say where; the operation is for errors.
+func (c *Cluster) Exists(ctx context.Context, operation, path, resource, name string) (bool, error) {
 	var found metav1.PartialObjectMetadata
-	err := a.call(ctx, operation, callTimeout, &found, func(c *rest.RESTClient) *rest.Request {
-		return c.Get().AbsPath(path).Resource(resource).Name(name).
+	err := c.Call(ctx, operation, CallTimeout, &found, func(r *rest.RESTClient) *rest.Request {
+		return r.Get().AbsPath(path).Resource(resource).Name(name).
 			SetHeader("Accept", fmt.Sprintf(onlyNames, "PartialObjectMetadata"))
 	})
 	switch {
+	case errors.Is(err, errNotTheirs): // it would pass for an answer
+		return false, fmt.Errorf("kubernetes: %s: %w: %w", operation, fault.ErrUnavailable, errNotTheirs)
 	case errors.Is(err, fault.ErrNotFound):
 		return false, nil
 	case err != nil:
 		return false, err
 	case found.UID == "":
-		return false, unreadable(operation)
+		return false, Unreadable(operation)
 	default:
 		return true, nil
 	}
 }
 
 // binding reads one RoleBinding. A missing one is fault.ErrNotFound.
-func (a *api) binding(ctx context.Context, namespace, name string) (*rbacv1.RoleBinding, error) {
-	return a.one(ctx, operationOn(http.MethodGet, namespace, name), func(c *rest.RESTClient) *rest.Request {
-		return c.Get().Namespace(namespace).Resource("rolebindings").Name(name)
+func (c *Cluster) binding(ctx context.Context, namespace, name string) (*rbacv1.RoleBinding, error) {
+	return c.one(ctx, operationOn(http.MethodGet, namespace, name), func(r *rest.RESTClient) *rest.Request {
+		return r.Get().Namespace(namespace).Resource("rolebindings").Name(name)
 	})
 }
 
 // apply writes one RoleBinding, and takes over fields that others manage where
 // force is true.
-func (a *api) apply(ctx context.Context, want intent, force bool) (*rbacv1.RoleBinding, error) {
+func (c *Cluster) apply(ctx context.Context, want intent, force bool) (*rbacv1.RoleBinding, error) {
 	operation := operationOn(http.MethodPatch, want.Metadata.Namespace, want.Metadata.Name)
 	body, err := json.Marshal(want)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes: %s: %w: %w", operation, fault.ErrInvalid, err)
 	}
-	return a.one(ctx, operation, func(c *rest.RESTClient) *rest.Request {
-		return c.Patch(types.ApplyPatchType).Namespace(want.Metadata.Namespace).Resource("rolebindings").Name(want.Metadata.Name).
+	return c.one(ctx, operation, func(r *rest.RESTClient) *rest.Request {
+		return r.Patch(types.ApplyPatchType).Namespace(want.Metadata.Namespace).Resource("rolebindings").Name(want.Metadata.Name).
 			Param("fieldManager", manager).Param("force", strconv.FormatBool(force)).Body(body)
 	})
 }
 
 // delete removes one RoleBinding if it is the one that the preconditions say.
-func (a *api) delete(ctx context.Context, namespace, name string, only metav1.Preconditions) error {
+func (c *Cluster) delete(ctx context.Context, namespace, name string, only metav1.Preconditions) error {
 	operation := operationOn(http.MethodDelete, namespace, name)
 	body, err := json.Marshal(metav1.DeleteOptions{
 		TypeMeta: metav1.TypeMeta{Kind: "DeleteOptions", APIVersion: "v1"}, Preconditions: &only,
@@ -206,20 +215,20 @@ func (a *api) delete(ctx context.Context, namespace, name string, only metav1.Pr
 	if err != nil {
 		return fmt.Errorf("kubernetes: %s: %w: %w", operation, fault.ErrInvalid, err)
 	}
-	return a.call(ctx, operation, callTimeout, nil, func(c *rest.RESTClient) *rest.Request {
-		return c.Delete().Namespace(namespace).Resource("rolebindings").Name(name).
+	return c.Call(ctx, operation, CallTimeout, nil, func(r *rest.RESTClient) *rest.Request {
+		return r.Delete().Namespace(namespace).Resource("rolebindings").Name(name).
 			SetHeader("Content-Type", runtime.ContentTypeJSON).Body(body)
 	})
 }
 
 // one makes a call that answers with a RoleBinding.
-func (a *api) one(ctx context.Context, operation string, ask func(*rest.RESTClient) *rest.Request) (*rbacv1.RoleBinding, error) {
+func (c *Cluster) one(ctx context.Context, operation string, ask func(*rest.RESTClient) *rest.Request) (*rbacv1.RoleBinding, error) {
 	var found rbacv1.RoleBinding
-	if err := a.call(ctx, operation, callTimeout, &found, ask); err != nil {
+	if err := c.Call(ctx, operation, CallTimeout, &found, ask); err != nil {
 		return nil, err
 	}
 	if found.UID == "" || found.ResourceVersion == "" {
-		return nil, unreadable(operation)
+		return nil, Unreadable(operation)
 	}
 	return &found, nil
 }

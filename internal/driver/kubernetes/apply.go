@@ -29,7 +29,7 @@ func (d *Driver) table() driver.Table {
 
 // Apply implements driver.Driver.
 func (d *Driver) Apply(ctx context.Context, scope driver.Scope, steps []plan.Step) []driver.Result {
-	if !isNamespace(scope.ID) {
+	if !IsNamespace(scope.ID) {
 		return driver.Refuse(steps, fmt.Errorf("kubernetes: %w: %q is not the name of a namespace", fault.ErrInvalid, scope.ID))
 	}
 	return d.handlers.Apply(ctx, rules.Type, rules.Fit, scope, steps)
@@ -39,11 +39,11 @@ func (d *Driver) Apply(ctx context.Context, scope driver.Scope, steps []plan.Ste
 // be somebody else's with the very same content.
 func (d *Driver) createBinding(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
 	want := *step.Want.Binding
-	if err := d.roles.exists(ctx, d.api, want.Role); err != nil {
+	if err := d.cluster.roleExists(ctx, want.Role); err != nil {
 		return "", err
 	}
 	for _, name := range names(want.Role) {
-		there, err := d.api.binding(ctx, scope.ID, name)
+		there, err := d.cluster.binding(ctx, scope.ID, name)
 		switch {
 		case errors.Is(err, fault.ErrNotFound):
 			return d.makeBinding(ctx, scope, name, want)
@@ -69,14 +69,7 @@ func (d *Driver) makeBinding(ctx context.Context, scope driver.Scope, name strin
 	if err != nil {
 		return "", err
 	}
-	made, err := d.api.apply(ctx, body, false)
-	if errors.Is(err, fault.ErrDenied) {
-		return "", fmt.Errorf("%w: do the credentials have the verb bind on the ClusterRole %q?", err, want.Role)
-	}
-	if err != nil {
-		return "", err
-	}
-	return bindingRef(*made), nil
+	return d.cluster.write(ctx, body, false)
 }
 
 // changeBinding writes all subjects at once, on the condition that the binding is
@@ -93,7 +86,7 @@ func (d *Driver) changeBinding(ctx context.Context, scope driver.Scope, step pla
 	}
 	body.Metadata.UID = uid
 	if body.Metadata.ResourceVersion = have.Version; have.Version != "" {
-		made, err := d.api.apply(ctx, body, true)
+		made, err := d.cluster.apply(ctx, body, true)
 		if err == nil {
 			return bindingRef(*made), nil
 		}
@@ -112,7 +105,7 @@ func (d *Driver) changeBinding(ctx context.Context, scope driver.Scope, step pla
 		return "", moved(scope, name)
 	}
 	body.Metadata.UID, body.Metadata.ResourceVersion = string(there.UID), there.ResourceVersion
-	made, err := d.api.apply(ctx, body, true)
+	made, err := d.cluster.apply(ctx, body, true)
 	if err != nil {
 		return "", err
 	}
@@ -138,7 +131,7 @@ func (d *Driver) deleteBinding(ctx context.Context, scope driver.Scope, step pla
 		}
 		only = metav1.Preconditions{UID: &there.UID, ResourceVersion: &there.ResourceVersion}
 	}
-	if err := d.api.delete(ctx, scope.ID, name, only); err != nil && !errors.Is(err, fault.ErrNotFound) {
+	if err := d.cluster.delete(ctx, scope.ID, name, only); err != nil && !errors.Is(err, fault.ErrNotFound) {
 		return "", err
 	}
 	return have.Ref, nil
@@ -148,7 +141,7 @@ func (d *Driver) deleteBinding(ctx context.Context, scope driver.Scope, step pla
 // fault.ErrConflict if it is not ours or gives another role.
 func (d *Driver) current(ctx context.Context, scope driver.Scope, have access.Binding) (*rbacv1.RoleBinding, error) {
 	name, uid := place(have)
-	there, err := d.api.binding(ctx, scope.ID, name)
+	there, err := d.cluster.binding(ctx, scope.ID, name)
 	if err != nil {
 		return nil, err
 	}
@@ -178,16 +171,17 @@ const rolesFor = 10 * time.Minute
 
 func newRoleNames() *roleNames { return &roleNames{seen: map[string]time.Time{}} }
 
-// exists fails with fault.ErrInvalid where there is no such ClusterRole. With
+// roleExists fails with fault.ErrInvalid where there is no such ClusterRole. With
 // credentials that may not look, it leaves that to the API server.
-func (r *roleNames) exists(ctx context.Context, a *api, role string) error {
+func (c *Cluster) roleExists(ctx context.Context, role string) error {
+	r := c.roles
 	r.mu.Lock()
 	at, known := r.seen[role]
 	r.mu.Unlock()
 	if known && time.Since(at) < rolesFor {
 		return ctx.Err()
 	}
-	found, err := a.exists(ctx, "/apis/rbac.authorization.k8s.io/v1", "clusterroles", role)
+	found, err := c.Exists(ctx, "GET clusterroles "+role, "/apis/rbac.authorization.k8s.io/v1", "clusterroles", role)
 	if errors.Is(err, fault.ErrDenied) {
 		return nil
 	}

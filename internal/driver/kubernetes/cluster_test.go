@@ -442,6 +442,22 @@ func TestManyNamespaces(t *testing.T) {
 			t.Errorf("%d answers and the error %v, want none and ErrUnavailable", len(got), err)
 		}
 	})
+	t.Run("NotAnAPI", func(t *testing.T) {
+		defer w.proxy.Clear()
+		w.proxy.Add(faultproxy.Rule{Fault: faultproxy.Fault{Status: http.StatusNotFound, Body: "404 page not found"}})
+		for _, some := range [][]driver.Scope{scopes, scopes[:1]} {
+			if got, err := d.Observe(t.Context(), some); !errors.Is(err, fault.ErrUnavailable) || len(got) > 0 {
+				t.Errorf("%d answers and the error %v, want none and ErrUnavailable", len(got), err)
+			}
+		}
+		w.proxy.Clear()
+		w.proxy.Add(faultproxy.Rule{ // as a proxy does that knows some paths only
+			Match: faultproxy.To("", "/api/v1/*"), Fault: faultproxy.Fault{Status: http.StatusNotFound, Body: "404 page not found"},
+		})
+		if got, err := d.Observe(t.Context(), scopes[:1]); !errors.Is(err, fault.ErrUnavailable) || len(got) > 0 {
+			t.Errorf("an empty namespace: %d answers and the error %v, want none and ErrUnavailable", len(got), err)
+		}
+	})
 	t.Run("NotAList", func(t *testing.T) {
 		defer w.proxy.Clear()
 		for _, body := range []string{`{}`, `{"kind":"Status","apiVersion":"v1","status":"Success"}`,

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
@@ -19,7 +20,7 @@ import (
 // Where the mark is. An installation's name fits a label, a tenant's does not.
 const (
 	labelManagedBy    = "app.kubernetes.io/managed-by"
-	labelInstallation = "rollcall-iam.github.io/installation"
+	LabelInstallation = "rollcall-iam.github.io/installation"
 	annotationTenant  = "rollcall-iam.github.io/tenant"
 )
 
@@ -43,7 +44,7 @@ type metadata struct {
 	Annotations     map[string]string `json:"annotations"`
 }
 
-// toIntent is the binding as it shall be, under the given name.
+// toIntent is the binding of people as it shall be, under the given name.
 func toIntent(scope driver.Scope, name string, want access.Binding) (intent, error) {
 	subjects := []rbacv1.Subject{}
 	for _, m := range want.Subjects {
@@ -52,23 +53,32 @@ func toIntent(scope driver.Scope, name string, want access.Binding) (intent, err
 		}
 		subjects = append(subjects, toSubject(m.Ref))
 	}
+	return newIntent(scope, name, want.Role, subjects), nil
+}
+
+// newIntent is a binding of the subjects to a ClusterRole, with our mark.
+func newIntent(scope driver.Scope, name, role string, subjects []rbacv1.Subject) intent {
+	labels, annotations := Marks(scope.Mark)
 	return intent{
 		APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "RoleBinding",
-		Metadata: metadata{
-			Namespace: scope.ID, Name: name,
-			Labels:      map[string]string{labelManagedBy: manager, labelInstallation: scope.Mark.Installation},
-			Annotations: map[string]string{annotationTenant: scope.Mark.Tenant},
-		},
-		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: want.Role},
+		Metadata: metadata{Namespace: scope.ID, Name: name, Labels: labels, Annotations: annotations},
+		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
 		Subjects: subjects,
-	}, nil
+	}
+}
+
+// Marks returns the mark as labels and annotations, which say besides what a list
+// of all of ours is made with.
+func Marks(mark access.Mark) (labels, annotations map[string]string) {
+	return map[string]string{labelManagedBy: manager, LabelInstallation: mark.Installation},
+		map[string]string{annotationTenant: mark.Tenant}
 }
 
 // toBinding is a RoleBinding as Rollcall sees it.
 func toBinding(scope driver.Scope, b rbacv1.RoleBinding) access.Binding {
 	binding := access.Binding{
 		Role: roleOf(b), Name: b.Name, Subjects: subjectsOf(b),
-		Ref: bindingRef(b), Version: b.ResourceVersion, Mark: markOf(b),
+		Ref: bindingRef(b), Version: b.ResourceVersion, Mark: MarkOf(&b),
 	}
 	// Ours, or in the place where ours would be.
 	if isClusterRole(b) && (ours(scope, b) || b.Name == names(b.RoleRef.Name)[0]) {
@@ -88,17 +98,18 @@ func roleOf(b rbacv1.RoleBinding) string {
 	return b.RoleRef.Kind + "/" + b.RoleRef.Name
 }
 
-// markOf returns what the object says about its owner.
-func markOf(b rbacv1.RoleBinding) access.Mark {
-	if b.Labels[labelInstallation] == "" {
+// MarkOf returns what the object says about its owner.
+func MarkOf(o metav1.Object) access.Mark {
+	installation := o.GetLabels()[LabelInstallation]
+	if installation == "" {
 		return access.Mark{}
 	}
-	return access.Mark{Installation: b.Labels[labelInstallation], Tenant: b.Annotations[annotationTenant]}
+	return access.Mark{Installation: installation, Tenant: o.GetAnnotations()[annotationTenant]}
 }
 
 // ours reports whether the object says that it is this tenant's.
 func ours(scope driver.Scope, b rbacv1.RoleBinding) bool {
-	mark := markOf(b)
+	mark := MarkOf(&b)
 	return mark != access.Mark{} && mark == scope.Mark
 }
 
@@ -115,8 +126,9 @@ func place(b access.Binding) (name, uid string) {
 	return name, uid
 }
 
-// names returns what our binding of the role may be called: the first, or the
-// second if the first is taken by a binding to another role.
+// names returns what our binding of the role, or of the role and a group, may be
+// called: the first, or the second if the first is taken by a binding to another
+// role.
 func names(role string) [2]string {
 	const prefix, digits = "rollcall-", 16
 	sum := sha256.Sum256([]byte(role))

@@ -98,6 +98,7 @@ func TestFailures(t *testing.T) {
 		"no permission":             {status(http.StatusForbidden, nil), fault.ErrDenied, 0},
 		"a namespace that goes":     {status(http.StatusForbidden, terminating), fault.ErrNotFound, 0},
 		"nothing there":             {status(http.StatusNotFound, nil), fault.ErrNotFound, 0},
+		"nothing, says a stranger":  {status(http.StatusNotFound, nil), errNotTheirs, 0},
 		"a conflict":                {status(http.StatusConflict, nil), fault.ErrConflict, 0},
 		"a snapshot that is gone":   {status(http.StatusGone, nil), errExpired, 0},
 		"the same, for others":      {status(http.StatusGone, nil), fault.ErrTruncated, 0},
@@ -108,7 +109,7 @@ func TestFailures(t *testing.T) {
 		"a server that is starting": {status(http.StatusServiceUnavailable, nil), fault.ErrUnavailable, 0},
 		"anything else":             {errors.New("ada@example.com"), fault.ErrUnavailable, 0},
 	} {
-		got := failure(t.Context(), "GET x", c.err)
+		got := failure(t.Context(), "GET x", c.err, 0)
 		after, _ := fault.RetryAfter(got)
 		if !errors.Is(got, c.class) || after != c.after || strings.Contains(got.Error(), "ada") {
 			t.Errorf("%s: failure = %v (retry after %s), want %v after %s and nobody's name", reason, got, after, c.class, c.after)
@@ -116,7 +117,45 @@ func TestFailures(t *testing.T) {
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got := failure(gone, "GET x", status(http.StatusForbidden, nil)); !errors.Is(got, context.Canceled) {
+	if got := failure(gone, "GET x", status(http.StatusForbidden, nil), 0); !errors.Is(got, context.Canceled) {
 		t.Errorf("a cancelled call = %v, want context.Canceled", got)
 	}
+}
+
+// TestDelay reads Retry-After as RFC 9110 (section 10.2.3) has it, by the clock of
+// whoever sent it.
+func TestDelay(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	date := func(at time.Time) string { return at.Format(http.TimeFormat) }
+	for reason, c := range map[string]struct {
+		after, sent string
+		want        time.Duration
+	}{
+		"nothing":                          {"", "", 0},
+		"seconds":                          {"7", "", 7 * time.Second},
+		"seconds for ever":                 {"99999999999", "", 24 * time.Hour},
+		"a date":                           {date(now.Add(time.Minute)), "", time.Minute},
+		"a date by a clock that is behind": {date(now.Add(-4 * time.Minute)), date(now.Add(-5 * time.Minute)), time.Minute},
+		"a date by a clock that is ahead":  {date(now.Add(6 * time.Minute)), date(now.Add(5 * time.Minute)), time.Minute},
+		"a date in the past":               {date(now.Add(-time.Minute)), "", 0},
+		"a date far away":                  {date(now.AddDate(1, 0, 0)), "", 24 * time.Hour},
+		"less than nothing":                {"-7", "", 0},
+		"no number and no date":            {"soon", "", 0},
+	} {
+		header := http.Header{"Retry-After": {c.after}, "Date": {c.sent}}
+		if got := delay(header, now); got != c.want {
+			t.Errorf("%s: delay = %s, want %s", reason, got, c.want)
+		}
+	}
+}
+
+func FuzzDelay(f *testing.F) {
+	for _, seed := range []string{"", "7", "-1", "Sun, 01 Mar 2026 12:00:00 GMT", "99999999999999999999"} {
+		f.Add(seed, seed)
+	}
+	f.Fuzz(func(t *testing.T, after, sent string) {
+		if got := delay(http.Header{"Retry-After": {after}, "Date": {sent}}, time.Now()); got < 0 || got > longest {
+			t.Errorf("delay of %q sent at %q = %s", after, sent, got)
+		}
+	})
 }

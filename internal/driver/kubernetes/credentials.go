@@ -3,26 +3,17 @@ package kubernetes
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
-
-// credentials is where to find what to sign in with. Exactly one field is set.
-type credentials struct {
-	Environment *environment `json:"environment"`
-	File        *kubeconfig  `json:"file"`
-}
-
-// environment takes one of the variables <Prefix>_TOKEN, <Prefix>_TOKEN_FILE and
-// <Prefix>_KUBECONFIG; the latter two name files.
-type environment struct {
-	Prefix string `json:"prefix"`
-}
 
 // source is a place to find credentials.
 type source interface {
@@ -33,40 +24,90 @@ type source interface {
 	changed() time.Time
 }
 
-// source returns the one that is configured.
-func (c credentials) source(getenv func(string) string) (source, error) {
+// source returns the one that is configured. account is the directory that holds
+// what a cluster gives to its pods.
+func (s Settings) source(getenv func(string) string, account string) (source, error) {
+	if s.Token != nil {
+		return asked{}, nil
+	}
+	from, err := s.Credentials.Source(getenv)
 	switch {
-	case (c.Environment == nil) == (c.File == nil):
-		return nil, fmt.Errorf("%w: replication.credentials needs either environment or file", fault.ErrInvalid)
-	case c.File != nil && c.File.Path != "":
-		return c.File, nil
-	case c.Environment != nil && c.Environment.Prefix != "":
-		return c.Environment.source(getenv)
+	case err != nil:
+		return nil, err
+	case from.WorkloadIdentity():
+		return &pod{
+			token: tokenFile{Path: filepath.Join(account, corev1.ServiceAccountTokenKey)},
+			ca:    filepath.Join(account, corev1.ServiceAccountRootCAKey),
+		}, nil
+	case from.Path() != "":
+		return &kubeconfig{Path: from.Path()}, nil
 	default:
-		return nil, fmt.Errorf("%w: replication.credentials needs environment.prefix or file.path", fault.ErrInvalid)
+		return variable(from)
 	}
 }
 
-// source returns the place that the one variable names.
-func (e *environment) source(getenv func(string) string) (source, error) {
+// variable returns the place that the one variable names.
+func variable(from *credential.Source) (source, error) {
+	values, err := from.Values()
+	if err != nil {
+		return nil, err
+	}
 	var found []source
 	for _, kind := range []struct {
-		suffix string
+		name   string
 		source func(value string) source
 	}{
-		{"_TOKEN", func(v string) source { return token(v) }},
-		{"_TOKEN_FILE", func(v string) source { return &tokenFile{Path: v} }},
-		{"_KUBECONFIG", func(v string) source { return &kubeconfig{Path: v} }},
+		{"TOKEN", func(v string) source { return token(v) }},
+		{"TOKEN_FILE", func(v string) source { return &tokenFile{Path: v} }},
+		{"KUBECONFIG", func(v string) source { return &kubeconfig{Path: v} }},
 	} {
-		if value := getenv(e.Prefix + kind.suffix); value != "" {
+		if value := values.Get(kind.name); value != "" {
 			found = append(found, kind.source(value))
 		}
 	}
 	if len(found) != 1 {
-		return nil, fmt.Errorf("%w: credentials: set exactly one of %[2]s_TOKEN, %[2]s_TOKEN_FILE and %[2]s_KUBECONFIG",
-			fault.ErrDenied, e.Prefix)
+		return nil, fmt.Errorf("%w: credentials: set exactly one of %s, %s and %s", fault.ErrDenied,
+			values.Called("TOKEN"), values.Called("TOKEN_FILE"), values.Called("KUBECONFIG"))
 	}
 	return found[0], nil
+}
+
+// asked is nothing: the token is asked for with each call.
+type asked struct{}
+
+func (asked) read() (*rest.Config, error) { return &rest.Config{}, nil }
+
+func (asked) changed() time.Time { return time.Time{} }
+
+// accountDir is where a cluster puts what a pod needs to call it
+// (https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/).
+const accountDir = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+// pod is the service account of the pod that we run in. The cluster renews its
+// token before it expires, and replaces its CA.
+type pod struct {
+	token tokenFile
+	ca    string
+}
+
+func (p *pod) read() (*rest.Config, error) {
+	config, err := p.token.read()
+	if err != nil {
+		return nil, err
+	}
+	if config.CAData, err = os.ReadFile(p.ca); err != nil {
+		return nil, fmt.Errorf("%w: the CA of the pod's cluster: %w", fault.ErrDenied, err)
+	}
+	return config, nil
+}
+
+// changed is the later of the two files' times: they change together.
+func (p *pod) changed() time.Time {
+	at, ca := p.token.changed(), modified(p.ca)
+	if ca.After(at) {
+		return ca
+	}
+	return at
 }
 
 // token is a bearer token itself.
@@ -96,9 +137,7 @@ func (f *tokenFile) read() (*rest.Config, error) {
 func (f *tokenFile) changed() time.Time { return modified(f.Path) }
 
 // kubeconfig is a file as kubectl reads it. Its current context says who we are.
-type kubeconfig struct {
-	Path string `json:"path"`
-}
+type kubeconfig struct{ Path string }
 
 func (f *kubeconfig) read() (*rest.Config, error) {
 	if _, err := os.Stat(f.Path); err != nil {

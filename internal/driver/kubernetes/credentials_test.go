@@ -1,9 +1,11 @@
 package kubernetes_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/driver/kubernetes"
@@ -86,6 +91,72 @@ func TestTokenIsRenewed(t *testing.T) {
 	write(t, filepath.Dir(file), "token", w.token)
 	if err := read(); err != nil {
 		t.Errorf("with a new token: %v", err)
+	}
+}
+
+// TestPodSignsIn gives the driver what a cluster gives to its pods, and renews the
+// token.
+func TestPodSignsIn(t *testing.T) {
+	w := newWorld(t)
+	n := w.newTenant(t, "pod")
+	ca, err := os.ReadFile(w.server.CAFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	config := driver.Config{Settings: json.RawMessage(
+		`{"server":"` + w.server.URL() + `","replication":{"credentials":{"workloadIdentity":{}}}}`)}
+	if _, err := kubernetes.OpenAt(config, dir); !errors.Is(err, fault.ErrDenied) {
+		t.Errorf("outside of a pod Open = %v, want ErrDenied", err)
+	}
+	write(t, dir, "token", "expired")
+	write(t, dir, "ca.crt", string(ca))
+	d, err := kubernetes.OpenAt(config, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Observe(t.Context(), []driver.Scope{n.scope}); !errors.Is(err, fault.ErrDenied) {
+		t.Errorf("with an expired token: %v, want ErrDenied", err)
+	}
+	write(t, dir, "token", w.token)
+	if _, err := d.Observe(t.Context(), []driver.Scope{n.scope}); err != nil {
+		t.Errorf("with the renewed token: %v", err)
+	}
+}
+
+// TestTokensAreAskedFor lets somebody else sign in, as a cloud does for its own
+// clusters: a token that is refused is asked for once more.
+func TestTokensAreAskedFor(t *testing.T) {
+	w := newWorld(t)
+	n := w.newTenant(t, "asked")
+	var refused []string
+	answers := []string{"stale", w.token, w.token, "stale", "stale"}
+	settings := kubernetes.Settings{Server: w.proxy.URL(), Token: func(_ context.Context, stale string) (string, error) {
+		refused = append(refused, stale)
+		return answers[len(refused)-1], nil
+	}}
+	cluster, err := kubernetes.Connect(settings, driver.Config{Budget: budget.New(budget.Limits{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []error{nil, nil, fault.ErrDenied} {
+		_, err := cluster.Exists(t.Context(), "GET namespaces", "/api/v1", "namespaces", n.scope.ID)
+		if !errors.Is(err, want) {
+			t.Errorf("read %d with answers of all sorts = %v, want %v", i+1, err, want)
+		}
+	}
+	if diff := cmp.Diff([]string{"", "stale", "", "", "stale"}, refused); diff != "" {
+		t.Errorf("asked for others than: %s", diff)
+	}
+	down := errors.New("the identity provider is down")
+	settings.Token = func(context.Context, string) (string, error) {
+		return "", fmt.Errorf("%w: %w", fault.ErrUnavailable, down)
+	}
+	if cluster, err = kubernetes.Connect(settings, driver.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cluster.Look(t.Context(), []driver.Scope{n.scope}); !errors.Is(err, fault.ErrUnavailable) {
+		t.Errorf("without a token = %v, want ErrUnavailable", err)
 	}
 }
 

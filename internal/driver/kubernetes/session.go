@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"sync"
@@ -21,13 +22,30 @@ const accept = "application/vnd.kubernetes.protobuf,application/json"
 
 // session is one client that all calls share, until the credentials change.
 type session struct {
-	settings Config
+	settings Settings
 	from     source
 	budget   *budget.Budget
 
 	mu    sync.Mutex
 	held  *rest.RESTClient
 	stamp time.Time // of the credentials that the client was made with
+}
+
+// signedIn returns a client for the next call, and the token to make it with if
+// tokens are asked for one by one: others than those that were refused, if any.
+func (s *session) signedIn(ctx context.Context, refused *rest.RESTClient, stale string) (*rest.RESTClient, string, error) {
+	var client *rest.RESTClient
+	var err error
+	if refused == nil || s.settings.Token != nil {
+		client, err = s.client()
+	} else {
+		client, err = s.renew(refused)
+	}
+	if err != nil || s.settings.Token == nil {
+		return client, "", err
+	}
+	token, err := s.settings.Token(ctx, stale)
+	return client, token, err
 }
 
 // client returns the client there is, or a new one where there is none or the
@@ -100,17 +118,22 @@ func (s *session) config() (*rest.Config, error) {
 	config.AcceptContentTypes = accept
 	config.WarningHandler = rest.NoWarnings{} // they would go to the log
 	config.GroupVersion = &rbacv1.SchemeGroupVersion
-	if config.NegotiatedSerializer, err = decoders(); err != nil {
+	if config.NegotiatedSerializer, err = s.settings.decoders(); err != nil {
 		return nil, err
 	}
 	config.Wrap(s.budget.Transport)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return attentive{next} })
 	return config, nil
 }
 
 // decoders know the few types that are read here.
-func decoders() (runtime.NegotiatedSerializer, error) {
+func (s Settings) decoders() (runtime.NegotiatedSerializer, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{rbacv1.AddToScheme, metav1.AddMetaToScheme} {
+	known := []func(*runtime.Scheme) error{rbacv1.AddToScheme, metav1.AddMetaToScheme}
+	if s.Types != nil {
+		known = append(known, s.Types)
+	}
+	for _, add := range known {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("kubernetes: %w", err)
 		}

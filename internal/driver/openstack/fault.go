@@ -47,10 +47,20 @@ func refused(operation string, response gophercloud.ErrUnexpectedResponseCode) e
 	case http.StatusConflict:
 		return wrap(fault.ErrConflict)
 	case http.StatusRequestEntityTooLarge, http.StatusTooManyRequests:
-		return fault.Throttled(text, retryAfter(response.ResponseHeader.Get("Retry-After"), time.Now()))
+		header := response.ResponseHeader
+		return fault.Throttled(text, retryAfter(header.Get("Retry-After"), sent(header, time.Now())))
 	default:
 		return wrap(fault.ErrUnavailable)
 	}
+}
+
+// sent is when the answer was sent, by the clock of whoever sent it: dates in it
+// count from there, because clocks differ. Without that it is now.
+func sent(header http.Header, now time.Time) time.Time {
+	if at, err := http.ParseTime(header.Get("Date")); err == nil {
+		return at
+	}
+	return now
 }
 
 // retryAfter reads the header's two forms, seconds and a date. A header that is

@@ -124,3 +124,17 @@ func FuzzMembership(f *testing.F) {
 		}
 	})
 }
+
+// TestDatesCountFromTheAnswer lets Keystone's clock, or ours, be off by five minutes.
+func TestDatesCountFromTheAnswer(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, off := range []time.Duration{-5 * time.Minute, 0, 5 * time.Minute} {
+		header := http.Header{"Date": {now.Add(off).Format(http.TimeFormat)}}
+		if got := retryAfter(now.Add(off+7*time.Second).Format(http.TimeFormat), sent(header, now)); got != 7*time.Second {
+			t.Errorf("by a clock that is off by %s: %s, want 7s", off, got)
+		}
+	}
+	if got := sent(http.Header{}, now); !got.Equal(now) {
+		t.Errorf("an answer without a date was sent at %s, want now", got)
+	}
+}

@@ -60,7 +60,10 @@ func Fit(o plan.Object) error {
 	case o.Binding != nil && o.Binding.Group != "":
 		return fmt.Errorf("kubernetes: role %q: %w: roles are given to people, not to groups", short(o.Binding.Role), fault.ErrUnsupported)
 	case o.Binding != nil:
-		return role(o.Binding.Role)
+		if err := Role(o.Binding.Role); err != nil {
+			return fmt.Errorf("kubernetes: %w", err)
+		}
+		return nil
 	default:
 		return nil
 	}
@@ -76,12 +79,13 @@ func UserName(name string) bool {
 		!strings.ContainsFunc(name, unicode.IsControl)
 }
 
-// role checks the name of a ClusterRole: one segment of a path
-// (k8s.io/apimachinery, pkg/api/validation/path, IsValidPathSegmentName), and
-// nothing that cannot be typed.
-func role(s string) error {
+// Role reports why no ClusterRole can have that name, wrapping fault.ErrInvalid, or
+// nil: it is one segment of a path (k8s.io/apimachinery,
+// pkg/api/validation/path, IsValidPathSegmentName), and nothing that cannot be
+// typed.
+func Role(s string) error {
 	wrong := func(why string) error {
-		return fmt.Errorf("kubernetes: role %q: %w: %s", short(s), fault.ErrInvalid, why)
+		return fmt.Errorf("role %q: %w: %s", short(s), fault.ErrInvalid, why)
 	}
 	switch {
 	case !utf8.ValidString(s):

@@ -1,0 +1,46 @@
+package aks
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/aks/rules"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// Driver is one cluster and its Entra tenant behind the port.
+type Driver struct {
+	platform string
+	api
+	handlers driver.Table
+}
+
+var (
+	_ driver.Driver = (*Driver)(nil)
+	_ driver.Open   = Open
+)
+
+// Open returns a driver on the cluster and the Entra tenant that the settings
+// name. It reads both credentials, so that a missing one is known at once, and
+// makes no call.
+func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
+	api, err := connect(config)
+	if err != nil {
+		return nil, fmt.Errorf("aks: platform %q: %w", config.Platform, err)
+	}
+	d := &Driver{platform: config.Platform, api: api, handlers: api.Table()}
+	d.handlers[driver.Change{Kind: access.KindBinding, Op: plan.Create}] = d.createBinding
+	d.handlers[driver.Change{Kind: access.KindBinding, Op: plan.Delete}] = d.deleteBinding
+	return d, nil
+}
+
+// String names the platform and nothing of what the driver knows.
+func (d *Driver) String() string { return "aks " + d.platform }
+
+// Profile implements driver.Driver.
+func (*Driver) Profile() driver.Profile { return rules.Profile() }
+
+// Fit implements driver.Driver.
+func (*Driver) Fit(o plan.Object) error { return rules.Fit(o) }

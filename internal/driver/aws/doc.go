@@ -1,0 +1,48 @@
+// Package aws replicates access into AWS IAM Identity Center: groups of the
+// Identity Store, their members, and the permission sets that are assigned to
+// groups on accounts.
+//
+// # What exists there
+//
+// People are looked up by userName, to the letter. Groups have a displayName
+// that is unique in the store, and a description that carries the mark: nothing
+// else on this platform has a place for one. A membership is an object with an
+// id of its own, which is what a removal names; it is kept from the last read.
+// A permission set is known by name in documents and by ARN to the API; names do
+// not change. An assignment has no id: "G,GROUP,A,AWS_ACCOUNT,P" names it.
+// Nothing has a version.
+//
+// # How it is read
+//
+// Per group one list of members and one list of assignments on the tenant's
+// account, both in pages of 100; assignments that others made on the group are
+// among them. A group whose id is not known costs two calls more, one for its
+// name and one to see that it is that name to the letter; a mark costs one.
+// Where many are asked for, pages of all groups, or of all users, are taken
+// instead, but never more pages than asking one by one would take calls. An
+// account is asked for only where no assignment has shown that it exists.
+//
+// # How it is written
+//
+// Identity Center changes an assignment in its own time: the driver starts it
+// and looks until it has ended, with one change at a time for an account and ten
+// in all, which are the vendor's limits. Where somebody else's change is in the
+// way it waits a while, then reports that it is throttled. What ended FAILED is
+// an error whose class says whether trying again helps; the vendor's text may
+// name people and is left out, the request's id finds it.
+//
+// # What it needs
+//
+// sso:ListInstances, ListPermissionSets, DescribePermissionSet,
+// ListAccountAssignmentsForPrincipal, CreateAccountAssignment,
+// DeleteAccountAssignment and the two Describe...Status of these;
+// identitystore: Get*, Describe*, List*, CreateGroup, DeleteGroup,
+// CreateGroupMembership, DeleteGroupMembership, and CreateUser where accounts are
+// made; organizations:DescribeAccount and ListAccounts. The credentials are those
+// of the organization's management account or of the one that Identity Center is
+// delegated to, which may not touch the management account itself. Identity
+// Center answers 20 calls a second in all: the document's budget should say so.
+//
+// The SDK's own retries, its log and its idea of endpoints from the environment
+// are switched off, but for the latter where the worker's own identity is used.
+package aws

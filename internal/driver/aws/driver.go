@@ -1,0 +1,132 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/credential"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/aws/rules"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// Config is what the driver reads of a platform document's spec.config.aws.
+type Config struct {
+	// Region is where Identity Center lives.
+	Region string `json:"region"`
+	// InstanceARN and IdentityStoreID name it. What is left out is found, where
+	// the credentials see exactly one.
+	InstanceARN     string `json:"instanceArn"`
+	IdentityStoreID string `json:"identityStoreId"`
+	// Endpoint is used for all services instead of the vendor's addresses.
+	Endpoint string `json:"endpoint"`
+	// AssumeRole is a role to act as.
+	AssumeRole  *AssumeRole `json:"assumeRole"`
+	Replication struct {
+		Credentials credential.Config `json:"credentials"`
+	} `json:"replication"`
+}
+
+// AssumeRole is a role to act as, such as one of the account that administers
+// Identity Center.
+type AssumeRole struct {
+	RoleARN    string `json:"roleArn"`
+	ExternalID string `json:"externalId"`
+}
+
+// Driver is one Identity Center behind the port.
+type Driver struct {
+	platform string
+	api      *api
+	budget   *budget.Budget
+	center   *center
+	sets     *permissionSets
+	joined   *memberships
+	made     *made
+	users    patience
+	groups   patience
+	accounts patience
+	queueFor time.Duration
+	handlers driver.Table
+}
+
+var (
+	_ driver.Driver = (*Driver)(nil)
+	_ driver.Open   = Open
+)
+
+// Open returns a driver on the Identity Center that the settings name. It reads
+// the credentials, so that a missing one is known at once, and makes no call.
+func Open(ctx context.Context, config driver.Config) (driver.Driver, error) {
+	wrong := func(err error) error { return fmt.Errorf("aws: platform %q: %w", config.Platform, err) }
+	var settings Config
+	if err := json.Unmarshal(config.Settings, &settings); err != nil {
+		return nil, wrong(fmt.Errorf("%w: settings: %w", fault.ErrInvalid, err))
+	}
+	if err := settings.check(); err != nil {
+		return nil, wrong(err)
+	}
+	getenv := config.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	from, err := settings.Replication.Credentials.Source(getenv)
+	if err != nil {
+		return nil, wrong(err)
+	}
+	s := newSession(settings, from, config.Budget)
+	if _, err := s.current(ctx); err != nil {
+		return nil, wrong(err)
+	}
+	a := &api{session: s}
+	c := &center{api: a, arn: settings.InstanceARN, store: settings.IdentityStoreID}
+	d := &Driver{
+		platform: config.Platform, api: a, budget: config.Budget, center: c,
+		sets:   &permissionSets{api: a, center: c, names: map[string]string{}, arns: map[string]string{}},
+		joined: &memberships{ids: map[membership]string{}},
+		made:   &made{ids: map[madeKey]madeGroup{}}, queueFor: queueFor,
+	}
+	d.handlers = d.table()
+	return d, nil
+}
+
+// check refuses settings that cannot work.
+func (c Config) check() error {
+	if c.Region == "" {
+		return fmt.Errorf("%w: region is missing: it is where Identity Center lives", fault.ErrInvalid)
+	}
+	if c.AssumeRole != nil && c.AssumeRole.RoleARN == "" {
+		return fmt.Errorf("%w: assumeRole needs a roleArn", fault.ErrInvalid)
+	}
+	if c.Endpoint == "" {
+		return nil
+	}
+	u, err := url.Parse(c.Endpoint)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+		// The text is not quoted: it may hold a password.
+		return fmt.Errorf("%w: endpoint is no address: write https://host, or http only for this machine", fault.ErrInvalid)
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// String names the platform and nothing of what the driver knows.
+func (d *Driver) String() string { return "aws " + d.platform }
+
+// Profile implements driver.Driver.
+func (*Driver) Profile() driver.Profile { return rules.Profile() }
+
+// Fit implements driver.Driver.
+func (*Driver) Fit(o plan.Object) error { return rules.Fit(o) }

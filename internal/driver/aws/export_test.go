@@ -1,0 +1,6 @@
+package aws
+
+import "time"
+
+// QueueFor sets how long the driver waits while another's change is in the way.
+func (d *Driver) QueueFor(patience time.Duration) { d.queueFor = patience }

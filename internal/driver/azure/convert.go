@@ -1,0 +1,107 @@
+package azure
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+
+	"github.com/google/uuid"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+)
+
+// scopePattern is a subscription, alone or with a resource group in it
+// (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules).
+var scopePattern = regexp.MustCompile(
+	`^(?i:/subscriptions/)([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?:(?i:/resourcegroups/)([\w().\-]{1,90}))?$`)
+
+// scopeOf returns the id of a scope in the one form that is compared: "" where
+// there can be no such subscription or resource group.
+func scopeOf(id string) string {
+	if isGUID(id) {
+		id = "/subscriptions/" + id
+	}
+	found := scopePattern.FindStringSubmatch(id)
+	if found == nil || strings.HasSuffix(found[2], ".") {
+		return ""
+	}
+	scope := "/subscriptions/" + found[1]
+	if found[2] != "" {
+		scope += "/resourcegroups/" + found[2]
+	}
+	return strings.ToLower(scope)
+}
+
+// subscriptionOf returns the subscription's part of a scope.
+func subscriptionOf(scope string) string {
+	parts := strings.SplitN(scope, "/", 4)
+	if len(parts) < 3 {
+		return scope
+	}
+	return strings.Join(parts[:3], "/")
+}
+
+// assignments is where a scope's role assignments are.
+const assignments = "/providers/microsoft.authorization/roleassignments/"
+
+// assignmentID names the assignment of a role to a group: always the same, so that
+// one made twice is one.
+func assignmentID(scope, role, principal string) string {
+	name := uuid.NewSHA1(uuid.NameSpaceURL, []byte(scope+"\x00"+role+"\x00"+strings.ToLower(principal)))
+	return scope + assignments + name.String()
+}
+
+// isAt reports whether the id is that of an assignment at the scope or below it.
+func isAt(scope, id string) bool {
+	inner, name, found := strings.Cut(id, assignments)
+	return found && isGUID(name) && (inner == scope || strings.HasPrefix(inner, scope+"/")) && !strings.ContainsAny(inner, "?#%")
+}
+
+// The description of an assignment holds the mark and, where a document writes a
+// role otherwise than Azure does, how it is written.
+const (
+	roleBegins = " [role "
+	roleEnds   = "]"
+)
+
+func describe(mark access.Mark, written, name string) string {
+	text := mark.Text()
+	if written == name || text == "" {
+		return text
+	}
+	return text + roleBegins + written + roleEnds
+}
+
+// writtenIn returns how the description says that the role is written, or "".
+func writtenIn(description string) string {
+	at := strings.LastIndex(description, roleBegins)
+	if at < 0 || access.ParseMark(description) == (access.Mark{}) {
+		return ""
+	}
+	written, closed := strings.CutSuffix(description[at+len(roleBegins):], roleEnds)
+	if !closed {
+		return ""
+	}
+	return written
+}
+
+// markOf returns the mark on an assignment. One without any says nothing: the
+// ledger alone knows whose it is.
+func markOf(description string) access.Mark {
+	if mark := access.ParseMark(description); mark != (access.Mark{}) {
+		return mark
+	}
+	return access.Unread()
+}
+
+// fold returns the one form of a name that all its spellings in upper and lower
+// case have: those that strings.EqualFold takes for equal.
+func fold(s string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+			least = min(least, other)
+		}
+		return least
+	}, s)
+}

@@ -1,0 +1,256 @@
+package azure
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/microsoftgraph/msgraph-sdk-go/groups"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+)
+
+// Directory is the part of the driver that is about people and groups in Entra.
+// Platforms whose groups are there build on it.
+type Directory struct {
+	graph  *graph
+	by     lookUp
+	unit   string // the administrative unit; empty for none
+	invite *invitation
+	made   *made
+}
+
+// group is a group as it is asked for.
+type group struct {
+	ID          string  `json:"id"`
+	Name        string  `json:"displayName"`
+	Description string  `json:"description"`
+	Members     []entry `json:"members"`
+	// complete is true where Members are all there are.
+	complete bool
+}
+
+// entry is a member of any kind.
+type entry struct {
+	ID string `json:"id"`
+}
+
+// expanded is how many members a list of groups shows with each at most
+// (https://learn.microsoft.com/graph/query-parameters, expand).
+const expanded = 20
+
+// Groups is what was read of the groups for some scopes.
+type Groups struct {
+	byID   map[string]group
+	byName map[string][]string
+}
+
+// Name returns the name of a group, and whether it exists.
+func (g Groups) Name(id string) (string, bool) {
+	found, exists := g.byID[id]
+	return found.Name, exists
+}
+
+// Marked returns the ids of the groups among these whose mark is the given one.
+func (g Groups) Marked(mark access.Mark, ids []string) []string {
+	var marked []string
+	for _, id := range ids {
+		if found, exists := g.byID[id]; exists && mark != (access.Mark{}) && access.ParseMark(found.Description) == mark {
+			marked = append(marked, id)
+		}
+	}
+	return marked
+}
+
+// At returns the groups that a scope asks for, and besides those of these ids.
+// Two groups may have one name: both are there.
+func (g Groups) At(scope driver.Scope, besides ...string) []access.Group {
+	ids := slices.Clone(besides)
+	for _, wanted := range scope.Groups {
+		ids = append(ids, wanted.Ref)
+		ids = append(ids, g.byName[wanted.Name]...)
+	}
+	slices.Sort(ids)
+	var all []access.Group
+	for _, id := range slices.Compact(ids) {
+		found, exists := g.byID[id]
+		if !exists || !found.complete {
+			continue
+		}
+		shown := access.Group{Name: found.Name, Ref: id, Mark: access.ParseMark(found.Description)}
+		for _, m := range found.Members {
+			shown.Members = append(shown.Members, access.Member{Account: access.Account{Ref: m.ID}})
+		}
+		all = append(all, shown)
+	}
+	return all
+}
+
+// question is what the scopes ask for.
+type question struct {
+	ids, names map[string]bool
+	marks      map[access.Mark]bool
+}
+
+func newQuestion(scopes []driver.Scope) question {
+	q := question{ids: map[string]bool{}, names: map[string]bool{}, marks: map[access.Mark]bool{}}
+	for _, scope := range scopes {
+		if scope.Mark != (access.Mark{}) {
+			q.marks[scope.Mark] = true
+		}
+		for _, wanted := range scope.Groups {
+			if isGUID(wanted.Ref) {
+				q.ids[wanted.Ref] = true
+			} else if wanted.Name != "" {
+				q.names[wanted.Name] = true
+			}
+		}
+	}
+	return q
+}
+
+// later adds the names of groups that were not found by their ids, and returns
+// them: a group that is gone, or has another name now, may have a successor.
+func (q question) later(scopes []driver.Scope, read Groups) []string {
+	var names []string
+	for _, scope := range scopes {
+		for _, wanted := range scope.Groups {
+			if len(read.byName[wanted.Name]) == 0 && !q.names[wanted.Name] && wanted.Name != "" {
+				q.names[wanted.Name] = true
+				names = append(names, wanted.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// asks reports whether a group's members belong to the answer.
+func (q question) asks(g group) bool {
+	return q.ids[g.ID] || q.names[g.Name] || q.marks[access.ParseMark(g.Description)]
+}
+
+// ReadGroups reads the groups that the scopes ask for, and those of the ids
+// besides, without the members of what only the latter name and no scope owns.
+func (d *Directory) ReadGroups(ctx context.Context, scopes []driver.Scope, besides []string) (Groups, error) {
+	q := newQuestion(scopes)
+	ids := maps.Clone(q.ids)
+	for _, id := range besides {
+		if isGUID(id) {
+			ids[id] = true
+		}
+	}
+	read := Groups{byID: map[string]group{}, byName: map[string][]string{}}
+	if err := d.find(ctx, read, slices.Sorted(maps.Keys(ids)), slices.Sorted(maps.Keys(q.names))); err != nil {
+		return Groups{}, err
+	}
+	if err := d.find(ctx, read, nil, q.later(scopes, read)); err != nil {
+		return Groups{}, err
+	}
+	var unread []string
+	for id, g := range read.byID {
+		if !g.complete && q.asks(g) {
+			unread = append(unread, id)
+		}
+	}
+	slices.Sort(unread)
+	return read, d.readMembers(ctx, read, unread)
+}
+
+// find reads the groups of these ids and names, 15 to a filter and 20 filters to a
+// call, each with up to 20 members.
+func (d *Directory) find(ctx context.Context, into Groups, ids, names []string) error {
+	var requests []request
+	for _, filter := range append(among("id", ids), among("displayName", names)...) {
+		r, err := d.askGroups(ctx, filter)
+		if err != nil {
+			return err
+		}
+		requests = append(requests, r)
+	}
+	lists, err := pages[group](ctx, d.graph, requests, nil)
+	if err != nil {
+		return err
+	}
+	for _, g := range slices.Concat(lists...) {
+		if g.ID == "" || g.Name == "" {
+			return unreadable("GET /groups", "displayName")
+		}
+		if _, seen := into.byID[g.ID]; seen {
+			continue
+		}
+		// A list that is full, or not there, says nothing about the rest.
+		g.complete = g.Members != nil && len(g.Members) < expanded
+		into.byID[g.ID] = g
+		into.byName[g.Name] = append(into.byName[g.Name], g.ID)
+	}
+	return nil
+}
+
+// readMembers reads all members of the groups of these ids. A group that is gone
+// meanwhile is gone.
+func (d *Directory) readMembers(ctx context.Context, into Groups, ids []string) error {
+	requests := make([]request, len(ids))
+	for i, id := range ids {
+		info, err := d.groups().ByGroupId(id).Members().ToGetRequestInformation(ctx,
+			&groups.ItemMembersRequestBuilderGetRequestConfiguration{
+				QueryParameters: &groups.ItemMembersRequestBuilderGetQueryParameters{Select: []string{"id"}, Top: most()},
+			})
+		if requests[i], err = d.graph.ask("GET /groups/"+id+"/members", info, err); err != nil {
+			return err
+		}
+	}
+	lists, err := pages[entry](ctx, d.graph, requests, isMissing)
+	if err != nil {
+		return err
+	}
+	for i, id := range ids {
+		g := into.byID[id]
+		g.Members, g.complete = lists[i], true
+		if slices.ContainsFunc(lists[i], func(m entry) bool { return m.ID == "" }) {
+			return unreadable("GET /groups/"+id+"/members", "id")
+		}
+		into.byID[id] = g
+		if lists[i] == nil {
+			delete(into.byID, id)
+		}
+	}
+	return nil
+}
+
+// askGroups asks for the groups that a filter lets through.
+func (d *Directory) askGroups(ctx context.Context, filter string) (request, error) {
+	info, err := d.groups().ToGetRequestInformation(ctx,
+		&groups.GroupsRequestBuilderGetRequestConfiguration{QueryParameters: &groups.GroupsRequestBuilderGetQueryParameters{
+			Filter: &filter, Top: most(), Select: []string{"id", "displayName", "description"}, Expand: []string{"members($select=id)"},
+		}})
+	return d.graph.ask("GET /groups", info, err)
+}
+
+func (d *Directory) groups() *groups.GroupsRequestBuilder {
+	return groups.NewGroupsRequestBuilderInternal(nil, d.graph.adapter)
+}
+
+// ours returns the id of our group of that name: by the key that it was made
+// under, else by its name and mark.
+func (d *Directory) ours(ctx context.Context, scope driver.Scope, name string) (string, error) {
+	id, err := d.keyed(ctx, scope, name)
+	if !errors.Is(err, errNoKey) {
+		return id, err
+	}
+	read := Groups{byID: map[string]group{}, byName: map[string][]string{}}
+	if err := d.find(ctx, read, nil, []string{name}); err != nil {
+		return "", err
+	}
+	found := read.Marked(scope.Mark, read.byName[name])
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1, len(read.byName[name]) > 0:
+		return "", notOurs(name)
+	default:
+		return "", gone(name)
+	}
+}

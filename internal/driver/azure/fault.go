@@ -1,0 +1,144 @@
+package azure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"github.com/rollcall-iam/rollcall/internal/fault"
+)
+
+// failure classifies the error of one call. The operation is a method and a
+// path without people in it; nothing else of the request and nothing of the
+// answer's body but its code gets into the text, because both may name people.
+func failure(ctx context.Context, operation string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("azure: %s: %w", operation, ctx.Err())
+	}
+	// What our own transport says is wrapped in the request's address.
+	if address, ok := errors.AsType[*url.Error](err); ok {
+		err = address.Err
+	}
+	if classified(err) {
+		return err
+	}
+	if response, ok := errors.AsType[*azcore.ResponseError](err); ok {
+		var header http.Header
+		if response.RawResponse != nil {
+			header = response.RawResponse.Header
+		}
+		return refusal(operation, response.StatusCode, response.ErrorCode, header)
+	}
+	return fmt.Errorf("azure: %s: %w: %s", operation, fault.ErrUnavailable, cause(err))
+}
+
+// classified reports whether the error is one of ours.
+func classified(err error) bool {
+	for _, class := range []error{
+		fault.ErrInvalid, fault.ErrUnsupported, fault.ErrDenied, fault.ErrNotFound, fault.ErrConflict,
+		fault.ErrThrottled, fault.ErrUnavailable, fault.ErrTruncated,
+	} {
+		if errors.Is(err, class) {
+			return true
+		}
+	}
+	return false
+}
+
+// refused is an answer that says no, with the platform's own code of why.
+type refused struct {
+	error
+	code string
+}
+
+// Unwrap implements errors.Unwrap.
+func (r refused) Unwrap() error { return r.error }
+
+// codeOf returns the platform's code of why it refused, or "".
+func codeOf(err error) string {
+	r, _ := errors.AsType[refused](err)
+	return r.code
+}
+
+// safeCode is a code that can be shown: one word of an API.
+var safeCode = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.]{0,63}$`)
+
+// refusal classifies an answer by its status.
+func refusal(operation string, status int, code string, header http.Header) error {
+	text := fmt.Errorf("azure: %s: answered %d %s", operation, status, http.StatusText(status))
+	if safeCode.MatchString(code) {
+		text = fmt.Errorf("%w (%s)", text, code)
+	}
+	after := retryAfter(header.Get("Retry-After"), time.Now())
+	wrap := func(class error) error { return refused{fmt.Errorf("%w: %w", text, class), code} }
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusMethodNotAllowed:
+		return wrap(fault.ErrInvalid)
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return wrap(fault.ErrDenied)
+	case http.StatusNotFound:
+		return wrap(fault.ErrNotFound)
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return wrap(fault.ErrConflict)
+	case http.StatusTooManyRequests:
+		return refused{fault.Throttled(text, after), code}
+	case http.StatusServiceUnavailable:
+		if after > 0 { // that is how Graph throttles, too
+			return refused{fault.Throttled(text, after), code}
+		}
+		return wrap(fault.ErrUnavailable)
+	default:
+		return wrap(fault.ErrUnavailable)
+	}
+}
+
+// retryAfter reads the header's two forms, seconds and a date. A header that is
+// missing, malformed or in the past is zero.
+func retryAfter(header string, now time.Time) time.Duration {
+	const most = 24 * 60 * 60 // beyond that nobody waits, and it would overflow
+	if seconds, err := strconv.Atoi(header); err == nil {
+		return time.Duration(min(max(0, seconds), most)) * time.Second
+	}
+	at, err := http.ParseTime(header)
+	if err != nil {
+		return 0
+	}
+	return min(max(0, at.Sub(now)), most*time.Second)
+}
+
+// cause says in words without addresses why there is no answer. The error's own
+// text holds the request's address, and that may hold an account.
+func cause(err error) string {
+	var system syscall.Errno
+	var network net.Error
+	var name *net.DNSError
+	switch {
+	case errors.As(err, &name):
+		return "the host's name cannot be resolved"
+	case errors.As(err, &system):
+		return system.Error()
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return "no answer in time"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection ended early"
+	default:
+		return "no answer that can be read"
+	}
+}
+
+func unreadable(operation, field string) error {
+	return fmt.Errorf("azure: %s: %w: the answer has no %q that can be read", operation, fault.ErrUnavailable, field)
+}

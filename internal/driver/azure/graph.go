@@ -1,0 +1,361 @@
+package azure
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	abs "github.com/microsoft/kiota-abstractions-go"
+	"github.com/microsoft/kiota-abstractions-go/authentication"
+	nethttplibrary "github.com/microsoft/kiota-http-go"
+	jsonserialization "github.com/microsoft/kiota-serialization-json-go"
+	msgraphgocore "github.com/microsoftgraph/msgraph-sdk-go-core"
+
+	"github.com/rollcall-iam/rollcall/internal/fault"
+)
+
+// How long one call may take.
+const callTimeout = time.Minute
+
+// batchSize is how many requests one $batch holds, and inFilter how many values
+// one "in" (https://learn.microsoft.com/graph/json-batching,
+// https://learn.microsoft.com/graph/filter-query-parameter).
+const (
+	batchSize = 20
+	inFilter  = 15
+)
+
+// largest is the most bytes that an answer may have.
+const largest = 64 << 20
+
+// graph makes calls to Microsoft Graph. Requests are built by the SDK; answers
+// are decoded here, because the SDK's models cannot tell a list that is missing
+// from an empty one.
+type graph struct {
+	adapter *nethttplibrary.NetHttpRequestAdapter
+	base    string // ends in /v1.0
+}
+
+func newGraph(endpoint string, client *http.Client) (*graph, error) {
+	adapter, err := nethttplibrary.NewNetHttpRequestAdapterWithParseNodeFactoryAndSerializationWriterFactoryAndHttpClient(
+		&authentication.AnonymousAuthenticationProvider{}, // the client signs in
+		jsonserialization.NewJsonParseNodeFactory(), jsonserialization.NewJsonSerializationWriterFactory(), client)
+	if err != nil {
+		return nil, fmt.Errorf("%w: Graph's client: %w", fault.ErrInvalid, err)
+	}
+	base := endpoint + "/v1.0"
+	adapter.SetBaseUrl(base)
+	return &graph{adapter: adapter, base: base}, nil
+}
+
+// request is one that the SDK has built, under the name that errors call it.
+type request struct {
+	operation string
+	info      *abs.RequestInformation
+	// writes is true where it changes something.
+	writes bool
+}
+
+// ask names what a builder of the SDK returns. The SDK writes "$" in the names of
+// parameters as "%24", and turns that back in a part of it that is not used here.
+func (g *graph) ask(operation string, info *abs.RequestInformation, err error) (request, error) {
+	if err == nil {
+		if info.PathParameters == nil {
+			info.PathParameters = map[string]string{}
+		}
+		info.PathParameters["baseurl"] = g.base
+		var address *url.URL
+		if address, err = info.GetUri(); err == nil {
+			address.RawQuery = strings.ReplaceAll(address.RawQuery, "%24", "$")
+			info.SetUri(*address)
+		}
+	}
+	if err != nil {
+		return request{}, fmt.Errorf("azure: %s: %w: the request cannot be built", operation, fault.ErrInvalid)
+	}
+	return request{operation: operation, info: info, writes: info.Method != abs.GET}, nil
+}
+
+// answer is what came back for one request.
+type answer struct {
+	operation string
+	status    int
+	header    http.Header
+	body      []byte
+}
+
+// err returns nil for an answer of success, else its class.
+func (a answer) err() error {
+	switch {
+	case a.status >= http.StatusOK && a.status < http.StatusMultipleChoices:
+		return nil
+	case a.status < http.StatusBadRequest:
+		return unreadable(a.operation, "status")
+	}
+	return refusal(a.operation, a.status, a.code(), a.header)
+}
+
+// code returns Graph's name for an error, or "".
+func (a answer) code() string {
+	var body struct {
+		Error struct {
+			Code any `json:"code"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(a.body, &body) != nil {
+		return ""
+	}
+	code, _ := body.Error.Code.(string)
+	return code
+}
+
+// says reports whether Graph's explanation of an error holds the words. It is
+// looked at where one code stands for several reasons, and never shown.
+func (a answer) says(words string) bool {
+	return strings.Contains(strings.ToLower(string(a.body)), strings.ToLower(words))
+}
+
+// send makes one call. An answer that refuses is no error here.
+func (g *graph) send(ctx context.Context, r request) (answer, error) {
+	limited, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	got := answer{operation: r.operation}
+	handler := abs.NewRequestHandlerOption()
+	handler.SetResponseHandler(func(native any, _ abs.ErrorMappings) (any, error) {
+		response, ok := native.(*http.Response)
+		if !ok {
+			return nil, unreadable(r.operation, "status")
+		}
+		defer func() { _ = response.Body.Close() }()
+		var err error
+		got.status, got.header = response.StatusCode, response.Header
+		got.body, err = io.ReadAll(io.LimitReader(response.Body, largest))
+		return nil, err
+	})
+	r.info.AddRequestOptions([]abs.RequestOption{handler})
+	if err := g.adapter.SendNoContent(limited, r.info, nil); err != nil {
+		return answer{}, failure(ctx, r.operation, err)
+	}
+	return got, nil
+}
+
+// do makes one call that must succeed.
+func (g *graph) do(ctx context.Context, r request) (answer, error) {
+	got, err := g.send(ctx, r)
+	if err != nil {
+		return answer{}, err
+	}
+	return got, got.err()
+}
+
+// all sends the requests, in as few calls as Graph allows, and returns the answers
+// in their order. Only a call that fails as a whole is an error.
+func (g *graph) all(ctx context.Context, requests []request) ([]answer, error) {
+	answers := make([]answer, len(requests))
+	var batches []int // where each begins
+	for i := 0; i < len(requests); i += batchSize {
+		batches = append(batches, i)
+	}
+	err := each(ctx, batches, func(ctx context.Context, _, from int) error {
+		part := requests[from:min(from+batchSize, len(requests))]
+		got, err := g.batch(ctx, part)
+		copy(answers[from:], got)
+		return err
+	})
+	return answers, err
+}
+
+// batch sends up to 20 requests in one call. One alone goes as it is.
+func (g *graph) batch(ctx context.Context, requests []request) ([]answer, error) {
+	if len(requests) == 1 {
+		got, err := g.send(ctx, requests[0])
+		return []answer{got}, err
+	}
+	r, ids, err := g.batched(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
+	got, err := g.do(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	var body struct {
+		Responses []struct {
+			ID      string            `json:"id"`
+			Status  int               `json:"status"`
+			Headers map[string]string `json:"headers"`
+			Body    json.RawMessage   `json:"body"`
+		} `json:"responses"`
+	}
+	if json.Unmarshal(got.body, &body) != nil {
+		return nil, unreadable(r.operation, "responses")
+	}
+	byID := map[string]answer{}
+	for _, one := range body.Responses {
+		header := http.Header{}
+		for name, value := range one.Headers {
+			header.Set(name, value)
+		}
+		byID[one.ID] = answer{status: one.Status, header: header, body: one.Body}
+	}
+	answers := make([]answer, len(requests))
+	for i, id := range ids {
+		one, there := byID[id]
+		if !there {
+			return nil, unreadable(r.operation, "responses")
+		}
+		one.operation = requests[i].operation
+		answers[i] = one
+	}
+	return answers, nil
+}
+
+// batched puts requests into one, and returns the id of each.
+func (g *graph) batched(ctx context.Context, requests []request) (request, []string, error) {
+	const operation = "POST /$batch"
+	whole := msgraphgocore.NewBatchRequest(g.adapter)
+	var ids []string
+	writes := false
+	for _, r := range requests {
+		step, err := whole.AddBatchRequestStep(*r.info)
+		if err != nil || step.GetId() == nil {
+			return request{}, nil, fmt.Errorf("azure: %s: %w: the request cannot be built", operation, fault.ErrInvalid)
+		}
+		ids = append(ids, *step.GetId())
+		writes = writes || r.writes
+	}
+	info := abs.NewRequestInformation()
+	info.Method, info.UrlTemplate = abs.POST, "{+baseurl}/$batch"
+	if writes {
+		info.Headers.Add("Prefer", "return=minimal") // whoever counts calls can tell that it writes
+	}
+	err := info.SetContentFromParsable(ctx, g.adapter, "application/json", whole)
+	r, err := g.ask(operation, info, err)
+	r.writes = writes
+	return r, ids, err
+}
+
+// page is one page of a list.
+type page[T any] struct {
+	Value *[]T   `json:"value"`
+	Next  string `json:"@odata.nextLink"`
+}
+
+// pages reads the whole lists that the requests ask for, in as few calls as Graph
+// allows: all of each, or an error. accept says which refusals are no error; such
+// a list is nil.
+func pages[T any](ctx context.Context, g *graph, requests []request, accept func(answer) bool) ([][]T, error) {
+	r := reading[T]{graph: g, accept: accept, lists: make([][]T, len(requests)), seen: map[string]bool{}}
+	places := make([]int, len(requests))
+	for i := range places {
+		places[i] = i
+	}
+	var err error
+	for len(requests) > 0 && err == nil {
+		requests, places, err = r.turn(ctx, requests, places)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.lists, nil
+}
+
+// reading is lists on their way.
+type reading[T any] struct {
+	graph  *graph
+	accept func(answer) bool
+	lists  [][]T
+	seen   map[string]bool // links: one that comes again would never end
+}
+
+// turn reads one page of each list, and returns the requests for the pages after
+// it with the places of their lists.
+func (r *reading[T]) turn(ctx context.Context, requests []request, places []int) (next []request, nextPlaces []int, err error) {
+	answers, err := r.graph.all(ctx, requests)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, got := range answers {
+		list := &r.lists[places[i]]
+		if r.accept != nil && r.accept(got) {
+			*list = nil
+			continue
+		}
+		rows, link, err := onePage[T](got)
+		if err != nil {
+			return nil, nil, err
+		}
+		if *list = append(*list, rows...); *list == nil {
+			*list = []T{} // an empty list is not nil
+		}
+		if link == "" {
+			continue
+		}
+		more, err := r.graph.follow(got.operation, link)
+		if err != nil || r.seen[link] {
+			return nil, nil, unreadable(got.operation, "@odata.nextLink")
+		}
+		r.seen[link] = true
+		next, nextPlaces = append(next, more), append(nextPlaces, places[i])
+	}
+	return next, nextPlaces, nil
+}
+
+// onePage reads one page, and the link to the next if there is one.
+func onePage[T any](got answer) (rows []T, link string, err error) {
+	if err := got.err(); err != nil {
+		return nil, "", err
+	}
+	var p page[T]
+	if err := decode(got, &p, func() bool { return p.Value != nil }); err != nil {
+		return nil, "", err
+	}
+	return *p.Value, p.Next, nil
+}
+
+// follow asks for the next page, which is at the same API.
+func (g *graph) follow(operation, link string) (request, error) {
+	address, err := url.Parse(link)
+	if err != nil || !strings.HasPrefix(link, g.base+"/") {
+		return request{}, unreadable(operation, "@odata.nextLink")
+	}
+	info := abs.NewRequestInformation()
+	info.Method = abs.GET
+	info.SetUri(*address)
+	info.Headers.TryAdd("Accept", "application/json")
+	return request{operation: operation, info: info}, nil
+}
+
+// decode reads an answer of success, which must be complete.
+func decode(got answer, into any, complete func() bool) error {
+	if json.Unmarshal(got.body, into) != nil || !complete() {
+		return unreadable(got.operation, "value")
+	}
+	return nil
+}
+
+// quoted writes a text for a filter.
+func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// among are filters that ask for the values of a property, each for as many as one
+// may name.
+func among(property string, values []string) []string {
+	var filters []string
+	for from := 0; from < len(values); from += inFilter {
+		part := values[from:min(from+inFilter, len(values))]
+		texts := make([]string, len(part))
+		for i, value := range part {
+			texts[i] = quoted(value)
+		}
+		filters = append(filters, property+" in ("+strings.Join(texts, ",")+")")
+	}
+	return filters
+}
+
+// isMissing accepts the answer that there is no such object.
+func isMissing(got answer) bool { return got.status == http.StatusNotFound }

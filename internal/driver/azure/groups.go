@@ -1,0 +1,354 @@
+package azure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	abs "github.com/microsoft/kiota-abstractions-go"
+	"github.com/microsoftgraph/msgraph-sdk-go/directory"
+	"github.com/microsoftgraph/msgraph-sdk-go/groups"
+	"github.com/microsoftgraph/msgraph-sdk-go/groupswithuniquename"
+	"github.com/microsoftgraph/msgraph-sdk-go/models"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// errNoKey reports that no group was made under the key.
+var errNoKey = errors.New("no group has the key")
+
+// keys is how many keys a group's name has. A deleted group keeps its key for the
+// 30 days that it can be brought back, so one that is made again has the next.
+const keys = 5
+
+// keyOf returns the uniqueName of our group of that name: it says who makes it
+// and for whom, and makes a creation that is done twice one group.
+func keyOf(mark access.Mark, name string, n int) string {
+	key := "rollcall-" + uuid.NewSHA1(uuid.NameSpaceURL, []byte(mark.Installation+"\x00"+mark.Tenant+"\x00"+name)).String()
+	if n > 0 {
+		key += "-" + strconv.Itoa(n+1)
+	}
+	return key
+}
+
+// createGroup makes the group under its key, or finds it there.
+func (d *Directory) createGroup(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
+	name := step.Want.Group.Name
+	for n := range keys {
+		id, err := d.upsert(ctx, scope, name, keyOf(scope.Mark, name, n))
+		if errors.Is(err, errNoKey) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		d.made.put(scope.Mark, name, id)
+		return id, d.intoUnit(ctx, id)
+	}
+	return "", fmt.Errorf("azure: group %q: %w: it was deleted %d times within 30 days: purge it from the deleted groups",
+		name, fault.ErrConflict, keys)
+}
+
+// upsert makes the group, or finds the one that has the key. It fails with errNoKey
+// where a deleted group has it.
+func (d *Directory) upsert(ctx context.Context, scope driver.Scope, name, key string) (string, error) {
+	operation := "PATCH /groups(uniqueName='" + key + "')"
+	headers := abs.NewRequestHeaders()
+	headers.Add("Prefer", "create-if-missing")
+	info, err := d.byKey(key).ToPatchRequestInformation(ctx, newGroup(scope, name, key),
+		&groupswithuniquename.GroupsWithUniqueNameRequestBuilderPatchRequestConfiguration{Headers: headers})
+	r, err := d.graph.ask(operation, info, err)
+	if err != nil {
+		return "", err
+	}
+	got, err := d.graph.send(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	var made group
+	refused := got.err()
+	if refused == nil && len(got.body) > 0 {
+		if err := decode(got, &made, func() bool { return made.ID != "" }); err != nil {
+			return "", err
+		}
+		return made.ID, nil
+	}
+	if refused != nil && !errors.Is(refused, fault.ErrInvalid) && !errors.Is(refused, fault.ErrConflict) {
+		return "", refused
+	}
+	// It is there: that is answered with nothing, or refused for what only a new
+	// group may be given.
+	id, err := d.withKey(ctx, scope, name, key)
+	switch {
+	case !errors.Is(err, errNoKey):
+		return id, err
+	case refused == nil:
+		return "", unseen(operation)
+	case got.says("same value for property"):
+		return "", d.deleted(ctx, key, operation)
+	default:
+		return "", d.hidden(ctx, scope, key, refused)
+	}
+}
+
+// hidden tells a group that is there, but not shown yet, from a request that Graph
+// refuses: writes see what reads do not.
+func (d *Directory) hidden(ctx context.Context, scope driver.Scope, key string, refused error) error {
+	operation, mark := "PATCH /groups(uniqueName='"+key+"')", scope.Mark.Text()
+	body := models.NewGroup()
+	body.SetDescription(&mark)
+	info, err := d.byKey(key).ToPatchRequestInformation(ctx, body, nil)
+	r, err := d.graph.ask(operation, info, err)
+	if err != nil {
+		return err
+	}
+	got, err := d.graph.send(ctx, r)
+	switch {
+	case err != nil:
+		return err
+	case got.err() == nil:
+		return unseen(operation)
+	default:
+		return refused
+	}
+}
+
+func unseen(operation string) error {
+	return fmt.Errorf("azure: %s: %w: the group exists, but is not shown yet", operation, fault.ErrUnavailable)
+}
+
+// newGroup is a security group that holds the mark.
+func newGroup(scope driver.Scope, name, nickname string) models.Groupable {
+	yes, no, text := true, false, scope.Mark.Text()
+	g := models.NewGroup()
+	g.SetDisplayName(&name)
+	g.SetDescription(&text)
+	g.SetMailNickname(&nickname) // has to be there, and means nothing without mail
+	g.SetMailEnabled(&no)
+	g.SetSecurityEnabled(&yes)
+	return g
+}
+
+// deleted answers errNoKey if a deleted group has the key. Else somebody is making
+// the group this moment.
+func (d *Directory) deleted(ctx context.Context, key, operation string) error {
+	filter := "uniqueName eq " + quoted(key)
+	info, err := directory.NewDeletedItemsGraphGroupRequestBuilderInternal(nil, d.graph.adapter).ToGetRequestInformation(ctx,
+		&directory.DeletedItemsGraphGroupRequestBuilderGetRequestConfiguration{
+			QueryParameters: &directory.DeletedItemsGraphGroupRequestBuilderGetQueryParameters{Filter: &filter, Select: []string{"id"}},
+		})
+	r, err := d.graph.ask("GET /directory/deletedItems", info, err)
+	if err != nil {
+		return err
+	}
+	found, err := pages[entry](ctx, d.graph, []request{r}, nil)
+	switch {
+	case err != nil:
+		return err
+	case len(found[0]) > 0:
+		return errNoKey
+	default:
+		return fmt.Errorf("azure: %s: %w: the key is taken, but nothing is shown that has it", operation, fault.ErrUnavailable)
+	}
+}
+
+// keyed returns the id of our group that was made under the name's first key.
+func (d *Directory) keyed(ctx context.Context, scope driver.Scope, name string) (string, error) {
+	return d.withKey(ctx, scope, name, keyOf(scope.Mark, name, 0))
+}
+
+// withKey returns the id of the group that has the key, errNoKey where there is
+// none, and fault.ErrConflict where its mark is not ours any more.
+func (d *Directory) withKey(ctx context.Context, scope driver.Scope, name, key string) (string, error) {
+	info, err := d.byKey(key).ToGetRequestInformation(ctx, &groupswithuniquename.GroupsWithUniqueNameRequestBuilderGetRequestConfiguration{
+		QueryParameters: &groupswithuniquename.GroupsWithUniqueNameRequestBuilderGetQueryParameters{
+			Select: []string{"id", "displayName", "description"},
+		},
+	})
+	r, err := d.graph.ask("GET /groups(uniqueName='"+key+"')", info, err)
+	if err != nil {
+		return "", err
+	}
+	found, err := d.one(ctx, r)
+	switch {
+	case errors.Is(err, fault.ErrNotFound):
+		return "", errNoKey
+	case err != nil:
+		return "", err
+	case !access.ParseMark(found.Description).Agrees(scope.Mark):
+		return "", notOurs(name)
+	default:
+		return found.ID, nil
+	}
+}
+
+// one reads one group.
+func (d *Directory) one(ctx context.Context, r request) (group, error) {
+	var found group
+	got, err := d.graph.do(ctx, r)
+	if err != nil {
+		return found, err
+	}
+	err = decode(got, &found, func() bool { return found.ID != "" })
+	return found, err
+}
+
+// intoUnit puts the group into the administrative unit, if there is one.
+func (d *Directory) intoUnit(ctx context.Context, id string) error {
+	if d.unit == "" {
+		return nil
+	}
+	operation := "POST /directory/administrativeUnits/" + d.unit + "/members/$ref"
+	info, err := directory.NewAdministrativeUnitsRequestBuilderInternal(nil, d.graph.adapter).ByAdministrativeUnitId(d.unit).
+		Members().Ref().ToPostRequestInformation(ctx, d.reference("groups", id), nil)
+	r, err := d.graph.ask(operation, info, err)
+	if err != nil {
+		return err
+	}
+	got, err := d.graph.send(ctx, r)
+	if err != nil || isThere(got) {
+		return err
+	}
+	return got.err()
+}
+
+// reference is a link to an object of the directory.
+func (d *Directory) reference(kind, id string) models.ReferenceCreateable {
+	link := d.graph.base + "/" + kind + "/" + id
+	body := models.NewReferenceCreate()
+	body.SetOdataId(&link)
+	return body
+}
+
+// isThere accepts the answer that what is added was there.
+func isThere(got answer) bool {
+	return got.err() != nil && errors.Is(got.err(), fault.ErrInvalid) && got.says("already exist")
+}
+
+// deleteGroup looks at the mark just before the group goes.
+func (d *Directory) deleteGroup(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
+	have := step.Have.Group
+	id := have.Ref
+	var err error
+	if id == "" {
+		id, err = d.ours(ctx, scope, have.Name)
+	} else {
+		err = d.stillOurs(ctx, scope, id)
+	}
+	if err == nil {
+		var r request
+		info, failed := d.groups().ByGroupId(id).ToDeleteRequestInformation(ctx, nil)
+		if r, err = d.graph.ask("DELETE /groups/"+id, info, failed); err == nil {
+			_, err = d.graph.do(ctx, r)
+		}
+	}
+	if err != nil && !errors.Is(err, fault.ErrNotFound) {
+		return "", err
+	}
+	d.made.forget(scope.Mark, have.Name)
+	return have.Ref, nil
+}
+
+func (d *Directory) stillOurs(ctx context.Context, scope driver.Scope, id string) error {
+	if !isGUID(id) {
+		return fmt.Errorf("azure: %w: %q is not the id of a group", fault.ErrInvalid, id)
+	}
+	info, err := d.groups().ByGroupId(id).ToGetRequestInformation(ctx, &groups.GroupItemRequestBuilderGetRequestConfiguration{
+		QueryParameters: &groups.GroupItemRequestBuilderGetQueryParameters{Select: []string{"id", "displayName", "description"}},
+	})
+	r, err := d.graph.ask("GET /groups/"+id, info, err)
+	if err != nil {
+		return err
+	}
+	found, err := d.one(ctx, r)
+	if err != nil {
+		return err
+	}
+	if !access.ParseMark(found.Description).Agrees(scope.Mark) {
+		return notOurs(found.Name)
+	}
+	return nil
+}
+
+// byKey names a group by its key.
+func (d *Directory) byKey(key string) *groupswithuniquename.GroupsWithUniqueNameRequestBuilder {
+	return groupswithuniquename.NewGroupsWithUniqueNameRequestBuilderInternal(nil, d.graph.adapter, &key)
+}
+
+func notOurs(name string) error {
+	return fmt.Errorf("azure: group %q: %w: the mark in its description is not ours", name, fault.ErrConflict)
+}
+
+func gone(name string) error {
+	return fmt.Errorf("azure: group %q: %w", name, fault.ErrNotFound)
+}
+
+// made remembers the ids of groups that this driver has just made, so that the
+// steps that fill and bind them need not look for them, where reads lag behind.
+type made struct {
+	mu  sync.Mutex
+	ids map[madeKey]madeGroup
+}
+
+type madeKey struct {
+	mark access.Mark
+	name string
+}
+
+type madeGroup struct {
+	id string
+	at time.Time
+}
+
+// madeFor is how long a made group is remembered: longer than it takes to fill.
+const madeFor = 10 * time.Minute
+
+func (m *made) put(mark access.Mark, name, id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	const most = 4096 // from there on the old ones go
+	if len(m.ids) >= most {
+		for key, g := range m.ids {
+			if now.Sub(g.at) > madeFor {
+				delete(m.ids, key)
+			}
+		}
+	}
+	m.ids[madeKey{mark, name}] = madeGroup{id, now}
+}
+
+func (m *made) get(mark access.Mark, name string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g := m.ids[madeKey{mark, name}]
+	if time.Since(g.at) > madeFor {
+		return ""
+	}
+	return g.id
+}
+
+func (m *made) forget(mark access.Mark, name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.ids, madeKey{mark, name})
+}
+
+// by returns the name of the group that was made with that id, or "".
+func (m *made) by(id string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, g := range m.ids {
+		if g.id == id {
+			return key.name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,232 @@
+package azure_test
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/azure"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+	simulated "github.com/rollcall-iam/rollcall/internal/simulate/azure"
+)
+
+// TestTokenExpires: a token that the API refuses is replaced, once for all who find
+// it so at the same time, and what was asked is done.
+func TestTokenExpires(t *testing.T) {
+	at := newClock()
+	w := newWorld(t, simulated.Options{Stale: -1, Clock: at.read})
+	shop := w.newTenant(t, "prod")
+	shop.look("admins")
+	signIns := w.cloud.Control().Calls()["POST /token"]
+	at.advance(2 * time.Hour)
+	var running sync.WaitGroup
+	for range 8 {
+		running.Go(func() {
+			if _, err := shop.driver.Resolve(t.Context(), []string{"a@example.com"}); err != nil {
+				t.Errorf("with an expired token: %v", err)
+			}
+		})
+	}
+	running.Wait()
+	ref := shop.must(createGroup("admins")) // has a body
+	shop.must(give(access.Binding{Role: "Reader", Group: "admins", GroupRef: ref}))
+	// One for Graph and one for ARM; a late comer may ask for another.
+	if again := w.cloud.Control().Calls()["POST /token"] - signIns; again < 2 || again > 4 {
+		t.Errorf("signed in %d times more, want 2", again)
+	}
+}
+
+// TestRefusedToken: what refuses every token is denied after one new one.
+func TestRefusedToken(t *testing.T) {
+	w := newWorldBehind(t, simulated.Options{Stale: -1}, func(cloud http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/v1.0/") {
+				rw.Header().Set("WWW-Authenticate", `Bearer realm="", claims="abc", error="insufficient_claims"`)
+				rw.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			cloud.ServeHTTP(rw, r)
+		})
+	})
+	_, err := w.open(t).Resolve(t.Context(), []string{"a@example.com"})
+	if calls := w.proxy.Count(); !errors.Is(err, fault.ErrDenied) || calls != 2 {
+		t.Errorf("got %v after %d calls", err, calls)
+	}
+}
+
+// TestCredentialsInAFile are read again when they change.
+func TestCredentialsInAFile(t *testing.T) {
+	w := newWorld(t, simulated.Options{Stale: -1})
+	file := filepath.Join(t.TempDir(), "credentials.json")
+	write := func(secret string, at time.Time) {
+		t.Helper()
+		body, err := json.Marshal(map[string]string{"client_id": clientID, "client_secret": secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(file, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a-wrong-secret", time.Now().Add(-time.Hour))
+	w.settings["replication"] = replication(map[string]any{"credentials": map[string]any{"file": map[string]any{"path": file}}})
+	d := w.open(t)
+	_, err := d.Resolve(t.Context(), []string{"a@example.com"})
+	if !errors.Is(err, fault.ErrDenied) || !strings.Contains(err.Error(), "AADSTS7000215") || strings.Contains(err.Error(), "a-wrong-secret") {
+		t.Fatalf("with a wrong secret: %v", err)
+	}
+	write(secret, time.Now())
+	if _, err := d.Resolve(t.Context(), []string{"a@example.com"}); err != nil {
+		t.Errorf("with the right one: %v", err)
+	}
+}
+
+// TestFederatedToken: a pod signs in with the token that its cluster gives it.
+func TestFederatedToken(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, simulated.Options{Stale: -1})
+	w.cloud.RemoveSecrets(w.tenant, clientID)
+	const issuer, subject = "https://issuer.example.com", "system:serviceaccount:rollcall:worker"
+	if err := w.cloud.AddFederatedCredential(w.tenant, clientID, simulated.FederatedCredential{Issuer: issuer, Subject: subject, Key: &key.PublicKey}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.RegisteredClaims{
+		Issuer: issuer, Subject: subject, Audience: jwt.ClaimStrings{"api://AzureADTokenExchange"},
+		IssuedAt: jwt.NewNumericDate(time.Now()), ExpiresAt: jwt.NewNumericDate(time.Now().Add(time.Hour)),
+	}).SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.settings["replication"] = replication(map[string]any{"credentials": map[string]any{"workloadIdentity": map[string]any{}}})
+	w.getenv = environment(map[string]string{"AZURE_CLIENT_ID": clientID, "AZURE_FEDERATED_TOKEN_FILE": file})
+	if _, err := w.open(t).Resolve(t.Context(), []string{"a@example.com"}); err != nil {
+		t.Error(err)
+	}
+	w.getenv = environment(map[string]string{"AZURE_CLIENT_ID": clientID, "AZURE_FEDERATED_TOKEN_FILE": file + ".gone"})
+	if _, err := azure.Open(t.Context(), w.config(t)); !errors.Is(err, fault.ErrDenied) {
+		t.Errorf("without the file: %v", err)
+	}
+}
+
+// TestSignInFails by its reason.
+func TestSignInFails(t *testing.T) {
+	for status, class := range map[int]error{
+		http.StatusBadRequest: fault.ErrDenied, http.StatusUnauthorized: fault.ErrDenied,
+		http.StatusTooManyRequests: fault.ErrThrottled, http.StatusServiceUnavailable: fault.ErrUnavailable,
+	} {
+		w := newWorldBehind(t, simulated.Options{Stale: -1}, func(cloud http.Handler) http.Handler {
+			return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/token") {
+					rw.WriteHeader(status)
+					return
+				}
+				cloud.ServeHTTP(rw, r)
+			})
+		})
+		if _, err := w.open(t).Resolve(t.Context(), []string{"a@example.com"}); !errors.Is(err, class) || strings.Contains(err.Error(), secret) {
+			t.Errorf("signing in answered with %d: %v", status, err)
+		}
+	}
+}
+
+// TestPagesLeadNowhereElse: a token goes to the platform's own hosts only.
+func TestPagesLeadNowhereElse(t *testing.T) {
+	stranger := newWorld(t, simulated.Options{Stale: -1})
+	w := newWorldBehind(t, simulated.Options{Stale: -1}, func(cloud http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			rw.Header().Set("Content-Type", "application/json")
+			switch {
+			case strings.HasPrefix(r.URL.Path, "/v1.0/"):
+				_, _ = rw.Write([]byte(`{"value":[],"@odata.nextLink":"` + stranger.direct + `/v1.0/users?$skiptoken=x"}`))
+			case strings.HasSuffix(strings.ToLower(r.URL.Path), "/roleassignments"):
+				_, _ = rw.Write([]byte(`{"value":[],"nextLink":"` + stranger.direct + `/subscriptions/x/roleAssignments"}`))
+			default:
+				cloud.ServeHTTP(rw, r)
+			}
+		})
+	})
+	shop := w.newTenant(t, "prod")
+	if _, err := shop.driver.Resolve(t.Context(), []string{"a@example.com"}); !errors.Is(err, fault.ErrUnavailable) {
+		t.Errorf("Graph leads elsewhere: %v", err)
+	}
+	if _, err := shop.driver.Observe(t.Context(), []driver.Scope{shop.scope}); !errors.Is(err, fault.ErrUnavailable) {
+		t.Errorf("ARM leads elsewhere: %v", err)
+	}
+	if calls := stranger.cloud.Control().Calls(); len(calls) > 0 {
+		t.Errorf("the stranger was called: %v", calls)
+	}
+}
+
+// TestOpenRefuses settings that cannot work, without a call.
+func TestOpenRefuses(t *testing.T) {
+	cases := map[string]struct {
+		reason   string
+		settings map[string]any
+		class    error
+		says     string
+	}{
+		"Tenant":      {"a tenant is one segment of a path", map[string]any{"tenantId": "a/b"}, fault.ErrInvalid, "tenantId"},
+		"NoTenant":    {"there is no default", map[string]any{"tenantId": ""}, fault.ErrInvalid, "tenantId"},
+		"Unit":        {"a unit is named by its id", map[string]any{"administrativeUnitId": "Rollcall"}, fault.ErrInvalid, "administrativeUnitId"},
+		"HTTP":        {"a token is not sent in the clear", map[string]any{"endpoints": map[string]any{"graph": "http://graph.example.com"}}, fault.ErrInvalid, "endpoints.graph"},
+		"Password":    {"an address has no password", map[string]any{"endpoints": map[string]any{"login": "https://a:hidden@login.example.com"}}, fault.ErrInvalid, "endpoints.login"},
+		"Strategy":    {"there are two ways", map[string]any{"replication": replication(map[string]any{"userLookUpStrategy": "email"})}, fault.ErrInvalid, "userByMail"},
+		"Credentials": {"there has to be one", map[string]any{"replication": replication(map[string]any{"credentials": map[string]any{}})}, fault.ErrInvalid, "credentials"},
+		"Variables": {
+			"a missing one is named",
+			map[string]any{"replication": replication(map[string]any{"credentials": map[string]any{"environment": map[string]any{"prefix": "OTHER"}}})},
+			fault.ErrDenied, "OTHER_CLIENT_ID",
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, simulated.Options{Stale: -1})
+			w.settings = c.settings
+			_, err := azure.Open(t.Context(), w.config(t))
+			if !errors.Is(err, c.class) || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "hidden") {
+				t.Errorf("%s: %v", c.reason, err)
+			}
+		})
+	}
+	if _, err := azure.Open(t.Context(), driver.Config{Settings: []byte("{")}); !errors.Is(err, fault.ErrInvalid) {
+		t.Errorf("settings that are no JSON: %v", err)
+	}
+}
+
+// TestBadCertificate is said without a word of what is in the file.
+func TestBadCertificate(t *testing.T) {
+	w := newWorld(t, simulated.Options{Stale: -1})
+	file := filepath.Join(t.TempDir(), "client.pem")
+	if err := os.WriteFile(file, []byte("hidden"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, says := range map[string]string{file: "holds no certificate", file + ".gone": "no such file"} {
+		w.getenv = environment(map[string]string{"AZ_CLIENT_ID": clientID, "AZ_CLIENT_CERTIFICATE_PATH": path})
+		_, err := azure.Open(t.Context(), w.config(t))
+		if !errors.Is(err, fault.ErrDenied) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hidden") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}

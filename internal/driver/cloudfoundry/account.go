@@ -1,0 +1,136 @@
+package cloudfoundry
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/cloudfoundry/go-cfclient/v3/resource"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// createAccount makes a person known to the Cloud Controller: by name where it
+// allows that, else in UAA first and then by id.
+func (d *Driver) createAccount(ctx context.Context, _ driver.Scope, step plan.Step) (string, error) {
+	who := *step.Want.Account
+	if d.newOrigin == "" {
+		return "", fmt.Errorf("cloudfoundry: %w: accounts are made only where userCreation names their origin", fault.ErrInvalid)
+	}
+	id, err := d.newUser(ctx, resource.NewUserCreateWithUsername(who.Name, d.newOrigin))
+	if _, no := refusedWith(err, http.StatusUnprocessableEntity); !no {
+		return id, err
+	}
+	// It is there already, or this Cloud Controller knows ids only.
+	users, err := d.users(ctx, []string{who.Name}, d.newOrigin)
+	if err != nil {
+		return "", err
+	}
+	if len(users) > 0 {
+		return users[0].GUID, nil
+	}
+	if id, err = d.newAccount(ctx, who); err != nil {
+		return "", err
+	}
+	made, err := d.newUser(ctx, resource.NewUserCreateWithGUID(id))
+	if _, no := refusedWith(err, http.StatusUnprocessableEntity); no {
+		return d.known(ctx, id, err)
+	}
+	return made, err
+}
+
+// newUser makes a user of the Cloud Controller.
+func (d *Driver) newUser(ctx context.Context, body any) (string, error) {
+	const operation = "POST /v3/users"
+	var made resource.User
+	err := d.api.call(ctx, request{operation: operation, method: http.MethodPost, url: d.api.base + "/v3/users", body: body}, &made)
+	if err == nil && made.GUID == "" {
+		err = unreadable(operation, "id")
+	}
+	return made.GUID, err
+}
+
+// known returns the id if the Cloud Controller has the user, and otherwise why
+// it refused to.
+func (d *Driver) known(ctx context.Context, id string, refused error) (string, error) {
+	users, _, err := list(ctx, d.api, "users", url.Values{"guids": {id}}, func(u resource.User) string { return u.GUID })
+	switch {
+	case err != nil:
+		return "", err
+	case len(users) == 0:
+		return "", refused
+	}
+	return id, nil
+}
+
+// account is a user as UAA has them.
+type account struct {
+	ID       string            `json:"id,omitempty"`
+	UserName string            `json:"userName"`
+	Origin   string            `json:"origin"`
+	Name     map[string]string `json:"name,omitempty"`
+	Emails   []email           `json:"emails"`
+	Active   *bool             `json:"active,omitempty"`
+}
+
+type email struct {
+	Value   string `json:"value"`
+	Primary bool   `json:"primary"`
+}
+
+// newAccount makes an account in UAA, or finds the one there is. UAA wants an
+// address; who has none gets the name, as the command line does.
+func (d *Driver) newAccount(ctx context.Context, who access.Newcomer) (string, error) {
+	const operation = "POST /Users"
+	uaa, err := d.api.session.address(ctx)
+	if err != nil {
+		return "", err
+	}
+	want := account{UserName: who.Name, Origin: d.newOrigin, Emails: []email{{Value: cmp.Or(who.Email, who.Name), Primary: true}}}
+	if who.FirstName != "" || who.LastName != "" {
+		want.Name = map[string]string{"givenName": who.FirstName, "familyName": who.LastName}
+	}
+	var made account
+	err = d.api.call(ctx, request{operation: operation, method: http.MethodPost, url: uaa + "/Users", body: want}, &made)
+	if _, taken := refusedWith(err, http.StatusConflict); taken {
+		return d.findAccount(ctx, uaa, who.Name)
+	}
+	if err == nil && !isGUID(made.ID) {
+		err = unreadable(operation, "id")
+	}
+	return made.ID, err
+}
+
+// findAccount returns UAA's id of an account of the origin.
+func (d *Driver) findAccount(ctx context.Context, uaa, name string) (string, error) {
+	const operation = "GET /Users"
+	quote := func(text string) string {
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+	}
+	filter := "userName eq " + quote(name) + " and origin eq " + quote(d.newOrigin)
+	found, err := d.accounts(ctx, uaa, filter)
+	if err != nil {
+		return "", err
+	}
+	for _, a := range found {
+		if strings.EqualFold(a.UserName, name) && a.Origin == d.newOrigin && isGUID(a.ID) {
+			return a.ID, nil
+		}
+	}
+	return "", fmt.Errorf("cloudfoundry: %s: %w: UAA says that the account is there and does not show it", operation, fault.ErrUnavailable)
+}
+
+// named puts the driver's name before an error of another package.
+func named(err error) error {
+	if _, ok := errors.AsType[*refusal](err); ok {
+		return err
+	}
+	return fmt.Errorf("cloudfoundry: %w", err)
+}

@@ -1,0 +1,160 @@
+package gcp
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/credential"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/gcp/rules"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// Config is what the driver reads of a platform document's spec.config.gcp.
+type Config struct {
+	// Domain is the domain of the groups' addresses.
+	Domain string `json:"domain"`
+	// CustomerID is the Workspace customer's id, "C" and letters and digits.
+	CustomerID string `json:"customerId"`
+	// Impersonate is the address of an administrator for whom groups and users are
+	// read and written, by domain-wide delegation.
+	Impersonate string `json:"impersonate"`
+	// Endpoint is one address for all APIs; Endpoints are addresses of single
+	// ones. Without them they are Google's.
+	Endpoint    string    `json:"endpoint"`
+	Endpoints   Endpoints `json:"endpoints"`
+	Replication struct {
+		// UserLookUpStrategy is "email", which is the default, or "externalId".
+		UserLookUpStrategy string            `json:"userLookUpStrategy"`
+		Credentials        credential.Config `json:"credentials"`
+	} `json:"replication"`
+}
+
+// Endpoints are the addresses of the APIs, each https or on this machine.
+type Endpoints struct {
+	// Token is where access tokens come from, instead of what the credentials say.
+	Token           string `json:"token"`
+	CloudIdentity   string `json:"cloudIdentity"`
+	Directory       string `json:"directory"`
+	ResourceManager string `json:"resourceManager"`
+}
+
+// Driver is one organization behind the port.
+type Driver struct {
+	platform   string
+	domain     string
+	byExternal bool
+	budget     *budget.Budget
+	api        *api
+	made       *made
+	names      *membershipNames
+	handlers   driver.Table
+}
+
+var (
+	_ driver.Driver = (*Driver)(nil)
+	_ driver.Open   = Open
+)
+
+var (
+	domainName = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)
+	customerID = regexp.MustCompile(`^C[A-Za-z0-9]+$`)
+)
+
+// Open returns a driver on the organization that the settings name. It reads the
+// credentials, so that a missing one is known at once, and makes no call.
+func Open(ctx context.Context, config driver.Config) (driver.Driver, error) {
+	wrong := func(err error) error { return fmt.Errorf("gcp: platform %q: %w", config.Platform, err) }
+	var settings Config
+	if err := json.Unmarshal(config.Settings, &settings); err != nil {
+		return nil, wrong(fmt.Errorf("%w: settings: %w", fault.ErrInvalid, err))
+	}
+	if err := settings.check(); err != nil {
+		return nil, wrong(err)
+	}
+	getenv := config.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	from, err := newSource(settings, getenv)
+	if err != nil {
+		return nil, wrong(err)
+	}
+	calls, err := newAPI(ctx, settings, from, config.Budget)
+	if err != nil {
+		return nil, wrong(err)
+	}
+	d := &Driver{
+		platform: config.Platform, domain: settings.Domain, budget: config.Budget, api: calls,
+		byExternal: settings.Replication.UserLookUpStrategy == "externalId",
+		made:       &made{ids: map[madeKey]madeGroup{}},
+		names:      &membershipNames{},
+	}
+	d.handlers = d.table()
+	return d, nil
+}
+
+// check refuses settings that cannot work.
+func (c Config) check() error {
+	if !domainName.MatchString(c.Domain) {
+		return fmt.Errorf("%w: domain %q is not a domain: write it in lower case, as example.com", fault.ErrInvalid, c.Domain)
+	}
+	if !customerID.MatchString(c.CustomerID) {
+		return fmt.Errorf("%w: customerId %q is not a customer's id: it begins with C", fault.ErrInvalid, c.CustomerID)
+	}
+	if s := c.Replication.UserLookUpStrategy; s != "" && s != "email" && s != "externalId" {
+		return fmt.Errorf("%w: userLookUpStrategy %q: write email or externalId", fault.ErrInvalid, s)
+	}
+	for name, address := range map[string]string{
+		"endpoint": c.Endpoint, "endpoints.token": c.Endpoints.Token, "endpoints.cloudIdentity": c.Endpoints.CloudIdentity,
+		"endpoints.directory": c.Endpoints.Directory, "endpoints.resourceManager": c.Endpoints.ResourceManager,
+	} {
+		if address != "" && !endpoint(address) {
+			// The text is not quoted: it may hold a password.
+			return fmt.Errorf("%w: %s is not an address: write an https URL, or http to this machine", fault.ErrInvalid, name)
+		}
+	}
+	return nil
+}
+
+// endpoint reports whether tokens may be sent to the address.
+func endpoint(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	local := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	return u.Scheme == "https" || u.Scheme == "http" && local
+}
+
+// address returns where an API is: at its own endpoint, else at the one for all,
+// else where Google has it. It ends in a slash.
+func (c Config) address(own, google string) string {
+	for _, at := range []string{own, c.Endpoint, google} {
+		if at != "" {
+			return strings.TrimSuffix(at, "/") + "/"
+		}
+	}
+	return ""
+}
+
+// String names the platform and nothing of what the driver knows.
+func (d *Driver) String() string { return "gcp " + d.platform }
+
+// Format keeps what the driver knows out of every way to print it.
+func (d *Driver) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(d.String())) }
+
+// Profile implements driver.Driver.
+func (*Driver) Profile() driver.Profile { return rules.Profile() }
+
+// Fit implements driver.Driver.
+func (*Driver) Fit(o plan.Object) error { return rules.Fit(o) }

@@ -1,0 +1,171 @@
+package gcp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"google.golang.org/api/googleapi"
+
+	"github.com/rollcall-iam/rollcall/internal/fault"
+)
+
+// What an answer says beyond its class.
+var (
+	// errHidden: what does not exist, or what we may not see.
+	errHidden = errors.New("hidden or missing")
+	// errExists: what was to be made is there.
+	errExists = errors.New("exists already")
+	// errUnknownMember: a policy names somebody whom IAM does not know.
+	errUnknownMember = errors.New("a member of the policy is unknown to IAM")
+)
+
+// failure classifies the error of one call. The operation is a method's name
+// without people in it; nothing else of the request and nothing of the answer's
+// body gets into the text, because both may name people.
+func failure(ctx context.Context, operation string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("gcp: %s: %w", operation, ctx.Err())
+	}
+	if inside, ok := errors.AsType[classified](err); ok {
+		return inside.error
+	}
+	if answer, ok := errors.AsType[*googleapi.Error](err); ok {
+		return refused(operation, answer)
+	}
+	return fmt.Errorf("gcp: %s: %w: %s", operation, fault.ErrUnavailable, cause(err))
+}
+
+// refused classifies an answer by its status and what Google says beside it.
+func refused(operation string, answer *googleapi.Error) error {
+	status := answer.Code
+	text := fmt.Errorf("gcp: %s: answered %d %s", operation, status, http.StatusText(status))
+	wrap := func(class error) error { return fmt.Errorf("%w: %w", text, class) }
+	marked := func(class, mark error) error { return fmt.Errorf("%w: %w (%w)", text, class, mark) }
+	after := retryAfter(answer.Header.Get("Retry-After"), time.Now())
+	switch status {
+	case http.StatusBadRequest:
+		if unknownMember(answer.Message) {
+			return marked(fault.ErrInvalid, errUnknownMember)
+		}
+		return wrap(fault.ErrInvalid)
+	case http.StatusUnauthorized:
+		return wrap(fault.ErrDenied)
+	case http.StatusForbidden:
+		if quota(answer) {
+			return fault.Throttled(text, after)
+		}
+		if strings.Contains(answer.Message, "or it may not exist") {
+			return marked(fault.ErrDenied, errHidden)
+		}
+		return wrap(fault.ErrDenied)
+	case http.StatusNotFound:
+		return wrap(fault.ErrNotFound)
+	case http.StatusConflict:
+		if word(answer) == "ALREADY_EXISTS" {
+			return marked(fault.ErrConflict, errExists)
+		}
+		return wrap(fault.ErrConflict)
+	case http.StatusPreconditionFailed:
+		return wrap(fault.ErrConflict)
+	case http.StatusTooManyRequests:
+		return fault.Throttled(text, after)
+	default:
+		return wrap(fault.ErrUnavailable)
+	}
+}
+
+// unknownMember knows the two ways in which IAM says that it has never heard of
+// somebody.
+func unknownMember(message string) bool {
+	return strings.Contains(message, "does not exist") || strings.Contains(message, "permitted customer")
+}
+
+// quota reports whether a 403 only means: not so fast. The Directory API says so
+// (https://developers.google.com/workspace/admin/directory/v1/limits).
+func quota(answer *googleapi.Error) bool {
+	return slices.ContainsFunc(answer.Errors, func(item googleapi.ErrorItem) bool {
+		return slices.Contains([]string{"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "dailyLimitExceeded"}, item.Reason)
+	})
+}
+
+// word is the code that an answer has beside its status, such as "ABORTED".
+func word(answer *googleapi.Error) string {
+	var body struct {
+		Error struct {
+			Status string `json:"status"`
+		} `json:"error"`
+	}
+	if json.Unmarshal([]byte(answer.Body), &body) != nil {
+		return ""
+	}
+	return body.Error.Status
+}
+
+// ended classifies the error with which an operation ended. Its code is one of
+// gRPC's (https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto).
+func ended(operation string, code int64) error {
+	text := fmt.Errorf("gcp: %s: the operation ended with code %d", operation, code)
+	switch code {
+	case 3, 9, 11:
+		return fmt.Errorf("%w: %w", text, fault.ErrInvalid)
+	case 5:
+		return fmt.Errorf("%w: %w", text, fault.ErrNotFound)
+	case 6:
+		return fmt.Errorf("%w: %w (%w)", text, fault.ErrConflict, errExists)
+	case 7, 16:
+		return fmt.Errorf("%w: %w", text, fault.ErrDenied)
+	case 8:
+		return fault.Throttled(text, 0)
+	case 10:
+		return fmt.Errorf("%w: %w", text, fault.ErrConflict)
+	default:
+		return fmt.Errorf("%w: %w", text, fault.ErrUnavailable)
+	}
+}
+
+// retryAfter reads the header's two forms, seconds and a date. A header that is
+// missing, malformed or in the past is zero.
+func retryAfter(header string, now time.Time) time.Duration {
+	const most = 24 * 60 * 60 // beyond that nobody waits, and it would overflow
+	if seconds, err := strconv.Atoi(header); err == nil {
+		return time.Duration(min(max(0, seconds), most)) * time.Second
+	}
+	at, err := http.ParseTime(header)
+	if err != nil {
+		return 0
+	}
+	return min(max(0, at.Sub(now)), most*time.Second)
+}
+
+// cause says in words without addresses why there is no answer. The error's own
+// text holds the request's address, and that may hold an account.
+func cause(err error) string {
+	var system syscall.Errno
+	var network net.Error
+	var name *net.DNSError
+	switch {
+	case errors.As(err, &name):
+		return "the host's name cannot be resolved"
+	case errors.As(err, &system):
+		return system.Error()
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return "no answer in time"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection ended early"
+	default:
+		return "no answer that can be read"
+	}
+}

@@ -1,0 +1,241 @@
+package kubernetes_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/credential"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
+	"github.com/rollcall-iam/rollcall/internal/driver/kubernetes"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+)
+
+// Ids of groups as clouds make them, and a name.
+const (
+	admins  = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
+	readers = "shop.prod-readers"
+)
+
+// connect returns the cluster behind the world's proxy.
+func (w *world) connect(t testing.TB) *kubernetes.Cluster {
+	t.Helper()
+	cluster, err := kubernetes.Connect(
+		kubernetes.Settings{Server: w.proxy.URL(), Credentials: credential.Config{Environment: &credential.Environment{Prefix: "C"}}},
+		driver.Config{Budget: budget.New(budget.Limits{}), Getenv: func(name string) string {
+			return map[string]string{"C_TOKEN": w.token}[name]
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cluster
+}
+
+// given returns the namespace's bindings as those of groups, without versions.
+func given(t testing.TB, cluster *kubernetes.Cluster, scope driver.Scope) []access.Binding {
+	t.Helper()
+	found, err := cluster.Look(t.Context(), []driver.Scope{scope})
+	if err != nil || found[0].Missing {
+		t.Fatalf("Look = %+v, %v", found, err)
+	}
+	return kubernetes.GroupBindings(scope, found[0].Bindings)
+}
+
+// shape leaves out of a comparison what the server draws.
+func shape() cmp.Option { return cmpopts.IgnoreFields(access.Binding{}, "Ref", "Version") }
+
+func TestGroupsAreGivenRoles(t *testing.T) {
+	w := newWorld(t)
+	n := w.newTenant(t, "groups")
+	cluster := w.connect(t)
+	if got := given(t, cluster, n.scope); len(got) > 0 {
+		t.Fatalf("an empty namespace has %+v", got)
+	}
+	first, err := cluster.GiveGroup(t.Context(), n.scope, lawRoles[0], admins)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := w.connect(t).GiveGroup(t.Context(), n.scope, lawRoles[0], admins)
+	if err != nil || again != first {
+		t.Errorf("giving again = %q, %v, want %q as before", again, err, first)
+	}
+	if _, err := cluster.GiveGroup(t.Context(), n.scope, lawRoles[0], readers); err != nil {
+		t.Fatal(err)
+	}
+	ours := func(group string) access.Binding {
+		return access.Binding{Role: lawRoles[0], Group: group, GroupRef: group, Mark: n.scope.Mark}
+	}
+	got := given(t, cluster, n.scope)
+	if diff := cmp.Diff([]access.Binding{ours(admins), ours(readers)}, got, shape()); diff != "" {
+		t.Errorf("two groups with a role: %s", diff)
+	}
+	for range 2 { // the second time it is gone
+		if err := cluster.TakeGroup(t.Context(), n.scope, got[0]); err != nil {
+			t.Errorf("taking the role: %v", err)
+		}
+	}
+	unread := ours(readers) // as a plan has it that was made before the object was
+	unread.GroupRef = ""
+	if err := cluster.TakeGroup(t.Context(), n.scope, unread); err != nil {
+		t.Errorf("taking by role and group alone: %v", err)
+	}
+	if got := given(t, cluster, n.scope); len(got) > 0 {
+		t.Errorf("after all was taken there is %+v", got)
+	}
+}
+
+// TestGroupBindingIsPutBack adds others to a binding of ours by hand, and replaces
+// its subject.
+func TestGroupBindingIsPutBack(t *testing.T) {
+	w := newWorld(t)
+	n := w.newTenant(t, "putback")
+	cluster := w.connect(t)
+	ref, err := cluster.GiveGroup(t.Context(), n.scope, lawRoles[0], admins)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := kubernetes.GroupNames(lawRoles[0], admins)[0]
+	group := func(name string) string {
+		return `{"kind":"Group","apiGroup":"rbac.authorization.k8s.io","name":"` + name + `"}`
+	}
+	for reason, subjects := range map[string]string{
+		"a second group": group(admins) + "," + group("others"),
+		"a person":       group(admins) + `,{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"` + eve + `"}`,
+		"another group":  group("others"),
+		"nobody":         "",
+	} {
+		n.patch(t, n.scope.ID, name, `{"subjects":[`+subjects+`]}`)
+		for _, b := range given(t, cluster, n.scope) {
+			if b.Name != name && reason != "another group" || b.Mark != (access.Mark{}) && reason != "another group" {
+				t.Errorf("%s: what somebody else made of it is shown as ours: %+v", reason, b)
+			}
+		}
+		back, err := cluster.GiveGroup(t.Context(), n.scope, lawRoles[0], admins)
+		if err != nil || back != ref {
+			t.Errorf("%s: giving again = %q, %v, want %q", reason, back, err, ref)
+		}
+		want := []access.Binding{{Role: lawRoles[0], Group: admins, GroupRef: admins, Mark: n.scope.Mark}}
+		if diff := cmp.Diff(want, given(t, cluster, n.scope), shape()); diff != "" {
+			t.Errorf("%s is not put back: %s", reason, diff)
+		}
+	}
+}
+
+// TestForeignGroupBindings takes a group off a binding that lists others, and lets
+// a stranger have our name.
+func TestForeignGroupBindings(t *testing.T) {
+	w := newWorld(t)
+	n := w.newTenant(t, "foreigngroups")
+	cluster := w.connect(t)
+	w.bind(t, n.scope.ID, "others", lawRoles[1], ada)
+	n.patch(t, n.scope.ID, "others", `{"subjects":[{"kind":"Group","apiGroup":"rbac.authorization.k8s.io","name":"`+admins+`"},
+		{"kind":"Group","apiGroup":"rbac.authorization.k8s.io","name":"others"},
+		{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"`+ada+`"}]}`)
+	seen := given(t, cluster, n.scope)
+	want := []access.Binding{
+		{Role: lawRoles[1], Name: "others", Group: admins, GroupRef: admins},
+		{Role: lawRoles[1], Name: "others", Group: "others", GroupRef: "others"},
+		{Role: lawRoles[1], Name: "others", Subjects: members(ada)},
+	}
+	if diff := cmp.Diff(want, seen, shape()); diff != "" {
+		t.Fatalf("a binding with subjects of all sorts: %s", diff)
+	}
+	for reason, have := range map[string]access.Binding{
+		"observed before it moved": func() access.Binding { b := seen[0]; b.Version = "1"; return b }(),
+		"another of its name":      func() access.Binding { b := seen[0]; b.Ref = "others/x"; return b }(),
+	} {
+		if err := cluster.TakeGroup(t.Context(), n.scope, have); !errors.Is(err, fault.ErrConflict) {
+			t.Errorf("taking a group off a binding %s = %v, want ErrConflict", reason, err)
+		}
+	}
+	if err := cluster.TakeGroup(t.Context(), n.scope, seen[0]); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want[1:], given(t, cluster, n.scope), shape()); diff != "" {
+		t.Errorf("the others of the binding: %s", diff)
+	}
+	strange := kubernetes.GroupNames(lawRoles[0], admins)[0]
+	w.bind(t, n.scope.ID, strange, lawRoles[0], eve)
+	if _, err := cluster.GiveGroup(t.Context(), n.scope, lawRoles[0], admins); err != nil {
+		t.Errorf("giving beside a stranger of our name: %v", err)
+	}
+	got := given(t, cluster, n.scope)
+	if i := 0; len(got) != 4 || got[i+2].Subjects == nil && got[i+3].Subjects == nil {
+		t.Errorf("the stranger's binding is gone, or ours: %+v", got)
+	}
+}
+
+// TestGroupBindingFails: what can be told before the API server is asked, and after.
+func TestGroupBindingFails(t *testing.T) {
+	w := newWorld(t)
+	n := w.newTenant(t, "groupfails")
+	cluster := w.connect(t)
+	elsewhere := n.scope
+	elsewhere.ID = "no-such-namespace"
+	nowhere := n.scope
+	nowhere.ID = ""
+	for reason, c := range map[string]struct {
+		scope       driver.Scope
+		role, group string
+		want        error
+	}{
+		"no namespace":           {nowhere, lawRoles[0], admins, fault.ErrInvalid},
+		"no group":               {n.scope, lawRoles[0], "", fault.ErrInvalid},
+		"no such role":           {n.scope, "laws-never", admins, fault.ErrInvalid},
+		"a namespace not there":  {elsewhere, lawRoles[0], admins, fault.ErrNotFound},
+		"a role we may not give": {n.scope, "cluster-admin", admins, fault.ErrDenied},
+	} {
+		if _, err := cluster.GiveGroup(t.Context(), c.scope, c.role, c.group); !errors.Is(err, c.want) {
+			t.Errorf("%s: GiveGroup = %v, want %v", reason, err, c.want)
+		}
+	}
+	if err := cluster.TakeGroup(t.Context(), nowhere, access.Binding{}); !errors.Is(err, fault.ErrInvalid) {
+		t.Errorf("taking in no namespace = %v, want ErrInvalid", err)
+	}
+}
+
+// TestRetryAfterADate answers as proxies do in front of an API server: with a date,
+// or with seconds beside a body that says nothing of them.
+func TestRetryAfterADate(t *testing.T) {
+	w := newWorld(t)
+	n := w.newTenant(t, "later")
+	cluster := w.connect(t)
+	sent := time.Now().Add(-5 * time.Minute).UTC()
+	for _, header := range []http.Header{
+		{"Date": {sent.Format(http.TimeFormat)}, "Retry-After": {sent.Add(9 * time.Second).Format(http.TimeFormat)}},
+		{"Retry-After": {"9"}},
+	} {
+		for _, body := range []string{"", `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"TooManyRequests","code":429}`} {
+			w.proxy.Clear()
+			w.proxy.Add(faultproxy.Rule{Fault: faultproxy.Fault{Status: http.StatusTooManyRequests, Header: header, Body: body}})
+			_, err := cluster.Look(t.Context(), []driver.Scope{n.scope})
+			if after, _ := fault.RetryAfter(err); !errors.Is(err, fault.ErrThrottled) || after != 9*time.Second {
+				t.Errorf("with %v and the body %q: %v after %s, want ErrThrottled after 9s", header, body, err, after)
+			}
+		}
+	}
+}
+
+// TestNamesOfGroupBindings: each role and group have a name of their own.
+func TestNamesOfGroupBindings(t *testing.T) {
+	seen := map[string]string{}
+	for _, role := range []string{"a", "a:b", "a.b", "a:b:c"} {
+		for _, group := range []string{"c", "b.c", "b", "a"} {
+			for _, name := range kubernetes.GroupNames(role, group) {
+				pair := fmt.Sprintf("%q %q", role, group)
+				if other, taken := seen[name]; taken && other != pair {
+					t.Errorf("%s and %s share the name %q", pair, other, name)
+				}
+				seen[name] = pair
+			}
+		}
+	}
+}

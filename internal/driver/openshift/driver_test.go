@@ -1,0 +1,19 @@
+package openshift_test
+
+import (
+	"testing"
+
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
+)
+
+func TestLaws(t *testing.T) {
+	drivertest.Run(t, drivertest.Suite{
+		New: func(t testing.TB) drivertest.World { return newWorld(t).laws() },
+		// The groups of all tenants, and the bindings of all projects.
+		ConvergedCalls: func(int, int) int { return 2 },
+		Impossible: map[drivertest.Law]string{
+			drivertest.TwinsAreAmbiguous:  "a user's name is the key of the object, so that no two have one",
+			drivertest.DisabledIsDisabled: "a user has no attribute that would say so",
+		},
+	})
+}

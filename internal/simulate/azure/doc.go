@@ -1,0 +1,75 @@
+// Package azure is a simulated Microsoft cloud: the Entra token endpoint,
+// Microsoft Graph v1.0 and the Azure Resource Manager, all on one listener.
+// Their paths do not clash, so one base URL serves as authority host, as Graph
+// endpoint (base + "/v1.0") and as ARM endpoint. The vendor's clients insist on
+// https for the authority: serve it with TLS.
+//
+// # API
+//
+//	server, err := azure.New(azure.Options{Stale: -1}) // an http.Handler
+//	tenant := server.AddTenant("", "contoso.example")  // an Entra tenant, returns its id
+//	server.AddApp(tenant, clientID, secret)            // may sign in; returns the service principal's object id
+//	server.AddFederatedCredential(tenant, clientID, azure.FederatedCredential{...})
+//	server.AddCertificate(tenant, clientID, certificate)
+//	server.SetPermissions(tenant, clientID, azure.Permissions{...})
+//
+//	id := server.AddUser(tenant, upn, mail, true)      // object id; the same again for a known userPrincipalName
+//	id = server.AddGuestPending(tenant, mail)          // invited, not accepted
+//	server.Accept(tenant, id), DisableUser, EnableUser, DeleteUser
+//	unit := server.AddAdministrativeUnit(tenant, name)
+//	group := server.PlantGroup(tenant, azure.Group{...}) // as somebody else would
+//	server.DeleteGroup, SetGroup, AddMember, RemoveMember
+//	server.Groups(tenant), Group(tenant, id), Users(tenant), UnitMembers(tenant, unit)
+//
+//	sub := server.AddSubscription(tenant, "")          // subscription id
+//	scope := server.AddResourceGroup(sub, "rg")        // scope "/subscriptions/.../resourceGroups/rg"
+//	scope = server.AddCluster(sub, "rg", "aks")        // scope of the managed cluster
+//	server.RemoveScope(scope)
+//	role := server.AddRole(sub, "Custom", ...)         // role definition, returns its GUID
+//	server.RoleID("Reader")                            // GUID of a built-in or added role
+//	name := server.PlantAssignment(azure.Assignment{...}), server.RemoveAssignment(name)
+//	server.Assignments(scope)                          // those exactly at that scope
+//
+//	server.Control()                                   // counters and faults
+//	server.Close()                                     // writes the state file
+//
+// What the functions above do is visible to reads at once; what comes over HTTP
+// is visible after Options.Stale.
+//
+// # Operations
+//
+// Control counts, and rules of faults name:
+//
+//	POST /token, GET /openid-configuration, GET /discovery/instance
+//	GET /users, GET /users/{id}, PATCH /users/{id}, DELETE /users/{id}
+//	GET /groups, POST /groups, GET|PATCH|DELETE /groups/{id}, GET /groups/delta
+//	GET|PATCH|DELETE /groups(uniqueName)
+//	GET /groups/{id}/members, POST /groups/{id}/members/$ref, DELETE /groups/{id}/members/{id}/$ref
+//	GET /directory/deletedItems/{id}, DELETE /directory/deletedItems/{id}, POST /directory/deletedItems/{id}/restore
+//	GET /directory/deletedItems/microsoft.graph.group, GET /directory/deletedItems/microsoft.graph.user
+//	GET /directory/administrativeUnits/{id}, GET|POST /directory/administrativeUnits/{id}/members
+//	POST /directory/administrativeUnits/{id}/members/$ref, DELETE /directory/administrativeUnits/{id}/members/{id}/$ref
+//	POST /invitations, GET /servicePrincipals, GET /servicePrincipals/{id}, GET /organization
+//	POST /$batch, and each of its requests as "batch " and the name above
+//	GET|PUT|DELETE /roleAssignments/{name}, GET /roleAssignments
+//	GET /roleDefinitions, GET /roleDefinitions/{id}
+//	GET /subscriptions, GET /subscriptions/{id}, GET /resourceGroups, GET /resourceGroups/{name}
+//	GET /managedClusters/{name}, POST /resources (Resource Graph)
+//
+// # Reads that lag
+//
+// Every read shows the world as it was Options.Stale ago: what was just made is
+// not found, what was just deleted is still there, and roles cannot be given to a
+// principal that Azure has not heard of. Writes meet the newest state, with
+// Options.LateWrites only what reads show, too.
+//
+// # What it does not have
+//
+// Users with passwords, multi-factor or conditional access; delegated permissions
+// and tokens for people; Microsoft 365, mail-enabled and dynamic groups; owners;
+// nested groups in assignedTo deeper than the documented transitive walk;
+// directory roles; management groups, resource types other than managed clusters,
+// deny assignments, eligible assignments and the evaluation of conditions; $search,
+// $expand of anything but a list of groups' members, $orderby, lambda expressions; Prefer: return=minimal; regions and
+// national clouds. Access tokens are signed with ES256 where Entra uses RS256.
+package azure

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	failurepb "go.temporal.io/api/failure/v1"
+	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/workflows"
+)
+
+const (
+	// liveAtMost is how many open runs are asked what they do.
+	liveAtMost = 200
+	// liveAnswer bounds what Temporal may take to say what runs: without it, the
+	// rest of the status is as good.
+	liveAnswer = 5 * time.Second
+)
+
+// The states of an open run.
+const (
+	stateRunning  = "running"
+	stateQueued   = "waiting for a worker"
+	statePlatform = "waiting for the platform"
+	stateApproval = "waiting for an approval"
+)
+
+// live is one thing that is not done now.
+type live struct {
+	Workflow string `json:"workflow,omitempty"`
+	// Tenant is empty for the sweep of a whole platform.
+	Tenant   string `json:"tenant,omitempty"`
+	Platform string `json:"platform"`
+	State    string `json:"state"`
+	// What it does, where it is known.
+	Doing string `json:"doing,omitempty"`
+	// Attempt counts from 1; Error is the class of the last one's failure.
+	Attempt int    `json:"attempt,omitempty"`
+	Error   string `json:"error,omitempty"`
+	// NextTryMS is how long it is until the next attempt.
+	NextTryMS int64 `json:"next_try_ms,omitempty"`
+	// SinceMS is for how long the run has been open.
+	SinceMS int64 `json:"since_ms,omitempty"`
+	// Held counts the steps that wait for an approval.
+	Held int `json:"held,omitempty"`
+}
+
+// whatRuns returns what runs of the tenants are open, and what they do. More is
+// how many it did not look at.
+func (c *cli) whatRuns(ctx context.Context, tenants []access.TenantID) (found []live, more int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, liveAnswer)
+	defer cancel()
+	temporalClient, err := c.engine(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	open, more, err := c.openRuns(ctx, tenants)
+	if err != nil {
+		return nil, 0, fmt.Errorf("ask Temporal what runs: %w", err)
+	}
+	found = make([]live, len(open))
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i, run := range open {
+		group.Go(func() error {
+			described, err := temporalClient.DescribeWorkflowExecution(ctx, run.Workflow, "")
+			if _, gone := errors.AsType[*serviceerror.NotFound](err); gone {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("ask Temporal about %s: %w", run.Workflow, err)
+			}
+			if described.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+				found[i] = run.at(described, time.Now())
+			}
+			return nil
+		})
+	}
+	err = group.Wait()
+	// Those that ended meanwhile are left out.
+	found = slices.DeleteFunc(found, func(l live) bool { return l.Workflow == "" })
+	return found, more, err
+}
+
+// openRuns lists the open runs of the tenants and of their platforms, by name.
+func (c *cli) openRuns(ctx context.Context, tenants []access.TenantID) (open []live, more int, err error) {
+	wanted := map[string]live{}
+	for _, t := range tenants {
+		wanted[workflows.ReplicateTenantID(t)] = live{Tenant: t.ProjectID(), Platform: t.Platform}
+		wanted[workflows.PlanTenantID(t)] = live{Tenant: t.ProjectID(), Platform: t.Platform}
+		wanted[workflows.SweepID(t.Platform)] = live{Platform: t.Platform}
+	}
+	query := fmt.Sprintf("ExecutionStatus = 'Running' AND (WorkflowType = '%s' OR WorkflowType = '%s')",
+		workflows.ReplicateTenantWorkflow, workflows.SweepWorkflow)
+	for token := []byte(nil); ; {
+		page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, NextPageToken: token})
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, e := range page.GetExecutions() {
+			id := e.GetExecution().GetWorkflowId()
+			if run, ok := wanted[id]; ok {
+				run.Workflow = id
+				open = append(open, run)
+			}
+		}
+		if token = page.GetNextPageToken(); len(token) == 0 {
+			break
+		}
+	}
+	slices.SortFunc(open, func(a, b live) int {
+		return cmp.Or(cmp.Compare(a.Platform, b.Platform), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Workflow, b.Workflow))
+	})
+	open = slices.CompactFunc(open, func(a, b live) bool { return a.Workflow == b.Workflow })
+	if more = len(open) - liveAtMost; more > 0 {
+		return open[:liveAtMost], more, nil
+	}
+	return open, 0, nil
+}
+
+// at says what the run does now.
+func (l live) at(described *workflowservice.DescribeWorkflowExecutionResponse, now time.Time) live {
+	if began := described.GetWorkflowExecutionInfo().GetStartTime(); began != nil {
+		l.SinceMS = max(0, now.Sub(began.AsTime()).Milliseconds())
+	}
+	l.State = stateRunning
+	pending := described.GetPendingActivities()
+	if len(pending) == 0 {
+		if task := described.GetPendingWorkflowTask(); task.GetState() == enumspb.PENDING_WORKFLOW_TASK_STATE_SCHEDULED {
+			l.State = stateQueued
+		}
+		return l
+	}
+	// A run has one activity at a time.
+	return l.doing(pending[0], now)
+}
+
+// doing says what an activity of the run does.
+func (l live) doing(p *workflowpb.PendingActivityInfo, now time.Time) live {
+	l.Doing, l.Attempt = doing(p.GetActivityType().GetName()), int(p.GetAttempt())
+	if p.GetLastFailure() != nil {
+		l.Error = failureClass(p.GetLastFailure())
+	}
+	if p.GetState() != enumspb.PENDING_ACTIVITY_STATE_SCHEDULED {
+		return l
+	}
+	if l.State = stateQueued; l.Attempt > 1 {
+		l.State = statePlatform
+		next := cmp.Or(p.GetNextAttemptScheduleTime(), p.GetScheduledTime())
+		if next != nil {
+			l.NextTryMS = max(0, next.AsTime().Sub(now).Milliseconds())
+		}
+	}
+	return l
+}
+
+// doing is what an activity does, for people.
+func doing(activity string) string {
+	switch activity {
+	case activities.PlanActivity:
+		return "comparing"
+	case activities.SurveyActivity:
+		return "comparing all tenants"
+	case activities.ApplyActivity:
+		return "applying"
+	case activities.ConcludeActivity:
+		return "storing the outcome"
+	default:
+		return activity
+	}
+}
+
+// failureClass is the class of an attempt's failure. Its text is encrypted, and
+// in the tenant's remarks once the run has ended.
+func failureClass(f *failurepb.Failure) string {
+	switch {
+	case f.GetApplicationFailureInfo().GetType() != "":
+		return f.GetApplicationFailureInfo().GetType()
+	case f.GetTimeoutFailureInfo() != nil:
+		return "TimedOut" // a worker that died, or hangs
+	default:
+		return "Unknown"
+	}
+}
+
+// held lists the tenants with steps that wait for an approval.
+func (s statuses) held(tenants []access.TenantID) (waiting []live) {
+	for _, t := range tenants {
+		if last := s[t]; activities.Outcome(last.Outcome) == activities.Waiting {
+			waiting = append(waiting, live{Tenant: t.ProjectID(), Platform: t.Platform, State: stateApproval, Held: last.Held})
+		}
+	}
+	return waiting
+}
+
+// what says it all in one line: "waiting for the platform, attempt 4,
+// Unavailable, next try in 12s".
+func (l live) what() string {
+	parts := []string{l.State}
+	if l.State == stateRunning && l.Doing != "" {
+		parts[0] = l.Doing
+	}
+	if strings.HasPrefix(l.Workflow, "plan/") {
+		parts[0] += " for a plan"
+	}
+	if l.Attempt > 1 {
+		parts = append(parts, fmt.Sprintf("attempt %d", l.Attempt))
+	}
+	if l.Error != "" {
+		parts = append(parts, l.Error)
+	}
+	if l.State == statePlatform {
+		parts = append(parts, "next try in "+seconds(l.NextTryMS).String())
+	}
+	if l.Held > 0 {
+		parts = append(parts, count(l.Held, "held step"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func seconds(ms int64) time.Duration {
+	return (time.Duration(ms) * time.Millisecond).Round(time.Second)
+}
+
+// writeLive lists what is not done now.
+func writeLive(w io.Writer, all []live, more int) {
+	if len(all) == 0 {
+		return
+	}
+	lines := make([][]string, len(all))
+	for i, l := range all {
+		since := ""
+		if l.SinceMS > 0 {
+			since = seconds(l.SinceMS).String()
+		}
+		lines[i] = []string{cmp.Or(l.Tenant, "(all)"), l.Platform, since, l.what()}
+	}
+	fmt.Fprintln(w, "\nNot done now:")
+	rows(w, []string{"TENANT", "PLATFORM", "SINCE", "WHAT"}, lines)
+	if more > 0 {
+		fmt.Fprintf(w, "... and %d more.\n", more)
+	}
+}

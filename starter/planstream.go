@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/fatih/color"
+
+	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// planWriter writes plans one after the other, as one result.
+type planWriter interface {
+	tenant(p plan.Plan, run *tenantRun) error
+	// end adds them up; held steps are not among the totals.
+	end(t activities.Totals, held int, took time.Duration) error
+}
+
+// planWriter returns the one for the chosen format.
+func (c *cli) planWriter(bar *progress) planWriter {
+	switch c.format {
+	case formatJSON:
+		return &planJSON{out: c.out}
+	case formatYAML:
+		return &planYAML{out: c.out}
+	default:
+		return planTable{c, bar}
+	}
+}
+
+// planTable writes for people. Tenants of which there is nothing to say are left
+// out.
+type planTable struct {
+	*cli
+	bar *progress
+}
+
+func (w planTable) tenant(p plan.Plan, _ *tenantRun) error {
+	if len(p.Steps)+len(p.Held)+len(p.Remarks) > 0 {
+		w.bar.aside(func() { w.writePlan(w.out, p.String()+"\n") })
+	}
+	return nil
+}
+
+func (w planTable) end(t activities.Totals, held int, took time.Duration) error {
+	fmt.Fprintf(w.out, "%s: %s, ", count(t.Tenants, "tenant"), count(t.Steps, "step"))
+	if held > 0 {
+		fmt.Fprintf(w.out, "%s, ", count(held, "held removal"))
+	}
+	if t.Failed > 0 {
+		fmt.Fprintf(w.out, "%d failed, ", t.Failed)
+	}
+	fmt.Fprintf(w.out, "%s; %s in %s.\n", count(t.Remarks, "remark"), count(t.Calls, "call"), took.Round(time.Millisecond))
+	return nil
+}
+
+// writePlan colours the lines of a plan by their sign.
+func (c *cli) writePlan(w io.Writer, text string) {
+	colours := map[byte]color.Attribute{
+		'+': color.FgGreen, '-': color.FgRed, '~': color.FgYellow, '!': color.FgMagenta, '?': color.FgCyan,
+	}
+	var all strings.Builder
+	for line := range strings.Lines(text) {
+		line = visible(strings.TrimSuffix(line, "\n"))
+		sign := strings.TrimLeft(line, " ")
+		if sign != "" && sign != line && colours[sign[0]] != 0 {
+			line = c.paint(colours[sign[0]], line)
+		}
+		all.WriteString(line + "\n")
+	}
+	fmt.Fprint(w, all.String())
+}
+
+// planTotals are a report without its items.
+type planTotals struct {
+	activities.Totals
+	DurationMS int64 `json:"duration_ms"`
+}
+
+// planJSON writes a report as it grows: the items, then the totals.
+type planJSON struct {
+	out   io.Writer
+	items int
+}
+
+func (w *planJSON) tenant(p plan.Plan, run *tenantRun) error {
+	body, err := indented("    ", planItem(p, run))
+	if err != nil {
+		return err
+	}
+	lead := ",\n    "
+	if w.items == 0 {
+		lead = "{\n  \"items\": [\n    "
+	}
+	w.items++
+	_, err = fmt.Fprintf(w.out, "%s%s", lead, body)
+	return err
+}
+
+func (w *planJSON) end(t activities.Totals, _ int, took time.Duration) error {
+	body, err := indented("", planTotals{t, took.Milliseconds()})
+	if err != nil {
+		return err
+	}
+	lead := "\n  ],"
+	if w.items == 0 {
+		lead = "{\n  \"items\": [],"
+	}
+	_, err = fmt.Fprintf(w.out, "%s%s\n", lead, body[1:])
+	return err
+}
+
+// indented returns value as JSON whose lines but the first begin with prefix.
+func indented(prefix string, value any) ([]byte, error) {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetIndent(prefix, "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return nil, fmt.Errorf("write JSON: %w", err)
+	}
+	return bytes.TrimSuffix(body.Bytes(), []byte("\n")), nil
+}
+
+// planYAML is planJSON for YAML.
+type planYAML struct {
+	out   io.Writer
+	items int
+}
+
+func (w *planYAML) tenant(p plan.Plan, run *tenantRun) error {
+	var body bytes.Buffer
+	if err := writeYAML(&body, []item{planItem(p, run)}); err != nil {
+		return err
+	}
+	var lines strings.Builder
+	if w.items == 0 {
+		lines.WriteString("items:\n")
+	}
+	w.items++
+	for line := range strings.Lines(body.String()) {
+		lines.WriteString("  " + line)
+	}
+	_, err := io.WriteString(w.out, lines.String())
+	return err
+}
+
+func (w *planYAML) end(t activities.Totals, _ int, took time.Duration) error {
+	if w.items == 0 {
+		if _, err := io.WriteString(w.out, "items: []\n"); err != nil {
+			return err
+		}
+	}
+	return writeYAML(w.out, planTotals{t, took.Milliseconds()})
+}
