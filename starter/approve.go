@@ -52,7 +52,7 @@ recorded as --as says; nobody checks it yet.`,
   rollcall approve marketing.web/openstack.eu 1f0c5b0716ed --only jdoe@example.com --reason CHG-1235`,
 		Args:              atMost(2, "name a tenant and the digest of what is held there"),
 		ValidArgsFunction: c.completeTenants,
-		RunE:              func(cmd *cobra.Command, args []string) error { return c.decide(cmd.Context(), args, flags) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return c.decide(cmd.Context(), args, &flags) },
 	}
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&flags.wait, "wait", false, "wait for the end of the run and report it")
@@ -71,7 +71,7 @@ objects.`,
 		Example:           `  rollcall reject marketing.web/openstack.eu 1f0c5b0716ed --reason "wrong export, see INC-77"`,
 		Args:              exactly(2, "name a tenant and the digest of what is held there: rollcall approve lists them"),
 		ValidArgsFunction: c.completeTenants,
-		RunE:              func(cmd *cobra.Command, args []string) error { return c.decide(cmd.Context(), args, flags) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return c.decide(cmd.Context(), args, &flags) },
 	}
 	flags.add(cmd)
 	return cmd
@@ -92,7 +92,7 @@ type heldItem struct {
 	Steps    []planStep `json:"steps"`
 }
 
-func (c *cli) decide(ctx context.Context, args []string, f decideFlags) error {
+func (c *cli) decide(ctx context.Context, args []string, f *decideFlags) error {
 	f.as = cmp.Or(f.as, c.getenv("USER"))
 	switch {
 	case len(args) == 0:
@@ -141,7 +141,8 @@ func stillHeld(p plan.Plan, tenant access.TenantID, digest string) error {
 	case now == "":
 		return invalid(fmt.Errorf("nothing is held on %s", tenant))
 	case now != digest:
-		return invalid(fmt.Errorf("what is held on %s is not %q, it is %s by now: look at it again with rollcall approve", tenant, digest, now))
+		return invalid(fmt.Errorf("what is held on %s is not %q, it is %s by now: look at it again with rollcall approve",
+			tenant, digest, now))
 	default:
 		return nil
 	}
@@ -149,7 +150,7 @@ func stillHeld(p plan.Plan, tenant access.TenantID, digest string) error {
 
 // decisions are about all that is held. What --only does not name stays open,
 // for good: it must not slip below the guard's limit once the rest is gone.
-func (f decideFlags) decisions(p plan.Plan) ([]store.Decision, error) {
+func (f *decideFlags) decisions(p plan.Plan) ([]store.Decision, error) {
 	var decisions []store.Decision
 	named := map[string]bool{}
 	for _, s := range p.Held {
@@ -172,7 +173,7 @@ func (f decideFlags) decisions(p plan.Plan) ([]store.Decision, error) {
 }
 
 // names reports whether --only names the step's object, or the account.
-func (f decideFlags) names(s plan.Step, r plan.Removal, named map[string]bool) bool {
+func (f *decideFlags) names(s plan.Step, r plan.Removal, named map[string]bool) bool {
 	found := false
 	for _, only := range f.only {
 		if only == s.Object || slices.ContainsFunc(s.Removes(), func(who access.Member) bool {

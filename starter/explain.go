@@ -261,22 +261,8 @@ func (e explainer) about(remarks []access.Remark) []access.Remark {
 // state the platform is.
 func (e explainer) lacks(has bool) []string {
 	var reasons []string
-	bound := map[string]bool{}
-	for _, b := range e.in.UserBindings {
-		bound[b.Role] = bound[b.Role] || b.Subject == e.person
-	}
-	for _, b := range e.in.GroupBindings {
-		for _, g := range e.in.UserGroups {
-			if g.Name == b.Subject && g.Workspace == b.Workspace && slices.Contains(g.Members, e.person) {
-				bound[b.Role] = true
-			}
-		}
-	}
-	anything := false
-	for _, is := range bound {
-		anything = anything || is
-	}
-	if !anything && !has {
+	bound := e.bound()
+	if len(bound) == 0 && !has {
 		reasons = append(reasons, fmt.Sprintf("no binding of the project %s is for %s, or for a group they are in",
 			e.in.Tenant.ProjectID(), e.person))
 	}
@@ -286,6 +272,24 @@ func (e explainer) lacks(has bool) []string {
 		}
 	}
 	return reasons
+}
+
+// bound returns the roles that bindings give the person, as the bindings write them.
+func (e explainer) bound() map[string]bool {
+	bound := map[string]bool{}
+	for _, b := range e.in.UserBindings {
+		if b.Subject == e.person {
+			bound[b.Role] = true
+		}
+	}
+	for _, b := range e.in.GroupBindings {
+		if slices.ContainsFunc(e.in.UserGroups, func(g document.UserGroup) bool {
+			return g.Name == b.Subject && g.Workspace == b.Workspace && slices.Contains(g.Members, e.person)
+		}) {
+			bound[b.Role] = true
+		}
+	}
+	return bound
 }
 
 // unmapped reports whether the role is one that the person is bound to.

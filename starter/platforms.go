@@ -78,7 +78,9 @@ func creates(p driver.Profile) string {
 func printPlatforms(w io.Writer, reports []platformReport) {
 	lines := make([][]string, len(reports))
 	for i, p := range reports {
-		lines[i] = []string{p.Type, p.Lookup, p.AdditionalPermissions, yesNo(p.Cleanup), cmp.Or(p.BringsIn, "-"), p.VerifyOne, p.VerifyAll, p.ChangeOne}
+		lines[i] = []string{
+			p.Type, p.Lookup, p.AdditionalPermissions, yesNo(p.Cleanup), cmp.Or(p.BringsIn, "-"), p.VerifyOne, p.VerifyAll, p.ChangeOne,
+		}
 	}
 	rows(w, []string{"TYPE", "LOOKED UP BY", "FOREIGN ROLES", "CLEANUP", "BROUGHT IN BY", "VERIFY ONE", "VERIFY ALL", "CHANGE ONE"}, lines)
 	for _, p := range reports {
@@ -100,7 +102,8 @@ func yesNo(yes bool) string {
 func platformTable() string {
 	var b strings.Builder
 	line := func(cells ...string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
-	line("Type", "people looked up by", "what is created", "foreign roles on our groups", "own groups cleaned up", "people brought in by us")
+	line("Type", "people looked up by", "what is created", "foreign roles on our groups", "own groups cleaned up",
+		"people brought in by us")
 	b.WriteString("|---|---|---|---|---|---|\n")
 	for _, t := range platformTypes() {
 		p := t.profile

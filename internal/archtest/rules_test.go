@@ -158,7 +158,7 @@ func importRules() []rule {
 		}, {
 			packages: []string{"internal/engine/..."},
 			ours:     []string{"internal/access", "internal/fault"},
-			others:   []string{temporalSDK, "google.golang.org/protobuf/proto"},
+			others:   []string{temporalSDK, xSync, "google.golang.org/protobuf/proto"},
 			reason:   "how we talk to Temporal, and the only internal package that does",
 		}, {
 			packages: []string{"workflows/..."},

@@ -90,33 +90,39 @@ func Compute(in document.TenantInput, o Options) (Desired, error) {
 		return Desired{}, fmt.Errorf("desired: %s: %w", d.Tenant, err)
 	}
 	if o.BringIn && in.Platform.Replication.BringIn {
-		d.bringIn(in.Users, o.Deprecated)
+		d.Newcomers = newcomers(d.people(), in.Users)
+		if o.Deprecated {
+			d.Remarks = append(d.Remarks, deprecated(d.Tenant))
+		}
 	}
 	d.State.Sort()
 	d.Remarks = access.SortRemarks(d.Remarks)
 	return d, nil
 }
 
-// bringIn notes who is brought in if the platform does not know them.
-func (d *Desired) bringIn(users []document.User, deprecated bool) {
+// newcomers returns who is brought in if the platform does not know them, by
+// account name. people are the persons behind the accounts.
+func newcomers(people map[string]string, users []document.User) map[string]access.Newcomer {
 	known := make(map[string]document.User, len(users))
 	for _, u := range users {
 		known[u.Name] = u
 	}
-	d.Newcomers = map[string]access.Newcomer{}
-	for account, person := range d.people() {
+	all := make(map[string]access.Newcomer, len(people))
+	for account, person := range people {
 		u := known[person]
-		d.Newcomers[account] = access.Newcomer{
+		all[account] = access.Newcomer{
 			Account: access.Account{Name: account}, Person: person,
 			Email: u.Email, FirstName: u.FirstName, LastName: u.LastName,
 		}
 	}
-	if deprecated {
-		d.Remarks = append(d.Remarks, access.Remark{
-			Code: access.UserCreationDeprecated, Object: d.Tenant.Platform,
-			Text: "the platform's userCreation lets Rollcall make accounts, which is deprecated: " +
-				"let your directory provision them, then remove userCreation",
-		})
+	return all
+}
+
+func deprecated(t access.TenantID) access.Remark {
+	return access.Remark{
+		Code: access.UserCreationDeprecated, Object: t.Platform,
+		Text: "the platform's userCreation lets Rollcall make accounts, which is deprecated: " +
+			"let your directory provision them, then remove userCreation",
 	}
 }
 

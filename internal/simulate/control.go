@@ -3,6 +3,7 @@ package simulate
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"path"
 	"strconv"
@@ -74,9 +75,7 @@ func (c *Control) Calls() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	calls := make(map[string]int, len(c.calls))
-	for operation, n := range c.calls {
-		calls[operation] = n
-	}
+	maps.Copy(calls, c.calls)
 	return calls
 }
 
@@ -195,9 +194,7 @@ func (r *recorder) half(w http.ResponseWriter, nothing bool) {
 	if nothing {
 		return
 	}
-	for name, values := range r.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), r.header)
 	w.Header().Set("Content-Length", strconv.Itoa(len(r.body)))
 	w.WriteHeader(r.status)
 	_, _ = w.Write(r.body[:len(r.body)/2])

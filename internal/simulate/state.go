@@ -14,7 +14,7 @@ func Load(file string, state any) error {
 	if file == "" {
 		return nil
 	}
-	body, err := os.ReadFile(file)
+	body, err := os.ReadFile(file) //nolint:gosec // whoever runs a simulator says where its state is
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -42,7 +42,7 @@ func (t *Table[T]) add(key string, v version[T]) {
 	if t.rows == nil {
 		t.rows = map[string][]version[T]{}
 	}
-	versions := append(t.rows[key], v)
+	versions := slices.Concat(t.rows[key], []version[T]{v})
 	for len(versions) > 1 && v.At.Sub(versions[1].At) > keep {
 		versions = versions[1:]
 	}

@@ -40,8 +40,8 @@ func (c clock) off(by time.Duration) string {
 	c.t.Helper()
 	c.dir = c.t.TempDir()
 	plain, wrong := filepath.Join(c.dir, "plain.a"), filepath.Join(c.dir, "wrong.a")
-	c.run("go", "build", "-o", plain, "time")
-	c.run("go", "build", "-overlay", c.overlay(by), "-o", wrong, "time")
+	c.run("build", "-o", plain, "time")
+	c.run("build", "-overlay", c.overlay(by), "-o", wrong, "time")
 	if c.symbols(plain) != c.symbols(wrong) {
 		c.t.Fatal("package time with another Now has other symbols in this version of Go: find another way to make a clock wrong")
 	}
@@ -50,16 +50,16 @@ func (c clock) off(by time.Duration) string {
 	return c.dir
 }
 
-// run runs a tool in the main module, and returns what it says.
-func (c clock) run(name string, args ...string) string {
+// run runs the go command in the main module, and returns what it says.
+func (c clock) run(args ...string) string {
 	c.t.Helper()
-	cmd := exec.Command(name, args...)
+	cmd := exec.Command("go", args...)
 	cmd.Dir = filepath.Join("..", "..", "..")
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if err != nil {
-		c.t.Fatalf("%s %s: %v\n%s", name, args[0], err, errs.String())
+		c.t.Fatalf("go %s: %v\n%s", args[0], err, errs.String())
 	}
 	return string(out)
 }
@@ -68,7 +68,7 @@ func (c clock) run(name string, args ...string) string {
 // take it.
 func (c clock) overlay(by time.Duration) string {
 	c.t.Helper()
-	original := filepath.Join(strings.TrimSpace(c.run("go", "env", "GOROOT")), "src", "time", "time.go")
+	original := filepath.Join(strings.TrimSpace(c.run("env", "GOROOT")), "src", "time", "time.go")
 	text, err := os.ReadFile(original)
 	if err != nil {
 		c.t.Fatal(err)
@@ -95,7 +95,7 @@ func (c clock) overlay(by time.Duration) string {
 func (c clock) symbols(archive string) string {
 	c.t.Helper()
 	var names []string
-	for line := range strings.Lines(c.run("go", "tool", "nm", "-sort", "none", archive)) {
+	for line := range strings.Lines(c.run("tool", "nm", "-sort", "none", archive)) {
 		if fields := strings.Fields(line); len(fields) > 0 && !strings.Contains(line, "/src/time/") {
 			names = append(names, fields[len(fields)-1])
 		}
@@ -134,7 +134,7 @@ func (c clock) link(wrong string) {
 	const main, list = "github.com/rollcall-iam/rollcall/worker", "{{if .Export}}{{.ImportPath}}={{.Export}}{{end}}"
 	var entry string
 	var config strings.Builder
-	for line := range strings.Lines(c.run("go", "list", "-export", "-deps", "-f", list, "./worker")) {
+	for line := range strings.Lines(c.run("list", "-export", "-deps", "-f", list, "./worker")) {
 		path, archive, _ := strings.Cut(strings.TrimSpace(line), "=")
 		switch path {
 		case "time":
@@ -148,7 +148,7 @@ func (c clock) link(wrong string) {
 	if err := os.WriteFile(file, []byte(config.String()), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
-	c.run("go", "tool", "link", "-importcfg", file, "-buildmode=exe", "-s", "-w", "-o", filepath.Join(c.dir, "rollcall-worker"), entry)
+	c.run("tool", "link", "-importcfg", file, "-buildmode=exe", "-s", "-w", "-o", filepath.Join(c.dir, "rollcall-worker"), entry)
 }
 
 // skew is how wrong the workers' clocks are.
@@ -199,7 +199,7 @@ func skewed(t *testing.T, s *stack, proxy *faultproxy.Proxy, o organisation, env
 		}
 		later := http.Header{"Retry-After": {time.Now().Add(2 * time.Second).UTC().Format(http.TimeFormat)}}
 		hits := proxy.Add(faultproxy.Rule{
-			Match: func(r *http.Request) bool { return calls(r) }, Times: 2,
+			Match: calls, Times: 2,
 			Fault: faultproxy.Fault{Status: http.StatusTooManyRequests, Header: later},
 		})
 		r := s.replicate(done)

@@ -32,7 +32,7 @@ func TestBodiesAreSentFromMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = inMemory{roundTrip(func(r *http.Request) (*http.Response, error) { //nolint:bodyclose // there is no answer
+	_, err = inMemory{roundTrip(func(r *http.Request) (*http.Response, error) {
 		if !body.closed {
 			t.Error("the SDK's body is left open")
 		}

@@ -42,6 +42,11 @@ func (t *tenant) run(w *world, at *clock, desired access.State, between func(rou
 			if ref := ledger[access.Key{Kind: access.KindGroup, Group: step.Key().Group}]; ref != "" && step.LacksGroupRef() {
 				step = step.WithGroupRef(ref)
 			}
+			if step.Op == plan.Create {
+				if _, known := ledger[step.Key()]; !known {
+					ledger[step.Key()] = "" // the intent comes first
+				}
+			}
 			ref, err := t.apply(step)
 			switch {
 			case err == nil && step.Op == plan.Create:
@@ -130,7 +135,7 @@ func lossy(operation string, how simulate.Fault) func(*world, int) {
 			return
 		}
 		if operation == "*" {
-			for _, sort := range []string{"PATCH *", "PATCH */*", "PUT */*", "POST */*"} {
+			for _, sort := range []string{"PATCH *", "PATCH */*", "PUT */*"} {
 				w.cloud.Control().Fail(simulate.Rule{Operation: sort, Fault: how})
 			}
 			return

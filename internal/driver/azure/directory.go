@@ -224,7 +224,7 @@ func (d *Directory) readMembers(ctx context.Context, into Groups, ids []string) 
 func (d *Directory) askGroups(ctx context.Context, filter string) (request, error) {
 	info, err := d.groups().ToGetRequestInformation(ctx,
 		&groups.GroupsRequestBuilderGetRequestConfiguration{QueryParameters: &groups.GroupsRequestBuilderGetQueryParameters{
-			Filter: &filter, Top: most(), Select: []string{"id", "displayName", "description"}, Expand: []string{"members($select=id)"},
+			Filter: &filter, Select: []string{"id", "displayName", "description"}, Expand: []string{"members($select=id)"},
 		}})
 	return d.graph.ask("GET /groups", info, err)
 }

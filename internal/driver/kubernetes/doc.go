@@ -43,6 +43,16 @@
 // delete on rolebindings, list and get on namespaces, get on clusterroles, and
 // the verb bind on each ClusterRole that is given.
 //
+// A "not found" is believed only where it is the API server's own and names the
+// object: one of a proxy in front, or of an API that is not served, is an outage.
+//
+// # For other drivers
+//
+// [Cluster] is the client behind all that, for platforms whose tenants are
+// namespaces and whose roles are given to groups: [Connect], [Cluster.Look],
+// [GroupBindings], [Cluster.GiveGroup] and [Cluster.TakeGroup] are all that such a
+// platform needs of a cluster, and [Cluster.Call] reads and writes other types.
+//
 // # What it does not have
 //
 // ClusterRoleBindings, the Roles of a namespace, and namespaces that are being

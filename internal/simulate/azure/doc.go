@@ -65,11 +65,22 @@
 //
 // # What it does not have
 //
-// Users with passwords, multi-factor or conditional access; delegated permissions
-// and tokens for people; Microsoft 365, mail-enabled and dynamic groups; owners;
-// nested groups in assignedTo deeper than the documented transitive walk;
-// directory roles; management groups, resource types other than managed clusters,
-// deny assignments, eligible assignments and the evaluation of conditions; $search,
-// $expand of anything but a list of groups' members, $orderby, lambda expressions; Prefer: return=minimal; regions and
-// national clouds. Access tokens are signed with ES256 where Entra uses RS256.
+// Sign-in: users with passwords, multi-factor or conditional access, delegated
+// permissions, managed identities. Access tokens are signed with ES256 where Entra
+// uses RS256, and the keys of federated issuers are given, not fetched.
+//
+// Graph: making users, Microsoft 365, mail-enabled and dynamic groups, owners,
+// transitive members, directory roles, $search, $orderby, $expand of anything but a
+// group's members, lambda expressions, filters on members, Prefer: return=minimal,
+// x-ms-throttle-limit-percentage, conflicts of writes at the same time (faults make
+// them), and memberships that come back with a restored user.
+//
+// Azure: management groups, resource types other than managed clusters, deny and
+// eligible assignments, the evaluation of conditions, inherited assignments from
+// above the subscription, tables of Resource Graph other than
+// authorizationresources, and of Kusto what is not in the comment of query.
+//
+// Where the vendor documents a message but no code, or a limit but no message, the
+// words are the simulator's: the last Owner's refusal, the limit of role
+// assignments, the number of members in one request.
 package azure

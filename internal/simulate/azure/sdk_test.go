@@ -431,14 +431,14 @@ func collect[P, R any](t *testing.T, pager *runtime.Pager[P], rows func(P) []R) 
 func TestSDKFindsRoles(t *testing.T) {
 	w := newWorld(t, azure.Options{})
 	sub := w.AddSubscription(w.tenant, "")
-	custom := w.AddRole(sub, "Janitor's helper", "*/read")
+	custom := w.AddRole(sub, "Janitor's mate", "*/read")
 	api, err := armauthorization.NewRoleDefinitionsClient(w.credential(), w.arm())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, id := range map[string]string{
 		"Owner": "8e3af657-a8ff-443c-a75c-2fe8c4bcb635", "reader": "acdd72a7-3385-48ef-bd42-f606fba81ae7",
-		"Azure Kubernetes Service Cluster User Role": "4abbcc35-e782-43d8-92c5-2d3f1bd2253f", "Janitor's helper": custom,
+		"Azure Kubernetes Service Cluster User Role": "4abbcc35-e782-43d8-92c5-2d3f1bd2253f", "Janitor's mate": custom,
 	} {
 		filter := fmt.Sprintf("roleName eq '%s'", strings.ReplaceAll(name, "'", "''"))
 		found := collect(t, api.NewListPager("subscriptions/"+sub, &armauthorization.RoleDefinitionsClientListOptions{Filter: &filter}),

@@ -27,6 +27,10 @@ const (
 	MaxRoleName  = 512
 )
 
+// MaxCondition is how many bytes a condition may have
+// (https://learn.microsoft.com/azure/role-based-access-control/conditions-faq).
+const MaxCondition = 8 << 10
+
 // MemberChunk is how many members one PATCH adds to a group, and how many
 // removals go into one $batch
 // (https://learn.microsoft.com/graph/api/group-post-members).
@@ -92,6 +96,10 @@ func Fit(o plan.Object) error {
 	case o.Binding != nil:
 		if err := Role(o.Binding.Role); err != nil {
 			return err
+		}
+		if n := len(o.Binding.Condition); n > MaxCondition {
+			return fmt.Errorf("azure: role %q: %w: the condition has %d bytes, allowed are %d",
+				short(o.Binding.Role), fault.ErrInvalid, n, MaxCondition)
 		}
 		return name("group", o.Binding.Group, MaxGroupName)
 	default:

@@ -33,8 +33,12 @@ func TestFit(t *testing.T) {
 		"RoleTooLong": {"but not any length", binding(access.Binding{Role: strings.Repeat("r", rules.MaxRoleName+1), Group: "g"}), fault.ErrInvalid},
 		"RoleEmpty":   {"a role has a name", binding(access.Binding{Group: "g"}), fault.ErrInvalid},
 		"Group":       {"a binding's group is checked too", binding(access.Binding{Role: "Reader", Group: " g"}), fault.ErrInvalid},
-		"People":      {"people get roles through groups only", binding(access.Binding{Role: "Reader"}), fault.ErrUnsupported},
-		"Nothing":     {"a deletion wants nothing", plan.Object{}, nil},
+		"Condition": {
+			"a condition has a limit", binding(access.Binding{Role: "Reader", Group: "g", Condition: strings.Repeat("c", rules.MaxCondition+1)}),
+			fault.ErrInvalid,
+		},
+		"People":  {"people get roles through groups only", binding(access.Binding{Role: "Reader"}), fault.ErrUnsupported},
+		"Nothing": {"a deletion wants nothing", plan.Object{}, nil},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
