@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -31,7 +32,7 @@ const atOnce = 4
 // api makes calls to one Keystone.
 type api struct{ session *session }
 
-func newAPI(endpoint string, from source, limits *budget.Budget) *api {
+func newAPI(endpoint string, from *credential.Source, limits *budget.Budget) *api {
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		MaxIdleConns:          64,

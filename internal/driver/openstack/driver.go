@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/openstack/rules"
 	"github.com/rollcall-iam/rollcall/internal/fault"
@@ -24,7 +25,7 @@ type Config struct {
 	DomainName  string `json:"domainName"`
 	DomainID    string `json:"domainId"`
 	Replication struct {
-		Credentials credentials `json:"credentials"`
+		Credentials credential.Config `json:"credentials"`
 	} `json:"replication"`
 }
 
@@ -59,7 +60,7 @@ func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
 	if getenv == nil {
 		getenv = os.Getenv
 	}
-	from, err := settings.Replication.Credentials.source(getenv)
+	from, err := settings.Replication.Credentials.Source(getenv)
 	if err != nil {
 		return nil, wrong(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/rollcall-iam/rollcall/internal/credential"
 )
 
 // session is one token that all calls share. However many of them find it
@@ -19,7 +21,7 @@ import (
 type session struct {
 	http     *http.Client
 	endpoint string // ends in /v3/
-	from     source
+	from     *credential.Source
 	renewing singleflight.Group
 
 	mu    sync.Mutex
@@ -42,7 +44,7 @@ func (s *session) current(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	token, stamp := s.token, s.stamp
 	s.mu.Unlock()
-	if token != "" && stamp.Equal(s.from.changed()) {
+	if token != "" && stamp.Equal(s.from.Changed()) {
 		return token, nil
 	}
 	return s.renew(ctx, token)
@@ -64,7 +66,7 @@ func (s *session) renew(ctx context.Context, stale string) (string, error) {
 // signIn reads the credentials again and gets a token for them.
 func (s *session) signIn(ctx context.Context) (string, error) {
 	const operation = "POST /v3/auth/tokens"
-	stamp := s.from.changed()
+	stamp := s.from.Changed()
 	with, err := options(s.from)
 	if err != nil {
 		return "", fmt.Errorf("openstack: %w", err)
