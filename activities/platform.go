@@ -24,11 +24,10 @@ import (
 // heartbeat timeout, after which another worker takes over.
 const heartbeat = 4 * time.Second
 
-// concurrent is how many calls of all workers to a platform are open at once
-// where its document does not say; ordinary ones get six of them. More made a
-// Keystone on two processors slower: 720 writes took it 30 s with 8 at once and
-// 39 s with 64.
-const concurrent = 8
+// concurrent is how many calls to a platform are open at once where its document
+// does not say: 8 and 2 more that only revocations get. More made a Keystone on two
+// processors slower: 720 writes took it 30 s with 8 at once and 39 s with 64.
+const concurrent = 10
 
 // Platform holds what the activities of one platform need. Its methods are the
 // activities.
@@ -71,20 +70,34 @@ func (p *Platform) driver(ctx context.Context, doc document.Platform) (driver.Dr
 	if !known {
 		return nil, fmt.Errorf("activities: %w: this worker has no driver for platforms of type %q", fault.ErrUnsupported, doc.Type)
 	}
-	limits := budget.Share(p.store, doc.Identifier(), budget.Limits{
-		CallsPerSecond: doc.Replication.CallsPerSecond, Concurrent: cmp.Or(doc.Replication.Concurrent, concurrent),
-	})
-	opened, err := open(ctx, driver.Config{
-		Platform: doc.Identifier(),
-		Settings: doc.Settings,
-		Budget:   limits,
-		Getenv:   os.Getenv,
-	})
+	opened, limits, err := p.open(ctx, open, doc, doc.Replication.CallsPerSecond)
 	if err != nil {
-		return nil, fmt.Errorf("activities: open platform %s: %w", doc.Identifier(), err)
+		return nil, err
+	}
+	if own := opened.Profile().CallsPerSecond; doc.Replication.CallsPerSecond == 0 && own > 0 {
+		// Only now it is known what the platform itself allows; opening makes no call.
+		if opened, limits, err = p.open(ctx, open, doc, own); err != nil {
+			return nil, err
+		}
 	}
 	p.opened, p.budget, p.digest = opened, limits, digest
 	return opened, nil
+}
+
+// open opens a platform within the budget that its document names.
+func (p *Platform) open(
+	ctx context.Context, open driver.Open, doc document.Platform, callsPerSecond float64,
+) (driver.Driver, *budget.Budget, error) {
+	limits := budget.Share(p.store, doc.Identifier(), budget.Limits{
+		CallsPerSecond: callsPerSecond, Concurrent: cmp.Or(doc.Replication.Concurrent, concurrent),
+	})
+	opened, err := open(ctx, driver.Config{
+		Platform: doc.Identifier(), Settings: doc.Settings, Budget: limits, Getenv: os.Getenv,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("activities: open platform %s: %w", doc.Identifier(), err)
+	}
+	return opened, limits, nil
 }
 
 // Close gives back what this worker leases of the platform's budget. It waits for

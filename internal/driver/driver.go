@@ -103,6 +103,9 @@ type Profile struct {
 	Parallel int
 	// ScopesPerObserve is how many tenants one Observe reads together well.
 	ScopesPerObserve int
+	// CallsPerSecond is the platform's own limit for all callers together, and the
+	// budget where the document names none; 0 where there is none.
+	CallsPerSecond float64
 	// Settle is how long a write may stay invisible to Observe.
 	Settle time.Duration
 	// Separate is true where each subject of a binding has a binding of its own,

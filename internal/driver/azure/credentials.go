@@ -28,8 +28,17 @@ type identity struct {
 	http   *http.Client
 }
 
-// credential reads what to sign in with, as it is now. Without a call.
+// credential reads what to sign in with, as it is now. It makes no call. The SDK's
+// own reasons to refuse are not shown: they are about code, and may quote values.
 func (i identity) credential() (azcore.TokenCredential, error) {
+	found, err := i.find()
+	if err != nil && !classified(err) {
+		return nil, fmt.Errorf("%w: the credentials cannot be used: a certificate's key must be RSA", fault.ErrInvalid)
+	}
+	return found, err
+}
+
+func (i identity) find() (azcore.TokenCredential, error) {
 	if i.source.WorkloadIdentity() {
 		return i.workload()
 	}

@@ -171,6 +171,34 @@ func TestLargeGroup(t *testing.T) {
 	}
 }
 
+// TestLostLedger: a group that is ours by its mark is shown where it has a role,
+// although nobody asks for it; somebody else's is shown by name, without members.
+func TestLostLedger(t *testing.T) {
+	w := newWorld(t, simulated.Options{Stale: -1})
+	shop := w.newTenant(t, "prod")
+	people := w.users("p", 30)
+	ours := shop.must(createGroup("admins"))
+	shop.must(change("admins", ours, people[:2], nil))
+	shop.must(give(access.Binding{Role: "Reader", Group: "admins", GroupRef: ours}))
+	others := w.cloud.PlantGroup(w.tenant, simulated.Group{DisplayName: "everybody"})
+	for _, p := range people {
+		w.cloud.AddMember(w.tenant, others, p)
+	}
+	w.cloud.PlantAssignment(simulated.Assignment{Scope: shop.scope.ID, Role: "Reader", Principal: others})
+	before := w.proxy.Count()
+	got := shop.look()
+	if len(got.Groups) != 1 || got.Groups[0].Ref != ours || len(got.Groups[0].Members) != 2 {
+		t.Errorf("the groups are %+v", got.Groups)
+	}
+	if len(got.Bindings) != 2 || got.Bindings[1].Group != "everybody" || got.Bindings[1].GroupRef != others {
+		t.Errorf("the bindings are %+v", got.Bindings)
+	}
+	// The last one reads the names of roles, the first time.
+	if calls := w.proxy.Count() - before; calls > 3 {
+		t.Errorf("it took %d calls: were the members of others read?", calls)
+	}
+}
+
 // TestAdministrativeUnit: a new group is in it, also when it is made twice.
 func TestAdministrativeUnit(t *testing.T) {
 	w := newWorld(t, simulated.Options{Stale: -1})

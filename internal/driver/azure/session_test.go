@@ -1,10 +1,16 @@
 package azure_test
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
+	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -227,6 +233,44 @@ func TestBadCertificate(t *testing.T) {
 		_, err := azure.Open(t.Context(), w.config(t))
 		if !errors.Is(err, fault.ErrDenied) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hidden") {
 			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// TestCertificate: a certificate with its key is as good as a secret, and is looked
+// for first.
+func TestCertificate(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, simulated.Options{Stale: -1})
+	for name, c := range map[string]struct {
+		key  crypto.Signer
+		good bool
+	}{"RSA": {rsaKey, true}, "elliptic": {key, false}} { // Entra takes RSA only
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+		certificate, err := x509.CreateCertificate(rand.Reader, template, template, c.key.Public(), c.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		private, err := x509.MarshalPKCS8PrivateKey(c.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}),
+			pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
+		file := filepath.Join(t.TempDir(), "client.pem")
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.getenv = environment(map[string]string{"AZ_CLIENT_ID": clientID, "AZ_CLIENT_CERTIFICATE_PATH": file})
+		if _, err := azure.Open(t.Context(), w.config(t)); (err == nil) != c.good || err != nil && !errors.Is(err, fault.ErrInvalid) {
+			t.Errorf("with a key of the sort %s: %v", name, err)
 		}
 	}
 }

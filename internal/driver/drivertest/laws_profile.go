@@ -32,7 +32,7 @@ func profileIsTotal(l *lab) {
 		{"Unit is one of package plan's", p.Unit == plan.PerObject || p.Unit == plan.PerTenant},
 		{"Parallel is at least 1", p.Parallel >= 1},
 		{"ScopesPerObserve is at least 1", p.ScopesPerObserve >= 1},
-		{"Settle is not negative", p.Settle >= 0},
+		{"Settle and CallsPerSecond are not negative", p.Settle >= 0 && p.CallsPerSecond >= 0},
 		{"Cost says what is paid", p.Cost.VerifyOne != "" && p.Cost.VerifyAll != "" && p.Cost.ChangeOne != ""},
 		{
 			"BringIn is a way to bring people in, or empty",

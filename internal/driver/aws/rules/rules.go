@@ -60,8 +60,11 @@ func Profile() driver.Profile {
 		// one assignment at a time.
 		Parallel:         4,
 		ScopesPerObserve: 100,
-		Settle:           settle,
-		BringIn:          driver.DeprecatedMaker,
+		// Identity Center takes 20 calls a second, of everybody together, and does not
+		// raise that (IAM Identity Center quotas, "Additional quotas").
+		CallsPerSecond: 20,
+		Settle:         settle,
+		BringIn:        driver.DeprecatedMaker,
 		Cost: driver.Cost{
 			VerifyOne: "2R: members and assignments of each group; 3R with marks",
 			VerifyAll: "2TR; with marks one page of 100 groups each more",
