@@ -37,6 +37,7 @@ const (
 func importRules() []rule {
 	port := []string{
 		"internal/access", "internal/plan", "internal/fault", "internal/budget", "internal/driver", "internal/credential",
+		"internal/calls",
 	}
 	kubernetes := []string{"k8s.io/api/...", "k8s.io/apimachinery/...", "k8s.io/client-go/...", "k8s.io/klog/v2"}
 	return []rule{
@@ -57,6 +58,11 @@ func importRules() []rule {
 			packages: []string{"internal/driver"},
 			ours:     []string{"internal/access", "internal/plan", "internal/fault", "internal/budget"},
 			reason:   "the port is words only: it names no platform",
+		}, {
+			packages: []string{"internal/calls"},
+			ours:     []string{"internal/access"},
+			others:   []string{xSync},
+			reason:   "how to call is the same for every platform",
 		}, {
 			packages: []string{"internal/credential"},
 			ours:     []string{"internal/fault"},

@@ -3,11 +3,9 @@ package aws
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -99,22 +97,7 @@ func listUpTo[T any](operation string, most int, read func(token *string) (page[
 // failed. It lets those that are under way end: a write that is given up may
 // arrive after the write that follows it.
 func each[T any](ctx context.Context, items []T, do func(context.Context, int, T) error) error {
-	var running errgroup.Group
-	running.SetLimit(atOnce)
-	var failed atomic.Bool
-	for i, item := range items {
-		running.Go(func() error {
-			if failed.Load() {
-				return nil
-			}
-			err := do(ctx, i, item)
-			if err != nil {
-				failed.Store(true)
-			}
-			return err
-		})
-	}
-	return running.Wait()
+	return calls.Each(ctx, atOnce, items, do)
 }
 
 // pause waits, unless the caller leaves before.

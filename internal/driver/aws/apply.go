@@ -57,7 +57,7 @@ func (d *Driver) createGroup(ctx context.Context, scope driver.Scope, step plan.
 	case errors.Is(refused, fault.ErrConflict):
 		there, err := d.appeared(ctx, scope, want.Name, refused)
 		if err == nil {
-			d.made.put(scope.Mark, want.Name, there)
+			d.made.Put(scope.Mark, want.Name, there)
 		}
 		return there, err
 	case refused != nil:
@@ -65,7 +65,7 @@ func (d *Driver) createGroup(ctx context.Context, scope driver.Scope, step plan.
 	case aws.ToString(out.GroupId) == "":
 		return "", unreadable(operation)
 	}
-	d.made.put(scope.Mark, want.Name, *out.GroupId)
+	d.made.Put(scope.Mark, want.Name, *out.GroupId)
 	return *out.GroupId, nil
 }
 
@@ -117,7 +117,7 @@ func (d *Driver) deleteGroup(ctx context.Context, scope driver.Scope, step plan.
 	if err != nil && !gone(err, types.ResourceTypeGroup) {
 		return "", err
 	}
-	d.made.forget(scope.Mark, have.Name)
+	d.made.Forget(scope.Mark, have.Name)
 	return have.Ref, nil
 }
 
@@ -138,7 +138,7 @@ func (d *Driver) withGroup(ctx context.Context, scope driver.Scope, known, name 
 	if known != "" {
 		return known, do(known)
 	}
-	remembered := d.made.get(scope.Mark, name)
+	remembered := d.made.Get(scope.Mark, name)
 	if remembered != "" {
 		err := do(remembered)
 		if !errors.Is(err, fault.ErrNotFound) {
@@ -152,7 +152,7 @@ func (d *Driver) withGroup(ctx context.Context, scope driver.Scope, known, name 
 		return "", err
 	}
 	if id != remembered {
-		d.made.forget(scope.Mark, name)
+		d.made.Forget(scope.Mark, name)
 	}
 	return id, do(id)
 }

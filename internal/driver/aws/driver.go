@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/aws/rules"
@@ -49,7 +50,7 @@ type Driver struct {
 	center   *center
 	sets     *permissionSets
 	joined   *memberships
-	made     *made
+	made     *calls.Made
 	users    patience
 	groups   patience
 	accounts patience
@@ -91,7 +92,7 @@ func Open(ctx context.Context, config driver.Config) (driver.Driver, error) {
 		platform: config.Platform, api: a, budget: config.Budget, center: c,
 		sets:   &permissionSets{api: a, center: c, names: map[string]string{}, arns: map[string]string{}},
 		joined: &memberships{ids: map[membership]string{}},
-		made:   &made{ids: map[madeKey]madeGroup{}}, queueFor: queueFor,
+		made:   &calls.Made{}, queueFor: queueFor,
 	}
 	d.handlers = d.table()
 	return d, nil

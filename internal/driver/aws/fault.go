@@ -2,22 +2,17 @@ package aws
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	storetypes "github.com/aws/aws-sdk-go-v2/service/identitystore/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -39,7 +34,7 @@ func failure(ctx context.Context, operation string, err error) error {
 	_, unread := errors.AsType[*smithy.DeserializationError](err)
 	switch {
 	case unread && !answered, status == http.StatusOK, status == 0 && !answered:
-		return fmt.Errorf("aws: %s: %w: %s", operation, fault.ErrUnavailable, cause(err))
+		return fmt.Errorf("aws: %s: %w: %s", operation, fault.ErrUnavailable, calls.Cause(err))
 	case answered && known(answer.ErrorCode()) != nil:
 		text := fmt.Errorf("aws: %s: answered %s", operation, answer.ErrorCode())
 		class := classified(text, known(answer.ErrorCode()), delay(err, header))
@@ -141,20 +136,7 @@ func delay(err error, header http.Header) time.Duration {
 	if throttled, ok := errors.AsType[*storetypes.ThrottlingException](err); ok && throttled.RetryAfterSeconds > 0 {
 		return min(time.Duration(throttled.RetryAfterSeconds)*time.Second, longest)
 	}
-	return retryAfter(header.Get("Retry-After"), time.Now())
-}
-
-// retryAfter reads the header's two forms, seconds and a date. A header that is
-// missing, malformed or in the past is zero.
-func retryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.Atoi(header); err == nil {
-		return time.Duration(min(max(0, seconds), int(longest/time.Second))) * time.Second
-	}
-	at, err := http.ParseTime(header)
-	if err != nil {
-		return 0
-	}
-	return min(max(0, at.Sub(now)), longest)
+	return calls.RetryAfter(header, time.Now())
 }
 
 // failed classifies a change of an assignment that ended FAILED by the reason
@@ -179,29 +161,6 @@ func failed(operation, reason string) error {
 		}
 	}
 	return classified(text, fault.ErrUnavailable, 0)
-}
-
-// cause says in words without addresses why there is no answer.
-func cause(err error) string {
-	var system syscall.Errno
-	var network net.Error
-	var name *net.DNSError
-	var certificate *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	switch {
-	case errors.As(err, &certificate), errors.As(err, &authority):
-		return "the server's certificate is not trusted"
-	case errors.As(err, &name):
-		return "the host's name cannot be resolved"
-	case errors.As(err, &system):
-		return system.Error()
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		return "no answer in time"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the connection ended early"
-	default:
-		return "no answer that can be read, or no credentials to ask with"
-	}
 }
 
 func unreadable(operation string) error {

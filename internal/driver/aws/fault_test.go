@@ -2,47 +2,11 @@ package aws
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
-
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	cases := map[string]struct {
-		reason, header string
-		want           time.Duration
-	}{
-		"Seconds":  {"the usual form", "12", 12 * time.Second},
-		"Date":     {"the other form", now.Add(time.Minute).Format(http.TimeFormat), time.Minute},
-		"Missing":  {"nothing was asked", "", 0},
-		"Past":     {"that is over", now.Add(-time.Minute).Format(http.TimeFormat), 0},
-		"Negative": {"nobody waits backwards", "-3", 0},
-		"Forever":  {"nobody waits that long", "999999999", 24 * time.Hour},
-		"Nonsense": {"what cannot be read asks for nothing", "soon", 0},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			if got := retryAfter(c.header, now); got != c.want {
-				t.Errorf("%s: got %s, want %s", c.reason, got, c.want)
-			}
-		})
-	}
-}
-
-func FuzzRetryAfter(f *testing.F) {
-	for _, header := range []string{"", "1", "-1", "1e9", "Wed, 04 Mar 2026 05:06:07 GMT"} {
-		f.Add(header)
-	}
-	f.Fuzz(func(t *testing.T, header string) {
-		if got := retryAfter(header, time.Now()); got < 0 || got > longest {
-			t.Errorf("%q is read as %s", header, got)
-		}
-	})
-}
 
 // FuzzBindingRef reads whatever a ledger may hold.
 func FuzzBindingRef(f *testing.F) {

@@ -2,9 +2,6 @@ package aws
 
 import (
 	"sync"
-	"time"
-
-	"github.com/rollcall-iam/rollcall/internal/access"
 )
 
 // What the driver remembers saves calls and is never believed where a call says
@@ -39,57 +36,6 @@ func (m *memberships) forget(of membership) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.ids, of)
-}
-
-// made remembers the ids of groups that this driver has just made, so that the
-// steps that fill and bind them need not look for them.
-type made struct {
-	mu  sync.Mutex
-	ids map[madeKey]madeGroup
-}
-
-type madeKey struct {
-	mark access.Mark
-	name string
-}
-
-type madeGroup struct {
-	id string
-	at time.Time
-}
-
-// madeFor is how long a made group is remembered: longer than it takes to fill.
-const madeFor = 10 * time.Minute
-
-func (m *made) put(mark access.Mark, name, id string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := time.Now()
-	const most = 4096 // from there on the old ones go
-	if len(m.ids) >= most {
-		for key, g := range m.ids {
-			if now.Sub(g.at) > madeFor {
-				delete(m.ids, key)
-			}
-		}
-	}
-	m.ids[madeKey{mark, name}] = madeGroup{id, now}
-}
-
-func (m *made) get(mark access.Mark, name string) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	g := m.ids[madeKey{mark, name}]
-	if time.Since(g.at) > madeFor {
-		return ""
-	}
-	return g.id
-}
-
-func (m *made) forget(mark access.Mark, name string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.ids, madeKey{mark, name})
 }
 
 // narrow is how many calls are made one by one before a list of everything is

@@ -2,9 +2,8 @@ package azure
 
 import (
 	"context"
-	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/rollcall-iam/rollcall/internal/calls"
 )
 
 // atOnce is how many calls of one read or one step are open together.
@@ -14,20 +13,5 @@ const atOnce = 8
 // failed. It lets those that are under way end: a write that is given up may
 // arrive after the write that follows it.
 func each[T any](ctx context.Context, items []T, do func(context.Context, int, T) error) error {
-	var running errgroup.Group
-	running.SetLimit(atOnce)
-	var failed atomic.Bool
-	for i, item := range items {
-		running.Go(func() error {
-			if failed.Load() {
-				return nil
-			}
-			err := do(ctx, i, item)
-			if err != nil {
-				failed.Store(true)
-			}
-			return err
-		})
-	}
-	return running.Wait()
+	return calls.Each(ctx, atOnce, items, do)
 }

@@ -1,10 +1,8 @@
 package azure
 
 import (
-	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -96,18 +94,6 @@ func TestKeysDiffer(t *testing.T) {
 				}
 				seen[key] = true
 			}
-		}
-	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for header, want := range map[string]time.Duration{
-		"7": 7 * time.Second, "-7": 0, "": 0, "soon": 0, "99999999999999999999": 0, "10000000": 24 * time.Hour,
-		now.Add(90 * time.Second).Format(http.TimeFormat): 90 * time.Second, now.Add(-time.Hour).Format(http.TimeFormat): 0,
-	} {
-		if got := retryAfter(header, now); got != want {
-			t.Errorf("Retry-After: %s is %s, want %s", header, got, want)
 		}
 	}
 }

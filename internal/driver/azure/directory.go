@@ -9,6 +9,7 @@ import (
 	"github.com/microsoftgraph/msgraph-sdk-go/groups"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 )
 
@@ -19,7 +20,7 @@ type Directory struct {
 	by     lookUp
 	unit   string // the administrative unit; empty for none
 	invite *invitation
-	made   *made
+	made   *calls.Made
 }
 
 // group is a group as it is asked for.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/azure/rules"
 	"github.com/rollcall-iam/rollcall/internal/plan"
@@ -69,7 +70,7 @@ func Connect(config driver.Config) (*Directory, *Grants, error) {
 	}
 	directory := &Directory{
 		graph: graph, by: by, unit: settings.AdministrativeUnitID, invite: settings.Replication.Invitation,
-		made: &made{ids: map[madeKey]madeGroup{}},
+		made: &calls.Made{},
 	}
 	return directory, &Grants{api: api, roles: newRoleNames(settings.Replication.RoleMappings), directory: directory}, nil
 }

@@ -4,17 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
-	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -42,7 +39,7 @@ func failure(ctx context.Context, operation string, err error) error {
 		}
 		return refusal(operation, response.StatusCode, response.ErrorCode, header)
 	}
-	return fmt.Errorf("azure: %s: %w: %s", operation, fault.ErrUnavailable, cause(err))
+	return fmt.Errorf("azure: %s: %w: %s", operation, fault.ErrUnavailable, calls.Cause(err))
 }
 
 // classified reports whether the error is one of ours.
@@ -82,7 +79,7 @@ func refusal(operation string, status int, code string, header http.Header) erro
 	if safeCode.MatchString(code) {
 		text = fmt.Errorf("%w (%s)", text, code)
 	}
-	after := retryAfter(header.Get("Retry-After"), time.Now())
+	after := calls.RetryAfter(header, time.Now())
 	wrap := func(class error) error { return refused{fmt.Errorf("%w: %w", text, class), code} }
 	switch status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusMethodNotAllowed:
@@ -102,40 +99,6 @@ func refusal(operation string, status int, code string, header http.Header) erro
 		return wrap(fault.ErrUnavailable)
 	default:
 		return wrap(fault.ErrUnavailable)
-	}
-}
-
-// retryAfter reads the header's two forms, seconds and a date. A header that is
-// missing, malformed or in the past is zero.
-func retryAfter(header string, now time.Time) time.Duration {
-	const most = 24 * 60 * 60 // beyond that nobody waits, and it would overflow
-	if seconds, err := strconv.Atoi(header); err == nil {
-		return time.Duration(min(max(0, seconds), most)) * time.Second
-	}
-	at, err := http.ParseTime(header)
-	if err != nil {
-		return 0
-	}
-	return min(max(0, at.Sub(now)), most*time.Second)
-}
-
-// cause says in words without addresses why there is no answer. The error's own
-// text holds the request's address, and that may hold an account.
-func cause(err error) string {
-	var system syscall.Errno
-	var network net.Error
-	var name *net.DNSError
-	switch {
-	case errors.As(err, &name):
-		return "the host's name cannot be resolved"
-	case errors.As(err, &system):
-		return system.Error()
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		return "no answer in time"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the connection ended early"
-	default:
-		return "no answer that can be read"
 	}
 }
 

@@ -171,7 +171,7 @@ func (g *Grants) unseen(ctx context.Context, a assignment, name string) error {
 	if err := g.directory.find(ctx, read, []string{a.principal}, nil); err != nil {
 		return err
 	}
-	if _, exists := read.Name(a.principal); !exists && g.directory.made.by(a.principal) == "" {
+	if _, exists := read.Name(a.principal); !exists && g.directory.made.By(a.principal) == "" {
 		return gone(name)
 	}
 	return fmt.Errorf("azure: group %q: %w: Azure does not know the new group yet", name, fault.ErrUnavailable)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
-	"time"
 
 	"github.com/google/uuid"
 	abs "github.com/microsoft/kiota-abstractions-go"
@@ -49,7 +47,7 @@ func (d *Directory) createGroup(ctx context.Context, scope driver.Scope, step pl
 		if err != nil {
 			return "", err
 		}
-		d.made.put(scope.Mark, name, id)
+		d.made.Put(scope.Mark, name, id)
 		return id, d.intoUnit(ctx, id)
 	}
 	return "", fmt.Errorf("azure: group %q: %w: it was deleted %d times within 30 days: purge it from the deleted groups",
@@ -252,7 +250,7 @@ func (d *Directory) deleteGroup(ctx context.Context, scope driver.Scope, step pl
 	if err != nil && !errors.Is(err, fault.ErrNotFound) {
 		return "", err
 	}
-	d.made.forget(scope.Mark, have.Name)
+	d.made.Forget(scope.Mark, have.Name)
 	return have.Ref, nil
 }
 
@@ -288,67 +286,4 @@ func notOurs(name string) error {
 
 func gone(name string) error {
 	return fmt.Errorf("azure: group %q: %w", name, fault.ErrNotFound)
-}
-
-// made remembers the ids of groups that this driver has just made, so that the
-// steps that fill and bind them need not look for them, where reads lag behind.
-type made struct {
-	mu  sync.Mutex
-	ids map[madeKey]madeGroup
-}
-
-type madeKey struct {
-	mark access.Mark
-	name string
-}
-
-type madeGroup struct {
-	id string
-	at time.Time
-}
-
-// madeFor is how long a made group is remembered: longer than it takes to fill.
-const madeFor = 10 * time.Minute
-
-func (m *made) put(mark access.Mark, name, id string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := time.Now()
-	const most = 4096 // from there on the old ones go
-	if len(m.ids) >= most {
-		for key, g := range m.ids {
-			if now.Sub(g.at) > madeFor {
-				delete(m.ids, key)
-			}
-		}
-	}
-	m.ids[madeKey{mark, name}] = madeGroup{id, now}
-}
-
-func (m *made) get(mark access.Mark, name string) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	g := m.ids[madeKey{mark, name}]
-	if time.Since(g.at) > madeFor {
-		return ""
-	}
-	return g.id
-}
-
-func (m *made) forget(mark access.Mark, name string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.ids, madeKey{mark, name})
-}
-
-// by returns the name of the group that was made with that id, or "".
-func (m *made) by(id string) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for key, g := range m.ids {
-		if g.id == id {
-			return key.name
-		}
-	}
-	return ""
 }

@@ -125,12 +125,12 @@ func (d *Directory) WithGroup(ctx context.Context, scope driver.Scope, known, na
 		}
 		return known, do(known)
 	}
-	if id := d.made.get(scope.Mark, name); id != "" {
+	if id := d.made.Get(scope.Mark, name); id != "" {
 		err := do(id)
 		if !errors.Is(err, fault.ErrNotFound) {
 			return id, err
 		}
-		d.made.forget(scope.Mark, name) // somebody may have removed it since
+		d.made.Forget(scope.Mark, name) // somebody may have removed it since
 	}
 	id, err := d.ours(ctx, scope, name)
 	if err != nil {

@@ -4,16 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/cloudfoundry/go-cfclient/v3/resource"
 
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -100,25 +98,7 @@ func failure(ctx context.Context, operation string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("cloudfoundry: %s: %w", operation, ctx.Err())
 	}
-	return fmt.Errorf("cloudfoundry: %s: %w: %s", operation, fault.ErrUnavailable, cause(err))
-}
-
-func cause(err error) string {
-	var system syscall.Errno
-	var network net.Error
-	var name *net.DNSError
-	switch {
-	case errors.As(err, &name):
-		return "the host's name cannot be resolved"
-	case errors.As(err, &system):
-		return system.Error()
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		return "no answer in time"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the connection ended early"
-	default:
-		return "no answer that can be read"
-	}
+	return fmt.Errorf("cloudfoundry: %s: %w: %s", operation, fault.ErrUnavailable, calls.Cause(err))
 }
 
 func unreadable(operation, what string) error {

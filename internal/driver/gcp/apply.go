@@ -143,7 +143,7 @@ func (d *Driver) blame(ctx context.Context, scope driver.Scope, step plan.Step, 
 	_, failed := d.ourGroup(ctx, scope, name)
 	switch {
 	case isNotFound(failed):
-		d.made.forget(scope.Mark, name)
+		d.made.Forget(scope.Mark, name)
 		return fmt.Errorf("gcp: group %q: %w: somebody has deleted it", name, fault.ErrNotFound)
 	case failed != nil:
 		return failed
@@ -158,7 +158,7 @@ func (d *Driver) known(ctx context.Context, scope driver.Scope, ref, name string
 	if isGroupRef(ref) {
 		return ref, nil
 	}
-	if ref = d.made.get(scope.Mark, name); ref != "" {
+	if ref = d.made.Get(scope.Mark, name); ref != "" {
 		return ref, nil
 	}
 	g, err := d.ourGroup(ctx, scope, name)

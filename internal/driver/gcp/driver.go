@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/gcp/rules"
@@ -54,7 +55,7 @@ type Driver struct {
 	byExternal bool
 	budget     *budget.Budget
 	api        *api
-	made       *made
+	made       *calls.Made
 	names      *membershipNames
 	handlers   driver.Table
 }
@@ -88,14 +89,14 @@ func Open(ctx context.Context, config driver.Config) (driver.Driver, error) {
 	if err != nil {
 		return nil, wrong(err)
 	}
-	calls, err := newAPI(ctx, settings, from, config.Budget)
+	google, err := newAPI(ctx, settings, from, config.Budget)
 	if err != nil {
 		return nil, wrong(err)
 	}
 	d := &Driver{
-		platform: config.Platform, domain: settings.Domain, budget: config.Budget, api: calls,
+		platform: config.Platform, domain: settings.Domain, budget: config.Budget, api: google,
 		byExternal: settings.Replication.UserLookUpStrategy == "externalId",
-		made:       &made{ids: map[madeKey]madeGroup{}},
+		made:       &calls.Made{},
 		names:      &membershipNames{},
 	}
 	d.handlers = d.table()

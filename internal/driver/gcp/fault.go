@@ -5,17 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"google.golang.org/api/googleapi"
 
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -45,7 +42,7 @@ func failure(ctx context.Context, operation string, err error) error {
 	if answer, ok := errors.AsType[*googleapi.Error](err); ok {
 		return refused(operation, answer)
 	}
-	return fmt.Errorf("gcp: %s: %w: %s", operation, fault.ErrUnavailable, cause(err))
+	return fmt.Errorf("gcp: %s: %w: %s", operation, fault.ErrUnavailable, calls.Cause(err))
 }
 
 // refused classifies an answer by its status and what Google says beside it.
@@ -54,7 +51,7 @@ func refused(operation string, answer *googleapi.Error) error {
 	text := fmt.Errorf("gcp: %s: answered %d %s", operation, status, http.StatusText(status))
 	wrap := func(class error) error { return fmt.Errorf("%w: %w", text, class) }
 	marked := func(class, mark error) error { return fmt.Errorf("%w: %w (%w)", text, class, mark) }
-	after := retryAfter(answer.Header.Get("Retry-After"), time.Now())
+	after := calls.RetryAfter(answer.Header, time.Now())
 	switch status {
 	case http.StatusBadRequest:
 		if unknownMember(answer.Message) {
@@ -133,39 +130,5 @@ func ended(operation string, code int64) error {
 		return fmt.Errorf("%w: %w", text, fault.ErrConflict)
 	default:
 		return fmt.Errorf("%w: %w", text, fault.ErrUnavailable)
-	}
-}
-
-// retryAfter reads the header's two forms, seconds and a date. A header that is
-// missing, malformed or in the past is zero.
-func retryAfter(header string, now time.Time) time.Duration {
-	const most = 24 * 60 * 60 // beyond that nobody waits, and it would overflow
-	if seconds, err := strconv.Atoi(header); err == nil {
-		return time.Duration(min(max(0, seconds), most)) * time.Second
-	}
-	at, err := http.ParseTime(header)
-	if err != nil {
-		return 0
-	}
-	return min(max(0, at.Sub(now)), most*time.Second)
-}
-
-// cause says in words without addresses why there is no answer. The error's own
-// text holds the request's address, and that may hold an account.
-func cause(err error) string {
-	var system syscall.Errno
-	var network net.Error
-	var name *net.DNSError
-	switch {
-	case errors.As(err, &name):
-		return "the host's name cannot be resolved"
-	case errors.As(err, &system):
-		return system.Error()
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		return "no answer in time"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the connection ended early"
-	default:
-		return "no answer that can be read"
 	}
 }

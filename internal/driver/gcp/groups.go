@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"sync"
-	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
@@ -38,7 +35,7 @@ func (d *Driver) createGroup(ctx context.Context, scope driver.Scope, step plan.
 	if err != nil {
 		return "", err
 	}
-	d.made.put(scope.Mark, name, ref)
+	d.made.Put(scope.Mark, name, ref)
 	return ref, nil
 }
 
@@ -123,7 +120,7 @@ func (d *Driver) deleteGroup(ctx context.Context, scope driver.Scope, step plan.
 	if err != nil {
 		return "", err
 	}
-	d.made.forget(scope.Mark, have.Name)
+	d.made.Forget(scope.Mark, have.Name)
 	return have.Ref, nil
 }
 
@@ -158,51 +155,4 @@ func (d *Driver) goneFor(ctx context.Context, g group, refusal error) error {
 		return refusal
 	}
 	return err
-}
-
-// made remembers the ids of groups that this driver has just made, so that the
-// steps that fill and bind them need not look for them.
-type made struct {
-	mu  sync.Mutex
-	ids map[madeKey]madeGroup
-}
-
-type madeKey struct {
-	mark access.Mark
-	name string
-}
-
-type madeGroup struct {
-	id string
-	at time.Time
-}
-
-// madeFor is how long a made group is remembered: longer than it takes to fill.
-const madeFor = 10 * time.Minute
-
-func (m *made) put(mark access.Mark, name, id string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := time.Now()
-	const most = 4096 // from there on the old ones go
-	if len(m.ids) >= most {
-		maps.DeleteFunc(m.ids, func(_ madeKey, g madeGroup) bool { return now.Sub(g.at) > madeFor })
-	}
-	m.ids[madeKey{mark, name}] = madeGroup{id, now}
-}
-
-func (m *made) get(mark access.Mark, name string) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	g := m.ids[madeKey{mark, name}]
-	if time.Since(g.at) > madeFor {
-		return ""
-	}
-	return g.id
-}
-
-func (m *made) forget(mark access.Mark, name string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.ids, madeKey{mark, name})
 }

@@ -220,18 +220,6 @@ func roles(p *policy) [][]string {
 	return all
 }
 
-// FuzzRetryAfter reads any header.
-func FuzzRetryAfter(f *testing.F) {
-	for _, seed := range []string{"", "7", "-1", "Fri, 31 Dec 1999 23:59:59 GMT", "99999999999999999999"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, header string) {
-		if got := retryAfter(header, time.Unix(0, 0)); got < 0 || got > 24*time.Hour {
-			t.Errorf("%q asks to wait %s", header, got)
-		}
-	})
-}
-
 // FuzzCredentials reads any file and shows nothing of it.
 func FuzzCredentials(f *testing.F) {
 	for _, seed := range []string{`{"type":"service_account","private_key":"x"}`, `{"type":"external_account"}`, `[]`, ``} {

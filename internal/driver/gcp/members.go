@@ -42,7 +42,7 @@ func (d *Driver) withGroup(ctx context.Context, scope driver.Scope, known, name 
 	if isGroupRef(known) {
 		return known, do(known)
 	}
-	if id := d.made.get(scope.Mark, name); id != "" {
+	if id := d.made.Get(scope.Mark, name); id != "" {
 		err := do(id)
 		if !isNotFound(err) {
 			return id, err
@@ -51,7 +51,7 @@ func (d *Driver) withGroup(ctx context.Context, scope driver.Scope, known, name 
 		if g, failed := d.ourGroup(ctx, scope, name); failed != nil || g.ref == id {
 			return id, err
 		}
-		d.made.forget(scope.Mark, name)
+		d.made.Forget(scope.Mark, name)
 	}
 	g, err := d.ourGroup(ctx, scope, name)
 	if err != nil {

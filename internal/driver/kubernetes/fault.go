@@ -2,22 +2,18 @@ package kubernetes
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
-	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -145,31 +141,16 @@ func delay(header http.Header, now time.Time) time.Duration {
 	return min(max(0, at.Sub(now)), longest)
 }
 
-// cause says in words without addresses why there is no answer.
-func cause(err error) string {
-	var system syscall.Errno
-	var network net.Error
-	var name *net.DNSError
-	var certificate *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	switch {
-	case errors.As(err, &certificate), errors.As(err, &authority):
-		return "the server's certificate is not trusted: check server, and caFile or caData"
-	case errors.As(err, &name):
-		return "the host's name cannot be resolved"
-	case errors.As(err, &system):
-		return system.Error()
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		return "no answer in time"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the connection ended early"
-	default:
-		return "no answer that can be read"
-	}
-}
-
 // Unreadable is the error of an answer that says success and is not what was asked
 // for.
 func Unreadable(operation string) error {
 	return fmt.Errorf("kubernetes: %s: %w: the answer is not what was asked for", operation, fault.ErrUnavailable)
+}
+
+// cause says in words without addresses why there is no answer.
+func cause(err error) string {
+	if calls.Distrusted(err) {
+		return "the server's certificate is not trusted: check server, and caFile or caData"
+	}
+	return calls.Cause(err)
 }

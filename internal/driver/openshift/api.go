@@ -4,15 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync/atomic"
 
 	userv1 "github.com/openshift/api/user/v1"
-	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/driver/kubernetes"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
@@ -130,20 +129,5 @@ func (a *api) one(ctx context.Context, operation string, ask func(*rest.RESTClie
 // each calls do for every item, several at once, and starts no more when one has
 // failed.
 func each[T any](ctx context.Context, items []T, do func(context.Context, int, T) error) error {
-	var running errgroup.Group
-	running.SetLimit(atOnce)
-	var failed atomic.Bool
-	for i, item := range items {
-		running.Go(func() error {
-			if failed.Load() {
-				return nil
-			}
-			err := do(ctx, i, item)
-			if err != nil {
-				failed.Store(true)
-			}
-			return err
-		})
-	}
-	return running.Wait()
+	return calls.Each(ctx, atOnce, items, do)
 }

@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"sync/atomic"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
@@ -168,20 +167,5 @@ func unreadable(operation, field string) error {
 // failed. It lets those that are under way end: a write that is given up may
 // reach Keystone after the write that follows it.
 func each[T any](ctx context.Context, items []T, do func(context.Context, int, T) error) error {
-	var running errgroup.Group
-	running.SetLimit(atOnce)
-	var failed atomic.Bool
-	for i, item := range items {
-		running.Go(func() error {
-			if failed.Load() {
-				return nil
-			}
-			err := do(ctx, i, item)
-			if err != nil {
-				failed.Store(true)
-			}
-			return err
-		})
-	}
-	return running.Wait()
+	return calls.Each(ctx, atOnce, items, do)
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/groups"
@@ -64,7 +62,7 @@ func (d *Driver) createGroup(ctx context.Context, scope driver.Scope, step plan.
 		if made.ID == "" {
 			return "", unreadable("POST /v3/groups", "group")
 		}
-		d.made.put(scope.Mark, want.Name, made.ID)
+		d.made.Put(scope.Mark, want.Name, made.ID)
 		return made.ID, nil
 	}
 	if !errors.Is(refused, fault.ErrConflict) {
@@ -97,7 +95,7 @@ func (d *Driver) deleteGroup(ctx context.Context, scope driver.Scope, step plan.
 	if err != nil && !errors.Is(err, fault.ErrNotFound) {
 		return "", err
 	}
-	d.made.forget(scope.Mark, have.Name)
+	d.made.Forget(scope.Mark, have.Name)
 	return have.Ref, nil
 }
 
@@ -220,12 +218,12 @@ func (d *Driver) withGroup(ctx context.Context, scope driver.Scope, known, name 
 	if known != "" {
 		return known, do(known)
 	}
-	if id := d.made.get(scope.Mark, name); id != "" {
+	if id := d.made.Get(scope.Mark, name); id != "" {
 		err := do(id)
 		if !errors.Is(err, fault.ErrNotFound) {
 			return id, err
 		}
-		d.made.forget(scope.Mark, name) // somebody may have removed it since
+		d.made.Forget(scope.Mark, name) // somebody may have removed it since
 	}
 	id, err := d.ourGroup(ctx, scope, name)
 	if err != nil {
@@ -272,55 +270,4 @@ func groupRef(step plan.Step) string {
 
 func missing(step plan.Step) error {
 	return fmt.Errorf("openstack: %w: a step to %s a %s that names none", fault.ErrInvalid, step.Op, step.Kind)
-}
-
-// made remembers the ids of groups that this driver has just made, so that the
-// steps that fill and bind them need not look for them.
-type made struct {
-	mu  sync.Mutex
-	ids map[madeKey]madeGroup
-}
-
-type madeKey struct {
-	mark access.Mark
-	name string
-}
-
-type madeGroup struct {
-	id string
-	at time.Time
-}
-
-// madeFor is how long a made group is remembered: longer than it takes to fill.
-const madeFor = 10 * time.Minute
-
-func (m *made) put(mark access.Mark, name, id string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := time.Now()
-	const most = 4096 // from there on the old ones go
-	if len(m.ids) >= most {
-		for key, g := range m.ids {
-			if now.Sub(g.at) > madeFor {
-				delete(m.ids, key)
-			}
-		}
-	}
-	m.ids[madeKey{mark, name}] = madeGroup{id, now}
-}
-
-func (m *made) get(mark access.Mark, name string) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	g := m.ids[madeKey{mark, name}]
-	if time.Since(g.at) > madeFor {
-		return ""
-	}
-	return g.id
-}
-
-func (m *made) forget(mark access.Mark, name string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.ids, madeKey{mark, name})
 }

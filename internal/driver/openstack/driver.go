@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/openstack/rules"
@@ -35,7 +36,7 @@ type Driver struct {
 	api      *api
 	domain   *domain
 	roles    *roleNames
-	made     *made
+	made     *calls.Made
 	handlers driver.Table
 }
 
@@ -72,7 +73,7 @@ func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
 		api:      newAPI(endpoint, from, config.Budget),
 		domain:   &domain{id: settings.DomainID, name: settings.DomainName},
 		roles:    &roleNames{},
-		made:     &made{ids: map[madeKey]madeGroup{}},
+		made:     &calls.Made{},
 	}
 	if d.domain.id == "" && d.domain.name == "" {
 		d.domain.id = "default"

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 
@@ -64,41 +62,6 @@ func TestFailure(t *testing.T) {
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	cases := map[string]struct {
-		header string
-		want   time.Duration
-	}{
-		"Seconds":  {"7", 7 * time.Second},
-		"Date":     {now.Add(90 * time.Second).Format(http.TimeFormat), 90 * time.Second},
-		"Past":     {now.Add(-time.Hour).Format(http.TimeFormat), 0},
-		"Negative": {"-1", 0},
-		"Absurd":   {"99999999999", 24 * time.Hour},
-		"Missing":  {"", 0},
-		"Words":    {"soon", 0},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			if got := retryAfter(c.header, now); got != c.want {
-				t.Errorf("retryAfter(%q) = %s, want %s", c.header, got, c.want)
-			}
-		})
-	}
-}
-
-func FuzzRetryAfter(f *testing.F) {
-	for _, seed := range []string{"7", "-1", "99999999999999999999", "Sun, 06 Nov 1994 08:49:37 GMT", ""} {
-		f.Add(seed)
-	}
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	f.Fuzz(func(t *testing.T, header string) {
-		if got := retryAfter(header, now); got < 0 || got > 24*time.Hour {
-			t.Errorf("retryAfter(%q) = %s", header, got)
-		}
-	})
-}
-
 func FuzzBindingRef(f *testing.F) {
 	f.Add("projects/p/groups/g/roles/r")
 	f.Add("projects//groups/g/roles/r")
@@ -123,18 +86,4 @@ func FuzzMembership(f *testing.F) {
 			t.Errorf("%q reads as group %q, user %q: %v", link, groupID, userID, err)
 		}
 	})
-}
-
-// TestDatesCountFromTheAnswer lets Keystone's clock, or ours, be off by five minutes.
-func TestDatesCountFromTheAnswer(t *testing.T) {
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	for _, off := range []time.Duration{-5 * time.Minute, 0, 5 * time.Minute} {
-		header := http.Header{"Date": {now.Add(off).Format(http.TimeFormat)}}
-		if got := retryAfter(now.Add(off+7*time.Second).Format(http.TimeFormat), sent(header, now)); got != 7*time.Second {
-			t.Errorf("by a clock that is off by %s: %s, want 7s", off, got)
-		}
-	}
-	if got := sent(http.Header{}, now); !got.Equal(now) {
-		t.Errorf("an answer without a date was sent at %s, want now", got)
-	}
 }

@@ -34,9 +34,9 @@ func Profile() driver.Profile {
 	p.Cost.VerifyOne = "3: the groups with their members, the roles on the cluster, and the namespace's bindings"
 	p.Cost.VerifyAll = "R*T/300 for the groups with their members, and two lists, paged"
 	p.Cannot = append(p.Cannot,
-		"roles that others gave in the cluster: they stay whatever additionalPermissions says, which is about Azure",
-		"roles that others gave to our groups above the cluster, on its resource group or subscription: they are not seen",
-		"AKS with Azure RBAC for Kubernetes: roles in the cluster are RoleBindings",
+		"remove roles that others gave in the cluster: they stay whatever additionalPermissions says, which is about Azure",
+		"see roles that others gave to our groups above the cluster, on its resource group or subscription",
+		"use Azure RBAC for Kubernetes: roles in the cluster are RoleBindings",
 	)
 	return p
 }

@@ -52,8 +52,8 @@ func Profile() driver.Profile {
 	p.Cost.Missed = "Resource Graph would read the role assignments of many subscriptions in one call, but it lags behind " +
 		"and says nothing of a subscription that it may not see: each is asked itself"
 	p.Cannot = append(p.Cannot,
-		"role assignments above the tenant, on management groups: they are neither reported nor removed",
-		"eligible assignments of Privileged Identity Management: only active ones are seen",
+		"see role assignments above the tenant, on management groups: they are neither reported nor removed",
+		"see eligible assignments of Privileged Identity Management: only active ones are seen",
 	)
 	return p
 }
@@ -81,8 +81,8 @@ func Directory() driver.Profile {
 			Missed:    "a delta query would answer for all groups at once, but needs a token that outlives the worker",
 		},
 		Cannot: []string{
-			"members of foreign groups that nobody asks for: they may have tens of thousands",
-			"a group that is deleted comes back only by hand: another one is made",
+			"show members of foreign groups that nobody asks for: they may have tens of thousands",
+			"bring back a group that was deleted: that is done by hand, and another one is made",
 		},
 	}
 }

@@ -21,8 +21,8 @@ func Profile() driver.Profile {
 	p.Type = Type
 	p.NoBindings = true
 	p.Cannot = append(p.Cannot,
-		"roles: a service broker's dashboard reads who is in which group",
-		"a tenant that does not exist: a group is of no place, so no tenant is ever missing",
+		"give roles: a service broker's dashboard reads who is in which group",
+		"tell a tenant that does not exist: a group is of no place, so no tenant is ever missing",
 	)
 	return p
 }
