@@ -253,8 +253,17 @@ func (c *cli) started(ctx context.Context, n int) error {
 	if err := c.warnWithoutWorker(ctx); err != nil {
 		return err
 	}
+	if c.format != formatTable {
+		return c.print(startedReport{Tenants: n, Started: true}, nil)
+	}
 	fmt.Fprintf(c.err, "Started %s. Follow the work with:  rollcall status\n", count(n, "tenant"))
 	return nil
+}
+
+// startedReport says in JSON that work was started, which nobody waits for.
+type startedReport struct {
+	Tenants int  `json:"tenants"`
+	Started bool `json:"started"`
 }
 
 // warnWithoutWorker says when nobody is there to do the work: it is kept until

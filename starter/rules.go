@@ -44,7 +44,9 @@ func platformTypes() []platformType {
 func platformRules(name string) (desired.Rules, bool) {
 	for _, t := range platformTypes() {
 		if t.profile.Type == name {
-			return desired.Rules{Options: activities.DesiredOptions(t.profile), Fit: t.fit}, true
+			return desired.Rules{
+				Options: activities.DesiredOptions(t.profile), GroupsIgnoreCase: t.profile.GroupsIgnoreCase, Fit: t.fit,
+			}, true
 		}
 	}
 	return desired.Rules{}, false

@@ -132,8 +132,8 @@ func (d *decoder) document(n *yaml.Node) {
 		d.problem("", flaw{line: n.Line, text: "a document is a mapping with apiVersion, kind and metadata"})
 		return
 	}
+	flaws := slices.Concat(b.flaws, deleted(tree, n))
 	d.dropped.drop(tree)
-	flaws := b.flaws
 	if len(flaws) == 0 {
 		flaws = d.envelope(tree, n)
 	}
@@ -152,6 +152,20 @@ func (d *decoder) document(n *yaml.Node) {
 	for _, f := range flaws {
 		d.problem(doc.ID.String(), f)
 	}
+}
+
+// deleted refuses what an export says is gone, or about to go: stored as if it were
+// there it would give people access again.
+func deleted(tree map[string]any, n *yaml.Node) []flaw {
+	metadata, _ := tree["metadata"].(map[string]any)
+	for _, field := range []string{"deletedOn", "deletedAt", "markedForDeletionOn"} {
+		if at := metadata[field]; at != nil && at != "" {
+			_, line := locate(n, []string{"metadata", field})
+			return []flaw{{line: line, field: "metadata." + field, text: fmt.Sprintf(
+				"the export says that it was deleted on %v: leave the document out", at)}}
+		}
+	}
+	return nil
 }
 
 // envelope checks what decides about the schema.

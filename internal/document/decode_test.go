@@ -73,6 +73,12 @@ metadata: {}
 			},
 		},
 		{
+			name:   "deleted",
+			reason: "what an export says is gone gives nobody access again",
+			input:  "apiVersion: v2\nkind: meshProject\nmetadata:\n  name: a\n  ownedByWorkspace: w\n  deletedOn: \"2026-01-02\"\nspec: {displayName: A}\n",
+			want:   []string{`in.yaml:6: meshProject w.a: metadata.deletedOn: the export says that it was deleted on 2026-01-02: leave the document out`},
+		},
+		{
 			name:   "unknown version",
 			reason: "another version may mean other things",
 			input:  "kind: meshProject\napiVersion: v7\nmetadata: {name: a, ownedByWorkspace: w}\n",

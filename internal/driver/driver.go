@@ -86,6 +86,9 @@ type Profile struct {
 	LookupAttribute string
 	// IgnoresCase is true where two account names that differ in case only are one.
 	IgnoresCase bool
+	// GroupsIgnoreCase is true where two groups whose names differ in case only
+	// cannot both be.
+	GroupsIgnoreCase bool
 	// Groups is false where bindings hold the people themselves.
 	Groups bool
 	// Marks is true where a group or binding has a place for a mark.

@@ -39,6 +39,7 @@ func Profile() driver.Profile {
 		Type:                  Type,
 		LookupAttribute:       "primaryEmail",
 		IgnoresCase:           true, // an address is the same in upper case
+		GroupsIgnoreCase:      true, // a group's name is an address
 		Groups:                true,
 		Marks:                 true, // on groups, in their description
 		AdditionalPermissions: plan.KeepAdditional,
