@@ -63,7 +63,8 @@ type replication struct {
 	digest   string // of the last plan that had steps
 	why      string // the reason of a failure
 	refused  int
-	unsure   bool // the last plan did not hold: trust nothing remembered
+	unsure   bool // a plan did not hold: trust nothing remembered
+	broken   bool // the last plan did not hold
 	// patience is how long what was written may stay unseen by the next plan.
 	patience time.Duration
 }
@@ -72,7 +73,7 @@ type replication struct {
 // unseen for a while, which the look allows for. What was not is planned anew
 // soon: waiting makes nothing of it come true.
 func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error {
-	if !r.unsure {
+	if !r.broken {
 		r.patience = p.Settle
 		return nil
 	}
@@ -137,6 +138,7 @@ func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) 
 // apply makes the plan true, as far as the world agrees with it.
 func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput) error {
 	r.pass++
+	r.broken = false
 	applied := 0
 	for i, batch := range p.Batches {
 		r.say(ctx, fmt.Sprintf("Applying plan `%s`: **%d of %d steps** done, %d held, %d remarks.",
@@ -151,6 +153,7 @@ func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput) error
 		r.done.Steps += out.Done
 		r.done.Calls += out.Calls
 		r.refused += out.Refused
+		r.broken = out.Replan
 		r.unsure = r.unsure || out.Replan
 		if err != nil || out.Replan || out.Refused > 0 {
 			return err

@@ -242,6 +242,27 @@ func TestReplicateTenantReplansFresh(t *testing.T) {
 	}
 }
 
+// TestReplicateTenantIsPatient: what was all written may be unseen for a while; what
+// was not is planned anew soon.
+func TestReplicateTenantIsPatient(t *testing.T) {
+	settles := open(2)
+	settles.out.Settle = time.Minute
+	p := platform{
+		plans:   []answer[activities.PlanOutput]{settles, settles, ended(activities.Changed)},
+		applies: []answer[activities.ApplyOutput]{applied(activities.ApplyOutput{Done: 1, Replan: true}), applied(activities.ApplyOutput{Done: 2})},
+	}
+	if _, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var patience []time.Duration
+	for _, in := range p.planned {
+		patience = append(patience, in.Patience)
+	}
+	if diff := cmp.Diff([]time.Duration{0, 0, time.Minute}, patience); diff != "" {
+		t.Errorf("patience of each look (-want +got):\n%s", diff)
+	}
+}
+
 func TestDryRunAppliesNothing(t *testing.T) {
 	t.Parallel()
 	p := platform{plans: []answer[activities.PlanOutput]{
