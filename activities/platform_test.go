@@ -57,9 +57,14 @@ func newLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	l.platform = activities.NewPlatform(s, l.ledger, "lab", map[string]driver.Open{"memory": memory.Open})
+	l.register()
+	return l
+}
+
+// register makes the platform's activities callable.
+func (l *lab) register() {
 	l.env = (&testsuite.WorkflowTestSuite{}).NewTestActivityEnvironment()
 	l.platform.Register(l.env)
-	return l
 }
 
 // want stores documents that give the role to the first n people.

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,14 +20,14 @@ import (
 // cloud is a simulator in one screen: it counts what it did.
 type cloud struct {
 	simulate.Control
-	done int
+	done atomic.Int64
 }
 
 func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.Serve(w, r, r.Method+" "+r.URL.Path, func(w http.ResponseWriter, status int, code string) {
 		simulate.JSON(w, status, map[string]string{"code": code})
 	}, func(w http.ResponseWriter, _ *http.Request) {
-		c.done++
+		c.done.Add(1)
 		simulate.JSON(w, http.StatusOK, map[string]string{"text": strings.Repeat("x", 1000)})
 	})
 }
@@ -52,8 +53,8 @@ func TestFaults(t *testing.T) {
 			defer server.Close()
 			c.Fail(simulate.Rule{Operation: "GET /a*", Fault: test.fault})
 			status, header, err := get(server.URL + "/abc")
-			if status != test.status || (err != nil) != (test.status == 0) || (c.done == 1) != test.done {
-				t.Errorf("%s: status %d, error %v, served %d times", test.reason, status, err, c.done)
+			if status != test.status || (err != nil) != (test.status == 0) || (c.done.Load() == 1) != test.done {
+				t.Errorf("%s: status %d, error %v, served %d times", test.reason, status, err, c.done.Load())
 			}
 			if test.fault.RetryAfter > 0 && header.Get("Retry-After") != "2" {
 				t.Errorf("Retry-After is %q, want 2", header.Get("Retry-After"))

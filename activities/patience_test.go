@@ -1,0 +1,70 @@
+package activities_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/memory"
+)
+
+// lagging shows for some looks how everything was at first.
+type lagging struct {
+	driver.Driver
+	first []driver.Observation
+	looks atomic.Int64 // that still lag
+}
+
+func (l *lagging) Observe(ctx context.Context, scopes []driver.Scope) ([]driver.Observation, error) {
+	seen, err := l.Driver.Observe(ctx, scopes)
+	if l.first == nil {
+		l.first = seen
+	}
+	if l.looks.Add(-1) >= 0 {
+		return l.first, err
+	}
+	return seen, err
+}
+
+// TestWritesMayBeUnseenForAWhile: a platform whose reads lag is looked at again
+// for as long as that may last, and no longer.
+func TestWritesMayBeUnseenForAWhile(t *testing.T) {
+	l := newLab(t)
+	slow := &lagging{}
+	l.platform = activities.NewPlatform(l.store, l.ledger, "lab", map[string]driver.Open{
+		"memory": func(ctx context.Context, config driver.Config) (driver.Driver, error) {
+			var err error
+			slow.Driver, err = memory.Open(ctx, config)
+			return slow, err
+		},
+	})
+	l.register()
+	l.want(2)
+	p, err := l.plan(activities.PlanInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.apply(p); err != nil {
+		t.Fatal(err)
+	}
+
+	const lag = 3
+	slow.looks.Store(lag)
+	early, err := l.plan(activities.PlanInput{})
+	if err != nil || early.Steps == 0 {
+		t.Errorf("without patience: %+v, %v; want what is unseen to be planned again", early, err)
+	}
+	slow.looks.Store(lag)
+	patient, err := l.plan(activities.PlanInput{Patience: time.Minute})
+	if err != nil || patient.Steps != 0 || patient.Outcome != activities.Converged {
+		t.Errorf("with patience: %+v, %v; want converged", patient, err)
+	}
+	slow.looks.Store(1 << 40)
+	short, err := l.plan(activities.PlanInput{Patience: 100 * time.Millisecond})
+	if err != nil || short.Steps == 0 {
+		t.Errorf("after the patience has run out: %+v, %v; want what is still unseen to be planned", short, err)
+	}
+}
