@@ -11,12 +11,9 @@ import (
 	"strings"
 	"time"
 
-	authv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	client "k8s.io/client-go/kubernetes"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
@@ -100,7 +97,7 @@ func (s *stack) serveOpenShift(ctx context.Context) error {
 	go func() { _ = server.Serve(listener) }() // ends with Close
 	s.onStop(server.Close)
 	s.openshiftURL = "http://" + listener.Addr().String()
-	s.environ["ROLLCALL_OPENSHIFT_TOKEN"], err = adminToken(ctx, s.kubernetes)
+	s.environ["ROLLCALL_OPENSHIFT_TOKEN"], err = s.kubernetes.Account(ctx, administrator, "cluster-admin", tokenLife)
 	return err
 }
 
@@ -113,43 +110,12 @@ func listenNear(ctx context.Context, port int) (net.Listener, error) {
 	return config.Listen(ctx, "tcp", "127.0.0.1:0")
 }
 
-// adminToken returns a token of an account that may do everything, which is made
-// if it is missing.
-func adminToken(ctx context.Context, server *kubernetes.Server) (string, error) {
-	config, err := server.AdminConfig()
-	if err != nil {
-		return "", err
-	}
-	clients, err := client.NewForConfig(config)
-	if err != nil {
-		return "", fmt.Errorf("openshift: %w", err)
-	}
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: administrator}}
-	_, errAccount := clients.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Create(ctx, account, metav1.CreateOptions{})
-	_, errGiven := clients.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: administrator},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: metav1.NamespaceDefault, Name: administrator}},
-	}, metav1.CreateOptions{})
-	for _, err := range []error{errAccount, errGiven} {
-		if err != nil && !apierrors.IsAlreadyExists(err) {
-			return "", fmt.Errorf("openshift: %w", err)
-		}
-	}
-	seconds := int64(tokenLife.Seconds())
-	request, err := clients.CoreV1().ServiceAccounts(metav1.NamespaceDefault).CreateToken(ctx, administrator,
-		&authv1.TokenRequest{Spec: authv1.TokenRequestSpec{ExpirationSeconds: &seconds}}, metav1.CreateOptions{})
-	if err != nil {
-		return "", fmt.Errorf("openshift: %w", err)
-	}
-	return request.Status.Token, nil
-}
-
 // seedOpenShift makes the users that are missing, as signing in would.
 func (s *stack) seedOpenShift(ctx context.Context, euids []string) error {
 	for _, euid := range euids {
 		user := fmt.Sprintf(`{"apiVersion": "user.openshift.io/v1", "kind": "User", "metadata": {"name": %q}}`, euid+"@example.com")
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.openshiftURL+"/apis/user.openshift.io/v1/users", strings.NewReader(user))
+		address := s.openshiftURL + "/apis/user.openshift.io/v1/users"
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(user))
 		if err != nil {
 			return fmt.Errorf("openshift: %w", err)
 		}

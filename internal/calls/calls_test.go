@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -131,7 +132,7 @@ func TestMade(t *testing.T) {
 		t.Errorf("g-1 is called %q, want admins", got)
 	}
 	for i := range 5000 {
-		made.Put(zoo, fmt.Sprint(i), "g")
+		made.Put(zoo, strconv.Itoa(i), "g")
 	}
 	made.Forget(shop, "admins")
 	if got := made.Get(shop, "admins"); got != "" {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -157,7 +158,7 @@ func (c *Clouds) serve(ctx context.Context) error {
 // listen takes the port of the last time, the preferred one, or any.
 func listen(ctx context.Context, last string, preferred int) (net.Listener, error) {
 	var config net.ListenConfig
-	for _, port := range []string{last, fmt.Sprint(preferred)} {
+	for _, port := range []string{last, strconv.Itoa(preferred)} {
 		if port == "" {
 			continue
 		}

@@ -11,11 +11,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
-	authv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	rbacv1client "k8s.io/client-go/kubernetes/typed/rbac/v1"
@@ -48,6 +47,7 @@ var counter atomic.Int64
 // world is a real cluster and a simulated Azure behind one address, with a proxy in
 // front.
 type world struct {
+	server   *engine.Server
 	cloud    *simulated.Server
 	login    string
 	tenantID string
@@ -70,7 +70,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{cloud: cloud, tenantID: cloud.AddTenant("", "example.com"), name: fmt.Sprintf("aks-%d", counter.Add(1))}
+	w := &world{server: server, cloud: cloud, tenantID: cloud.AddTenant("", "example.com"), name: fmt.Sprintf("aks-%d", counter.Add(1))}
 	if w.core, err = corev1client.NewForConfig(config); err != nil {
 		t.Fatal(err)
 	}
@@ -129,8 +129,7 @@ func allowed() []rbacv1.PolicyRule {
 // role makes a ClusterRole unless there is one of that name.
 func (w *world) role(t testing.TB, name string, may ...rbacv1.PolicyRule) {
 	t.Helper()
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: may}
-	if _, err := w.rbac.ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+	if err := w.server.Role(t.Context(), name, may...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -141,24 +140,11 @@ func (w *world) account(t testing.TB, may ...rbacv1.PolicyRule) string {
 	t.Helper()
 	name := "rollcall-" + w.name
 	w.role(t, name, may...)
-	w.namespace(t, name)
-	meta := metav1.ObjectMeta{Name: name}
-	if _, err := w.core.ServiceAccounts(name).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	given := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: meta,
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: name, Name: name}},
-	}
-	if _, err := w.rbac.ClusterRoleBindings().Create(t.Context(), given, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	request, err := w.core.ServiceAccounts(name).CreateToken(t.Context(), name, &authv1.TokenRequest{}, metav1.CreateOptions{})
+	token, err := w.server.Account(t.Context(), name, name, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return request.Status.Token
+	return token
 }
 
 func (w *world) namespace(t testing.TB, name string) {

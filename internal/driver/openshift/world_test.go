@@ -13,12 +13,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
-	authv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	rbacv1client "k8s.io/client-go/kubernetes/typed/rbac/v1"
@@ -44,13 +43,14 @@ const userAPI = "/apis/user.openshift.io/v1/"
 // world is a real cluster with OpenShift's types on it, and a proxy in front. One
 // world is there at a time: users and groups belong to no namespace.
 type world struct {
-	core  *corev1client.CoreV1Client
-	rbac  *rbacv1client.RbacV1Client
-	front string // OpenShift's API, without the faults
-	proxy *faultproxy.Proxy
-	name  string
-	token string // of an account that may do what the package's comment lists
-	admin string // the token of one that may do everything
+	server *engine.Server
+	core   *corev1client.CoreV1Client
+	rbac   *rbacv1client.RbacV1Client
+	front  string // OpenShift's API, without the faults
+	proxy  *faultproxy.Proxy
+	name   string
+	token  string // of an account that may do what the package's comment lists
+	admin  string // the token of one that may do everything
 
 	mu         sync.Mutex
 	namespaces []string
@@ -73,7 +73,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{name: fmt.Sprintf("world-%d", counter.Add(1)), front: front.URL, proxy: faultproxy.New(t, target)}
+	w := &world{server: server, name: fmt.Sprintf("world-%d", counter.Add(1)), front: front.URL, proxy: faultproxy.New(t, target)}
 	if w.core, err = corev1client.NewForConfig(config); err != nil {
 		t.Fatal(err)
 	}
@@ -172,31 +172,17 @@ func (w *world) account(t testing.TB, may ...rbacv1.PolicyRule) string {
 	t.Helper()
 	name := fmt.Sprintf("rollcall-%d", counter.Add(1))
 	w.role(t, name, may...)
-	w.namespace(t, name)
-	meta := metav1.ObjectMeta{Name: name}
-	if _, err := w.core.ServiceAccounts(name).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	given := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: meta,
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: name, Name: name}},
-	}
-	if _, err := w.rbac.ClusterRoleBindings().Create(t.Context(), given, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	request, err := w.core.ServiceAccounts(name).CreateToken(t.Context(), name, &authv1.TokenRequest{}, metav1.CreateOptions{})
+	token, err := w.server.Account(t.Context(), name, name, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return request.Status.Token
+	return token
 }
 
 // role makes a ClusterRole unless there is one of that name.
 func (w *world) role(t testing.TB, name string, may ...rbacv1.PolicyRule) {
 	t.Helper()
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: may}
-	if _, err := w.rbac.ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+	if err := w.server.Role(t.Context(), name, may...); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -9,13 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-
-	authv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
-	rbacv1client "k8s.io/client-go/kubernetes/typed/rbac/v1"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 )
@@ -37,25 +31,11 @@ func newOpenshift(t *testing.T) openshift {
 	}
 	front := httptest.NewServer(handler)
 	t.Cleanup(front.Close)
-	config, err := server.AdminConfig()
+	token, err := server.Account(t.Context(), strings.ToLower(t.Name()), "cluster-admin", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	core, rbac := corev1client.NewForConfigOrDie(config), rbacv1client.NewForConfigOrDie(config)
-	meta := metav1.ObjectMeta{Name: strings.ToLower(t.Name())}
-	_, errNamespace := core.Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: meta}, metav1.CreateOptions{})
-	_, errAccount := core.ServiceAccounts(meta.Name).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{})
-	_, errGiven := rbac.ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
-		ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: meta.Name, Name: meta.Name}},
-	}, metav1.CreateOptions{})
-	request, errToken := core.ServiceAccounts(meta.Name).CreateToken(t.Context(), meta.Name, &authv1.TokenRequest{}, metav1.CreateOptions{})
-	for _, err := range []error{errNamespace, errAccount, errGiven, errToken} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return openshift{url: front.URL, token: request.Status.Token}
+	return openshift{url: front.URL, token: token}
 }
 
 // ask makes one call and returns the answer's status, and its body as JSON.
