@@ -162,9 +162,38 @@ func (c *cli) deployment(ctx context.Context, name string) (engine.WorkerDeploym
 	return d, err
 }
 
-// build describes the deployment and finds a build in it. One that nobody ever
-// listened for can only be forced.
+// build is findBuild where the build's workers may just have been started: Temporal
+// knows them a moment before it knows their deployment.
 func (c *cli) build(ctx context.Context, flags workerFlags, id string) (engine.WorkerDeployment, engine.Build, error) {
+	for deadline := time.Now().Add(startup); ; {
+		d, b, err := c.findBuild(ctx, flags, id)
+		if !c.appears(ctx, err, flags.deployment, id) || time.Now().After(deadline) {
+			return d, b, err
+		}
+		select {
+		case <-ctx.Done():
+			return d, b, ctx.Err()
+		case <-time.After(startup / 20):
+		}
+	}
+}
+
+// appears reports whether what is not there yet may come: there is no deployment at
+// all, or workers of the build listen.
+func (c *cli) appears(ctx context.Context, err error, deployment, build string) bool {
+	if errors.Is(err, engine.ErrNoDeployment) {
+		return true
+	}
+	if !errors.Is(err, engine.ErrNoBuild) {
+		return false
+	}
+	workers, err := engine.ListWorkers(ctx, c.temporal)
+	return err == nil && workers.Of(worker.WorkerDeploymentVersion{DeploymentName: deployment, BuildID: build}).Workers > 0
+}
+
+// findBuild describes the deployment and finds a build in it. One that nobody ever
+// listened for can only be forced.
+func (c *cli) findBuild(ctx context.Context, flags workerFlags, id string) (engine.WorkerDeployment, engine.Build, error) {
 	version := worker.WorkerDeploymentVersion{DeploymentName: flags.deployment, BuildID: id}
 	if err := engine.CheckVersion(version); err != nil {
 		return engine.WorkerDeployment{}, engine.Build{}, invalid(err)
