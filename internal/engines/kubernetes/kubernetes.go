@@ -106,13 +106,9 @@ func (s *Server) write(name, text string) error {
 
 // launch starts both servers.
 func (s *Server) launch(ctx context.Context) error {
-	var ports [3]int // the API server's, etcd's for clients and for itself
-	for i, name := range []string{"port", "etcd-port", "etcd-peer-port"} {
-		port, err := s.freePort(name)
-		if err != nil {
-			return err
-		}
-		ports[i] = port
+	ports, err := s.freePorts("port", "etcd-port", "etcd-peer-port")
+	if err != nil {
+		return err
 	}
 	s.port = ports[0]
 	if err := s.store(ctx, ports[1], ports[2]); err != nil {
@@ -121,26 +117,37 @@ func (s *Server) launch(ctx context.Context) error {
 	return s.serve(ctx)
 }
 
-// freePort returns a port that is free now: the one of the last time if it can be,
-// else any.
-func (s *Server) freePort(name string) (int, error) {
-	ports := []int{0}
+// freePorts returns a port for each name that is free now: the one of the last time
+// if it can be, else any. All are held until the last is known, so that no two are
+// the same.
+func (s *Server) freePorts(names ...string) ([]int, error) {
+	ports := make([]int, len(names))
+	for i, name := range names {
+		listener, err := s.listen(name)
+		if err != nil {
+			return nil, fmt.Errorf("kubernetes: no port is free: %w", err)
+		}
+		defer func() { _ = listener.Close() }()
+		_, free, _ := net.SplitHostPort(listener.Addr().String())
+		if err := s.write(name, free); err != nil {
+			return nil, err
+		}
+		if ports[i], err = strconv.Atoi(free); err != nil {
+			return nil, fmt.Errorf("kubernetes: %w", err)
+		}
+	}
+	return ports, nil
+}
+
+// listen takes the port of the last time, or any.
+func (s *Server) listen(name string) (net.Listener, error) {
 	text, err := os.ReadFile(s.path(name))
 	if last, errLast := strconv.Atoi(string(text)); err == nil && errLast == nil {
-		ports = []int{last, 0}
-	}
-	for _, port := range ports {
-		listener, errListen := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err = errListen; err != nil {
-			continue
+		if listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(last))); err == nil {
+			return listener, nil
 		}
-		_, free, _ := net.SplitHostPort(listener.Addr().String())
-		if err := errors.Join(listener.Close(), s.write(name, free)); err != nil {
-			return 0, fmt.Errorf("kubernetes: %w", err)
-		}
-		return strconv.Atoi(free)
 	}
-	return 0, fmt.Errorf("kubernetes: no port is free: %w", err)
+	return net.Listen("tcp", "127.0.0.1:0")
 }
 
 // store starts etcd and waits until it answers.
