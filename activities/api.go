@@ -45,6 +45,9 @@ type PlanInput struct {
 	Patience time.Duration `json:"patience,omitempty"`
 	// Prepared is a plan that a survey has just made, to begin with.
 	Prepared Prepared `json:"prepared,omitzero"`
+	// Adopt are names of groups to plan as if they were to be taken over. Only for
+	// a dry run: what is really adopted is in the database.
+	Adopt []string `json:"adopt,omitempty"`
 }
 
 // Prepared names a stored plan and the desired access it was made for.
@@ -73,8 +76,23 @@ type PlanOutput struct {
 	Calls   int    `json:"calls,omitempty"`
 	// Batches are applied one after the other, an activity each.
 	Batches []Batch `json:"batches,omitempty"`
+	// Renamings follow, each as a workflow of its own.
+	Renamings []Renaming `json:"renamings,omitempty"`
+	// After are the batches that need a step of a renaming.
+	After []Batch `json:"after,omitempty"`
 	// Settle is how long the platform may take to show what was written.
 	Settle time.Duration `json:"settle,omitempty"`
+}
+
+// Renaming is a group that gets another name by another group, see plan.Renaming.
+type Renaming struct {
+	ID   string      `json:"id"`
+	Mode plan.Rename `json:"mode"`
+	// Waits is true while something is held that the old group has to stay for.
+	Waits bool `json:"waits,omitempty"`
+	// Build and Remove are applied one after the other, an activity each.
+	Build  []Batch `json:"build,omitempty"`
+	Remove []Batch `json:"remove,omitempty"`
 }
 
 // Batch is a part of a plan small enough for one activity: whole waves, or a

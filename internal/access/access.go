@@ -96,6 +96,9 @@ type Group struct {
 	Members []Member `json:"members,omitempty"`
 	// Why says which role mapping asks for the group. It is never compared.
 	Why string `json:"why,omitempty"`
+	// Serves names the project role whose people the group holds: by it a group
+	// is known again under another name. Empty on observed ones, never compared.
+	Serves string `json:"serves,omitempty"`
 }
 
 // Key returns the group's name in plans and in the ledger.
@@ -119,6 +122,10 @@ type Binding struct {
 	// InUse is true for an observed binding that the platform refuses to remove
 	// because something beyond the tenant rests on it.
 	InUse bool `json:"inUse,omitempty"`
+	// Carried is true for a role that somebody else gave to the group under its
+	// former name, given to the new one by approval. It is not ours and gets no
+	// mark. Never compared.
+	Carried bool `json:"carried,omitempty"`
 	// Group names the group that is the subject; empty when Subjects are people.
 	Group string `json:"group,omitempty"`
 	// GroupRef is that group's id on the platform, empty until it is known.

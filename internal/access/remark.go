@@ -25,6 +25,9 @@ const (
 	OwnershipUnclear         Code = "ownership-unclear"          // ledger and mark disagree: never removed
 	ForeignPermissionKept    Code = "foreign-permission-kept"    // a role on our group that we did not give
 	ForeignPermissionRemoved Code = "foreign-permission-removed" // the same, taken away by the platform's setting
+	ForeignMemberRemoved     Code = "foreign-member-removed"     // somebody else put a member into our group
+	UserRevoked              Code = "user-revoked"               // the person's access is revoked by name
+	RenameWaiting            Code = "rename-waiting"             // a group has a successor and waits for a decision before it goes
 	CleanupOff               Code = "cleanup-off"                // an own group is not wanted, cleanup is switched off
 	Contested                Code = "contested"                  // somebody else keeps undoing our work
 	PlatformDenied           Code = "platform-denied"            // our credentials may not do that

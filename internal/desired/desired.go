@@ -166,7 +166,9 @@ func groups(
 			return access.State{}, fmt.Errorf("%w: the roles %q and %q both get the group %q", ErrName, other, m.role, name)
 		}
 		taken[name] = m.role
-		s.Groups = append(s.Groups, access.Group{Name: name, Members: members(grants[m.role], accounts), Why: m.why("a group")})
+		s.Groups = append(s.Groups, access.Group{
+			Name: name, Members: members(grants[m.role], accounts), Why: m.why("a group"), Serves: m.role,
+		})
 		for _, role := range m.roles {
 			s.Bindings = append(s.Bindings, access.Binding{
 				Role: role, Group: name, Condition: m.conditions[role], Why: m.why(fmt.Sprintf("%q", role)),

@@ -124,6 +124,9 @@ type Replication struct {
 	SkipCleanup *bool
 	// Rename is "recreate", "in-place" or "strict"; "recreate" when absent.
 	Rename string
+	// CarryForeignPermissions is true for "ask": what somebody else gave to a
+	// group that is renamed may be carried over, by approval.
+	CarryForeignPermissions bool
 	// CallsPerSecond and Concurrent bound the calls of each worker to the platform;
 	// zero means unlimited, and the default of package activities.
 	CallsPerSecond float64
@@ -142,6 +145,32 @@ type LandingZone struct {
 	Type string
 	// RoleMappings replace the platform's where there is at least one.
 	RoleMappings []RoleMapping
+	// ApproveDeletion is automateDeletionApproval: groups of removed tenants go
+	// without an approval.
+	ApproveDeletion bool
+}
+
+// Guard limits what may be taken from people without an approval.
+type Guard struct {
+	Name string
+	// Platforms are the Identifiers of those it is for; none means all that no
+	// other Guard names.
+	Platforms []string
+	// GroupMost and GroupPercent bound what one plan takes from one group: the
+	// larger of the two holds.
+	GroupMost, GroupPercent int
+	// ChangeMost bounds what one change of the documents takes on one platform,
+	// within a day of it.
+	ChangeMost int
+	// HourMost bounds what is taken on one platform within an hour.
+	HourMost int
+}
+
+// Revocation is a person whose access was revoked by name.
+type Revocation struct {
+	Person string
+	// EUID is the person's when it was revoked: their document may be gone since.
+	EUID string
 }
 
 // Tenant is a project on a platform.
@@ -179,6 +208,11 @@ type TenantInput struct {
 	UserGroups []UserGroup
 	Users      []User
 	Drawn      Drawn
+	// Guard is the one in force on the platform, the default where no document
+	// names another.
+	Guard Guard
+	// Revoked are all whose access is revoked by name, sorted by Person.
+	Revoked []Revocation
 	// Deleted is true for a tenant that only its tombstone remembers: nothing
 	// is desired there any more.
 	Deleted bool

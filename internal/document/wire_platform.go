@@ -53,6 +53,7 @@ type wireReplication struct {
 	RoleMappings                   []wireRoleMapping `json:"roleMappings"`
 	AdditionalPermissions          string            `json:"additionalPermissions"`
 	Rename                         string            `json:"rename"`
+	CarryForeignPermissions        string            `json:"carryForeignPermissions"`
 	SkipUserGroupPermissionCleanup *bool             `json:"skipUserGroupPermissionCleanup"`
 	Credentials                    json.RawMessage   `json:"credentials"`
 	B2BUserInvitation              json.RawMessage   `json:"b2bUserInvitation"`
@@ -101,6 +102,8 @@ func (w wireReplication) typed() Replication {
 		CallsPerSecond:        w.Budget.CallsPerSecond,
 		Concurrent:            w.Budget.Concurrent,
 		BringIn:               w.B2BUserInvitation != nil || w.UserCreation != nil,
+
+		CarryForeignPermissions: w.CarryForeignPermissions == "ask",
 	}
 }
 
@@ -125,7 +128,7 @@ type wireLandingZone struct {
 		DisplayName                  json.RawMessage `json:"displayName"`
 		Description                  json.RawMessage `json:"description"`
 		PlatformRef                  wireRef         `json:"platformRef"`
-		AutomateDeletionApproval     json.RawMessage `json:"automateDeletionApproval"`
+		AutomateDeletionApproval     bool            `json:"automateDeletionApproval"`
 		AutomateDeletionReplication  json.RawMessage `json:"automateDeletionReplication"`
 		InfoLink                     json.RawMessage `json:"infoLink"`
 		Quotas                       json.RawMessage `json:"quotas"`
@@ -143,7 +146,7 @@ type wireProperties struct {
 func (w *wireLandingZone) name() string { return w.Metadata.Name }
 
 func (w *wireLandingZone) typed() (any, error) {
-	zone := LandingZone{Name: w.Metadata.Name, Platform: w.Spec.PlatformRef.Name}
+	zone := LandingZone{Name: w.Metadata.Name, Platform: w.Spec.PlatformRef.Name, ApproveDeletion: w.Spec.AutomateDeletionApproval}
 	platformType, part := w.Spec.PlatformProperties.chosen()
 	if platformType == "" {
 		return zone, nil

@@ -109,6 +109,10 @@ type Profile struct {
 	// CallsPerSecond is the platform's own limit for all callers together, and the
 	// budget where the document names none; 0 where there is none.
 	CallsPerSecond float64
+	// Renames is true where the platform can give a group another name: a step
+	// {Change, KindGroup} whose Have and Want differ in Name. Every platform with
+	// groups does such a step where only the Mark differs: that is adoption.
+	Renames bool
 	// Settle is how long a write may stay invisible to Observe.
 	Settle time.Duration
 	// Separate is true where each subject of a binding has a binding of its own,

@@ -97,8 +97,11 @@ type Plan struct {
 	Tenant access.TenantID `json:"tenant"`
 	// Steps in an order that respects Needs.
 	Steps []Step `json:"steps"`
-	// Held are removals above the guard's limit. They wait for an approval.
+	// Held are removals above the guard's limit, and foreign roles that could be
+	// carried over to a renamed group. They wait for an approval.
 	Held []Step `json:"held,omitempty"`
+	// Renames say which of the Steps give groups another name.
+	Renames []Renaming `json:"renames,omitempty"`
 	// Remarks say what is not done, and why.
 	Remarks []access.Remark `json:"remarks,omitempty"`
 }
