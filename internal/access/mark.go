@@ -50,3 +50,21 @@ func ParseMark(text string) Mark {
 	}
 	return Mark{Installation: found[1], Tenant: found[2]}
 }
+
+// Contradicts reports whether m names another owner than want does. An object
+// without a mark belongs to nobody in that sense, and one whose mark nobody read
+// may.
+func (m Mark) Contradicts(want Mark) bool { return m != Mark{} && !m.Agrees(want) }
+
+// AddTo returns free text with the mark in it: behind what people wrote there, or
+// the text as it is where it has this mark already.
+func (m Mark) AddTo(text string) string {
+	switch {
+	case ParseMark(text) == m:
+		return text
+	case text == "":
+		return m.Text()
+	default:
+		return text + "\n" + m.Text()
+	}
+}

@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -86,5 +87,48 @@ func TestMarkAgrees(t *testing.T) {
 	}
 	if text := (access.Mark{}).Text(); text != "" {
 		t.Errorf("the zero mark is written %q, want nothing", text)
+	}
+}
+
+func TestMarkContradicts(t *testing.T) {
+	ours := access.Mark{Installation: "prod", Tenant: "acme.shop/cloud"}
+	tests := []struct {
+		reason string
+		mark   access.Mark
+		want   bool
+	}{
+		{"the same", ours, false},
+		{"nobody looked", access.Unread(), false},
+		{"none is nobody's", access.Mark{}, false},
+		{"another installation", access.Mark{Installation: "test", Tenant: ours.Tenant}, true},
+		{"another tenant", access.Mark{Installation: "prod", Tenant: "acme.zoo/cloud"}, true},
+	}
+	for _, test := range tests {
+		if got := test.mark.Contradicts(ours); got != test.want {
+			t.Errorf("%s: %+v.Contradicts(%+v) = %t, want %t", test.reason, test.mark, ours, got, test.want)
+		}
+	}
+}
+
+// TestMarkAddTo demands that what people wrote stays, that the mark is read back,
+// and that adding it again adds nothing. Only a text without a mark is given one.
+func TestMarkAddTo(t *testing.T) {
+	word := rapid.StringMatching(`[^\s\]\[]+`)
+	rapid.Check(t, func(t *rapid.T) {
+		mark := access.Mark{Installation: word.Draw(t, "installation"), Tenant: word.Draw(t, "tenant")}
+		text := rapid.String().Draw(t, "text")
+		if access.ParseMark(text) != (access.Mark{}) {
+			t.Skip("marked already")
+		}
+		marked := mark.AddTo(text)
+		if !strings.HasPrefix(marked, text) || access.ParseMark(marked) != mark {
+			t.Errorf("%+v.AddTo(%q) = %q", mark, text, marked)
+		}
+		if again := mark.AddTo(marked); again != marked {
+			t.Errorf("%+v.AddTo(%q) = %q, want no change", mark, marked, again)
+		}
+	})
+	if got, want := (access.Mark{Installation: "a", Tenant: "b"}).AddTo(""), (access.Mark{Installation: "a", Tenant: "b"}).Text(); got != want {
+		t.Errorf("a text that is only the mark is %q, want %q", got, want)
 	}
 }

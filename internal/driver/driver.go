@@ -45,6 +45,20 @@ type Driver interface {
 	// the step expects nor what it wants is fault.ErrConflict (a step whose Have
 	// has no version compares the content), and so is a group
 	// to delete whose mark, read just before, contradicts the scope's.
+	//
+	// {Change, KindGroup} makes the group whose id is Have's carry Want's name and
+	// the scope's mark; the rest of what people wrote beside the mark stays, and
+	// so do members and bindings. One step can do either or both: a rename, where
+	// Profile.Renames, and an adoption. A group that is so already is no error, one
+	// that is gone is fault.ErrNotFound. It is fault.ErrConflict where another group
+	// of ours has the name (and where any has, if names are unique), where the group
+	// is named neither as in Have nor as in Want, and where its mark, read just
+	// before, names another owner: then nothing is changed. Where the platform
+	// cannot rename, another name is fault.ErrUnsupported. The result is Have's Ref.
+	//
+	// {Create, KindBinding} with Binding.Carried gives what is nobody's: it has no
+	// mark, and where bindings have names of their own, one that no binding of ours
+	// has. Observe shows it as any binding that somebody else made.
 	Apply(ctx context.Context, scope Scope, steps []plan.Step) []Result
 }
 

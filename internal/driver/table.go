@@ -53,11 +53,13 @@ func (t Table) apply(
 // complete reports whether the step holds what its operation is about.
 func complete(s plan.Step) bool {
 	want, have := plan.Step{Want: s.Want}.Key().Kind, plan.Step{Have: s.Have}.Key().Kind
-	switch s.Op {
-	case plan.Create:
+	switch {
+	case s.Op == plan.Create:
 		return want == s.Kind
-	case plan.Delete:
+	case s.Op == plan.Delete:
 		return have == s.Kind
+	case s.Kind == access.KindGroup: // one that is there is named by its id
+		return s.Want.Group != nil && s.Have.Group != nil && s.Have.Group.Ref != ""
 	default:
 		return want == s.Kind || have == s.Kind
 	}

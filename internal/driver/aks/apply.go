@@ -28,7 +28,7 @@ func (d *Driver) createBinding(ctx context.Context, scope driver.Scope, step pla
 	want := *step.Want.Binding
 	var ref string
 	_, err := d.WithGroup(ctx, scope, want.GroupRef, want.Group, func(group string) (err error) {
-		ref, err = d.cluster.GiveGroup(ctx, scope, want.Role, group)
+		ref, err = d.cluster.GiveGroup(ctx, scope, want, group)
 		return err
 	})
 	return ref, err

@@ -53,7 +53,9 @@ type tenant struct {
 	*lab
 	scope driver.Scope
 	owned map[access.Key]string
-	mu    sync.Mutex
+	// serves are what the groups of the ledger hold, by name.
+	serves map[string]string
+	mu     sync.Mutex
 }
 
 // tenant makes an empty tenant.
@@ -71,7 +73,7 @@ func (l *lab) tenantAt(name, id string) *tenant {
 			Tenant: of, ID: id, Marks: true,
 			Mark: access.Mark{Installation: "laws", Tenant: of.String()},
 		},
-		owned: map[access.Key]string{},
+		owned: map[access.Key]string{}, serves: map[string]string{},
 	}
 }
 
@@ -91,7 +93,7 @@ func (t *tenant) want(sets ...[]access.Member) access.State {
 	for i, people := range sets {
 		binding := access.Binding{Role: t.world.Roles[i], Group: t.set(i)}
 		if t.profile.Groups {
-			state.Groups = append(state.Groups, access.Group{Name: t.set(i), Members: people})
+			state.Groups = append(state.Groups, access.Group{Name: t.set(i), Members: people, Serves: "role " + t.world.Roles[i]})
 			people = nil
 		}
 		binding.Subjects = people
@@ -151,11 +153,16 @@ func (t *tenant) input(desired, observed access.State) plan.Input {
 		Rules: plan.Rules{
 			Mark: t.scope.Mark, MemberChunk: t.profile.MemberChunk, Additional: plan.KeepAdditional,
 			Cleanup: true, Guard: plan.Guard{Percent: 100},
+			Rename: plan.InPlace, CanRename: t.profile.Renames, IgnoreCase: t.profile.GroupsIgnoreCase,
 			Separate: t.profile.Separate, Shared: t.profile.SharedRoles, Base: t.profile.EveryPerson,
 		},
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(t.owned), access.Key.Compare) {
-		in.Owned = append(in.Owned, plan.Owned{Key: key, Ref: t.owned[key]})
+		owned := plan.Owned{Key: key, Ref: t.owned[key]}
+		if key.Kind == access.KindGroup {
+			owned.Serves = t.serves[key.Group]
+		}
+		in.Owned = append(in.Owned, owned)
 	}
 	return in
 }
@@ -218,15 +225,33 @@ func (t *tenant) apply(ctx context.Context, steps ...plan.Step) []driver.Result 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, r := range results {
+		if g := steps[i].Want.Group; r.Err == nil && g != nil {
+			t.serves[g.Name] = g.Serves
+		}
 		switch {
 		case r.Err != nil:
+		case steps[i].Op == plan.Create && steps[i].Want.Binding != nil && steps[i].Want.Binding.Carried:
 		case steps[i].Op == plan.Create:
 			t.owned[steps[i].Key()] = r.Ref
 		case steps[i].Op == plan.Delete:
 			delete(t.owned, steps[i].Key())
+		case steps[i].Kind == access.KindGroup:
+			t.renamed(steps[i].Have.Group.Name, steps[i].Want.Group.Name, r.Ref)
 		}
 	}
 	return results
+}
+
+// renamed books a group of ours, and what it has, under the name it has now.
+func (t *tenant) renamed(from, to, ref string) {
+	for key, of := range maps.Clone(t.owned) {
+		if key.Group == from {
+			delete(t.owned, key)
+			key.Group = to
+			t.owned[key] = of
+		}
+	}
+	t.owned[access.Group{Name: to}.Key()] = ref
 }
 
 // one applies a step that is expected to fail and returns its error.

@@ -11,37 +11,40 @@ type Law string
 
 // The laws, in the order in which a driver's author meets them.
 const (
-	ProfileIsTotal        Law = "ProfileIsTotal"
-	TableMatchesProfile   Law = "TableMatchesProfile"
-	EmptyIsEmpty          Law = "EmptyIsEmpty"
-	ResolveIsExact        Law = "ResolveIsExact"
-	TwinsAreAmbiguous     Law = "TwinsAreAmbiguous"
-	DisabledIsDisabled    Law = "DisabledIsDisabled"
-	MissingScope          Law = "MissingScope"
-	RoundTrip             Law = "RoundTrip"
-	Fixpoint              Law = "Fixpoint"
-	ObserveChangesNothing Law = "ObserveChangesNothing"
-	ApplyTwice            Law = "ApplyTwice"
-	CreateExisting        Law = "CreateExisting"
-	DeleteMissing         Law = "DeleteMissing"
-	UpdateOnlyThat        Law = "UpdateOnlyThat"
-	FitTellsTheTruth      Law = "FitTellsTheTruth"
-	RefusedStaysRefused   Law = "RefusedStaysRefused"
-	ForeignIsSacred       Law = "ForeignIsSacred"
-	ForeignNamesAreTaken  Law = "ForeignNamesAreTaken"
-	ConflictIsSeen        Law = "ConflictIsSeen"
-	VersionsAreCompared   Law = "VersionsAreCompared"
-	WavesCommute          Law = "WavesCommute"
-	ConditionsAreKept     Law = "ConditionsAreKept"
-	NewcomersAreBroughtIn Law = "NewcomersAreBroughtIn"
-	TearDown              Law = "TearDown"
-	ManyPages             Law = "ManyPages"
-	CallsAreCounted       Law = "CallsAreCounted"
-	AllOrError            Law = "AllOrError"
-	FaultsAreNamed        Law = "FaultsAreNamed"
-	LostAnswers           Law = "LostAnswers"
-	CancelIsPrompt        Law = "CancelIsPrompt"
-	SecretsStayOut        Law = "SecretsStayOut"
+	ProfileIsTotal         Law = "ProfileIsTotal"
+	TableMatchesProfile    Law = "TableMatchesProfile"
+	EmptyIsEmpty           Law = "EmptyIsEmpty"
+	ResolveIsExact         Law = "ResolveIsExact"
+	TwinsAreAmbiguous      Law = "TwinsAreAmbiguous"
+	DisabledIsDisabled     Law = "DisabledIsDisabled"
+	MissingScope           Law = "MissingScope"
+	RoundTrip              Law = "RoundTrip"
+	Fixpoint               Law = "Fixpoint"
+	ObserveChangesNothing  Law = "ObserveChangesNothing"
+	ApplyTwice             Law = "ApplyTwice"
+	CreateExisting         Law = "CreateExisting"
+	DeleteMissing          Law = "DeleteMissing"
+	UpdateOnlyThat         Law = "UpdateOnlyThat"
+	FitTellsTheTruth       Law = "FitTellsTheTruth"
+	RefusedStaysRefused    Law = "RefusedStaysRefused"
+	ForeignIsSacred        Law = "ForeignIsSacred"
+	ForeignNamesAreTaken   Law = "ForeignNamesAreTaken"
+	ConflictIsSeen         Law = "ConflictIsSeen"
+	RenamesInPlace         Law = "RenamesInPlace"
+	GroupsAreAdopted       Law = "GroupsAreAdopted"
+	CarriedRolesAreNobodys Law = "CarriedRolesAreNobodys"
+	VersionsAreCompared    Law = "VersionsAreCompared"
+	WavesCommute           Law = "WavesCommute"
+	ConditionsAreKept      Law = "ConditionsAreKept"
+	NewcomersAreBroughtIn  Law = "NewcomersAreBroughtIn"
+	TearDown               Law = "TearDown"
+	ManyPages              Law = "ManyPages"
+	CallsAreCounted        Law = "CallsAreCounted"
+	AllOrError             Law = "AllOrError"
+	FaultsAreNamed         Law = "FaultsAreNamed"
+	LostAnswers            Law = "LostAnswers"
+	CancelIsPrompt         Law = "CancelIsPrompt"
+	SecretsStayOut         Law = "SecretsStayOut"
 )
 
 // entry is one law: what it says, what it needs, and how it is checked.
@@ -107,6 +110,12 @@ func lawsOfWriting() []entry {
 			unless: withoutMarks, check: foreignNamesAreTaken},
 		{law: ConflictIsSeen, says: "a group whose mark is no longer ours is not deleted",
 			unless: withoutMarks, needs: []func(World) string{needsRemark}, check: conflictIsSeen},
+		{law: RenamesInPlace, says: "a group that gets another name stays the group it is",
+			unless: withoutRenames, check: renamesInPlace},
+		{law: GroupsAreAdopted, says: "a group that somebody made becomes ours and loses nothing",
+			unless: withoutMarks, needs: []func(World) string{needsDescribe, needsRemark}, check: groupsAreAdopted},
+		{law: CarriedRolesAreNobodys, says: "a role that is carried over for somebody else is not ours",
+			unless: withoutGroupBindings, check: carriedRolesAreNobodys},
 		{law: VersionsAreCompared, says: "a versioned binding that moved is a conflict and stays as it is",
 			unless: withGroups, needs: []func(World) string{needsTouch}, check: versionsAreCompared},
 		{law: WavesCommute, says: "the units of a wave reach the same end in any order, and at once",
@@ -144,6 +153,9 @@ func needsTwin(w World) string    { return lacks(w.Twin == nil, "Twin") }
 func needsDisable(w World) string { return lacks(w.Disable == nil, "Disable") }
 func needsRemark(w World) string  { return lacks(w.Remark == nil, "Remark") }
 func needsTouch(w World) string   { return lacks(w.Touch == nil, "Touch") }
+func needsDescribe(w World) string {
+	return lacks(w.Describe == nil || w.Description == nil, "Describe and Description")
+}
 func needsConditions(w World) string {
 	return lacks(len(w.Conditions) < 2, "Conditions")
 }
@@ -161,6 +173,20 @@ func withoutGroups(p driver.Profile) string {
 		return ""
 	}
 	return "the platform has no groups"
+}
+
+func withoutRenames(p driver.Profile) string {
+	if p.Groups && p.Renames {
+		return ""
+	}
+	return "groups keep their names"
+}
+
+func withoutGroupBindings(p driver.Profile) string {
+	if p.Groups && !p.NoBindings {
+		return ""
+	}
+	return "groups get no roles"
 }
 
 func withoutConditions(p driver.Profile) string {

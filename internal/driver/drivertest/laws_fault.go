@@ -171,6 +171,7 @@ func faultsAreNamed(l *lab) {
 		l.breakWrite(t, add, failure{"404", Fault{Status: http.StatusNotFound}, fault.ErrNotFound})
 		t.must(add)
 	}
+	l.breakChange(t, append(failures(), append(refusals, failure{"404", Fault{Status: http.StatusNotFound}, fault.ErrNotFound})...))
 	// Whatever happened to this driver, it works when the platform does.
 	for name, read := range t.reads(people) {
 		if _, err := read(l.Context()); err != nil {
@@ -187,6 +188,20 @@ func (l *lab) newObject(t *tenant, people []access.Member) plan.Step {
 		kind = access.KindGroup
 	}
 	return l.created(t.plan(t.want(people, people[:1], people)), kind)
+}
+
+// breakChange takes over a group, where groups can be taken over, while writes
+// fail.
+func (l *lab) breakChange(t *tenant, ways []failure) {
+	l.Helper()
+	if withoutMarks(l.profile) != "" {
+		return
+	}
+	group := l.world.Plant(l, t.scope.ID, access.State{Groups: []access.Group{{Name: "laws-named-theirs"}}}).Groups[0]
+	for _, f := range ways {
+		l.breakWrite(t, t.change(group, group.Name), f)
+	}
+	t.must(t.change(group, group.Name))
 }
 
 // breakWrite applies one step while writes fail.
@@ -234,6 +249,32 @@ func lostAnswers(l *lab) {
 		t.converges(want)
 		t.noTwins()
 	}
+	if l.profile.Groups && l.profile.Renames {
+		t.losesRenames(people)
+	}
+}
+
+// losesRenames loses the answer of each of two renames, there and back.
+func (t *tenant) losesRenames(people []access.Member) {
+	t.Helper()
+	want := t.want(people)
+	t.sync(want)
+	t.converges(want)
+	group := t.group(0)
+	for _, name := range []string{"laws-lost-renamed", group.Name} {
+		step := t.change(group, name)
+		t.world.Breaker.Break(Match{Calls: Writes, Times: 1}, Fault{Lost: true})
+		err := t.one(step)
+		t.world.Breaker.Mend()
+		if !fault.Retryable(err) {
+			t.Errorf("renaming a group: its answer was lost, and the error is %v: want one that is retried", err)
+		}
+		t.driver = t.world.Open(t)
+		t.must(step)
+		group.Name = name
+	}
+	t.converges(want)
+	t.noTwins()
 }
 
 func cancelIsPrompt(l *lab) {

@@ -34,6 +34,7 @@ func profileIsTotal(l *lab) {
 		{"ScopesPerObserve is at least 1", p.ScopesPerObserve >= 1},
 		{"Settle and CallsPerSecond are not negative", p.Settle >= 0 && p.CallsPerSecond >= 0},
 		{"Cost says what is paid", p.Cost.VerifyOne != "" && p.Cost.VerifyAll != "" && p.Cost.ChangeOne != ""},
+		{"Renames only where there are groups", p.Groups || !p.Renames},
 		{
 			"BringIn is a way to bring people in, or empty",
 			slices.Contains([]driver.BringIn{"", driver.Invite, driver.CreateAccount, driver.DeprecatedMaker}, p.BringIn),
@@ -64,6 +65,14 @@ func tableMatchesProfile(l *lab) {
 			l.fails("to "+string(op)+" a "+string(kind)+", which the profile does not imply", err, fault.ErrUnsupported)
 		}
 	}
+	if implied(l.profile, access.KindGroup, plan.Change) {
+		l.fails("to change a group without its id", t.one(t.fiction(access.KindGroup, plan.Change)), fault.ErrInvalid)
+	}
+	if l.profile.Groups && !l.profile.Renames {
+		step := t.fiction(access.KindGroup, plan.Change)
+		step.Have.Group = &access.Group{Name: "laws-nobody", Ref: "laws-nobody", Mark: t.scope.Mark}
+		l.fails("to rename a group, which the profile does not imply", t.one(step), fault.ErrUnsupported)
+	}
 	if diff := cmp.Diff(before, t.look()); diff != "" {
 		l.Errorf("steps that were refused have changed something: %s", diff)
 	}
@@ -73,7 +82,7 @@ func tableMatchesProfile(l *lab) {
 func implied(p driver.Profile, kind access.Kind, op plan.Op) bool {
 	switch kind {
 	case access.KindGroup:
-		return p.Groups && (op == plan.Create || op == plan.Delete)
+		return p.Groups && (op == plan.Create || op == plan.Delete || op == plan.Change && (p.Marks || p.Renames))
 	case access.KindMembers:
 		return p.Groups && op == plan.Change
 	case access.KindBinding:

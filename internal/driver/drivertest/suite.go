@@ -58,6 +58,12 @@ type World struct {
 	Plant func(t testing.TB, tenant string, foreign access.State) access.State
 	// Remark overwrites the mark on a group. Optional without marks.
 	Remark func(t testing.TB, groupRef string, mark access.Mark)
+	// Describe writes a text of people's where a group's mark has its place, in
+	// place of whatever is there, and Description reads all that is there; where
+	// marks have a place that nobody else writes to, any free text on the group.
+	// Optional without marks on groups.
+	Describe    func(t testing.TB, groupRef, text string)
+	Description func(t testing.TB, groupRef string) string
 	// Touch changes a binding so that its version moves. Optional where bindings
 	// have no version.
 	Touch func(t testing.TB, tenant string, b access.Binding)

@@ -167,8 +167,15 @@ func spoiltSteps() map[drivertest.Law]spoil {
 		drivertest.ForeignIsSacred:      greedy,
 		drivertest.ForeignNamesAreTaken: blind(access.KindMembers),
 		drivertest.ConflictIsSeen:       blind(access.KindGroup),
-		drivertest.WavesCommute:         oneAtATime,
-		drivertest.ConditionsAreKept:    observation(func(o *driver.Observation) { forget(o.State.Bindings) }),
+		drivertest.RenamesInPlace:       madeAnew,
+		drivertest.GroupsAreAdopted:     nothingDone,
+		drivertest.CarriedRolesAreNobodys: observation(func(o *driver.Observation) {
+			for i := range o.State.Bindings {
+				o.State.Bindings[i].Name = strings.Repeat("carried", min(i, 1))
+			}
+		}),
+		drivertest.WavesCommute:      oneAtATime,
+		drivertest.ConditionsAreKept: observation(func(o *driver.Observation) { forget(o.State.Bindings) }),
 		drivertest.NewcomersAreBroughtIn: result(func(s plan.Step, r driver.Result) driver.Result {
 			if s.Kind == access.KindAccount {
 				r.Ref += "'"

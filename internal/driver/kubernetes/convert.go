@@ -38,10 +38,11 @@ type metadata struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 	// UID and ResourceVersion are conditions: the object as it was then.
-	UID             string            `json:"uid,omitempty"`
-	ResourceVersion string            `json:"resourceVersion,omitempty"`
-	Labels          map[string]string `json:"labels"`
-	Annotations     map[string]string `json:"annotations"`
+	UID             string `json:"uid,omitempty"`
+	ResourceVersion string `json:"resourceVersion,omitempty"`
+	// Labels and Annotations are the mark; a binding that is carried has none.
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
 // toIntent is the binding of people as it shall be, under the given name.
@@ -62,9 +63,26 @@ func newIntent(scope driver.Scope, name, role string, subjects []rbacv1.Subject)
 	return intent{
 		APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "RoleBinding",
 		Metadata: metadata{Namespace: scope.ID, Name: name, Labels: labels, Annotations: annotations},
-		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: clusterRole, Name: role},
 		Subjects: subjects,
 	}
+}
+
+// newCarried is a binding of the subjects for somebody else: it has no mark, and a
+// name that no binding of ours has. The name is the same whenever the same binding
+// is carried to the same subjects.
+func newCarried(scope driver.Scope, b access.Binding, subjects []rbacv1.Subject) intent {
+	want := newIntent(scope, carriedName(b, subjects[0].Name), b.Role, subjects)
+	want.Metadata.Labels, want.Metadata.Annotations = nil, nil
+	if name, local := strings.CutPrefix(b.Role, rules.LocalRole); local {
+		want.RoleRef.Kind, want.RoleRef.Name = "Role", name
+	}
+	return want
+}
+
+// carriedName holds the role's name without the slash that one of a namespace has.
+func carriedName(b access.Binding, subject string) string {
+	return hashed("carried-", strings.TrimPrefix(b.Role, rules.LocalRole), b.Role+"\x00"+b.Name+"\x00"+subject)
 }
 
 // Marks returns the mark as labels and annotations, which say besides what a list
@@ -87,7 +105,10 @@ func toBinding(scope driver.Scope, b rbacv1.RoleBinding) access.Binding {
 	return binding
 }
 
-func isClusterRole(b rbacv1.RoleBinding) bool { return b.RoleRef.Kind == "ClusterRole" }
+// clusterRole is the kind of the roles that documents name.
+const clusterRole = "ClusterRole"
+
+func isClusterRole(b rbacv1.RoleBinding) bool { return b.RoleRef.Kind == clusterRole }
 
 // roleOf returns the role's name as documents write it. One of a namespace has a
 // slash, so that no document names it.
@@ -130,19 +151,25 @@ func place(b access.Binding) (name, uid string) {
 // called: the first, or the second if the first is taken by a binding to another
 // role.
 func names(role string) [2]string {
-	const prefix, digits = "rollcall-", 16
-	sum := sha256.Sum256([]byte(role))
-	hash := "-" + hex.EncodeToString(sum[:])[:digits]
-	short := role
-	for len(prefix)+len(short)+len(hash) > rules.MaxRoleName {
-		_, size := utf8.DecodeLastRuneInString(short)
-		short = short[:len(short)-size]
-	}
-	hashed := prefix + short + hash
+	const prefix = "rollcall-"
+	unique := hashed(prefix, role, role)
 	if len(prefix)+len(role) > rules.MaxRoleName {
-		return [2]string{hashed, hashed + "2"}
+		return [2]string{unique, unique + "2"}
 	}
-	return [2]string{prefix + role, hashed}
+	return [2]string{prefix + role, unique}
+}
+
+// hashed returns a name that begins with the prefix and as much of the text as fits,
+// and ends with the hash of what it is for.
+func hashed(prefix, text, of string) string {
+	const digits = 16
+	sum := sha256.Sum256([]byte(of))
+	hash := "-" + hex.EncodeToString(sum[:])[:digits]
+	for len(prefix)+len(text)+len(hash) > rules.MaxRoleName {
+		_, size := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-size]
+	}
+	return prefix + text + hash
 }
 
 // What the refs of subjects begin with that are no people. A person of such a

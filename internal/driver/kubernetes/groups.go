@@ -84,19 +84,24 @@ func only(b rbacv1.RoleBinding, group string) bool {
 // group's name that is checked anywhere holds a colon, so that no two share one.
 func groupNames(role, group string) [2]string { return names(role + ":" + group) }
 
-// GiveGroup gives the ClusterRole to the group in the scope's namespace, and
-// returns the binding's ref. A binding that is there as wanted is no error, and
-// neither is one of ours that somebody has changed: it is put back. One of somebody
-// else's stays as it is; ours goes beside it. A ClusterRole that does not exist is
-// fault.ErrInvalid, a missing namespace fault.ErrNotFound.
-func (c *Cluster) GiveGroup(ctx context.Context, scope driver.Scope, role, group string) (ref string, err error) {
+// GiveGroup gives the binding's role to the group, which is the subject's name, in
+// the scope's namespace, and returns the binding's ref. A binding that is there as
+// wanted is no error, and neither is one of ours that somebody has changed: it is
+// put back. One of somebody else's stays as it is; ours goes beside it, and so does
+// one that is carried. A ClusterRole that does not exist is fault.ErrInvalid, a
+// missing namespace fault.ErrNotFound.
+func (c *Cluster) GiveGroup(ctx context.Context, scope driver.Scope, b access.Binding, group string) (ref string, err error) {
+	role := b.Role
 	if !IsNamespace(scope.ID) || role == "" || group == "" {
 		return "", fmt.Errorf("kubernetes: %w: a binding without a namespace, role or group", fault.ErrInvalid)
+	}
+	subjects := []rbacv1.Subject{{Kind: rbacv1.GroupKind, APIGroup: rbacv1.GroupName, Name: group}}
+	if b.Carried {
+		return c.carry(ctx, newCarried(scope, b, subjects))
 	}
 	if err := c.roleExists(ctx, role); err != nil {
 		return "", err
 	}
-	subjects := []rbacv1.Subject{{Kind: rbacv1.GroupKind, APIGroup: rbacv1.GroupName, Name: group}}
 	var name string
 	for _, name = range groupNames(role, group) {
 		want := newIntent(scope, name, role, subjects)
@@ -118,12 +123,23 @@ func (c *Cluster) GiveGroup(ctx context.Context, scope driver.Scope, role, group
 	return "", taken(scope, name)
 }
 
+// carry makes a binding that is nobody's. Making it again changes nothing; what
+// somebody has made of it since is theirs, and a conflict.
+func (c *Cluster) carry(ctx context.Context, want intent) (string, error) {
+	if want.RoleRef.Kind == clusterRole {
+		if err := c.roleExists(ctx, want.RoleRef.Name); err != nil {
+			return "", err
+		}
+	}
+	return c.write(ctx, want, false)
+}
+
 // write applies the binding. Without force, whoever was faster with another content
 // has fields that are theirs, and that is a conflict.
 func (c *Cluster) write(ctx context.Context, want intent, force bool) (string, error) {
 	made, err := c.apply(ctx, want, force)
 	if errors.Is(err, fault.ErrDenied) {
-		return "", fmt.Errorf("%w: do the credentials have the verb bind on the ClusterRole %q?", err, want.RoleRef.Name)
+		return "", fmt.Errorf("%w: do the credentials have the verb bind on the %s %q?", err, want.RoleRef.Kind, want.RoleRef.Name)
 	}
 	if err != nil {
 		return "", err

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
@@ -59,15 +62,15 @@ func TestGroupsAreGivenRoles(t *testing.T) {
 	if got := given(t, cluster, n.scope); len(got) > 0 {
 		t.Fatalf("an empty namespace has %+v", got)
 	}
-	first, err := cluster.GiveGroup(t.Context(), n.scope, lawRoles[0], admins)
+	first, err := cluster.GiveGroup(t.Context(), n.scope, access.Binding{Role: lawRoles[0]}, admins)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := w.connect(t).GiveGroup(t.Context(), n.scope, lawRoles[0], admins)
+	again, err := w.connect(t).GiveGroup(t.Context(), n.scope, access.Binding{Role: lawRoles[0]}, admins)
 	if err != nil || again != first {
 		t.Errorf("giving again = %q, %v, want %q as before", again, err, first)
 	}
-	if _, err := cluster.GiveGroup(t.Context(), n.scope, lawRoles[0], readers); err != nil {
+	if _, err := cluster.GiveGroup(t.Context(), n.scope, access.Binding{Role: lawRoles[0]}, readers); err != nil {
 		t.Fatal(err)
 	}
 	ours := func(group string) access.Binding {
@@ -98,7 +101,7 @@ func TestGroupBindingIsPutBack(t *testing.T) {
 	w := newWorld(t)
 	n := w.newTenant(t, "putback")
 	cluster := w.connect(t)
-	ref, err := cluster.GiveGroup(t.Context(), n.scope, lawRoles[0], admins)
+	ref, err := cluster.GiveGroup(t.Context(), n.scope, access.Binding{Role: lawRoles[0]}, admins)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +121,7 @@ func TestGroupBindingIsPutBack(t *testing.T) {
 				t.Errorf("%s: what somebody else made of it is shown as ours: %+v", reason, b)
 			}
 		}
-		back, err := cluster.GiveGroup(t.Context(), n.scope, lawRoles[0], admins)
+		back, err := cluster.GiveGroup(t.Context(), n.scope, access.Binding{Role: lawRoles[0]}, admins)
 		if err != nil || back != ref {
 			t.Errorf("%s: giving again = %q, %v, want %q", reason, back, err, ref)
 		}
@@ -164,7 +167,7 @@ func TestForeignGroupBindings(t *testing.T) {
 	}
 	strange := kubernetes.GroupNames(lawRoles[0], admins)[0]
 	w.bind(t, n.scope.ID, strange, lawRoles[0], eve)
-	if _, err := cluster.GiveGroup(t.Context(), n.scope, lawRoles[0], admins); err != nil {
+	if _, err := cluster.GiveGroup(t.Context(), n.scope, access.Binding{Role: lawRoles[0]}, admins); err != nil {
 		t.Errorf("giving beside a stranger of our name: %v", err)
 	}
 	got := given(t, cluster, n.scope)
@@ -193,12 +196,74 @@ func TestGroupBindingFails(t *testing.T) {
 		"a namespace not there":  {elsewhere, lawRoles[0], admins, fault.ErrNotFound},
 		"a role we may not give": {n.scope, "cluster-admin", admins, fault.ErrDenied},
 	} {
-		if _, err := cluster.GiveGroup(t.Context(), c.scope, c.role, c.group); !errors.Is(err, c.want) {
+		if _, err := cluster.GiveGroup(t.Context(), c.scope, access.Binding{Role: c.role}, c.group); !errors.Is(err, c.want) {
 			t.Errorf("%s: GiveGroup = %v, want %v", reason, err, c.want)
 		}
 	}
 	if err := cluster.TakeGroup(t.Context(), nowhere, access.Binding{}); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("taking in no namespace = %v, want ErrInvalid", err)
+	}
+}
+
+// TestCarriedRole gives a role for somebody else: beside ours, under no mark, and
+// as whatever they make of it.
+func TestCarriedRole(t *testing.T) {
+	w := newWorld(t)
+	n := w.newTenant(t, "carried")
+	cluster := w.connect(t)
+	theirs := access.Binding{Role: lawRoles[0], Name: "theirs", Carried: true}
+	first, err := cluster.GiveGroup(t.Context(), n.scope, theirs, admins)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := w.connect(t).GiveGroup(t.Context(), n.scope, theirs, admins); err != nil || again != first {
+		t.Errorf("carrying again = %q, %v, want %q as before", again, err, first)
+	}
+	if _, err := cluster.GiveGroup(t.Context(), n.scope, access.Binding{Role: lawRoles[0]}, admins); err != nil {
+		t.Errorf("giving ours beside it: %v", err)
+	}
+	name, _, _ := strings.Cut(first, "/")
+	want := []access.Binding{
+		{Role: lawRoles[0], Name: name, Group: admins, GroupRef: admins},
+		{Role: lawRoles[0], Group: admins, GroupRef: admins, Mark: n.scope.Mark},
+	}
+	if diff := cmp.Diff(want, given(t, cluster, n.scope), shape()); diff != "" {
+		t.Errorf("theirs and ours: %s", diff)
+	}
+	made, err := w.rbac.RoleBindings(n.scope.ID).Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil || len(made.Labels)+len(made.Annotations) > 0 {
+		t.Errorf("what is nobody's is labelled %v %v (%v)", made.Labels, made.Annotations, err)
+	}
+	n.patch(t, n.scope.ID, name, `{"subjects":[{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"`+eve+`"}]}`)
+	if _, err := cluster.GiveGroup(t.Context(), n.scope, theirs, admins); !errors.Is(err, fault.ErrConflict) {
+		t.Errorf("carrying what somebody has changed since = %v, want ErrConflict", err)
+	}
+}
+
+// TestCarriedRoleFails: the same permissions are needed as for any other role.
+func TestCarriedRoleFails(t *testing.T) {
+	w := newWorld(t)
+	n := w.newTenant(t, "carriedfails")
+	cluster := w.connect(t)
+	local := &rbacv1.Role{
+		ObjectMeta: metav1.ObjectMeta{Name: "local"},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}}},
+	}
+	if _, err := w.rbac.Roles(n.scope.ID).Create(t.Context(), local, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for reason, c := range map[string]struct {
+		role string
+		want error
+	}{
+		"no such role":                     {"laws-never", fault.ErrInvalid},
+		"a role we may not give":           {"cluster-admin", fault.ErrDenied},
+		"one of the namespace, we may not": {"Role/local", fault.ErrDenied},
+		"one of the namespace, not there":  {"Role/never", fault.ErrNotFound},
+	} {
+		if _, err := cluster.GiveGroup(t.Context(), n.scope, access.Binding{Role: c.role, Carried: true}, admins); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", reason, err, c.want)
+		}
 	}
 }
 

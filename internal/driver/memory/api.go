@@ -98,6 +98,22 @@ func (c *client) createGroup(ctx context.Context, name, description string) (id 
 	return id, err
 }
 
+// changeGroup gives the group another name and description: fault.ErrNotFound
+// where there is none, fault.ErrConflict where another group has the name.
+func (c *client) changeGroup(ctx context.Context, id, name, description string) error {
+	return c.write(ctx, "write:groups.change", func(w *World) error {
+		at := slices.IndexFunc(w.Groups, func(g Group) bool { return g.ID == id })
+		if at < 0 {
+			return fmt.Errorf("memory: group %s: %w", id, fault.ErrNotFound)
+		}
+		if slices.ContainsFunc(w.Groups, func(g Group) bool { return g.Name == name && g.ID != id }) {
+			return fmt.Errorf("memory: group %q: %w: the name is taken", name, fault.ErrConflict)
+		}
+		w.Groups[at].Name, w.Groups[at].Description = name, description
+		return nil
+	})
+}
+
 // deleteGroup takes the group and its roles away; fault.ErrNotFound where there
 // is none.
 func (c *client) deleteGroup(ctx context.Context, id string) error {

@@ -15,6 +15,7 @@ import (
 func (d *Driver) table() driver.Table {
 	return driver.Table{
 		{Kind: access.KindGroup, Op: plan.Create}:   d.createGroup,
+		{Kind: access.KindGroup, Op: plan.Change}:   d.changeGroup,
 		{Kind: access.KindGroup, Op: plan.Delete}:   d.deleteGroup,
 		{Kind: access.KindMembers, Op: plan.Change}: d.changeMembers,
 		{Kind: access.KindAccount, Op: plan.Create}: d.createAccount,
@@ -44,6 +45,31 @@ func (d *Driver) createGroup(ctx context.Context, scope driver.Scope, step plan.
 		return "", err
 	}
 	return d.api.createGroup(ctx, want.Name, scope.Mark.Text())
+}
+
+// changeGroup gives a group another name, our mark, or both. It looks first: the
+// platform cannot be told what to expect, and the text around a mark is kept.
+func (d *Driver) changeGroup(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
+	have, want := step.Have.Group, step.Want.Group
+	found, err := d.api.groups(ctx, map[string]bool{have.Ref: true}, nil)
+	if err != nil {
+		return "", err
+	}
+	if len(found) == 0 {
+		return "", fmt.Errorf("memory: group %q: %w", have.Name, fault.ErrNotFound)
+	}
+	there := found[0]
+	if toGroup(there).Mark.Contradicts(scope.Mark) {
+		return "", fmt.Errorf("memory: group %q: %w: its mark is somebody else's", there.Name, fault.ErrConflict)
+	}
+	if there.Name != have.Name && there.Name != want.Name {
+		return "", fmt.Errorf("memory: group %q: %w: somebody named it %q", have.Name, fault.ErrConflict, there.Name)
+	}
+	description := scope.Mark.AddTo(there.Description)
+	if there.Name == want.Name && there.Description == description {
+		return there.ID, nil
+	}
+	return there.ID, d.api.changeGroup(ctx, there.ID, want.Name, description)
 }
 
 func (d *Driver) deleteGroup(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {

@@ -82,10 +82,23 @@ func (a *api) create(ctx context.Context, group *userv1.Group) (*userv1.Group, e
 // setUsers writes all users of a group, if it is as it was read: else it fails with
 // fault.ErrConflict, or with fault.ErrNotFound.
 func (a *api) setUsers(ctx context.Context, group *userv1.Group, users []string) (*userv1.Group, error) {
-	operation := "PATCH " + groups + " " + group.Name
-	body, err := json.Marshal(map[string]any{
+	return a.patch(ctx, group, map[string]any{
 		"metadata": map[string]any{"resourceVersion": group.ResourceVersion}, "users": users,
 	})
+}
+
+// setMark writes labels and annotations of a group, beside those of others, if it
+// is as it was read: else it fails as setUsers does.
+func (a *api) setMark(ctx context.Context, group *userv1.Group, labels, annotations map[string]string) (*userv1.Group, error) {
+	return a.patch(ctx, group, map[string]any{"metadata": map[string]any{
+		"resourceVersion": group.ResourceVersion, "labels": labels, "annotations": annotations,
+	}})
+}
+
+// patch merges the change into a group.
+func (a *api) patch(ctx context.Context, group *userv1.Group, change map[string]any) (*userv1.Group, error) {
+	operation := "PATCH " + groups + " " + group.Name
+	body, err := json.Marshal(change)
 	if err != nil {
 		return nil, fmt.Errorf("openshift: %s: %w: %w", operation, fault.ErrInvalid, err)
 	}

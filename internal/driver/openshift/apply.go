@@ -20,6 +20,7 @@ import (
 func (d *Driver) table() driver.Table {
 	return driver.Table{
 		{Kind: access.KindGroup, Op: plan.Create}:   d.createGroup,
+		{Kind: access.KindGroup, Op: plan.Change}:   d.adoptGroup,
 		{Kind: access.KindGroup, Op: plan.Delete}:   d.deleteGroup,
 		{Kind: access.KindMembers, Op: plan.Change}: d.changeMembers,
 		{Kind: access.KindBinding, Op: plan.Create}: d.createBinding,
@@ -55,6 +56,30 @@ func (d *Driver) createGroup(ctx context.Context, scope driver.Scope, step plan.
 	default:
 		return name, nil
 	}
+}
+
+// adoptGroup puts our mark on a group that somebody made, if it is still as it was
+// read: a group that moves meanwhile is a conflict.
+func (d *Driver) adoptGroup(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
+	name := step.Want.Group.Name
+	if have := *step.Have.Group; have.Name != name || have.Ref != name {
+		return "", fmt.Errorf("openshift: group %q: %w: to give it another name, which is its key", have.Name, fault.ErrUnsupported)
+	}
+	there, err := d.api.group(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	if kubernetes.MarkOf(there).Contradicts(scope.Mark) {
+		return "", fmt.Errorf("openshift: group %q: %w: the mark on it is somebody else's", name, fault.ErrConflict)
+	}
+	labels, annotations := marks(scope.Mark)
+	if !holds(there.Labels, labels) || !holds(there.Annotations, annotations) {
+		if there, err = d.api.setMark(ctx, there, labels, annotations); err != nil {
+			return "", err
+		}
+	}
+	d.api.seen.put(there)
+	return name, nil
 }
 
 // deleteGroup looks at the group's mark just before it goes.
@@ -138,7 +163,7 @@ func (d *Driver) createBinding(ctx context.Context, scope driver.Scope, step pla
 			return "", err
 		}
 	}
-	return d.api.cluster.GiveGroup(ctx, scope, want.Role, want.Group)
+	return d.api.cluster.GiveGroup(ctx, scope, *want, want.Group)
 }
 
 func (d *Driver) deleteBinding(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {

@@ -31,13 +31,29 @@ func selector(mark access.Mark) string {
 
 // newGroup is a group of ours with nobody in it.
 func newGroup(name string, mark access.Mark) *userv1.Group {
-	labels, annotations := kubernetes.Marks(mark)
-	labels[labelTenant] = tenantHash(mark)
+	labels, annotations := marks(mark)
 	return &userv1.Group{
 		TypeMeta:   metav1.TypeMeta{Kind: "Group", APIVersion: userv1.GroupVersion.String()},
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Annotations: annotations},
 		Users:      userv1.OptionalNames{},
 	}
+}
+
+// marks are the labels and annotations of a group of ours.
+func marks(mark access.Mark) (labels, annotations map[string]string) {
+	labels, annotations = kubernetes.Marks(mark)
+	labels[labelTenant] = tenantHash(mark)
+	return labels, annotations
+}
+
+// holds reports whether all of some are among all.
+func holds(all, some map[string]string) bool {
+	for key, value := range some {
+		if has, ok := all[key]; !ok || has != value {
+			return false
+		}
+	}
+	return true
 }
 
 // toGroup is a group as Rollcall sees it. Its name is its ref, and so are those of

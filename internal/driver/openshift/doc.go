@@ -37,6 +37,10 @@
 // used for groups: it would own the list, and it needs a schema that not every
 // version of OpenShift's API servers publishes for them.
 //
+// A group that somebody made is taken over by the same sort of patch: it gets our
+// labels and our annotation. A sync from LDAP that goes on writing its users has to
+// be ended by whoever runs it.
+//
 // Bindings are written as package kubernetes writes them. One that lists a group of
 // ours beside others is somebody else's: the group is taken off it where
 // additionalPermissions is remove. What somebody adds to a binding of ours goes

@@ -199,9 +199,13 @@ func (w *world) laws() drivertest.World {
 		User:     w.user,
 		Plant:    w.plant,
 		Remark:   w.remark,
-		Breaker:  breaker{drivertest.ThroughProxy(w.proxy, func(*http.Request) bool { return false })},
-		Writes:   func() int { return w.proxy.Count(http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete) },
-		Calls:    func() int { return w.proxy.Count() },
+		Describe: func(t testing.TB, group, text string) { // as oc annotate does
+			w.patch(t, group, map[string]any{"metadata": map[string]any{"annotations": map[string]any{"description": text}}})
+		},
+		Description: func(t testing.TB, group string) string { return w.group(t, group).Metadata.Annotations["description"] },
+		Breaker:     breaker{drivertest.ThroughProxy(w.proxy, func(*http.Request) bool { return false })},
+		Writes:      func() int { return w.proxy.Count(http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete) },
+		Calls:       func() int { return w.proxy.Count() },
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 func (d *Driver) table() driver.Table {
 	return driver.Table{
 		{Kind: access.KindGroup, Op: plan.Create}:   d.createGroup,
+		{Kind: access.KindGroup, Op: plan.Change}:   d.changeGroup,
 		{Kind: access.KindGroup, Op: plan.Delete}:   d.deleteGroup,
 		{Kind: access.KindMembers, Op: plan.Change}: d.changeMembers,
 		{Kind: access.KindBinding, Op: plan.Create}: d.createBinding,
@@ -73,6 +74,50 @@ func (d *Driver) createGroup(ctx context.Context, scope driver.Scope, step plan.
 		return "", refused // it is gone again, or the database takes another name for this one
 	}
 	return there, err
+}
+
+// changeGroup gives a group another name, our mark, or both, in one call. It reads
+// the group before: Keystone has no way to say what one expects to change, and the
+// text around a mark is kept.
+func (d *Driver) changeGroup(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
+	have, want := step.Have.Group, step.Want.Group
+	found, err := d.groupOf(ctx, have.Ref)
+	if err != nil {
+		return "", err
+	}
+	if len(found) == 0 {
+		return "", fmt.Errorf("openstack: group %s: %w", have.Ref, fault.ErrNotFound)
+	}
+	change, differs, err := changeOf(found[0], scope, have.Name, want.Name)
+	if err == nil && differs {
+		d.made.Forget(scope.Mark, have.Name) // also where the answer is lost
+		err = d.write(ctx, "PATCH /v3/groups/"+have.Ref, func(ctx context.Context, c *gophercloud.ServiceClient) error {
+			return groups.Update(ctx, c, have.Ref, change).Err
+		})
+	}
+	if err != nil {
+		return "", err
+	}
+	return have.Ref, nil
+}
+
+// changeOf is what has to change about a group that is as it was read, and whether
+// anything has to.
+func changeOf(there group, scope driver.Scope, from, to string) (change groups.UpdateOpts, differs bool, err error) {
+	if access.ParseMark(there.Description).Contradicts(scope.Mark) {
+		return change, false, fmt.Errorf("openstack: group %q: %w: its mark is somebody else's", there.Name, fault.ErrConflict)
+	}
+	switch there.Name {
+	case to:
+	case from:
+		change.Name, differs = to, true
+	default:
+		return change, false, fmt.Errorf("openstack: group %q: %w: somebody named it %q", from, fault.ErrConflict, there.Name)
+	}
+	if description := scope.Mark.AddTo(there.Description); description != there.Description {
+		change.Description, differs = &description, true
+	}
+	return change, differs, nil
 }
 
 func (d *Driver) deleteGroup(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {

@@ -7,7 +7,10 @@
 // made in the same domain, where their names are unique. A group's description
 // carries the mark; nothing else on this platform has a place for one. A role
 // assignment has no id: its path "projects/P/groups/G/roles/R" names it.
-// Nothing has a version. Deleting a group takes its assignments along.
+// Nothing has a version. Deleting a group takes its assignments along; giving it
+// another name changes nothing else, as all that refers to it has its id. A group
+// is read just before it is renamed or taken over, so that neither undoes what
+// somebody did since it was observed.
 //
 // # How it is read
 //

@@ -1,6 +1,7 @@
 package openstack_test
 
 import (
+	order "cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -325,6 +326,67 @@ func TestRemovedGroupIsLookedForAgain(t *testing.T) {
 	}
 }
 
+// TestRenameTakesTwoCalls: one to see what is there, and one to write it. What
+// people wrote around our mark stays.
+func TestRenameTakesTwoCalls(t *testing.T) {
+	w := newWorld(t)
+	d := w.open(t)
+	scope := driver.Scope{ID: w.tenant(t, "rename"), Mark: access.Mark{Installation: "test", Tenant: "a.b/c"}}
+	made := d.Apply(t.Context(), scope, createGroup("before"))[0]
+	if made.Err != nil {
+		t.Fatal(made.Err)
+	}
+	text := "READ ME\n" + scope.Mark.Text() + "\nask the reception"
+	w.describe(t, made.Ref, text)
+	step := renameGroup(access.Group{Name: "before", Ref: made.Ref, Mark: scope.Mark}, "after")
+	for i, want := range []int{2, 1} {
+		ctx, meter := budget.WithMeter(t.Context())
+		if got := d.Apply(ctx, scope, step)[0]; got.Err != nil || got.Ref != made.Ref || meter.Calls() != want {
+			t.Errorf("%d. rename: got %+v after %d calls, want %d", i+1, got, meter.Calls(), want)
+		}
+	}
+	if got := w.description(t, made.Ref); got != text {
+		t.Errorf("the description became %q, want %q", got, text)
+	}
+	bind := d.Apply(t.Context(), scope, bindGroup("before", lawRoles[0]))[0]
+	if !errors.Is(bind.Err, fault.ErrNotFound) {
+		t.Errorf("binding a group that has another name now: got %+v, want ErrNotFound", bind)
+	}
+}
+
+// TestRenameMeetsOthers: names are unique, whoever has them, and what moves between
+// the plan and the call is left alone.
+func TestRenameMeetsOthers(t *testing.T) {
+	w := newWorld(t)
+	d := w.open(t)
+	scope := driver.Scope{ID: w.tenant(t, "meets"), Mark: access.Mark{Installation: "test", Tenant: "a.b/c"}}
+	w.group(t, "strangers")
+	other := access.Mark{Installation: "others", Tenant: "a.b/c"}
+	for reason, c := range map[string]struct {
+		mark     access.Mark
+		from, to string
+		want     error
+	}{
+		"a stranger has the name":         {scope.Mark, "", "strangers", fault.ErrConflict},
+		"it is another installation's":    {other, "", "free", fault.ErrConflict},
+		"it has got a third name":         {scope.Mark, "long ago", "free", fault.ErrConflict},
+		"a name that Keystone would bend": {scope.Mark, "", "free ", fault.ErrInvalid},
+		"nothing in the way":              {access.Mark{}, "", "free", nil},
+	} {
+		id, err := w.seed.Group(t.Context(), reason, c.mark.Text())
+		if err != nil {
+			t.Fatal(err)
+		}
+		step := renameGroup(access.Group{Name: order.Or(c.from, reason), Ref: id}, c.to)
+		if got := d.Apply(t.Context(), scope, step)[0]; !errors.Is(got.Err, c.want) {
+			t.Errorf("%s: got %+v, want %v", reason, got, c.want)
+		}
+		if left := w.description(t, id); c.want != nil && left != c.mark.Text() {
+			t.Errorf("%s: the description became %q", reason, left)
+		}
+	}
+}
+
 // TestUnknownRoleIsNamed: the documents are wrong, and only a person can help.
 func TestUnknownRoleIsNamed(t *testing.T) {
 	w := newWorld(t)
@@ -345,6 +407,14 @@ func TestUnknownRoleIsNamed(t *testing.T) {
 			t.Errorf("a role that was made since: %v", r.Err)
 		}
 	}
+}
+
+func renameGroup(have access.Group, name string) []plan.Step {
+	want := have
+	want.Name = name
+	return []plan.Step{{
+		ID: "rename", Op: plan.Change, Kind: access.KindGroup, Have: plan.Object{Group: &have}, Want: plan.Object{Group: &want},
+	}}
 }
 
 func createGroup(name string) []plan.Step {

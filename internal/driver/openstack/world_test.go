@@ -82,9 +82,10 @@ func (w *world) laws() drivertest.World {
 		User:     w.user,
 		Plant:    w.plant,
 		Remark:   w.remark,
-		Disable:  w.disable,
-		Breaker:  drivertest.ThroughProxy(w.proxy, func(r *http.Request) bool { return signIn(r.URL.Path) }),
-		Writes:   func() int { return w.calls(http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete) },
+		Describe: w.describe, Description: w.description,
+		Disable: w.disable,
+		Breaker: drivertest.ThroughProxy(w.proxy, func(r *http.Request) bool { return signIn(r.URL.Path) }),
+		Writes:  func() int { return w.calls(http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete) },
 		Calls: func() int {
 			return w.calls(http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete)
 		},
@@ -156,10 +157,24 @@ func (w *world) disable(t testing.TB, ref string) {
 
 func (w *world) remark(t testing.TB, groupRef string, mark access.Mark) {
 	t.Helper()
-	text := mark.Text()
+	w.describe(t, groupRef, mark.Text())
+}
+
+// describe writes a group's description, as an admin would.
+func (w *world) describe(t testing.TB, groupRef, text string) {
+	t.Helper()
 	if _, err := groups.Update(t.Context(), w.seed.Client, groupRef, groups.UpdateOpts{Description: &text}).Extract(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func (w *world) description(t testing.TB, groupRef string) string {
+	t.Helper()
+	found, err := groups.Get(t.Context(), w.seed.Client, groupRef).Extract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found.Description
 }
 
 func (w *world) plant(t testing.TB, tenant string, foreign access.State) access.State {

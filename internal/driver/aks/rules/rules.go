@@ -51,7 +51,11 @@ func Fit(o plan.Object) error {
 	if b.Group == "" || len(b.Subjects) > 0 {
 		return fmt.Errorf("aks: %w: roles are given to groups, not to people", fault.ErrUnsupported)
 	}
-	err := kubernetes.Role(b.Role)
+	of := kubernetes.Role
+	if b.Carried || b.Name != "" { // somebody else's
+		of = kubernetes.AnyRole
+	}
+	err := of(b.Role)
 	if role, ok := strings.CutPrefix(b.Role, OfAzure); ok {
 		err = azure.Role(role)
 	}

@@ -79,6 +79,14 @@ func UserName(name string) bool {
 		!strings.ContainsFunc(name, unicode.IsControl)
 }
 
+// LocalRole is what the name of a namespace's own Role begins with where it is
+// observed.
+const LocalRole = "Role/"
+
+// AnyRole is Role, but takes the Roles of a namespace, too: somebody else may give
+// them, and so they are carried over and taken away.
+func AnyRole(s string) error { return Role(strings.TrimPrefix(s, LocalRole)) }
+
 // Role reports why no ClusterRole can have that name, wrapping fault.ErrInvalid, or
 // nil: it is one segment of a path (k8s.io/apimachinery,
 // pkg/api/validation/path, IsValidPathSegmentName), and nothing that cannot be
@@ -94,7 +102,7 @@ func Role(s string) error {
 		return wrong(fmt.Sprintf("the name has %d bytes, allowed are 1 to %d", len(s), MaxRoleName))
 	case s == "." || s == "..":
 		return wrong("no ClusterRole can have this name")
-	case strings.HasPrefix(s, "Role/"):
+	case strings.HasPrefix(s, LocalRole):
 		return wrong("roles of one namespace cannot be given, write the name of a ClusterRole")
 	case strings.ContainsAny(s, "/%"):
 		return wrong("the name of a ClusterRole holds neither / nor %")

@@ -56,10 +56,16 @@ func New(t testing.TB) drivertest.World {
 		User:       w.user,
 		Plant:      w.plant,
 		Remark:     w.remark,
-		Twin:       w.user,
-		Disable:    w.disable,
-		Breaker:    breaker{w, t},
-		Writes:     func() int { return int(w.read(t).Revision) },
+		Describe:   w.describe,
+		Description: func(t testing.TB, ref string) string {
+			t.Helper()
+			groups := w.read(t).Groups
+			return groups[slices.IndexFunc(groups, func(g memory.Group) bool { return g.ID == ref })].Description
+		},
+		Twin:    w.user,
+		Disable: w.disable,
+		Breaker: breaker{w, t},
+		Writes:  func() int { return int(w.read(t).Revision) },
 	}
 }
 
@@ -123,9 +129,14 @@ func (w world) disable(t testing.TB, ref string) {
 
 func (w world) remark(t testing.TB, groupRef string, mark access.Mark) {
 	t.Helper()
+	w.describe(t, groupRef, mark.Text())
+}
+
+func (w world) describe(t testing.TB, groupRef, text string) {
+	t.Helper()
 	w.edit(t, func(m *memory.World) {
 		i := slices.IndexFunc(m.Groups, func(g memory.Group) bool { return g.ID == groupRef })
-		m.Groups[i].Description = mark.Text()
+		m.Groups[i].Description = text
 	})
 }
 

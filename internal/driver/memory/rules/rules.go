@@ -34,6 +34,7 @@ func Profile() driver.Profile {
 		Parallel:              8,
 		ScopesPerObserve:      1000,
 		Settle:                0,
+		Renames:               true,
 		Conditions:            true,
 		BringIn:               driver.CreateAccount,
 		Cost: driver.Cost{

@@ -61,7 +61,11 @@ func Fit(o plan.Object) error {
 	case o.Binding != nil && (o.Binding.Group == "" || len(o.Binding.Subjects) > 0):
 		return fmt.Errorf("openshift: role %q: %w: roles are given to groups, not to people", short(o.Binding.Role), fault.ErrUnsupported)
 	case o.Binding != nil:
-		if err := kubernetes.Role(o.Binding.Role); err != nil {
+		role := kubernetes.Role
+		if o.Binding.Carried || o.Binding.Name != "" { // somebody else's
+			role = kubernetes.AnyRole
+		}
+		if err := role(o.Binding.Role); err != nil {
 			return fmt.Errorf("openshift: %w", err)
 		}
 		return name("group", o.Binding.Group)

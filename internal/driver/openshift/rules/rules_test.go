@@ -18,6 +18,7 @@ func TestFit(t *testing.T) {
 	binding := func(role, group string) plan.Object {
 		return plan.Object{Binding: &access.Binding{Role: role, Group: group}}
 	}
+	theirs := func(b access.Binding) plan.Object { return plan.Object{Binding: &b} }
 	cases := map[string]struct {
 		reason string
 		object plan.Object
@@ -40,6 +41,10 @@ func TestFit(t *testing.T) {
 		"Members":     {"the set's group is checked too", plan.Object{Members: &plan.Members{Group: "a:b"}}, fault.ErrInvalid},
 		"Binding":     {"the cluster's own roles have colons", binding("system:image-puller", "g"), nil},
 		"BadRole":     {"roles of a project are not given", binding("Role/editor", "g"), fault.ErrInvalid},
+		"TheirRole":   {"but may be taken from", theirs(access.Binding{Role: "Role/editor", Group: "g", Name: "n"}), nil},
+		"CarriedRole": {"and carried over to a group of ours", theirs(access.Binding{Role: "Role/editor", Group: "g", Carried: true}), nil},
+		"NoRole":      {"which needs a name", theirs(access.Binding{Role: "Role/", Group: "g", Carried: true}), fault.ErrInvalid},
+		"TwoSegments": {"of one segment", theirs(access.Binding{Role: "Role/Role/a", Group: "g", Carried: true}), fault.ErrInvalid},
 		"BadGroup":    {"a binding's group is checked too", binding("view", "a/b"), fault.ErrInvalid},
 		"People":      {"people get roles through groups only", binding("view", ""), fault.ErrUnsupported},
 		"NothingHere": {"a deletion wants nothing", plan.Object{}, nil},

@@ -45,13 +45,17 @@ func Profile() driver.Profile {
 		Parallel:    8,
 		// One read answers for all tenants, however many.
 		ScopesPerObserve: 1000,
-		Settle:           0, // a write is in the database before it is answered
+		// Roles and members know a group by its id (PATCH /v3/groups/{group_id}).
+		Renames: true,
+		Settle:  0, // a write is in the database before it is answered
 		Cost: driver.Cost{
 			VerifyOne: "2", VerifyAll: "2", ChangeOne: "1",
 		},
 		Cannot: []string{
 			"take several members in one call: Keystone has no bulk API",
 			"reach people of other domains: groups and their members live in one",
+			"rename or adopt a group under the eyes of somebody who writes its description in the same moment: " +
+				"Keystone has no version to compare",
 		},
 	}
 }
