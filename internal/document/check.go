@@ -15,6 +15,7 @@ import (
 func (s *Set) Validate() error {
 	c := &checker{
 		set: s, euids: map[string]int{}, localIDs: map[[2]string]int{}, numbers: map[[2]string]int{},
+		guarded: map[string]int{},
 	}
 	for i := range s.docs {
 		c.document(i)
@@ -31,6 +32,8 @@ type checker struct {
 	euids    map[string]int
 	localIDs map[[2]string]int
 	numbers  map[[2]string]int
+	// guarded is the first guard that names a platform, or none.
+	guarded map[string]int
 }
 
 func (c *checker) add(i int, field, text string) {
@@ -76,6 +79,8 @@ func (c *checker) document(i int) {
 		c.userGroup(i, v)
 	case Platform:
 		c.platform(i, v)
+	case Guard:
+		c.guard(i, v)
 	case LandingZone:
 		c.landingZone(i, v)
 	case Tenant:

@@ -11,7 +11,7 @@ import (
 func Kinds() []Kind {
 	return []Kind{
 		KindWorkspace, KindProjectRole, KindUser, KindUserGroup, KindProject,
-		KindPlatform, KindLandingZone, KindTenant, KindUserBinding, KindGroupBinding,
+		KindPlatform, KindGuard, KindLandingZone, KindTenant, KindUserBinding, KindGroupBinding,
 	}
 }
 

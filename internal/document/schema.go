@@ -62,7 +62,7 @@ func Schema(kind Kind) ([]byte, error) {
 	all := make(map[string]any, len(parts)+len(c.source))
 	maps.Copy(all, parts)
 	for name, part := range c.source {
-		if !strings.HasPrefix(name, "mesh") {
+		if !slices.Contains(Kinds(), Kind(strings.TrimSuffix(name, ".json"))) {
 			all[name] = part
 		}
 	}

@@ -129,7 +129,7 @@ func TestSchemaStyle(t *testing.T) {
 				t.Errorf("%s has no %s", name, key)
 			}
 		}
-		if strings.HasPrefix(name, "mesh") && root["examples"] == nil {
+		if slices.Contains(Kinds(), Kind(strings.TrimSuffix(name, ".json"))) && root["examples"] == nil {
 			t.Errorf("%s has no examples", name)
 		}
 		style(t, name, root)

@@ -22,6 +22,9 @@ type Set struct {
 	// roleRefs are the indices of the roles that one reference may mean: by name
 	// and by display name.
 	roleRefs map[string][]int
+	// guards are the indices of the guards by the platforms they name; that of the
+	// one for all others is under no name.
+	guards map[string]int
 	// of are the indices of a kind's documents.
 	of map[Kind][]int
 }
@@ -36,6 +39,7 @@ func NewSet(docs []Document) (*Set, error) {
 		bindings: map[string][]int{},
 		groups:   map[string][]int{},
 		roleRefs: map[string][]int{},
+		guards:   map[string]int{},
 		of:       map[Kind][]int{},
 	}
 	c := &checker{set: s}
@@ -69,6 +73,8 @@ func (s *Set) index(i int, typed any) {
 		}
 	case UserGroup:
 		s.groups[v.Name] = append(s.groups[v.Name], i)
+	case Guard:
+		s.indexGuard(i, v)
 	case Binding:
 		project := dotted(v.Workspace, v.Project)
 		s.bindings[project] = append(s.bindings[project], i)
@@ -114,7 +120,7 @@ func (s *Set) Input(id access.TenantID, drawn Drawn) (TenantInput, bool) {
 	platform.Replication.RoleMappings = s.resolved(platform.Replication.RoleMappings)
 	in := TenantInput{
 		Tenant: tenant, Project: project, Platform: platform, Drawn: drawn,
-		Roles: all[ProjectRole](s, KindProjectRole),
+		Roles: all[ProjectRole](s, KindProjectRole), Guard: s.Guard(id.Platform),
 	}
 	if zone, ok := get[LandingZone](s, KindLandingZone, tenant.LandingZone); ok {
 		zone.RoleMappings = s.resolved(zone.RoleMappings)

@@ -151,6 +151,24 @@ func TestValidate(t *testing.T) {
 --- {apiVersion: v3, kind: meshTenant, metadata: {ownedByWorkspace: w, ownedByProject: q, platformIdentifier: mem.b}, rollcall: {tenantPlatformNumber: 4, rand: ` + strings.Repeat("b", 100) + `}}`,
 			want: []string{`new.yaml:2: meshTenant w.q/mem.b: rollcall.tenantPlatformNumber: "4" is also that of meshTenant w.p/mem.b (new.yaml:1)`},
 		},
+		{
+			name:   "guards",
+			reason: "of two limits for one platform nobody could say which holds",
+			input: `{apiVersion: v1, kind: Guard, metadata: {name: one}, spec: {platforms: [mem.a, no.where]}}
+--- {apiVersion: v1, kind: Guard, metadata: {name: rest}}
+--- {apiVersion: v1, kind: Guard, metadata: {name: rest too}, spec: {group: {most: 1}}}
+--- {apiVersion: v1, kind: Guard, metadata: {name: two}, spec: {platforms: [mem.b, mem.a]}}`,
+			want: []string{
+				`new.yaml:1: Guard one: spec.platforms[1]: there is no meshPlatform "no.where"`,
+				`new.yaml:3: Guard rest too: spec.platforms: is missing, as in Guard rest (new.yaml:2): only one guard is for all platforms that no other names`,
+				`new.yaml:4: Guard two: spec.platforms[1]: "mem.a" has the limits of Guard one (new.yaml:1) already: name it in one guard only`,
+			},
+		},
+		{
+			name:   "a guard that lets nothing go",
+			reason: "who wants to approve everything may",
+			input:  `{apiVersion: v1, kind: Guard, metadata: {name: none}, spec: {group: {most: 0, percent: 0}, change: {most: 0}, hour: {most: 0}}}`,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			stored := decode(t, "", base)
@@ -261,6 +279,9 @@ func wantInput(id access.TenantID, drawn document.Drawn) document.TenantInput {
 			{Name: "bela"},
 		},
 		Drawn: drawn,
+		Guard: document.Guard{
+			Name: "careful", Platforms: []string{"openstack.eu-1"}, GroupMost: 1, GroupPercent: 20, ChangeMost: 200, HourMost: 50,
+		},
 	}
 }
 

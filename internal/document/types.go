@@ -23,6 +23,9 @@ const (
 	KindTenant       Kind = "meshTenant"
 )
 
+// KindGuard is the kind of documents that limit what may be taken from people.
+const KindGuard Kind = "Guard"
+
 // ID names one document. It is unique and stable.
 type ID struct {
 	Kind Kind `json:"kind"`
@@ -150,8 +153,10 @@ type LandingZone struct {
 	ApproveDeletion bool
 }
 
-// Guard limits what may be taken from people without an approval.
+// Guard limits what may be taken from people without an approval. A limit of 0
+// lets nothing go without one.
 type Guard struct {
+	// Name is empty for the limits that hold where no document says otherwise.
 	Name string
 	// Platforms are the Identifiers of those it is for; none means all that no
 	// other Guard names.

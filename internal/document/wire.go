@@ -34,6 +34,8 @@ func newWire(kind Kind) wire {
 		return &wireBinding{}
 	case KindPlatform:
 		return &wirePlatform{}
+	case KindGuard:
+		return &wireGuard{}
 	case KindLandingZone:
 		return &wireLandingZone{}
 	case KindTenant:
@@ -45,8 +47,8 @@ func newWire(kind Kind) wire {
 
 // Parse returns the typed form of a document that Decode or a store gave:
 // Workspace, Project, User, UserGroup, ProjectRole, Binding (for both kinds of
-// them), Platform, LandingZone or Tenant. Settings that were left out have
-// their defaults.
+// them), Platform, Guard, LandingZone or Tenant. Settings that were left out
+// have their defaults.
 func Parse(d Document) (any, error) {
 	w := newWire(d.ID.Kind)
 	if w == nil {

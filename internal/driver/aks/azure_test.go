@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -81,6 +82,54 @@ func TestWhereRolesAre(t *testing.T) {
 	given := w.cloud.Assignments(w.resource)
 	if len(given) != 1 || given[0].Principal != group || given[0].Role != w.cloud.RoleID(strings.TrimPrefix(rules.ClusterUser, rules.OfAzure)) {
 		t.Errorf("on the cluster there is %+v", given)
+	}
+}
+
+// TestRenamedGroupKeepsItsRoles: the subject in the cluster is the group's object
+// id, and the RoleBinding's own name is made of it, so neither knows the name: a
+// renamed group goes on counting, and nothing is left to do.
+func TestRenamedGroupKeepsItsRoles(t *testing.T) {
+	w := newWorld(t)
+	d, scope, in := shop(t, w)
+	bindings := func() []rbacv1.RoleBinding {
+		t.Helper()
+		all, err := w.rbac.RoleBindings(scope.ID).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all.Items
+	}
+	before, given := bindings(), w.cloud.Assignments(w.resource)
+	have := access.Group{Name: "admins", Ref: scope.Groups[0].Ref, Mark: scope.Mark}
+	want := have
+	want.Name = "owners"
+	step := plan.Step{Op: plan.Change, Kind: access.KindGroup, Have: plan.Object{Group: &have}, Want: plan.Object{Group: &want}}
+	if got := d.Apply(t.Context(), scope, []plan.Step{step})[0]; got.Err != nil || got.Ref != have.Ref {
+		t.Fatalf("renaming answers %+v", got)
+	}
+	d = w.open(t)
+	scope.Groups = []access.Group{{Name: "owners", Ref: have.Ref}}
+	in.Desired = access.State{
+		Groups:   []access.Group{{Name: "owners"}},
+		Bindings: []access.Binding{{Role: rules.ClusterUser, Group: "owners"}, {Role: role, Group: "owners"}},
+	}
+	for i := range in.Owned { // as the ledger does
+		in.Owned[i].Key.Group = "owners"
+	}
+	in.Observed = look(t, d, scope)
+	if p := plan.Make(in); len(p.Steps)+len(p.Held)+len(p.Remarks) > 0 {
+		t.Errorf("after the rename there is something left to do:\n%s", p)
+	}
+	again := plan.Step{Op: plan.Create, Kind: access.KindBinding}
+	again.Want.Binding = &access.Binding{Role: role, Group: "owners"} // as after a crash: without its id
+	if got := d.Apply(t.Context(), scope, []plan.Step{again})[0]; got.Err != nil {
+		t.Errorf("giving the role again: %v", got.Err)
+	}
+	if diff := cmp.Diff(before, bindings()); diff != "" {
+		t.Errorf("the cluster was changed: %s", diff)
+	}
+	if diff := cmp.Diff(given, w.cloud.Assignments(w.resource)); diff != "" {
+		t.Errorf("the role on the cluster was changed: %s", diff)
 	}
 }
 

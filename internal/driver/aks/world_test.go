@@ -207,6 +207,13 @@ func (w *world) laws() drivertest.World {
 		Remark: func(_ testing.TB, ref string, mark access.Mark) {
 			w.cloud.SetGroup(w.tenantID, ref, func(g *simulated.Group) { g.Description = mark.Text() })
 		},
+		Describe: func(_ testing.TB, ref, text string) {
+			w.cloud.SetGroup(w.tenantID, ref, func(g *simulated.Group) { g.Description = text })
+		},
+		Description: func(_ testing.TB, ref string) string {
+			g, _ := w.cloud.Group(w.tenantID, ref)
+			return g.Description
+		},
 		Breaker: breaker{drivertest.ThroughProxyWhere(w.proxy, func(*http.Request) bool { return false }, reads)},
 		Writes: func() int {
 			return w.proxy.Count(http.MethodPut, http.MethodPatch, http.MethodDelete) +

@@ -21,6 +21,7 @@ import (
 func (d *Driver) table() driver.Table {
 	return driver.Table{
 		{Kind: access.KindGroup, Op: plan.Create}:   d.createGroup,
+		{Kind: access.KindGroup, Op: plan.Change}:   d.changeGroup,
 		{Kind: access.KindGroup, Op: plan.Delete}:   d.deleteGroup,
 		{Kind: access.KindMembers, Op: plan.Change}: d.changeMembers,
 		{Kind: access.KindAccount, Op: plan.Create}: d.createUser,

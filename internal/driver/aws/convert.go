@@ -10,8 +10,9 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver/aws/rules"
 )
 
-// group is what is looked at of a group of the Identity Store.
-type group struct{ id, name, description string }
+// group is what is looked at of a group of the Identity Store. revision is another
+// one after each change; only a group that was read by its id has it.
+type group struct{ id, name, description, revision string }
 
 // want is a group that one of the scopes asks for.
 type want struct {

@@ -31,12 +31,16 @@
 // an error whose class says whether trying again helps; the vendor's text may
 // name people and is left out, the request's id finds it.
 //
+// A group gets another name, or our mark, by one update that holds the revision
+// which was read just before: what somebody else wrote in between is a conflict and
+// stays. Members and assignments name the group's id and stay, too.
+//
 // # What it needs
 //
 // sso:ListInstances, ListPermissionSets, DescribePermissionSet,
 // ListAccountAssignmentsForPrincipal, CreateAccountAssignment,
 // DeleteAccountAssignment and the two Describe...Status of these;
-// identitystore: Get*, Describe*, List*, CreateGroup, DeleteGroup,
+// identitystore: Get*, Describe*, List*, CreateGroup, UpdateGroup, DeleteGroup,
 // CreateGroupMembership, DeleteGroupMembership, and CreateUser where accounts are
 // made; organizations:DescribeAccount and ListAccounts. The credentials are those
 // of the organization's management account or of the one that Identity Center is

@@ -42,12 +42,19 @@ func failure(ctx context.Context, operation string, err error) error {
 			said, _ := errors.AsType[*storetypes.ResourceNotFoundException](err)
 			return absence{error: class, of: kindOf(said)}
 		}
+		if said, _ := errors.AsType[*storetypes.ConflictException](err); said != nil &&
+			said.Reason == storetypes.ConflictExceptionReasonConcurrentModification {
+			return fmt.Errorf("%w (%w)", class, errMoved)
+		}
 		return class
 	default:
 		text := fmt.Errorf("aws: %s: answered %d %s", operation, status, http.StatusText(status))
 		return classified(text, byStatus(status), delay(err, header))
 	}
 }
+
+// errMoved: what was to be changed has another revision than was expected.
+var errMoved = errors.New("it was changed meanwhile")
 
 // absence is an answer of AWS's own that something is not there, and what, where
 // it says so. A 404 of some server in between is not.

@@ -107,7 +107,7 @@ func (d *Driver) listGroups(ctx context.Context, in *inventory, most int) error 
 	}
 	d.groups.learn(most, whole)
 	for _, g := range all {
-		in.addGroup(group{aws.ToString(g.GroupId), aws.ToString(g.DisplayName), aws.ToString(g.Description)})
+		in.addGroup(group{id: aws.ToString(g.GroupId), name: aws.ToString(g.DisplayName), description: aws.ToString(g.Description)})
 	}
 	in.complete = whole
 	return nil
@@ -127,7 +127,10 @@ func (d *Driver) groupOf(ctx context.Context, id identity, groupID string) (*gro
 	case aws.ToString(out.GroupId) != groupID:
 		return nil, unreadable(operation)
 	default:
-		return &group{groupID, aws.ToString(out.DisplayName), aws.ToString(out.Description)}, nil
+		return &group{
+			id: groupID, name: aws.ToString(out.DisplayName),
+			description: aws.ToString(out.Description), revision: aws.ToString(out.Revision),
+		}, nil
 	}
 }
 

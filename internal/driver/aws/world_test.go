@@ -87,6 +87,11 @@ func (w *world) laws(page int) drivertest.World {
 			w.cloud.Describe(groupRef, mark.Text())
 			w.settle()
 		},
+		Describe: func(_ testing.TB, groupRef, text string) {
+			w.cloud.Describe(groupRef, text)
+			w.settle()
+		},
+		Description: func(_ testing.TB, groupRef string) string { return w.cloud.DescriptionOf(groupRef) },
 		Disable: func(_ testing.TB, ref string) {
 			w.cloud.SetUserStatus(ref, true)
 			w.settle()

@@ -114,7 +114,10 @@ func (r *resources) put(ctx context.Context, a assignment) error {
 	definition := subscriptionOf(a.scope) + "/providers/Microsoft.Authorization/roleDefinitions/" + a.role
 	properties := &armauthorization.RoleAssignmentProperties{
 		// The type keeps ARM from looking a new group up, which it may not see yet.
-		PrincipalID: &a.principal, PrincipalType: &kind, RoleDefinitionID: &definition, Description: &a.description,
+		PrincipalID: &a.principal, PrincipalType: &kind, RoleDefinitionID: &definition,
+	}
+	if a.description != "" {
+		properties.Description = &a.description
 	}
 	if a.condition != "" {
 		properties.Condition, properties.ConditionVersion = &a.condition, &version

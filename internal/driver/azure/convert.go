@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"unicode"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
 // scopePattern is a subscription, alone or with a resource group in it
@@ -49,6 +51,25 @@ const assignments = "/providers/microsoft.authorization/roleassignments/"
 func assignmentID(scope, role, principal string) string {
 	name := uuid.NewSHA1(uuid.NameSpaceURL, []byte(scope+"\x00"+role+"\x00"+strings.ToLower(principal)))
 	return scope + assignments + name.String()
+}
+
+// belowPattern is the rest of the id of a resource group or resource in a scope.
+var belowPattern = regexp.MustCompile(`^[\w().\-]+(?:/[\w().\-]+)+$`)
+
+// place returns the scope at which a binding is to be: the tenant's own or, for one
+// that somebody else has made and that is carried over, the one below it that is
+// the binding's name, see Grants.Bindings.
+func place(scope string, b access.Binding) (string, error) {
+	switch {
+	case b.Name == "":
+		return scope, nil
+	case !b.Carried:
+		return "", fmt.Errorf("azure: role %q: %w: our roles are given on the tenant itself", b.Role, fault.ErrUnsupported)
+	case !belowPattern.MatchString(b.Name) || strings.Contains("/"+b.Name+"/", "/../"):
+		return "", fmt.Errorf("azure: role %q: %w: %q is no place in the tenant", b.Role, fault.ErrInvalid, b.Name)
+	default:
+		return scope + "/" + strings.ToLower(b.Name), nil
+	}
 }
 
 // isAt reports whether the id is that of an assignment at the scope or below it.

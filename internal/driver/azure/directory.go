@@ -3,6 +3,7 @@ package azure
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
 // Directory is the part of the driver that is about people and groups in Entra.
@@ -46,6 +48,25 @@ const expanded = 20
 type Groups struct {
 	byID   map[string]group
 	byName map[string][]string
+}
+
+func newGroups() Groups { return Groups{byID: map[string]group{}, byName: map[string][]string{}} }
+
+// add takes over what was read.
+func (g Groups) add(rows []group) error {
+	for _, row := range rows {
+		if row.ID == "" || row.Name == "" {
+			return unreadable("GET /groups", "displayName")
+		}
+		if _, seen := g.byID[row.ID]; seen {
+			continue
+		}
+		// A list that is full, or not there, says nothing about the rest.
+		row.complete = row.Members != nil && len(row.Members) < expanded
+		g.byID[row.ID] = row
+		g.byName[row.Name] = append(g.byName[row.Name], row.ID)
+	}
+	return nil
 }
 
 // Name returns the name of a group, and whether it exists.
@@ -143,7 +164,7 @@ func (d *Directory) ReadGroups(ctx context.Context, scopes []driver.Scope, besid
 			ids[id] = true
 		}
 	}
-	read := Groups{byID: map[string]group{}, byName: map[string][]string{}}
+	read := newGroups()
 	if err := d.find(ctx, read, slices.Sorted(maps.Keys(ids)), slices.Sorted(maps.Keys(q.names))); err != nil {
 		return Groups{}, err
 	}
@@ -175,19 +196,7 @@ func (d *Directory) find(ctx context.Context, into Groups, ids, names []string) 
 	if err != nil {
 		return err
 	}
-	for _, g := range slices.Concat(lists...) {
-		if g.ID == "" || g.Name == "" {
-			return unreadable("GET /groups", "displayName")
-		}
-		if _, seen := into.byID[g.ID]; seen {
-			continue
-		}
-		// A list that is full, or not there, says nothing about the rest.
-		g.complete = g.Members != nil && len(g.Members) < expanded
-		into.byID[g.ID] = g
-		into.byName[g.Name] = append(into.byName[g.Name], g.ID)
-	}
-	return nil
+	return into.add(slices.Concat(lists...))
 }
 
 // readMembers reads all members of the groups of these ids. A group that is gone
@@ -237,21 +246,55 @@ func (d *Directory) groups() *groups.GroupsRequestBuilder {
 // ours returns the id of our group of that name: by the key that it was made
 // under, else by its name and mark.
 func (d *Directory) ours(ctx context.Context, scope driver.Scope, name string) (string, error) {
-	id, err := d.keyed(ctx, scope, name)
-	if !errors.Is(err, errNoKey) {
+	id, err := d.withKey(ctx, scope, name, keyOf(scope.Mark, name, 0))
+	if !errors.Is(err, errNoKey) && !errors.Is(err, errTaken) {
 		return id, err
 	}
-	read := Groups{byID: map[string]group{}, byName: map[string][]string{}}
+	read := newGroups()
 	if err := d.find(ctx, read, nil, []string{name}); err != nil {
 		return "", err
 	}
-	found := read.Marked(scope.Mark, read.byName[name])
+	id, err = d.marked(scope, name, read)
 	switch {
-	case len(found) == 1:
-		return found[0], nil
-	case len(found) > 1, len(read.byName[name]) > 0:
+	case !errors.Is(err, errNoKey):
+		return id, err
+	case len(read.byName[name]) > 0:
 		return "", notOurs(name)
 	default:
 		return "", gone(name)
 	}
+}
+
+// named finds our group of that name by its mark: groups that were renamed or
+// adopted have no key that says so.
+func (d *Directory) named(ctx context.Context, scope driver.Scope, name string) (string, error) {
+	read := newGroups()
+	if err := d.find(ctx, read, nil, []string{name}); err != nil {
+		return "", err
+	}
+	return d.marked(scope, name, read)
+}
+
+// marked returns the id of the one group of that name with our mark: errNoKey
+// where none has it, fault.ErrConflict where several do.
+func (d *Directory) marked(scope driver.Scope, name string, read Groups) (string, error) {
+	found := read.Marked(scope.Mark, read.byName[name])
+	switch len(found) {
+	case 0:
+		return "", errNoKey
+	case 1:
+		return found[0], d.notRenamed(name, found[0])
+	default:
+		return "", fmt.Errorf("azure: group %q: %w: %d groups have this name and our mark", name, fault.ErrConflict, len(found))
+	}
+}
+
+// notRenamed refuses a group that this driver has given another name, of which the
+// read that found it does not know yet: taking it for the one that is asked for
+// would give its members what somebody else is to have.
+func (d *Directory) notRenamed(name, id string) error {
+	if now := d.made.By(id); now != "" && now != name {
+		return fmt.Errorf("azure: group %q: %w: it was renamed, and that is not shown yet", name, fault.ErrUnavailable)
+	}
+	return nil
 }

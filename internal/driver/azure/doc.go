@@ -9,10 +9,14 @@
 // whose userPrincipalName is made up, so guests are found by their mail, too. They
 // are pending until they accept.
 //
-// A group is made under a uniqueName that follows from installation, tenant and
-// name, so that making it twice makes one. Its displayName is not unique: somebody
-// else may have one of the same. The description carries the mark. A group that is
-// deleted keeps its uniqueName for 30 days; one that is made again gets the next.
+// A group is made under a uniqueName that follows from installation, tenant and the
+// name that it is made with, so that making it twice makes one. Its displayName is
+// not unique: somebody else may have one of the same. The description carries the
+// mark. Both can change, and the uniqueName cannot: what leads to a group for sure is
+// its id, then its name and mark, and its uniqueName only while it has the name that
+// this was made of. A group that is deleted keeps its uniqueName for 30 days, a
+// renamed one for ever; one that is made under the name again gets the next. A group
+// of ours is never looked for, or made, without looking at what it is called.
 //
 // A role assignment is named by a GUID that follows from scope, role and group. Its
 // description carries the mark, and how the document writes the role where that is
@@ -28,8 +32,10 @@
 // by name only, without members.
 //
 // Reads of Graph lag behind writes, and so does what ARM knows of Graph. A group
-// that ARM has not heard of is fault.ErrUnavailable: it will. The ids of groups
-// that this driver has just made are remembered.
+// that ARM has not heard of is fault.ErrUnavailable: it will. So is one that a replica
+// of Graph has not heard of when it is to get members. The ids of groups that this
+// driver has just made or renamed are remembered: a read that contradicts them is
+// not believed.
 //
 // # What it needs
 //

@@ -89,6 +89,7 @@ func (*Driver) Fit(o plan.Object) error { return rules.Fit(o) }
 func (d *Directory) Table() driver.Table {
 	return driver.Table{
 		{Kind: access.KindGroup, Op: plan.Create}:   d.createGroup,
+		{Kind: access.KindGroup, Op: plan.Change}:   d.changeGroup,
 		{Kind: access.KindGroup, Op: plan.Delete}:   d.deleteGroup,
 		{Kind: access.KindMembers, Op: plan.Change}: d.changeMembers,
 		{Kind: access.KindAccount, Op: plan.Create}: d.bringIn,

@@ -113,17 +113,25 @@ func (g *Grants) Bindings(ctx context.Context, given Given, read Groups, shown [
 }
 
 // Give makes an assignment and returns its id. where is a scope as Read wants it.
+// One that is carried over may be below it, as its name says, and has no mark.
 func (g *Grants) Give(ctx context.Context, scope driver.Scope, where string, want access.Binding) (string, error) {
 	role, err := g.roles.id(ctx, g.api, where, want.Role)
 	if err != nil {
 		return "", err
 	}
+	if where, err = place(where, want); err != nil {
+		return "", err
+	}
 	name, _ := g.roles.look(g.roles.byID, role)
+	mark := scope.Mark
+	if want.Carried {
+		mark = access.Mark{}
+	}
 	var ref string
 	_, err = g.directory.WithGroup(ctx, scope, want.GroupRef, want.Group, func(group string) error {
 		a := assignment{
 			id: assignmentID(where, role, group), scope: where, role: role, principal: strings.ToLower(group),
-			condition: want.Condition, description: describe(scope.Mark, want.Role, name),
+			condition: want.Condition, description: describe(mark, want.Role, name),
 		}
 		ref, err = g.give(ctx, a, want)
 		return err
@@ -167,7 +175,7 @@ func (g *Grants) existing(ctx context.Context, a assignment, refused error) (str
 
 // unseen says whether a group that ARM does not know is only too new for it.
 func (g *Grants) unseen(ctx context.Context, a assignment, name string) error {
-	read := Groups{byID: map[string]group{}, byName: map[string][]string{}}
+	read := newGroups()
 	if err := g.directory.find(ctx, read, []string{a.principal}, nil); err != nil {
 		return err
 	}
@@ -179,7 +187,7 @@ func (g *Grants) unseen(ctx context.Context, a assignment, name string) error {
 
 // Limit changes the condition of an assignment that is as the step expects it.
 func (g *Grants) Limit(ctx context.Context, scope driver.Scope, where string, have, want access.Binding) (string, error) {
-	id, err := g.place(ctx, scope, where, have)
+	id, err := g.locate(ctx, scope, where, have)
 	if err != nil {
 		return "", err
 	}
@@ -201,7 +209,7 @@ func (g *Grants) Limit(ctx context.Context, scope driver.Scope, where string, ha
 
 // Take removes exactly the assignment that was observed.
 func (g *Grants) Take(ctx context.Context, scope driver.Scope, where string, have access.Binding) (string, error) {
-	id, err := g.place(ctx, scope, where, have)
+	id, err := g.locate(ctx, scope, where, have)
 	if err == nil {
 		err = g.api.remove(ctx, id)
 	}
@@ -211,8 +219,8 @@ func (g *Grants) Take(ctx context.Context, scope driver.Scope, where string, hav
 	return have.Ref, err
 }
 
-// place returns the id of an assignment: as its ref says, else as it is made.
-func (g *Grants) place(ctx context.Context, scope driver.Scope, where string, b access.Binding) (string, error) {
+// locate returns the id of an assignment: as its ref says, else as it is made.
+func (g *Grants) locate(ctx context.Context, scope driver.Scope, where string, b access.Binding) (string, error) {
 	if b.Ref != "" {
 		if id := strings.ToLower(b.Ref); isAt(where, id) {
 			return id, nil

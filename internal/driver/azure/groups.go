@@ -19,15 +19,24 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// errNoKey reports that no group was made under the key.
-var errNoKey = errors.New("no group has the key")
+var (
+	// errNoKey reports that no group was made under the key.
+	errNoKey = errors.New("no group has the key")
+	// errTaken reports that another group has the key for good: it was deleted, or
+	// it has another name now.
+	errTaken = errors.New("another group has the key")
+)
 
 // keys is how many keys a group's name has. A deleted group keeps its key for the
-// 30 days that it can be brought back, so one that is made again has the next.
-const keys = 5
+// 30 days that it can be brought back, and a renamed one as long as it lives; a
+// group that is made under the name again has the next.
+const keys = 10
 
 // keyOf returns the uniqueName of our group of that name: it says who makes it
-// and for whom, and makes a creation that is done twice one group.
+// and for whom, and makes a creation that is done twice one group. It says how the
+// group was called when it was made, and nothing of how it is called now: a
+// uniqueName is immutable, a displayName is not
+// (https://learn.microsoft.com/graph/api/resources/group).
 func keyOf(mark access.Mark, name string, n int) string {
 	key := "rollcall-" + uuid.NewSHA1(uuid.NameSpaceURL, []byte(mark.Installation+"\x00"+mark.Tenant+"\x00"+name)).String()
 	if n > 0 {
@@ -36,26 +45,68 @@ func keyOf(mark access.Mark, name string, n int) string {
 	return key
 }
 
-// createGroup makes the group under its key, or finds it there.
+// createGroup finds our group of the name, or makes it under the name's first key
+// that is free. It looks first, because an upsert under a key that is taken is an
+// update (https://learn.microsoft.com/graph/api/group-upsert): it would give a
+// renamed group its former name back.
 func (d *Directory) createGroup(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
 	name := step.Want.Group.Name
-	for n := range keys {
-		id, err := d.upsert(ctx, scope, name, keyOf(scope.Mark, name, n))
+	id, err := d.search(ctx, scope, name)
+	for n := 0; n < keys && (errors.Is(err, errNoKey) || errors.Is(err, errTaken)); n++ {
+		key := keyOf(scope.Mark, name, n)
+		if n > 0 {
+			id, err = d.withKey(ctx, scope, name, key)
+		}
 		if errors.Is(err, errNoKey) {
-			continue
+			id, err = d.upsert(ctx, scope, name, key)
 		}
-		if err != nil {
-			return "", err
-		}
-		d.made.Put(scope.Mark, name, id)
-		return id, d.intoUnit(ctx, id)
 	}
-	return "", fmt.Errorf("azure: group %q: %w: it was deleted %d times within 30 days: purge it from the deleted groups",
-		name, fault.ErrConflict, keys)
+	switch {
+	case errors.Is(err, errTaken):
+		return "", fmt.Errorf("azure: group %q: %w: %d groups of this name were deleted within 30 days, or renamed: purge the deleted ones",
+			name, fault.ErrConflict, keys)
+	case err != nil:
+		return "", err
+	}
+	d.made.Put(scope.Mark, name, id)
+	return id, d.intoUnit(ctx, id)
 }
 
-// upsert makes the group, or finds the one that has the key. It fails with errNoKey
-// where a deleted group has it.
+// search looks for our group of the name in one call: by name and mark, and under
+// its first key. Where there is none it says whether that key is free.
+func (d *Directory) search(ctx context.Context, scope driver.Scope, name string) (string, error) {
+	listed, err := d.askGroups(ctx, among("displayName", []string{name})[0])
+	if err != nil {
+		return "", err
+	}
+	held, err := d.askKey(ctx, keyOf(scope.Mark, name, 0))
+	if err != nil {
+		return "", err
+	}
+	answers, err := d.graph.all(ctx, []request{listed, held})
+	if err != nil {
+		return "", err
+	}
+	rows, more, err := onePage[group](answers[0])
+	if err != nil {
+		return "", err
+	}
+	read := newGroups()
+	if err := read.add(rows); err != nil {
+		return "", err
+	}
+	id, err := d.marked(scope, name, read)
+	if errors.Is(err, errNoKey) && more != "" { // many have this name
+		id, err = d.named(ctx, scope, name)
+	}
+	if errors.Is(err, errNoKey) {
+		return d.holder(scope, name, answers[1])
+	}
+	return id, err
+}
+
+// upsert makes the group, or finds the one that has the key although it was not
+// shown. It fails with errTaken where a deleted group has it.
 func (d *Directory) upsert(ctx context.Context, scope driver.Scope, name, key string) (string, error) {
 	operation := "PATCH /groups(uniqueName='" + key + "')"
 	headers := abs.NewRequestHeaders()
@@ -85,10 +136,10 @@ func (d *Directory) upsert(ctx context.Context, scope driver.Scope, name, key st
 	// group may be given.
 	id, err := d.withKey(ctx, scope, name, key)
 	switch {
+	case refused == nil && (errors.Is(err, errNoKey) || errors.Is(err, errTaken)):
+		return "", unseen(operation) // it has the name now
 	case !errors.Is(err, errNoKey):
 		return id, err
-	case refused == nil:
-		return "", unseen(operation)
 	case got.says("same value for property"):
 		return "", d.deleted(ctx, key, operation)
 	default:
@@ -134,7 +185,7 @@ func newGroup(scope driver.Scope, name, nickname string) models.Groupable {
 	return g
 }
 
-// deleted answers errNoKey if a deleted group has the key. Else somebody is making
+// deleted answers errTaken if a deleted group has the key. Else somebody is making
 // the group this moment.
 func (d *Directory) deleted(ctx context.Context, key, operation string) error {
 	filter := "uniqueName eq " + quoted(key)
@@ -151,39 +202,55 @@ func (d *Directory) deleted(ctx context.Context, key, operation string) error {
 	case err != nil:
 		return err
 	case len(found[0]) > 0:
-		return errNoKey
+		return errTaken
 	default:
 		return fmt.Errorf("azure: %s: %w: the key is taken, but nothing is shown that has it", operation, fault.ErrUnavailable)
 	}
 }
 
-// keyed returns the id of our group that was made under the name's first key.
-func (d *Directory) keyed(ctx context.Context, scope driver.Scope, name string) (string, error) {
-	return d.withKey(ctx, scope, name, keyOf(scope.Mark, name, 0))
+// withKey returns the id of the group that has the key, see holder.
+func (d *Directory) withKey(ctx context.Context, scope driver.Scope, name, key string) (string, error) {
+	r, err := d.askKey(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	got, err := d.graph.send(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	return d.holder(scope, name, got)
 }
 
-// withKey returns the id of the group that has the key, errNoKey where there is
-// none, and fault.ErrConflict where its mark is not ours any more.
-func (d *Directory) withKey(ctx context.Context, scope driver.Scope, name, key string) (string, error) {
+// askKey asks for the group that has the key.
+func (d *Directory) askKey(ctx context.Context, key string) (request, error) {
 	info, err := d.byKey(key).ToGetRequestInformation(ctx, &groupswithuniquename.GroupsWithUniqueNameRequestBuilderGetRequestConfiguration{
 		QueryParameters: &groupswithuniquename.GroupsWithUniqueNameRequestBuilderGetQueryParameters{
 			Select: []string{"id", "displayName", "description"},
 		},
 	})
-	r, err := d.graph.ask("GET /groups(uniqueName='"+key+"')", info, err)
-	if err != nil {
-		return "", err
+	return d.graph.ask("GET /groups(uniqueName='"+key+"')", info, err)
+}
+
+// holder is the id of the group that has a key: errNoKey where none has, errTaken
+// where it has another name now, and fault.ErrConflict where its mark is not ours
+// any more.
+func (d *Directory) holder(scope driver.Scope, name string, got answer) (string, error) {
+	var found group
+	err := got.err()
+	if err == nil {
+		err = decode(got, &found, func() bool { return found.ID != "" })
 	}
-	found, err := d.one(ctx, r)
 	switch {
 	case errors.Is(err, fault.ErrNotFound):
 		return "", errNoKey
 	case err != nil:
 		return "", err
+	case found.Name != name:
+		return "", errTaken
 	case !access.ParseMark(found.Description).Agrees(scope.Mark):
 		return "", notOurs(name)
 	default:
-		return found.ID, nil
+		return found.ID, d.notRenamed(name, found.ID)
 	}
 }
 
@@ -255,24 +322,26 @@ func (d *Directory) deleteGroup(ctx context.Context, scope driver.Scope, step pl
 }
 
 func (d *Directory) stillOurs(ctx context.Context, scope driver.Scope, id string) error {
+	found, err := d.byID(ctx, id)
+	if err == nil && !access.ParseMark(found.Description).Agrees(scope.Mark) {
+		err = notOurs(found.Name)
+	}
+	return err
+}
+
+// byID reads the group of that id.
+func (d *Directory) byID(ctx context.Context, id string) (group, error) {
 	if !isGUID(id) {
-		return fmt.Errorf("azure: %w: %q is not the id of a group", fault.ErrInvalid, id)
+		return group{}, fmt.Errorf("azure: %w: %q is not the id of a group", fault.ErrInvalid, id)
 	}
 	info, err := d.groups().ByGroupId(id).ToGetRequestInformation(ctx, &groups.GroupItemRequestBuilderGetRequestConfiguration{
 		QueryParameters: &groups.GroupItemRequestBuilderGetQueryParameters{Select: []string{"id", "displayName", "description"}},
 	})
 	r, err := d.graph.ask("GET /groups/"+id, info, err)
 	if err != nil {
-		return err
+		return group{}, err
 	}
-	found, err := d.one(ctx, r)
-	if err != nil {
-		return err
-	}
-	if !access.ParseMark(found.Description).Agrees(scope.Mark) {
-		return notOurs(found.Name)
-	}
-	return nil
+	return d.one(ctx, r)
 }
 
 // byKey names a group by its key.

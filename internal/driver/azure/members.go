@@ -67,10 +67,30 @@ func (d *Directory) addMembers(ctx context.Context, id string, refs []string) er
 	if err != nil {
 		return err
 	}
-	if isThere(got) {
+	switch {
+	case isThere(got):
 		return d.addEach(ctx, id, refs)
+	case isYoung(got):
+		return d.young(ctx, id)
+	default:
+		return got.err()
 	}
-	return got.err()
+}
+
+// isYoung accepts the answer about a group that was made a moment ago and is not
+// known to the replica that was asked
+// (https://learn.microsoft.com/graph/api/group-post-members).
+func isYoung(got answer) bool {
+	return got.err() != nil && errors.Is(got.err(), fault.ErrInvalid) && got.says("source resource object")
+}
+
+// young says what that answer means: wait, unless the group is gone.
+func (d *Directory) young(ctx context.Context, id string) error {
+	if _, err := d.byID(ctx, id); err != nil && (!errors.Is(err, fault.ErrNotFound) || d.made.By(id) == "") {
+		return err
+	}
+	return fmt.Errorf("azure: the members of %s: %w: the group, or who joins it, was just made and is not known everywhere yet",
+		id, fault.ErrUnavailable)
 }
 
 // addEach adds the members one by one.
@@ -84,7 +104,7 @@ func (d *Directory) addEach(ctx context.Context, id string, refs []string) error
 		}
 		requests = append(requests, r)
 	}
-	return d.writeAll(ctx, requests, isThere)
+	return d.writeAll(ctx, id, requests, isThere)
 }
 
 // removeMembers takes "not found" for done: the member, the user or the group is
@@ -99,17 +119,22 @@ func (d *Directory) removeMembers(ctx context.Context, id string, refs []string)
 		}
 		requests = append(requests, r)
 	}
-	return d.writeAll(ctx, requests, isMissing)
+	return d.writeAll(ctx, id, requests, isMissing)
 }
 
-// writeAll sends writes and returns the first refusal that is not accepted.
-func (d *Directory) writeAll(ctx context.Context, requests []request, accept func(answer) bool) error {
+// writeAll sends writes to the members of the group, and returns the first refusal
+// that is not accepted.
+func (d *Directory) writeAll(ctx context.Context, id string, requests []request, accept func(answer) bool) error {
 	answers, err := d.graph.all(ctx, requests)
 	if err != nil {
 		return err
 	}
 	for _, got := range answers {
-		if err := got.err(); err != nil && !accept(got) {
+		switch err := got.err(); {
+		case err == nil, accept(got):
+		case isYoung(got):
+			return d.young(ctx, id)
+		default:
 			return err
 		}
 	}

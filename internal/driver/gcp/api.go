@@ -9,13 +9,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	admin "google.golang.org/api/admin/directory/v1"
 	"google.golang.org/api/cloudidentity/v1"
 	"google.golang.org/api/cloudresourcemanager/v3"
 	"google.golang.org/api/option"
 
 	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -240,6 +240,19 @@ func (a *api) createGroup(ctx context.Context, name, email, description string) 
 	return ref, err
 }
 
+// describe writes a group's description, and reports whether that is done.
+func (a *api) describe(ctx context.Context, ref, text string) (done bool, err error) {
+	err = call(ctx, "groups.patch", func(ctx context.Context) error {
+		operation, err := a.identity.Groups.Patch(ref, &cloudidentity.Group{Description: text}).UpdateMask("description").
+			Context(ctx).Do()
+		if err = over("groups.patch", operation, err); err == nil {
+			done = operation.Done
+		}
+		return err
+	})
+	return done, err
+}
+
 // deleteGroup removes a group with its members.
 func (a *api) deleteGroup(ctx context.Context, ref string) error {
 	return call(ctx, "groups.delete", func(ctx context.Context) error {
@@ -292,17 +305,7 @@ func (a *api) removeMember(ctx context.Context, name string) error {
 }
 
 // each calls do for every item, several at once, and starts no more when one has
-// failed.
+// failed. It lets those that are under way end: none of them is heard of later.
 func each[T any](ctx context.Context, items []T, do func(context.Context, int, T) error) error {
-	running, ctx := errgroup.WithContext(ctx)
-	running.SetLimit(atOnce)
-	for i, item := range items {
-		running.Go(func() error {
-			if err := ctx.Err(); err != nil {
-				return failure(ctx, "reading", err)
-			}
-			return do(ctx, i, item)
-		})
-	}
-	return running.Wait()
+	return calls.Each(ctx, atOnce, items, do)
 }

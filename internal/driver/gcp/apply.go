@@ -18,6 +18,7 @@ import (
 func (d *Driver) table() driver.Table {
 	return driver.Table{
 		{Kind: access.KindGroup, Op: plan.Create}:   d.createGroup,
+		{Kind: access.KindGroup, Op: plan.Change}:   d.adoptGroup,
 		{Kind: access.KindGroup, Op: plan.Delete}:   d.deleteGroup,
 		{Kind: access.KindMembers, Op: plan.Change}: d.changeMembers,
 		{Kind: access.KindBinding, Op: plan.Create}: d.prepareBinding,
@@ -58,14 +59,16 @@ func (d *Driver) prepareBinding(ctx context.Context, scope driver.Scope, step pl
 		}
 		return bindingRef(scope.ID, have.Role, d.email(have.Group), have.Name), nil
 	}
-	if want.Name != "" || want.Condition != "" {
+	// A role that is carried over keeps the condition that its name says; there is
+	// none to make one of.
+	if (want.Name != "" || want.Condition != "") && (!want.Carried || want.Name == "") {
 		return "", fmt.Errorf("gcp: role %q: %w: roles are given without conditions", want.Role, fault.ErrUnsupported)
 	}
 	// A group that the plan has not seen may be somebody else's by now.
 	if _, err := d.known(ctx, scope, want.GroupRef, want.Group); err != nil {
 		return "", err
 	}
-	return bindingRef(scope.ID, want.Role, d.email(want.Group), ""), nil
+	return bindingRef(scope.ID, want.Role, d.email(want.Group), want.Name), nil
 }
 
 // applyBindings makes the steps true in one write. Where the policy is refused as
@@ -107,7 +110,11 @@ func (d *Driver) writeBindings(ctx context.Context, scope driver.Scope, steps []
 	}
 	changed := false
 	for _, i := range which {
-		changed = p.make(d.grant(steps[i])) || changed
+		g := d.grant(steps[i])
+		if g.give && g.name != "" && !p.knows(g) {
+			return fmt.Errorf("gcp: role %q: %w: nobody has it under the condition %q any more", g.role, fault.ErrConflict, g.name)
+		}
+		changed = p.make(g) || changed
 	}
 	if !changed {
 		return nil
@@ -141,8 +148,11 @@ func (d *Driver) blame(ctx context.Context, scope driver.Scope, step plan.Step, 
 	}
 	name := step.Want.Binding.Group
 	_, failed := d.ourGroup(ctx, scope, name)
+	if isNotFound(failed) && d.made.Get(scope.Mark, name) != "" { // reads may not show it yet
+		_, failed = d.appearing(ctx, scope, name)
+	}
 	switch {
-	case isNotFound(failed):
+	case isNotFound(failed), errors.Is(failed, errNotYet):
 		d.made.Forget(scope.Mark, name)
 		return fmt.Errorf("gcp: group %q: %w: somebody has deleted it", name, fault.ErrNotFound)
 	case failed != nil:

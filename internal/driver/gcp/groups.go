@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
@@ -106,6 +107,62 @@ func (d *Driver) fresh(ctx context.Context, name string) (group, bool, error) {
 		return group{}, false, nil
 	}
 	return g, err == nil, err
+}
+
+// maxDescription is how many characters a group's description may have (Group in
+// the discovery document).
+const maxDescription = 4096
+
+// adoptGroup puts our mark into the description of a group. Its address, which is
+// its name, is its key and cannot change (groups.patch in the discovery document
+// takes display_name, description and labels only). Nothing tells Google what to
+// expect, so what somebody writes between the read and the write is lost.
+func (d *Driver) adoptGroup(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {
+	have, want := step.Have.Group, step.Want.Group
+	switch {
+	case have.Name != want.Name:
+		return "", fmt.Errorf("gcp: group %q: %w: its address cannot change: another group is made", have.Name, fault.ErrUnsupported)
+	case !isGroupRef(have.Ref):
+		return "", fmt.Errorf("gcp: group %q: %w: %q is not the id of a group", have.Name, fault.ErrInvalid, have.Ref)
+	}
+	g, err := d.groupOf(ctx, d.email(have.Name), have.Ref)
+	switch {
+	case err != nil:
+		return "", err
+	case g.ref != have.Ref:
+		return "", fmt.Errorf("gcp: group %q: %w: it was deleted", have.Name, fault.ErrNotFound)
+	case access.ParseMark(g.description).Contradicts(scope.Mark):
+		return "", fmt.Errorf("gcp: group %q: %w: the mark in its description is not ours", have.Name, fault.ErrConflict)
+	}
+	text := scope.Mark.AddTo(g.description)
+	switch {
+	case utf8.RuneCountInString(text) > maxDescription:
+		return "", fmt.Errorf("gcp: group %q: %w: its description leaves no room for our mark: shorten it", have.Name, fault.ErrInvalid)
+	case text == g.description:
+	default:
+		err = d.describe(ctx, g, have.Name, text)
+	}
+	if err != nil {
+		return "", err
+	}
+	d.made.Put(scope.Mark, have.Name, have.Ref)
+	return have.Ref, nil
+}
+
+// describe writes a group's description, and waits for it where Google does not do
+// so at once.
+func (d *Driver) describe(ctx context.Context, g group, name, text string) error {
+	done, err := d.api.describe(ctx, g.ref, text)
+	switch {
+	case isHidden(err), isNotFound(err):
+		return d.explained(ctx, g.ref, name, err)
+	case err != nil, done:
+		return err
+	}
+	return shown(ctx, "the mark of "+g.ref, func() (bool, error) {
+		now, err := d.api.groupOf(ctx, g.ref)
+		return now.description == text, err
+	})
 }
 
 func (d *Driver) deleteGroup(ctx context.Context, scope driver.Scope, step plan.Step) (string, error) {

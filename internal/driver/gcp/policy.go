@@ -101,8 +101,14 @@ type grant struct {
 	give               bool
 }
 
+// knows reports whether the policy has an entry of the grant's role and condition.
+func (p *policy) knows(g grant) bool {
+	return slices.ContainsFunc(p.bindings, func(e entry) bool { return e.role == g.role && e.name == g.name })
+}
+
 // make changes the policy so that the grant is as wanted, and reports whether
-// that took a change. A condition's entry can lose a member and never gains one.
+// that took a change. A condition's entry gains a member only where somebody's role
+// is carried over to another group, and is never made here, see knows.
 func (p *policy) make(g grant) bool {
 	i := slices.IndexFunc(p.bindings, func(e entry) bool {
 		return e.role == g.role && e.name == g.name && (g.give || e.has(g.member))

@@ -97,6 +97,12 @@ func (w *world) laws(t testing.TB) drivertest.World {
 		Remark: func(_ testing.TB, ref string, mark access.Mark) {
 			w.server.Describe(strings.TrimPrefix(ref, "groups/"), mark.Text())
 		},
+		Describe: func(_ testing.TB, ref, text string) {
+			w.server.Describe(strings.TrimPrefix(ref, "groups/"), text)
+		},
+		Description: func(_ testing.TB, ref string) string {
+			return w.server.DescriptionOf(strings.TrimPrefix(ref, "groups/"))
+		},
 		Disable: func(_ testing.TB, ref string) {
 			u, _ := w.server.User(ref)
 			u.Suspended = true
@@ -203,6 +209,7 @@ func (w *world) plant(_ testing.TB, tenant string, foreign access.State) access.
 		members := []string{}
 		if b.Group != "" {
 			members = append(members, "group:"+email(b.Group))
+			foreign.Bindings[i].Ref = "projects/" + tenant + " " + b.Role + " group:" + email(b.Group)
 		}
 		for _, m := range b.Subjects {
 			members = append(members, "user:"+m.Ref)

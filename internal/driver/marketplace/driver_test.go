@@ -78,6 +78,13 @@ func newWorld(t testing.TB) drivertest.World {
 		Remark: func(_ testing.TB, ref string, mark access.Mark) {
 			cloud.SetGroup(tenant, ref, func(g *simulated.Group) { g.Description = mark.Text() })
 		},
+		Describe: func(_ testing.TB, ref, text string) {
+			cloud.SetGroup(tenant, ref, func(g *simulated.Group) { g.Description = text })
+		},
+		Description: func(_ testing.TB, ref string) string {
+			g, _ := cloud.Group(tenant, ref)
+			return g.Description
+		},
 		Breaker: breaker{drivertest.ThroughProxyWhere(proxy, func(*http.Request) bool { return false }, reads)},
 		Calls:   func() int { return proxy.Count() },
 		Writes: func() int {

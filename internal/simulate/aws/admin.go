@@ -122,6 +122,15 @@ func (s *Server) Describe(groupID, description string) {
 	})
 }
 
+// DescriptionOf returns all that is described of a group, as it is now.
+func (s *Server) DescriptionOf(groupID string) (text string) {
+	s.change(func() {
+		g, _ := s.db.Groups.Get(groupID)
+		text = g.Description
+	})
+	return text
+}
+
 // Rename gives a group another name.
 func (s *Server) Rename(groupID, name string) {
 	s.change(func() {

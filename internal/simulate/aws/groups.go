@@ -2,6 +2,7 @@ package aws
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,11 +16,15 @@ type group struct {
 	Description string    `json:"description,omitempty"`
 	Created     time.Time `json:"created"`
 	Updated     time.Time `json:"updated"`
+	// Revision counts the changes; callers see it as an opaque text.
+	Revision int `json:"revision"`
 }
 
 // groupAnswer is a group as the API shows it.
 type groupAnswer struct {
 	GroupID         string  `json:"GroupId"`
+	GroupARN        string  `json:"GroupArn"`
+	Revision        string  `json:"Revision"`
 	DisplayName     string  `json:"DisplayName,omitempty"`
 	Description     string  `json:"Description,omitempty"`
 	IdentityStoreID string  `json:"IdentityStoreId"`
@@ -36,6 +41,12 @@ type createGroup struct {
 type groupRef struct {
 	IdentityStoreID string `json:"IdentityStoreId" shape:"!IdentityStoreId"`
 	GroupID         string `json:"GroupId"         shape:"!ResourceId"`
+}
+
+type dropGroup struct {
+	IdentityStoreID string  `json:"IdentityStoreId" shape:"!IdentityStoreId"`
+	GroupID         string  `json:"GroupId"         shape:"!ResourceId"`
+	Revision        *string `json:"Revision"        shape:"SensitiveStringType"`
 }
 
 type uniqueAttribute struct {
@@ -68,6 +79,15 @@ type update struct {
 	IdentityStoreID string            `json:"IdentityStoreId" shape:"!IdentityStoreId"`
 	GroupID         string            `json:"GroupId"         shape:"!ResourceId"`
 	Operations      []uniqueAttribute `json:"Operations"`
+	Revision        *string           `json:"Revision"        shape:"SensitiveStringType"`
+}
+
+// written is the answer to what made or changed a group.
+type written struct {
+	IdentityStoreID string `json:"IdentityStoreId"`
+	GroupID         string `json:"GroupId"`
+	GroupARN        string `json:"GroupArn"`
+	Revision        string `json:"Revision"`
 }
 
 // nothing is the answer of an operation that only does what it is asked.
@@ -122,13 +142,28 @@ func (s *Server) createGroup(in createGroup) (any, *refusal) {
 	if in.Description != nil {
 		g.Description = *in.Description
 	}
-	s.putGroup(g)
-	return map[string]string{"GroupId": g.ID, "IdentityStoreId": s.db.Store}, nil
+	return s.putGroup(g), nil
 }
 
-func (s *Server) putGroup(g group) {
+// putGroup keeps a group under its next revision.
+func (s *Server) putGroup(g group) written {
+	g.Revision++
 	s.db.Groups.Put(s.now(), g.ID, g)
 	remember(s.db.GroupNames, s.groupName(g), g.ID)
+	return written{IdentityStoreID: s.db.Store, GroupID: g.ID, GroupARN: groupARN(g), Revision: revision(g)}
+}
+
+func groupARN(g group) string { return "arn:aws:identitystore:::group/" + g.ID }
+
+func revision(g group) string { return "r" + strconv.Itoa(g.Revision) + "-" + g.ID[len(g.ID)-8:] }
+
+// moved refuses a write that expects another revision than the group has now. None
+// expects anything.
+func moved(g group, expected *string) *refusal {
+	if expected == nil || *expected == revision(g) {
+		return nil
+	}
+	return refuse(conflict, "The revision does not match the current revision of the resource").with("Reason", "CONCURRENT_MODIFICATION")
 }
 
 // newID is an id as the Identity Store gives them: its own, and a random one.
@@ -136,7 +171,8 @@ func (s *Server) newID() string { return strings.TrimPrefix(s.db.Store, "d-") + 
 
 func (s *Server) answerGroup(g group) groupAnswer {
 	return groupAnswer{
-		GroupID: g.ID, DisplayName: g.Name, Description: g.Description, IdentityStoreID: s.db.Store,
+		GroupID: g.ID, GroupARN: groupARN(g), Revision: revision(g),
+		DisplayName: g.Name, Description: g.Description, IdentityStoreID: s.db.Store,
 		CreatedAt: seconds(g.Created), UpdatedAt: seconds(g.Updated),
 	}
 }
@@ -239,38 +275,55 @@ func (s *Server) updateGroup(in update) (any, *refusal) {
 		return nil, refuse(validation, "Value at 'operations' failed to satisfy constraint: Member must have 1 to 100 entries")
 	}
 	for _, change := range in.Operations {
-		value, refused := text(change.AttributeValue)
-		if refused != nil {
-			return nil, refused
-		}
-		switch change.AttributePath {
-		case "displayName":
-			g.Name = value
-			refused = s.freeGroupName(value, g.ID)
-		case "description":
-			g.Description = value
-		default:
-			refused = refuse(validation, "Updates for AttributePath: %s is not supported", change.AttributePath)
-		}
-		if refused != nil {
+		if refused := s.changeGroup(&g, change); refused != nil {
 			return nil, refused
 		}
 	}
-	if what := s.shapes["GroupDisplayName"].refuses(g.Name); what != "" {
-		return nil, refuse(validation, "%s", what)
+	if refused := moved(g, in.Revision); refused != nil {
+		return nil, refused
 	}
 	g.Updated = s.now()
-	s.putGroup(g)
-	return nothing{}, nil
+	return s.putGroup(g), nil
+}
+
+// changeGroup does one of the operations of an update. A description can be taken
+// away, by null; a name cannot.
+func (s *Server) changeGroup(g *group, change uniqueAttribute) *refusal {
+	removed := len(change.AttributeValue) == 0 || string(change.AttributeValue) == "null"
+	if change.AttributePath == "description" && removed {
+		g.Description = ""
+		return nil
+	}
+	value, refused := text(change.AttributeValue)
+	if refused != nil {
+		return refused
+	}
+	kind := map[string]string{"displayName": "GroupDisplayName", "description": "SensitiveStringType"}[change.AttributePath]
+	if kind == "" {
+		return refuse(validation, "Updates for AttributePath: %s is not supported", change.AttributePath)
+	}
+	if what := s.shapes[kind].refuses(value); what != "" {
+		return refuse(validation, "%s", what)
+	}
+	if kind == "SensitiveStringType" {
+		g.Description = value
+		return nil
+	}
+	g.Name = value
+	return s.freeGroupName(value, g.ID)
 }
 
 // deleteGroup takes the memberships along; assignments stay behind.
-func (s *Server) deleteGroup(in groupRef) (any, *refusal) {
+func (s *Server) deleteGroup(in dropGroup) (any, *refusal) {
 	if refused := s.ofStore(in.IdentityStoreID); refused != nil {
 		return nil, refused
 	}
-	if _, ok := s.db.Groups.Get(in.GroupID); !ok {
+	g, ok := s.db.Groups.Get(in.GroupID)
+	if !ok {
 		return nil, missing("GROUP", in.GroupID)
+	}
+	if refused := moved(g, in.Revision); refused != nil {
+		return nil, refused
 	}
 	s.dropGroup(in.GroupID)
 	return nothing{}, nil

@@ -61,7 +61,8 @@
 // Every read shows the world as it was Options.Stale ago: what was just made is
 // not found, what was just deleted is still there, and roles cannot be given to a
 // principal that Azure has not heard of. Writes meet the newest state, with
-// Options.LateWrites only what reads show, too.
+// Options.LateWrites only what reads show, too: a group that is too young is not
+// found, and its members are refused as Graph documents it, with 400.
 //
 // # What it does not have
 //

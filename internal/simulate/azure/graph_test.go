@@ -122,6 +122,8 @@ func TestGraphRefusals(t *testing.T) {
 		{"21 members at once", "POST", "/groups", with("members@odata.bind", w.bind(many...)["members@odata.bind"]), 400, bad, "20"},
 		{"no JSON", "POST", "/groups", "{", 400, "BadRequest", "JSON"},
 		{"another key", "PATCH", "/groups/" + group, map[string]any{"uniqueName": "other"}, 400, bad, "read-only"},
+		{"an id of its own", "PATCH", "/groups/" + group, map[string]any{"id": "other"}, 400, bad, "read-only"},
+		{"no such property", "PATCH", "/groups/" + group, map[string]any{"nickname": "other"}, 400, bad, "Invalid property"},
 		{"another kind", "PATCH", "/groups/" + group, map[string]any{"mailEnabled": true}, 400, bad, "read-only"},
 		{"changing what is gone", "PATCH", "/groups/" + gone, map[string]any{"displayName": "x"}, 404, missing, ""},
 		{"no upsert by default", "PATCH", "/groups(uniqueName='none')", fresh("x"), 404, missing, ""},
@@ -442,8 +444,17 @@ func TestReadsLag(t *testing.T) {
 func TestLateWrites(t *testing.T) {
 	w := newWorld(t, azure.Options{Stale: time.Second, LateWrites: true})
 	ada, group := w.person("ada"), w.group("team")
-	if got := w.call("POST", "/groups/"+group+"/members/$ref", w.link(ada)); got.status != http.StatusNotFound {
-		t.Errorf("a group made just now is answered with %d", got.status)
+	for what, body := range map[string]map[string]any{
+		"POST /groups/" + group + "/members/$ref": w.link(ada),
+		"PATCH /groups/" + group:                  {"members@odata.bind": []string{w.link(ada)["@odata.id"].(string)}},
+	} {
+		method, path, _ := strings.Cut(what, " ")
+		if got := w.call(method, path, body); got.status != http.StatusBadRequest || !strings.Contains(got.message(), "source resource object") {
+			t.Errorf("%s of a group made just now is answered with %d %s", method, got.status, got.message())
+		}
+	}
+	if got := w.call("PATCH", "/groups/"+group, map[string]any{"displayName": "other"}); got.status != http.StatusNotFound {
+		t.Errorf("renaming a group made just now is answered with %d", got.status)
 	}
 	w.clock.pass(time.Second)
 	w.must("POST", "/groups/"+group+"/members/$ref", w.link(ada))

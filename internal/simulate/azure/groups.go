@@ -112,10 +112,22 @@ func (c *call) group(id string) (Group, error) {
 	if c.r.Method == http.MethodGet {
 		g, ok = c.dir.Groups.GetAt(c.seen, id)
 	}
-	if !ok || c.tooYoung(id) {
+	switch young := c.tooYoung(id); {
+	case ok && young && c.joins():
+		return Group{}, badRequest("The source resource object or one of the objects being referenced do not exist.")
+	case !ok, young:
 		return Group{}, notFound(id)
+	default:
+		return g, nil
 	}
-	return g, nil
+}
+
+// joins is true where the call adds members to a group. Such a call is answered
+// otherwise than any other where the group is too young.
+// Source: "Add members", "Update group".
+func (c *call) joins() bool {
+	_, bind := c.body["members@odata.bind"]
+	return bind || c.r.Method == http.MethodPost && strings.HasSuffix(c.r.URL.Path, "/members/$ref")
 }
 
 // tooYoung is true where a write misses what reads do not show yet.
@@ -238,6 +250,9 @@ func (c *call) settable(g Group, fresh bool) error {
 				return badRequest("The simulated Graph has security groups with assigned members only.")
 			}
 		default:
+			if _, known := g.property(name); known {
+				return badRequest("Property '%s' is read-only and cannot be set.", name)
+			}
 			return badRequest("Invalid property '%s'.", name)
 		}
 	}

@@ -386,3 +386,34 @@ func TestDeletedGroupsInPolicies(t *testing.T) {
 	}
 	l.ok("POST", "/v3/projects/rollcall-test:setIamPolicy", nil, map[string]any{"policy": now})
 }
+
+// TestGroupsArePatched by a mask, which names what can change.
+func TestGroupsArePatched(t *testing.T) {
+	l := newLab(t, quick())
+	name := "/v1/" + l.make("patched@example.com")
+	const forum, security = "cloudidentity.googleapis.com/groups.discussion_forum", "cloudidentity.googleapis.com/groups.security"
+	l.ok("PATCH", name, q("updateMask", "labels"), map[string]any{"labels": map[string]string{forum: "", security: ""}})
+	before := l.ok("GET", name, nil, nil)
+	for reason, c := range map[string]struct {
+		mask string
+		body map[string]any
+	}{
+		"nothing is named":             {"", map[string]any{"description": "d"}},
+		"the key never changes":        {"groupKey", map[string]any{"groupKey": map[string]any{"id": "other@example.com"}}},
+		"one of two is no field":       {"description,name", map[string]any{"description": "d"}},
+		"a description has a limit":    {"description", map[string]any{"description": strings.Repeat("d", 4097)}},
+		"a security group remains one": {"labels", map[string]any{"labels": map[string]string{forum: ""}}},
+		"a field that no group has":    {"description", map[string]any{"text": "d"}},
+	} {
+		l.refused(reason, "INVALID_ARGUMENT", "PATCH", name, q("updateMask", c.mask), c.body)
+	}
+	l.refused("there is none", "PERMISSION_DENIED", "PATCH", "/v1/groups/none", q("updateMask", "description"), map[string]any{"description": "d"})
+	if diff := cmp.Diff(before, l.ok("GET", name, nil, nil)); diff != "" {
+		t.Errorf("what was refused changed the group: %s", diff)
+	}
+	l.ok("PATCH", name, q("updateMask", "description"), map[string]any{"description": "d", "displayName": "not named"})
+	now := l.ok("GET", name, nil, nil)
+	if now["description"] != "d" || now["displayName"] != before["displayName"] {
+		t.Errorf("the mask names the description, and there is %v", now)
+	}
+}

@@ -168,19 +168,25 @@ func (s *Server) lookupGroup(c *call) (any, error) {
 	return nil, hidden("groups/"+base36(int64(len(email))*7919), "Group")
 }
 
+// patchGroup changes what the mask names. All else in the body is ignored: what
+// cannot change has no name in a mask.
 func (s *Server) patchGroup(c *call) (any, error) {
 	var body groupBody
 	if err := c.decode(&body); err != nil {
 		return nil, err
 	}
-	mask := strings.Split(c.query("updateMask"), ",")
+	mask := c.query("updateMask")
+	if mask == "" {
+		return nil, refusal("INVALID_ARGUMENT", "Request contains an invalid argument: update_mask is required.")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g, ok := s.state.Groups.Get(c.vars[0])
 	if !ok {
 		return nil, hidden("groups/"+c.vars[0], "Group")
 	}
-	for _, field := range mask {
+	_, secured := g.Labels[securityLabel]
+	for field := range strings.SplitSeq(mask, ",") {
 		switch field {
 		case "displayName", "display_name":
 			g.DisplayName = body.DisplayName
@@ -192,11 +198,18 @@ func (s *Server) patchGroup(c *call) (any, error) {
 			return nil, refusal("INVALID_ARGUMENT", "Request contains an invalid argument: update_mask %q.", field)
 		}
 	}
+	_, forum := g.Labels[forumLabel]
+	if _, still := g.Labels[securityLabel]; !forum || secured && !still {
+		return nil, refusal("INVALID_ARGUMENT", "Request contains an invalid argument: labels cannot be taken away.")
+	}
 	if err := checkTexts(groupBody{Labels: g.Labels, DisplayName: g.DisplayName, Description: g.Description}); err != nil {
 		return nil, err
 	}
 	g.Updated = c.now
 	s.state.Groups.Put(c.now, g.ID, g)
+	if s.options.Slow > 0 {
+		return map[string]any{"name": "operations/" + s.id(), "done": false}, s.keep()
+	}
 	return done(groupType, s.groupJSON(true)(g)), s.keep()
 }
 

@@ -186,6 +186,14 @@ func (s *Server) Describe(groupID, description string) {
 	}
 }
 
+// DescriptionOf returns all that is described of a group, as it is now.
+func (s *Server) DescriptionOf(groupID string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g, _ := s.state.Groups.Get(groupID)
+	return g.Description
+}
+
 // GroupID returns the id of the group of that address.
 func (s *Server) GroupID(email string) (string, bool) {
 	s.mu.Lock()

@@ -28,7 +28,8 @@ type Options struct {
 	// PolicyStale is how far reads of policies lag behind; zero means none.
 	PolicyStale time.Duration
 	// Slow is how long the creation of a group stays an operation that is not
-	// done, and the group out of sight; zero means none.
+	// done, and the group out of sight; zero means none. Changes of groups are such
+	// operations then, too, and are seen like any other write.
 	Slow time.Duration
 	// WriteTime is how long a write to a group's members takes; zero means two
 	// milliseconds, negative none.

@@ -64,7 +64,10 @@ func Profile() driver.Profile {
 		// raise that (IAM Identity Center quotas, "Additional quotas").
 		CallsPerSecond: 20,
 		Settle:         settle,
-		BringIn:        driver.DeprecatedMaker,
+		// Members and assignments name a group's id, which stays (UpdateGroup in the
+		// model of Identity Store).
+		Renames: true,
+		BringIn: driver.DeprecatedMaker,
 		Cost: driver.Cost{
 			VerifyOne: "2R: members and assignments of each group; 3R with marks",
 			VerifyAll: "2TR; with marks one page of 100 groups each more",

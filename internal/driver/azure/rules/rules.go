@@ -73,6 +73,7 @@ func Directory() driver.Profile {
 		Parallel:              4,
 		ScopesPerObserve:      100,
 		Settle:                Settle,
+		Renames:               true, // displayName; all that names a group names its id
 		BringIn:               driver.Invite,
 		Cost: driver.Cost{
 			VerifyOne: "1: the groups with their members; 1 more for groups of 20 members and more",
@@ -83,6 +84,8 @@ func Directory() driver.Profile {
 		Cannot: []string{
 			"show members of foreign groups that nobody asks for: they may have tens of thousands",
 			"bring back a group that was deleted: that is done by hand, and another one is made",
+			"rename or adopt a group under the eyes of somebody who writes its description in the same moment: Graph has no " +
+				"version to compare",
 		},
 	}
 }
