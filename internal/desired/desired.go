@@ -68,6 +68,10 @@ type Desired struct {
 	// Newcomers are the people to bring in if the platform does not know their
 	// accounts, by account name; nil where nobody is brought in.
 	Newcomers map[string]access.Newcomer `json:"newcomers,omitempty"`
+	// Revoked are the account names of people to whom the documents would give
+	// something here, had their access not been revoked by name; sorted. They are
+	// in no set, and are looked up to be known when they are found in one.
+	Revoked []string `json:"revoked,omitempty"`
 }
 
 // Compute returns the access that the documents ask for.
@@ -85,8 +89,7 @@ func Compute(in document.TenantInput, o Options) (Desired, error) {
 	if in.Deleted {
 		return d, nil
 	}
-	var err error
-	if d.State, d.Remarks, err = compute(in, o); err != nil {
+	if err := compute(in, o, &d); err != nil {
 		return Desired{}, fmt.Errorf("desired: %s: %w", d.Tenant, err)
 	}
 	if o.BringIn && in.Platform.Replication.BringIn {
@@ -126,25 +129,32 @@ func deprecated(t access.TenantID) access.Remark {
 	}
 }
 
+// parseEUID reads the platform's euid pattern.
+func parseEUID(p document.Platform) (euid.Pattern, error) {
+	return euid.Parse(cmp.Or(p.Replication.EUIDPattern, euid.Default))
+}
+
 // compute is Compute for a tenant that is there. Nothing is sorted yet.
-func compute(in document.TenantInput, o Options) (access.State, []access.Remark, error) {
-	pattern, err := euid.Parse(cmp.Or(in.Platform.Replication.EUIDPattern, euid.Default))
+func compute(in document.TenantInput, o Options, d *Desired) error {
+	pattern, err := parseEUID(in.Platform)
 	if err != nil {
-		return access.State{}, nil, err
+		return err
 	}
 	grants, err := granted(in)
 	if err != nil {
-		return access.State{}, nil, err
+		return err
 	}
 	mappings := mapped(in)
 	grants, unmapped := dropUnmapped(in, mappings, grants)
+	grants, gone := dropRevoked(in, grants, pattern, o.IgnoresCase)
 	accounts, nameless := accountNames(in, grants, pattern, o.IgnoresCase)
-	remarks := slices.Concat(unmapped, nameless)
+	d.Revoked, d.Remarks = gone.accounts, slices.Concat(unmapped, gone.remarks, nameless)
 	if !o.Groups {
-		return bindings(mappings, byRole(grants), accounts, o.EveryPerson), remarks, nil
+		d.State = bindings(mappings, byRole(grants), accounts, o.EveryPerson)
+		return nil
 	}
-	state, err := groups(in, mappings, byRole(grants), accounts, o.EveryGroup)
-	return state, remarks, err
+	d.State, err = groups(in, mappings, byRole(grants), accounts, o.EveryGroup)
+	return err
 }
 
 // groups returns a group for each mapping, bound to the mapping's roles.
@@ -217,7 +227,9 @@ func bindings(mappings []mapping, grants map[string][]grant, accounts map[string
 
 // Accounts returns the account names that have to be looked up, sorted.
 func (d Desired) Accounts() []string {
-	return slices.Sorted(maps.Keys(d.people()))
+	names := slices.AppendSeq(slices.Clone(d.Revoked), maps.Keys(d.people()))
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // people returns the person behind each account name.

@@ -38,10 +38,15 @@ func TestGolden(t *testing.T) {
 		{"groups", options()},
 		{"groups-ignoring-case", desired.Options{Groups: true, IgnoresCase: true}},
 		{"people", peopleOptions()},
+		{"revoked", options()},
 	}
 	for _, tc := range cases {
 		t.Run(tc.file, func(t *testing.T) {
-			d := compute(t, shop(), tc.options)
+			in := shop()
+			if tc.file == "revoked" {
+				in.Revoked = []document.Revocation{{Person: "jane", EUID: "jane"}, {Person: "zoe", EUID: "zoe"}}
+			}
+			d := compute(t, in, tc.options)
 			got := toJSON(t, struct {
 				Desired desired.Desired
 				Settled desired.Settled
@@ -453,5 +458,132 @@ func TestRolesOfEverybody(t *testing.T) {
 	in.Deleted = true
 	if gone := compute(t, in, o).State; len(gone.Bindings) > 0 {
 		t.Errorf("on a deleted tenant people have %v", gone.Bindings)
+	}
+}
+
+func TestComputeRevoked(t *testing.T) {
+	revoke := func(people ...document.Revocation) func(*document.TenantInput) {
+		return func(in *document.TenantInput) { in.Revoked = people }
+	}
+	admins := func(people string) []string {
+		return []string{
+			"retail.shop-admin: " + people, "retail.shop-project-reader: ", "retail.shop-user: bob2 jane kim omar",
+			"admin → retail.shop-admin", "member → retail.shop-admin", "reader → retail.shop-project-reader",
+			"member → retail.shop-user", "reader → retail.shop-user",
+		}
+	}
+	remarks := func(revoked ...string) []string {
+		return slices.Concat([]string{"role-unmapped auditor"}, revoked, []string{"user-without-euid blank"})
+	}
+	for _, tc := range []computeCase{
+		{
+			reason: "who is revoked holds nothing, direct or by group", options: options(),
+			change: revoke(document.Revocation{Person: "jane", EUID: "jane"}),
+			want: slices.Concat([]string{"retail.shop-admin: bob kim", "retail.shop-project-reader: ", "retail.shop-user: bob2 kim omar"},
+				admins("")[3:]),
+			remarks: remarks("user-revoked jane"),
+		},
+		{
+			reason: "also when the euid changed since, and under another name", options: options(),
+			change: revoke(document.Revocation{Person: "left", EUID: "bob"}),
+			want:   admins("jane kim"), remarks: remarks("user-revoked bob"),
+		},
+		{
+			reason: "an account that differs in case is another one", options: options(),
+			change: revoke(document.Revocation{Person: "left", EUID: "Bob"}),
+			want:   admins("bob jane kim"), remarks: remarks(),
+		},
+		{
+			reason: "unless the platform ignores case", options: desired.Options{Groups: true, IgnoresCase: true},
+			change: revoke(document.Revocation{Person: "left", EUID: "Bob"}),
+			want: slices.Concat([]string{"retail.shop-admin: jane kim", "retail.shop-project-reader: ", "retail.shop-user: jane kim omar"},
+				admins("")[3:]),
+			remarks: remarks("user-revoked bob", "user-revoked bob2"),
+		},
+		{
+			reason: "who has nothing here leaves no remark, and no euid is nobody's", options: options(),
+			change: revoke(document.Revocation{Person: "zoe", EUID: "zoe"}, document.Revocation{Person: "yan"}),
+			want:   admins("bob jane kim"), remarks: remarks(),
+		},
+	} {
+		t.Run(tc.reason, tc.run)
+	}
+}
+
+// TestRevokedIsLookedUpAndBelongsToNobody follows the accounts of somebody whose
+// access is revoked through the answers.
+func TestRevokedIsLookedUpAndBelongsToNobody(t *testing.T) {
+	yes := func(ref string) access.Resolution { return access.Resolution{Found: access.Yes, Refs: []string{ref}} }
+	for _, tc := range []struct {
+		reason    string
+		jane, kim access.Resolution
+		revoked   []string
+		state     string
+		keep      int
+		remarks   []string
+	}{
+		{"it is known by its id", yes("u-1"), yes("u-2"), []string{"u-1"}, "retail.shop-admin: kim", 0, []string{"user-revoked jane"}},
+		{"disabled, too, and not kept", access.Resolution{Found: access.Disabled, Refs: []string{"u-1"}}, yes("u-2"),
+			[]string{"u-1"}, "retail.shop-admin: kim", 0, []string{"user-revoked jane"}},
+		{"nobody can say which it is", access.Resolution{Found: access.Ambiguous, Refs: []string{"u-1", "u-3"}}, yes("u-2"),
+			nil, "retail.shop-admin: kim", 0, []string{"user-revoked jane"}},
+		{"it is not there", access.Resolution{Found: access.No}, yes("u-2"), nil, "retail.shop-admin: kim", 0, []string{"user-revoked jane"}},
+		{"it is somebody else's as well", yes("u-1"), yes("u-1"), []string{"u-1"}, "retail.shop-admin: ", 0,
+			[]string{"user-revoked jane", "user-revoked kim"}},
+		{"and would be kept", yes("u-1"), access.Resolution{Found: access.Ambiguous, Refs: []string{"u-1", "u-2"}},
+			[]string{"u-1"}, "retail.shop-admin: ", 1, []string{"user-ambiguous kim", "user-revoked jane"}},
+	} {
+		t.Run(tc.reason, func(t *testing.T) {
+			t.Parallel()
+			in := pair()
+			in.Revoked = []document.Revocation{{Person: "jane", EUID: "jane"}}
+			d := compute(t, in, options())
+			if diff := cmp.Diff([]string{"jane", "kim"}, d.Accounts()); diff != "" {
+				t.Errorf("accounts to look up (-want +got):\n%s", diff)
+			}
+			s := settle(t, d, map[string]access.Resolution{"jane": tc.jane, "kim": tc.kim})
+			if diff := cmp.Diff(tc.revoked, s.Revoked); diff != "" {
+				t.Errorf("revoked (-want +got):\n%s", diff)
+			}
+			if got := shape(s.State)[0]; got != tc.state {
+				t.Errorf("state %q, want %q", got, tc.state)
+			}
+			kept := 0
+			for _, k := range s.Keep {
+				kept += len(k.Refs)
+			}
+			if kept != tc.keep {
+				t.Errorf("kept %+v, want %d accounts", s.Keep, tc.keep)
+			}
+			if diff := cmp.Diff(tc.remarks, codes(s.Remarks)); diff != "" {
+				t.Errorf("remarks (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestRevocationsOfOthersChangeNothing: what is desired here, and so whether a
+// plan has aged, depends on who has something here.
+func TestRevocationsOfOthersChangeNothing(t *testing.T) {
+	want := toJSON(t, compute(t, shop(), options()))
+	in := shop()
+	in.Revoked = []document.Revocation{{Person: "zoe", EUID: "zoe"}, {Person: "yan", EUID: "yan"}}
+	if diff := cmp.Diff(want, toJSON(t, compute(t, in, options()))); diff != "" {
+		t.Errorf("desired (-without +with revocations of others):\n%s", diff)
+	}
+}
+
+func TestAccountsOf(t *testing.T) {
+	p := shop().Platform
+	got, err := desired.AccountsOf(p, []string{"bob", " ", "jane", "bob"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"bob@example.com", "jane@example.com"}, got); diff != "" {
+		t.Errorf("accounts (-want +got):\n%s", diff)
+	}
+	p.Replication.EUIDPattern = "%s%s"
+	if _, err := desired.AccountsOf(p, nil); !errors.Is(err, euid.ErrPattern) {
+		t.Errorf("a pattern that is none: %v, want ErrPattern", err)
 	}
 }

@@ -3,6 +3,7 @@ package desired
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -17,6 +18,9 @@ type Settled struct {
 	// Newcomers are to be brought in, sorted by account name. Until the platform
 	// knows them they are granted nothing.
 	Newcomers []access.Newcomer `json:"newcomers,omitempty"`
+	// Revoked are the ids of accounts whose access is revoked by name, sorted: of
+	// people to whom the documents would give something here.
+	Revoked []string `json:"revoked,omitempty"`
 	// Remarks are sorted and include those of Compute.
 	Remarks []access.Remark `json:"remarks,omitempty"`
 }
@@ -28,22 +32,27 @@ type Settled struct {
 // Two names that turn out to be one account are one person too many: the first
 // by name keeps it, the other is left out with a remark.
 //
+// Nobody gets an account that is known to be that of somebody whose access is
+// revoked by name.
+//
 // An account without an answer, or with one that contradicts itself, is an
 // error that wraps ErrUnresolved.
 func (d Desired) Settle(found map[string]access.Resolution) (Settled, error) {
 	people := d.people()
-	for name := range people {
+	names := d.Accounts()
+	for _, name := range names {
 		answer, ok := found[name]
 		if !ok || !usable(answer) {
 			return Settled{}, fmt.Errorf("desired: %s: %w: the answers to %d lookups lack at least one, or contradict themselves",
-				d.Tenant, ErrUnresolved, len(people))
+				d.Tenant, ErrUnresolved, len(names))
 		}
 	}
 	s := settler{
 		found: found, people: people, attribute: d.LookupAttribute, owner: map[string]string{}, newcomers: d.Newcomers,
 	}
 	s.out.Remarks = slices.Clone(d.Remarks)
-	for _, name := range d.Accounts() {
+	s.revoke(d.Revoked)
+	for _, name := range slices.Sorted(maps.Keys(people)) {
 		s.account(name)
 	}
 	for _, g := range d.State.Groups {
@@ -89,6 +98,18 @@ type settler struct {
 	out       Settled
 }
 
+// revoke notes the accounts that nobody gets. Of several under one name nobody can
+// say which it is.
+func (s *settler) revoke(names []string) {
+	for _, name := range names {
+		if refs := s.found[name].Refs; len(refs) == 1 {
+			s.out.Revoked = append(s.out.Revoked, refs...)
+		}
+	}
+	slices.Sort(s.out.Revoked)
+	s.out.Revoked = slices.Compact(s.out.Revoked)
+}
+
 // account decides who keeps the ref of one name, and remarks why a name is not
 // granted anything.
 func (s *settler) account(name string) {
@@ -102,6 +123,13 @@ func (s *settler) account(name string) {
 		return
 	}
 	ref := answer.Refs[0]
+	if _, is := slices.BinarySearch(s.out.Revoked, ref); is {
+		s.owner[ref] = "" // nobody's
+		s.out.Remarks = append(s.out.Remarks, access.Remark{Code: access.UserRevoked, Object: s.people[name], Text: fmt.Sprintf(
+			"on the platform, %q is an account of somebody whose access is revoked by name, so %s is not granted anything: "+
+				"correct the euid of one of them, or lift the revocation with rollcall revoke --lift", name, s.people[name])})
+		return
+	}
 	first, taken := s.owner[ref]
 	if !taken {
 		s.owner[ref] = name
@@ -122,7 +150,7 @@ func (s *settler) set(key access.Key, members []access.Member) ([]access.Member,
 	for _, m := range members {
 		answer := s.found[m.Name]
 		if answer.Found != access.Yes {
-			keep = append(keep, answer.Refs...)
+			keep = append(keep, s.keepable(answer.Refs)...)
 			continue
 		}
 		m.Ref = answer.Refs[0]
@@ -136,6 +164,14 @@ func (s *settler) set(key access.Key, members []access.Member) ([]access.Member,
 	slices.Sort(keep)
 	s.out.Keep = append(s.out.Keep, access.Keep{Set: key, Refs: slices.Compact(keep)})
 	return granted, true
+}
+
+// keepable leaves out the accounts that are revoked.
+func (s *settler) keepable(refs []string) []string {
+	return slices.DeleteFunc(slices.Clone(refs), func(ref string) bool {
+		_, is := slices.BinarySearch(s.out.Revoked, ref)
+		return is
+	})
 }
 
 // remark says why an account is not granted anything.

@@ -31,11 +31,15 @@ func (r Removal) compare(q Removal) int {
 	return cmp.Or(r.Object.Compare(q.Object), cmp.Compare(r.Ref, q.Ref))
 }
 
-// Removals are what the step takes away: each account that leaves, or the object.
+// Removals are what somebody has to approve of the step: each account that
+// leaves, the object that goes, or the role that is carried over to another group.
 func (s Step) Removals() []Removal {
 	key := s.Key()
-	if s.Op == Delete {
+	switch {
+	case s.Op == Delete:
 		return []Removal{{Object: key, Ref: s.Have.ref()}}
+	case s.Carries != "":
+		return []Removal{{Object: key, Ref: s.Carries}}
 	}
 	var all []Removal
 	for _, who := range s.Removes() {
@@ -61,11 +65,12 @@ func (m *maker) waits(r Removal, held bool) bool {
 	return m.refused[r] || held && !m.approved[r]
 }
 
-// waitFor parts those who have to wait from those who go now.
-func (m *maker) waitFor(d *difference, removal func(access.Member) Removal) {
+// waitFor parts those who have to wait from those who go now. A revocation waits
+// for nobody, and the free are not held but where somebody said no.
+func (m *maker) waitFor(d *difference, free map[string]bool, removal func(access.Member) Removal) {
 	var now, waits []access.Member
 	for _, who := range d.removes {
-		if m.waits(removal(who), d.held) {
+		if !m.revoked[who.Ref] && m.waits(removal(who), d.held && !free[who.Ref]) {
 			waits = append(waits, who)
 			continue
 		}

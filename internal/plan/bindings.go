@@ -36,8 +36,8 @@ func (m *maker) condition(want, have access.Binding) {
 		changed := have
 		changed.Condition, changed.Version = want.Condition, ""
 		at := m.at(want.Group)
-		at.given = append(at.given, m.step(Step{
-			Op: Change, Have: Object{Binding: &have}, Want: Object{Binding: &changed}, Why: "the condition differs",
+		at.given = append(at.given, m.build(want.Group, Step{
+			Op: Change, Have: Object{Binding: &have}, Want: Object{Binding: &changed}, Why: "the condition differs", Needs: at.created,
 		}))
 	}
 }
@@ -45,7 +45,7 @@ func (m *maker) condition(want, have access.Binding) {
 func (m *maker) createBinding(want access.Binding) {
 	want.GroupRef, want.Mark = m.groups[want.Group].Ref, m.in.Rules.Mark
 	at := m.at(want.Group)
-	at.given = append(at.given, m.step(Step{Op: Create, Want: Object{Binding: &want}, Why: want.Why, Needs: at.created}))
+	at.given = append(at.given, m.build(want.Group, Step{Op: Create, Want: Object{Binding: &want}, Why: want.Why, Needs: at.created}))
 }
 
 // subjects plans the people of a binding that lists them itself.
@@ -74,7 +74,7 @@ func (m *maker) changeSubjects(have access.Binding, set difference) {
 	if len(move) > 0 {
 		s, _ := rewrite(have, nil, move)
 		s.Needs = needs
-		m.moving = append(m.moving, s)
+		m.moving = append(m.moving, moving{Step: s})
 	}
 	if set.held {
 		s, _ := rewrite(have, nil, set.waits)
@@ -92,71 +92,91 @@ func rewrite(have access.Binding, adds, removes []access.Member) (Step, access.B
 	return Step{Op: Change, Have: Object{Binding: &have}, Want: Object{Binding: &want}, Why: "subjects differ"}, want
 }
 
-// leftoverBinding plans an observed binding that nobody desires.
-func (m *maker) leftoverBinding(have access.Binding) {
-	key := have.Key()
-	whose := m.whose(key, have.Ref, have.Mark)
-	second := have.Ref != m.bindings[key].Ref
-	switch {
-	case m.desired[key] && (whose == foreign || !second):
-	case whose == foreign:
-		m.foreignBinding(have)
-	case whose == unclear, second:
-		m.unclear(key)
-	default:
-		m.deleteBinding(have, "no role mapping asks for this role")
-	}
-}
-
-// foreignBinding plans a role that somebody else gave to a group of ours. One
-// on any other group, or to people, is nobody's business here.
-func (m *maker) foreignBinding(have access.Binding) {
-	group, whose := m.found(have.Group)
-	if whose != ours {
-		return
-	}
-	given := fmt.Sprintf("the role %q was given to the group %q by somebody else and ", have.Role, have.Group)
-	object := have.Key().String()
-	switch {
-	case m.in.Rules.Additional == RemoveAdditional && !have.Shielded:
-		if m.deleteBinding(have, "additionalPermissions is remove, and Rollcall did not give this role") {
-			m.remark(access.ForeignPermissionRemoved, object, given+"is removed: put it into a role mapping to keep it")
-		}
-	case m.goes(group):
-		m.remark(access.ForeignPermissionRemoved, object, given+"goes with the group: give it to another group to keep it")
-	case have.Shielded:
-		m.remark(access.ForeignPermissionKept, object, given+"is kept, as this platform asks for: put it into a role mapping")
-	default:
-		m.remark(access.ForeignPermissionKept, object, given+
-			"is kept: put it into a role mapping, or set additionalPermissions to remove")
-	}
-}
-
-// deleteBinding takes a role away, unless it is the last role of people: that is
-// held, as if their group were emptied. It reports whether the role goes.
+// deleteBinding takes a role of ours away, unless the guard holds that: it is the
+// last role of people, as if their group were emptied. It reports whether the
+// role goes.
 func (m *maker) deleteBinding(have access.Binding, why string) bool {
-	at := m.at(have.Group)
-	s := Step{Op: Delete, Have: Object{Binding: &have}, Why: why, Needs: at.given}
-	if have.Group == "" {
-		s.Needs = m.arrivals(have.Subjects)
-	}
-	if people := m.losers(have); m.waits(Removal{Object: have.Key(), Ref: have.Ref}, people > 0) {
-		m.hold(s, fmt.Sprintf("taking the role %q takes access from %d people", have.Role, people))
+	return m.endBinding(have, why, m.losers(have, m.closed()))
+}
+
+// deleteForeign is deleteBinding for a role that somebody else gave: no limit
+// beyond the plan counts it.
+func (m *maker) deleteForeign(have access.Binding, why string) bool {
+	return m.endBinding(have, why, m.losers(have, false))
+}
+
+func (m *maker) endBinding(have access.Binding, why string, losers int) bool {
+	s := Step{Op: Delete, Have: Object{Binding: &have}, Why: why, Needs: m.beforeEnd(have)}
+	if m.waits(Removal{Object: have.Key(), Ref: have.Ref}, losers > 0) {
+		m.expelSubjects(have)
+		m.hold(s, fmt.Sprintf("taking the role %q takes access from %d people", have.Role, losers))
 		return false
 	}
+	at := m.at(have.Group)
 	at.taken = append(at.taken, m.step(s))
 	return true
 }
 
-// losers counts the people who would be left without any role on the tenant, as
-// far as the guard cares: the members of a group that keeps no other role, or the
-// subjects whom no other binding of ours lists.
-func (m *maker) losers(have access.Binding) int {
+// beforeEnd are the IDs of the steps that come before a role is taken: what its
+// group gets instead, and what its people get elsewhere.
+func (m *maker) beforeEnd(have access.Binding) []string {
+	switch {
+	case have.Group == "":
+		return m.arrivals(have.Subjects)
+	case m.former[have.Group] != nil: // it goes before its group does
+		return nil
+	}
+	group := m.groups[have.Group]
+	at := m.at(have.Group)
+	needs := slices.Concat(at.created, m.arrivals(group.Members))
+	if !m.repurposed(group) || m.whose(have.Key(), have.Ref, have.Mark) != ours {
+		// Else whoever comes would have the old role for a while.
+		needs = slices.Concat(needs, at.given)
+	}
+	return sortedSet(needs)
+}
+
+// expelSubjects takes those whose access is revoked by name out of a binding
+// whose end is held.
+func (m *maker) expelSubjects(have access.Binding) {
+	gone := without(have.Subjects, m.present(have.Subjects))
+	if len(gone) == 0 || m.in.Rules.Separate {
+		return
+	}
+	s, _ := rewrite(have, nil, m.giveReasons(have.Key(), gone, ""))
+	m.step(s)
+}
+
+// staying returns the members of a group who do not leave it now.
+func (m *maker) staying(group string) []access.Member {
+	set, _ := m.membersOf(group)
+	return without(m.groups[group].Members, set.removes)
+}
+
+// membersOf returns how the members of a desired group are to change.
+func (m *maker) membersOf(group string) (difference, bool) {
+	i, desired := slices.BinarySearchFunc(m.in.Desired.Groups, group, compareName)
+	if !desired {
+		return difference{}, false
+	}
+	return m.memberSets[i], true
+}
+
+// losers counts from how many people the end of a role takes what the guard
+// minds. That is all of it while a limit beyond the plan is reached; else it is
+// their last role on the tenant: the members of a group that keeps no other, or
+// the subjects whom no other binding of ours lists.
+func (m *maker) losers(have access.Binding, closed bool) int {
 	if have.Group != "" {
-		if m.at(have.Group).roles > 0 {
+		people := len(m.present(m.staying(have.Group)))
+		if !closed && (m.in.Rules.Gone || m.at(have.Group).roles > 0) {
 			return 0
 		}
-		return len(m.groups[have.Group].Members)
+		return people
+	}
+	subjects := m.present(have.Subjects)
+	if closed {
+		return len(subjects)
 	}
 	var elsewhere []access.Member
 	for i, want := range m.in.Desired.Bindings {
@@ -164,8 +184,8 @@ func (m *maker) losers(have access.Binding) int {
 			elsewhere = append(elsewhere, m.subjectSets[i].stay...)
 		}
 	}
-	gone := len(without(have.Subjects, elsewhere))
-	if !m.in.Rules.Guard.Holds(gone, len(have.Subjects)) {
+	gone := len(without(subjects, elsewhere))
+	if !m.holds(gone, len(subjects)) {
 		return 0
 	}
 	return gone

@@ -11,11 +11,13 @@
 //	────────┼──────────┼─────────┼───────────────────────────┼──────────────────────────────
 //	yes     │ no       │ -       │ create, then fill         │ create
 //	yes     │ yes      │ ours    │ add and remove members    │ subjects differ: change
-//	yes     │ yes      │ unclear │ ownership-unclear, no step│ on our group: nothing to do;
-//	        │          │         │                           │ else ownership-unclear, no step
-//	yes     │ yes      │ foreign │ object-foreign, no step   │ on our group: nothing to do;
-//	        │          │         │                           │ else object-foreign, no step
-//	no      │ yes      │ ours    │ cleanup on: delete        │ delete
+//	yes     │ yes      │ unclear │ adopted: mark it, ours    │ on our group: nothing to do;
+//	        │          │         │ else ownership-unclear    │ else ownership-unclear, no step
+//	yes     │ yes      │ foreign │ adopted: mark it, ours    │ on our group: nothing to do;
+//	        │          │         │ else object-foreign       │ else object-foreign, no step
+//	no      │ yes      │ ours    │ served a role that another│ delete; with a group that is
+//	        │          │         │ group is to serve: rename │ renamed see below
+//	        │          │         │ else cleanup on: delete   │
 //	        │          │         │ cleanup off: cleanup-off  │
 //	no      │ yes      │ unclear │ ownership-unclear, no step│ ownership-unclear, no step
 //	no      │ yes      │ foreign │ untouched                 │ on our group: kept or removed,
@@ -44,13 +46,55 @@
 // Newcomers are brought in first thing, and waited for by nothing: they have no
 // id yet, so the plan after this one grants them what they are to have.
 //
+// Who is revoked by name is desired nowhere, and kept nowhere.
+//
+// # Renaming
+//
+// A group is known again by the project role that it serves: one of ours that
+// nobody desires, and a desired one of another name that serves the same role,
+// are one group with another name.
+//
+//	mode     │ how
+//	─────────┼──────────────────────────────────────────────────────────────────────
+//	recreate │ the new group is made, filled and given its roles (Renaming.Build);
+//	         │ once it is complete the old one loses ours and goes (Remove)
+//	strict   │ the same lists, Remove first
+//	in-place │ the platform renames it: one step, and everything else about the group
+//	         │ comes after. Where it cannot, or both names are there: recreate
+//
+// Names that differ in case only are one name to some platforms (IgnoreCase).
+// There the group is renamed in place in every mode, or keeps the name it has.
+//
+// Whoever is in the old group and not to be in the new one leaves it at once,
+// under the guard, which counts nobody else. While such a removal is held, or
+// somebody else has the new name, or a decision is to be made, the renaming waits
+// (rename-waiting): the new group is built, and the old one stays as it is. It
+// also waits for people who move between two groups that both change their
+// names: they arrive only when the other renaming is done, and the next plan goes
+// on. Accounts that are kept come along. Of several old groups of one role all go
+// with the same renaming.
+//
+// What somebody else gave to the old group goes with it (Renaming.Loses), each
+// with a remark before it happens. Rules.Carry offers each to the new group as a
+// held step. An approval makes it part of Build, a rejection lets it go; the
+// renaming waits for one of them. Mode strict may lose an approved one, and who is
+// kept, if a run ends between Remove and Build.
+//
+// Where two roles exchange their names nothing is renamed: people move between
+// the groups like any others. For a moment they are in both. Nobody counts as
+// leaving who has the group that their role goes to.
+//
 // # Order
 //
-// A group exists before it gets members or roles. A role is given before
-// another is taken from the same group, and taken before the group goes. Who
-// moves is added to the new set, and that set has its role, before they are
-// removed from the old one. So nobody is without a role in between who has one
-// before and after.
+// A group exists, and has its name and our mark, before it gets members or roles.
+// A role is given before another is taken from the same group, and taken before
+// the group goes. Who moves is added to the new set, and that set has its role,
+// before they are removed from the old one, or the old one's role or group goes.
+// So nobody is without a role in between who has one before and after; but for
+// mode strict.
+//
+// Plan.Schedule says what may run when: all that no renaming is needed for at
+// once, then the renamings beside each other, then the rest.
 //
 // Roles that others rest on (Rules.Base) are given before them and taken after
 // them, and stay as long as the person has another role at the tenant.
@@ -66,4 +110,16 @@
 // the roles that rest on it. Held steps are in Plan.Held and the
 // rest of the plan proceeds. What somebody approved (Input.Approved), by account
 // or object, is not held; it still counts towards the limit of what is left.
+//
+//	situation                 │ what the guard holds
+//	──────────────────────────┼────────────────────────────────────────────────────
+//	Guard.Closed              │ every removal from people, however small; not a pure
+//	                          │ renaming, and not what somebody else gave
+//	Rules.Gone                │ no role; a group with members, unless AutoDelete
+//	Input.Revoked             │ nothing of theirs, and they count for no limit; they
+//	                          │ also leave groups and bindings that stay otherwise
+//	Input.Rejected            │ just that, but for the revoked
+//
+// A member of ours whom somebody else put there (Input.Strangers) goes like any
+// other, with foreign-member-removed.
 package plan

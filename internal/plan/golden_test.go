@@ -68,18 +68,33 @@ func readCase(t *testing.T, path string) (string, plan.Input) {
 	return file.Reason, file.Input
 }
 
-// order lists the waves, one unit to a line.
+// order lists the waves of the schedule, one unit to a line.
 func order(p plan.Plan) string {
 	var b strings.Builder
-	for i, wave := range p.Waves(plan.PerObject) {
-		for _, work := range wave {
-			var steps []string
-			for _, id := range work.Steps {
-				s, _ := p.Step(id)
-				steps = append(steps, fmt.Sprintf("%s %s", s.Op, s.Kind))
+	list := func(part string, waves [][]plan.Work) {
+		for i, wave := range waves {
+			for _, work := range wave {
+				var steps []string
+				for _, id := range work.Steps {
+					s, _ := p.Step(id)
+					steps = append(steps, fmt.Sprintf("%s %s", s.Op, s.Kind))
+				}
+				fmt.Fprintf(&b, "%swave %d  %s: %s\n", part, i+1, work.Unit, strings.Join(steps, ", "))
 			}
-			fmt.Fprintf(&b, "wave %d  %s: %s\n", i+1, work.Unit, strings.Join(steps, ", "))
 		}
 	}
+	schedule := p.Schedule(plan.PerObject)
+	list("", schedule.Now)
+	for i, r := range schedule.Renamings {
+		build := func() { list(fmt.Sprintf("renaming %d, build, ", i+1), r.Build) }
+		if p.Renames[i].Mode != plan.Strict {
+			build()
+		}
+		list(fmt.Sprintf("renaming %d, remove, ", i+1), r.Remove)
+		if p.Renames[i].Mode == plan.Strict {
+			build()
+		}
+	}
+	list("after, ", schedule.After)
 	return b.String()
 }

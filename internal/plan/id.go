@@ -13,6 +13,9 @@ import (
 func id(t access.TenantID, s Step) string {
 	sig := make(signature, 0, 512)
 	sig.text(t.Workspace, t.Project, t.Platform, string(s.Op))
+	if s.Carries != "" {
+		sig.text("carries", s.Carries)
+	}
 	sig.object(s.Have)
 	sig.object(s.Want)
 	return digest(sig)

@@ -19,11 +19,15 @@ func Make(in Input) Plan {
 	}
 	for i, want := range m.in.Desired.Groups {
 		m.group(want, m.memberSets[i])
+		if next := m.successors[want.Name]; next != nil {
+			next.letLeave(m)
+		}
 	}
 	m.allBindings()
 	for _, have := range m.in.Observed.Groups {
 		m.leftoverGroup(have)
 	}
+	m.finishRenamings()
 	m.out.Remarks = access.SortRemarks(m.out.Remarks)
 	return m.out
 }
@@ -53,6 +57,10 @@ type maker struct {
 	// approved are the removals that the guard does not hold, refused those that
 	// are held in any case.
 	approved, refused map[Removal]bool
+	// revoked are the accounts, by id, whose access is revoked by name, strangers
+	// those in sets of ours that others put there, adopted the groups to take over.
+	revoked            map[string]bool
+	strangers, adopted map[Removal]bool
 	// groups and bindings are the observed ones; of several with one name, the
 	// one that is most likely ours.
 	groups   map[string]access.Group
@@ -63,10 +71,12 @@ type maker struct {
 	// binding is to change, by its place in the desired state.
 	memberSets, subjectSets []difference
 	moves                   map[string]*move // by the account's ref
-	moving                  []Step           // takes movers away, once they have arrived
+	moving                  []moving         // takes movers away, once they have arrived
+	withRole                map[string]bool  // groups for which somebody desires a role
 	progress                map[string]*progress
-	apart                   separation // with Rules.Separate
-	out                     Plan
+	renames
+	apart separation // with Rules.Separate
+	out   Plan
 }
 
 // progress is how far the plan has come with one group.
@@ -85,7 +95,7 @@ func newMaker(in Input) *maker {
 		in:       in,
 		owned:    make(map[access.Key][]Owned, len(in.Owned)),
 		kept:     make(map[access.Key][]string, len(in.Keep)),
-		approved: make(map[Removal]bool, len(in.Approved)),
+		approved: removals(in.Approved),
 		refused:  make(map[Removal]bool, len(in.Rejected)),
 		groups:   make(map[string]access.Group, len(in.Observed.Groups)),
 		bindings: make(map[access.Key]access.Binding, len(in.Observed.Bindings)),
@@ -96,31 +106,53 @@ func newMaker(in Input) *maker {
 	for _, o := range in.Owned {
 		m.owned[o.Key] = append(m.owned[o.Key], o)
 	}
-	for _, r := range in.Approved {
-		m.approved[r] = true
-	}
 	for _, r := range in.Rejected {
 		m.refused[r.Removal] = true
 	}
 	for _, k := range in.Keep {
 		m.kept[k.Set] = append(m.kept[k.Set], k.Refs...)
 	}
-	for _, g := range in.Desired.Groups {
-		m.desired[g.Key()] = true
-	}
-	for _, b := range in.Desired.Bindings {
-		m.desired[b.Key()] = true
-	}
+	m.readOrders()
+	m.noteDesired()
 	m.index()
+	m.findRenamings()
 	if in.Rules.Separate {
 		m.separate()
 	}
 	return m
 }
 
+// readOrders notes what people decided besides the documents.
+func (m *maker) readOrders() {
+	m.strangers, m.adopted = removals(m.in.Strangers), make(map[Removal]bool, len(m.in.Adopted))
+	for _, o := range m.in.Adopted {
+		m.adopted[Removal{Object: o.Key, Ref: o.Ref}] = true
+	}
+	if m.revoked = set(m.in.Revoked); len(m.revoked) == 0 {
+		return
+	}
+	for key, refs := range m.kept {
+		m.kept[key] = slices.DeleteFunc(refs, func(ref string) bool { return m.revoked[ref] })
+	}
+	m.letGoRevoked()
+}
+
+// noteDesired notes the names of what is desired.
+func (m *maker) noteDesired() {
+	clear(m.desired)
+	for _, g := range m.in.Desired.Groups {
+		m.desired[g.Key()] = true
+	}
+	for _, b := range m.in.Desired.Bindings {
+		m.desired[b.Key()] = true
+	}
+}
+
 // index finds the observed group and binding of each name. Bindings of a second
 // group of the same name are not ours to judge: they are dropped.
 func (m *maker) index() {
+	clear(m.groups)
+	clear(m.bindings)
 	for _, g := range m.in.Observed.Groups {
 		other, taken := m.groups[g.Name]
 		if !taken || m.claim(g.Key(), g.Ref, g.Mark) > m.claim(g.Key(), other.Ref, other.Mark) {
@@ -140,10 +172,14 @@ func (m *maker) index() {
 }
 
 // claim orders the objects of one name: ours first, and the ledger's own first
-// among those.
+// among those; then what somebody told us to take over.
 func (m *maker) claim(key access.Key, ref string, mark access.Mark) int {
-	claim := 2 * int(m.whose(key, ref, mark))
-	if slices.Contains(m.owned[key], Owned{Key: key, Ref: ref}) {
+	whose := m.whose(key, ref, mark)
+	claim := 3 * int(whose)
+	switch {
+	case whose < ours && m.adopts(key, ref, mark):
+		claim = 3*int(ours) - 1
+	case slices.ContainsFunc(m.owned[key], func(o Owned) bool { return o.Ref == ref }):
 		claim++
 	}
 	return claim
@@ -201,11 +237,15 @@ func (m *maker) whose(key access.Key, ref string, mark access.Mark) ownership {
 	}
 }
 
-// found returns the observed group of that name, and whose it is.
+// found returns the observed group of that name, and whose it is. One that is to
+// be taken over is ours already.
 func (m *maker) found(name string) (access.Group, ownership) {
 	g, ok := m.groups[name]
 	if !ok {
 		return access.Group{Name: name}, nobodys
+	}
+	if m.desired[g.Key()] && m.adopts(g.Key(), g.Ref, g.Mark) {
+		return g, ours
 	}
 	return g, m.whose(g.Key(), g.Ref, g.Mark)
 }
@@ -219,13 +259,16 @@ func (m *maker) group(want access.Group, set difference) {
 		m.members(have, set)
 	case ours:
 		m.at(want.Name).ready = true
+		m.takeOver(want, have)
 		m.members(have, set)
 	case unclear:
 		m.unclear(have.Key())
+		m.cannotAdopt(have)
 	case foreign:
 		m.remark(access.ObjectForeign, want.Name, fmt.Sprintf(
 			"the platform has a group %q that Rollcall did not make, so it gets no members and no roles: "+
-				"remove or rename it there, or change the name pattern", want.Name))
+				"remove or rename it there, or change the name pattern", have.Name))
+		m.cannotAdopt(have)
 	}
 }
 
@@ -233,44 +276,7 @@ func (m *maker) createGroup(want access.Group) {
 	want.Members, want.Mark = nil, m.in.Rules.Mark
 	at := m.at(want.Name)
 	at.ready = true
-	at.created = []string{m.step(Step{Op: Create, Want: Object{Group: &want}, Why: want.Why})}
-}
-
-// leftoverGroup plans an observed group that nobody desires.
-func (m *maker) leftoverGroup(have access.Group) {
-	whose := m.whose(have.Key(), have.Ref, have.Mark)
-	second := have.Ref != m.groups[have.Name].Ref
-	switch {
-	case whose == foreign, m.desired[have.Key()] && !second:
-	case whose == unclear, second:
-		m.unclear(have.Key())
-	case !m.in.Rules.Cleanup:
-		m.remark(access.CleanupOff, have.Name, fmt.Sprintf(
-			"no role mapping asks for the group %q any more, and cleanup is off on this platform: "+
-				"remove it there, or set skipUserGroupPermissionCleanup to false", have.Name))
-	default:
-		m.deleteGroup(have)
-	}
-}
-
-// goes reports whether the plan deletes this group of ours.
-func (m *maker) goes(have access.Group) bool {
-	return !m.desired[have.Key()] && m.in.Rules.Cleanup &&
-		!m.waits(Removal{Object: have.Key(), Ref: have.Ref}, len(have.Members) > 0)
-}
-
-func (m *maker) deleteGroup(have access.Group) {
-	people := len(have.Members)
-	have.Members = nil
-	s := Step{
-		Op: Delete, Have: Object{Group: &have}, Why: "no role mapping asks for this group",
-		Needs: m.at(have.Name).taken,
-	}
-	if m.waits(Removal{Object: have.Key(), Ref: have.Ref}, people > 0) {
-		m.hold(s, fmt.Sprintf("deleting the group %q takes access from its %d members", have.Name, people))
-		return
-	}
-	m.step(s)
+	at.created = []string{m.build(want.Name, Step{Op: Create, Want: Object{Group: &want}, Why: want.Why})}
 }
 
 // unclear remarks that ledger and mark disagree about the object.
@@ -288,16 +294,17 @@ func (m *maker) step(s Step) string {
 	return s.ID
 }
 
-// hold keeps s for an approval.
-func (m *maker) hold(s Step, text string) {
-	s.Needs = nil
-	s = named(m.in.Tenant, s)
-	m.out.Held = append(m.out.Held, s)
-	m.remark(access.RemovalHeld, s.Object, text+": above the guard's limit, it waits for an approval"+m.rejected(s))
-}
-
 func (m *maker) remark(code access.Code, object, text string) {
 	m.out.Remarks = append(m.out.Remarks, access.Remark{Code: code, Object: object, Text: text})
+}
+
+// removals returns them as a set.
+func removals(all []Removal) map[Removal]bool {
+	in := make(map[Removal]bool, len(all))
+	for _, r := range all {
+		in[r] = true
+	}
+	return in
 }
 
 // set returns refs as a set.

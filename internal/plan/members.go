@@ -24,8 +24,18 @@ func (m *maker) compareSets() {
 	m.memberSets = make([]difference, len(m.in.Desired.Groups))
 	for i, want := range m.in.Desired.Groups {
 		have, whose := m.found(want.Name)
+		next := m.successors[want.Name]
+		if next != nil {
+			want.Members = next.wanted(m, want)
+		}
 		if whose == ours || whose == nobodys {
-			m.memberSets[i] = m.compare(want.Key(), want.Members, have.Members, "nothing gives this account the group")
+			m.memberSets[i] = m.compare(comparison{
+				set: want.Key(), want: want.Members, have: have.Members, why: "nothing gives this account the group",
+				group: have,
+			})
+		}
+		if next != nil {
+			next.compareLeavers(m, want)
 		}
 	}
 	if m.in.Rules.Separate {
@@ -36,49 +46,86 @@ func (m *maker) compareSets() {
 	for i, want := range m.in.Desired.Bindings {
 		have, found := m.bindings[want.Key()]
 		if want.Group == "" && (!found || m.whose(have.Key(), have.Ref, have.Mark) == ours) {
-			m.subjectSets[i] = m.compare(want.Key(), want.Subjects, have.Subjects, "nothing gives this account the role")
+			m.subjectSets[i] = m.compare(comparison{
+				set: want.Key(), want: want.Subjects, have: have.Subjects, why: "nothing gives this account the role",
+			})
 		}
 	}
 }
 
+// comparison is what is known of one set.
+type comparison struct {
+	set        access.Key // the group's, or the binding's
+	want, have []access.Member
+	why        string // those leave who are in have only
+	// group is the desired group as it is; its name is empty for any other set.
+	group access.Group
+}
+
 // compare protects who is kept by wanting them. Who comes counts as present for
 // the guard: they come first, and the next plan counts them too.
-func (m *maker) compare(key access.Key, want, have []access.Member, why string) difference {
-	if kept := set(m.kept[key]); len(kept) > 0 {
+func (m *maker) compare(c comparison) difference {
+	want := c.want
+	if kept := set(m.kept[c.set]); len(kept) > 0 {
 		want = slices.Clone(want)
-		for _, h := range without(have, want) {
+		for _, h := range without(c.have, want) {
 			if kept[h.Ref] {
 				want = append(want, h)
 			}
 		}
 	}
-	d := difference{adds: without(want, have), removes: reasoned(without(have, want), why), stay: want}
-	d.held = m.in.Rules.Guard.Holds(len(d.removes), len(have)+len(d.adds))
-	if key.Kind == access.KindGroup {
-		key.Kind = access.KindMembers
+	d := difference{adds: without(want, c.have), removes: without(c.have, want), stay: want}
+	if len(d.removes) == 0 {
+		return d
 	}
-	m.waitFor(&d, func(who access.Member) Removal { return Removal{Object: key, Ref: who.Ref} })
+	if c.set.Kind == access.KindGroup {
+		c.set.Kind = access.KindMembers
+	}
+	d.removes = m.giveReasons(c.set, d.removes, c.why)
+	free := m.elsewhere(c.group)
+	counted := len(m.counting(d.removes, free))
+	d.held = m.holds(counted, len(c.have)+len(d.adds)-(len(d.removes)-counted))
+	m.waitFor(&d, free, func(who access.Member) Removal { return Removal{Object: c.set, Ref: who.Ref} })
 	if d.held {
 		d.stay = slices.Concat(want, d.waits)
 	}
 	return d
 }
 
-// members plans the members of a group that is ours, or about to be.
+// members plans the members of a group that is ours, or about to be. Whoever
+// comes to one that replaces another comes before that one goes, in steps of
+// their own; who leaves has nothing to do with it.
 func (m *maker) members(have access.Group, set difference) {
 	needs := m.at(have.Name).created
-	if set.held {
-		text := fmt.Sprintf("removing %d of the %d members of %q", len(set.waits), len(have.Members), have.Name)
-		for _, s := range m.memberSteps(have, nil, set.waits) {
-			m.hold(s, text)
-		}
-	}
+	m.holdMembers(have, set)
 	leave, move := m.split(set.removes)
-	for _, s := range m.memberSteps(have, set.adds, leave) {
+	adds := set.adds
+	if m.successors[have.Name] != nil {
+		for _, s := range m.memberSteps(have, adds, nil) {
+			s.Needs = needs
+			m.build(have.Name, s)
+		}
+		adds = nil
+	}
+	for _, s := range m.memberSteps(have, adds, leave) {
 		s.Needs = needs
 		m.step(s)
 	}
-	m.moving = append(m.moving, m.memberSteps(have, nil, move)...)
+	for _, s := range m.memberSteps(have, nil, move) {
+		s.Needs = needs
+		m.moving = append(m.moving, moving{Step: s})
+	}
+}
+
+// holdMembers holds the removals of a set that wait.
+func (m *maker) holdMembers(have access.Group, set difference) {
+	if !set.held {
+		return
+	}
+	text := fmt.Sprintf("removing %d of the %d members of %q", len(set.waits), len(have.Members), have.Name)
+	for _, s := range m.memberSteps(have, nil, set.waits) {
+		m.hold(s, text)
+	}
 }
 
 // memberSteps cuts the changes of a group's members into what one step takes,
@@ -103,13 +150,4 @@ func (m *maker) memberSteps(group access.Group, adds, removes []access.Member) [
 		adds, removes = adds[a:], removes[r:]
 	}
 	return steps
-}
-
-// reasoned returns the members with their reason to go.
-func reasoned(gone []access.Member, why string) []access.Member {
-	gone = slices.Clone(gone)
-	for i := range gone {
-		gone[i].Why = why
-	}
-	return gone
 }

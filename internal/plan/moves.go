@@ -20,6 +20,9 @@ func (m *maker) findMoves() {
 	m.moves = map[string]*move{}
 	m.lose(m.memberSets)
 	m.lose(m.subjectSets)
+	for _, r := range m.renamings {
+		m.lose(r.leavers)
+	}
 	if !m.in.Rules.Separate {
 		m.loseLeftovers()
 	}
@@ -44,34 +47,62 @@ func (m *maker) findMoves() {
 // lose notes who leaves one of the sets.
 func (m *maker) lose(sets []difference) {
 	for _, set := range sets {
-		for _, who := range set.removes {
-			m.moves[who.Ref] = nil
+		m.leave(set.removes)
+	}
+}
+
+// loseLeftovers notes who is in a binding or a group of ours that nobody desires
+// any more, and who is in a group that loses a role.
+func (m *maker) loseLeftovers() {
+	for _, have := range m.in.Observed.Bindings {
+		if m.desired[have.Key()] || m.former[have.Group] != nil || m.whose(have.Key(), have.Ref, have.Mark) != ours {
+			continue
+		}
+		m.leave(have.Subjects)
+		m.leave(m.groups[have.Group].Members)
+	}
+	for _, have := range m.in.Observed.Groups {
+		if !m.desired[have.Key()] && m.former[have.Name] == nil && m.whose(have.Key(), have.Ref, have.Mark) == ours {
+			m.leave(have.Members)
 		}
 	}
 }
 
-// loseLeftovers notes who is in a binding of ours that nobody desires any more.
-func (m *maker) loseLeftovers() {
-	for _, have := range m.in.Observed.Bindings {
-		if have.Group != "" || m.desired[have.Key()] || m.whose(have.Key(), have.Ref, have.Mark) != ours {
-			continue
-		}
-		for _, who := range have.Subjects {
-			m.moves[who.Ref] = nil
+func (m *maker) leave(people []access.Member) {
+	for _, who := range people {
+		m.moves[who.Ref] = nil
+	}
+}
+
+// hasRole reports whether somebody desires a role for the group.
+func (m *maker) hasRole(group string) bool {
+	if m.withRole == nil {
+		m.withRole = map[string]bool{}
+		for _, want := range m.in.Desired.Bindings {
+			m.withRole[want.Group] = true
 		}
 	}
+	return m.withRole[group]
 }
 
 // arrivals are the IDs of the steps that give the people something else.
 func (m *maker) arrivals(people []access.Member) []string {
-	var gives []string
+	var needs []string
 	for _, who := range people {
 		if move := m.moves[who.Ref]; move != nil {
-			gives = append(gives, move.gives...)
+			needs = append(needs, move.gives...)
+			for _, group := range move.groups {
+				needs = append(needs, m.at(group).given...)
+			}
 		}
 	}
-	slices.Sort(gives)
-	return slices.Compact(gives)
+	return sortedSet(needs)
+}
+
+// sortedSet sorts texts in place and drops repetitions.
+func sortedSet(texts []string) []string {
+	slices.Sort(texts)
+	return slices.Compact(texts)
 }
 
 // gain notes those of the members who leave another set, and their group if it
@@ -116,19 +147,20 @@ func (m *maker) arrive(s Step) {
 	}
 }
 
+// moving is a step that takes away those who move.
+type moving struct {
+	Step
+	// from is the renaming whose old group they leave, if it is one.
+	from *renaming
+}
+
 // finishMoves takes from those who move what they had, after all that they get.
 func (m *maker) finishMoves() {
 	for _, s := range m.moving {
-		needs := slices.Clone(s.Needs)
-		for _, who := range s.Removes() {
-			move := m.moves[who.Ref]
-			needs = append(needs, move.gives...)
-			for _, group := range move.groups {
-				needs = append(needs, m.at(group).given...)
-			}
+		s.Needs = sortedSet(slices.Concat(s.Needs, m.arrivals(s.Removes())))
+		id := m.step(s.Step)
+		if s.from != nil {
+			s.from.left(m, id, s.Needs)
 		}
-		slices.Sort(needs)
-		s.Needs = slices.Compact(needs)
-		m.step(s)
 	}
 }

@@ -52,11 +52,14 @@ type Step struct {
 	Want Object `json:"want"`
 	// Why is the reason, for people.
 	Why string `json:"why"`
+	// Carries is set where the step gives a renamed group a role that somebody
+	// else gave to the old one: the id of that binding, or "carry" without one.
+	Carries string `json:"carries,omitempty"`
 	// Needs are the IDs of steps that are done before.
 	Needs []string `json:"needs,omitempty"`
 }
 
-// Key names the object the step is about.
+// Key names the object the step is about: a group that gets another name by that.
 func (s Step) Key() access.Key {
 	for _, o := range []Object{s.Want, s.Have} {
 		switch {
@@ -125,10 +128,12 @@ func (p Plan) Step(id string) (Step, bool) {
 	return p.Steps[i], true
 }
 
-// Removes reports whether the plan takes anything from anybody, held or not.
+// Removes reports whether the plan takes anything from anybody, held or not, or
+// lays hands on a group that is there: renames it, or takes it over. None of that
+// rests on what is only remembered of the platform.
 func (p Plan) Removes() bool {
-	return len(p.Held) > 0 || slices.ContainsFunc(p.Steps, func(s Step) bool {
-		return s.Op == Delete || len(s.Removes()) > 0
+	return len(p.Held)+len(p.Renames) > 0 || slices.ContainsFunc(p.Steps, func(s Step) bool {
+		return s.Op == Delete || s.Op == Change && s.Kind == access.KindGroup || len(s.Removes()) > 0
 	})
 }
 

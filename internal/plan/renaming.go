@@ -6,6 +6,7 @@ import "github.com/rollcall-iam/rollcall/internal/access"
 // plan's; all others may run before it, or after it where they need one of them.
 //
 // A group that the platform renames itself needs none of this: it is one step.
+// Nor does one whose successor is complete while nothing is left to take from it.
 type Renaming struct {
 	// ID names the renaming in workflow IDs and in the ledger. It is derived from
 	// the tenant and the two groups, and says nothing about them.
@@ -14,7 +15,10 @@ type Renaming struct {
 	Mode Rename `json:"mode"`
 	// From is the old group, without members; To is the new one's name.
 	From access.Group `json:"from"`
-	To   string       `json:"to"`
+	// Also are further old groups that the new one replaces: its name changed
+	// again while the first renaming waited. Remove takes them with From.
+	Also []access.Group `json:"also,omitempty"`
+	To   string         `json:"to"`
 	// Build are the IDs of the steps that make the new group, fill it and give it
 	// its roles; none are left once it is complete.
 	Build []string `json:"build,omitempty"`
@@ -29,22 +33,3 @@ type Renaming struct {
 	// with it.
 	Loses []access.Binding `json:"loses,omitempty"`
 }
-
-// Schedule is the order in which the steps of a plan may run.
-type Schedule struct {
-	// Now may run at once, wave by wave.
-	Now [][]Work
-	// Renamings run after Now, at once.
-	Renamings []RenamingSchedule
-	// After may run after the renamings.
-	After [][]Work
-}
-
-// RenamingSchedule is the order of one renaming's steps.
-type RenamingSchedule struct {
-	ID            string
-	Build, Remove [][]Work
-}
-
-// Schedule returns the order in which the steps may run.
-func (p Plan) Schedule(u Unit) Schedule { return Schedule{Now: p.Waves(u)} }

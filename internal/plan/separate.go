@@ -68,10 +68,10 @@ func (m *maker) compareRoles() {
 		}
 		set := &m.subjectSets[i]
 		gone := set.removes
-		if len(set.stay) == 0 {
+		if len(set.stay) == 0 && !m.closed() {
 			gone = without(gone, staying) // nobody has the role in the end: what counts is who has none at all
 		}
-		set.held = m.in.Rules.Guard.Holds(len(gone), m.present(want, *set))
+		set.held = m.holds(len(m.present(gone)), m.havers(want, *set))
 		m.roleWaits(want.Role, set)
 		m.note(rest, want.Role, *set)
 	}
@@ -120,7 +120,7 @@ func (m *maker) keepBase(want access.Binding, set *difference, rest resting) {
 		}
 	}
 	set.removes = removes
-	set.held = m.in.Rules.Guard.Holds(len(set.removes), m.present(want, *set))
+	set.held = m.holds(len(m.present(set.removes)), m.havers(want, *set))
 	m.roleWaits(want.Role, set)
 	set.removes = slices.Concat(set.removes, with)
 }
@@ -133,7 +133,7 @@ func (m *maker) roleWaits(role string, set *difference) {
 			of[who.Ref] = Removal{Object: b.Key(), Ref: b.Ref}
 		}
 	}
-	m.waitFor(set, func(who access.Member) Removal { return of[who.Ref] })
+	m.waitFor(set, nil, func(who access.Member) Removal { return of[who.Ref] })
 }
 
 // compareRole is compare for a role whose subjects have bindings of their own.
@@ -154,7 +154,7 @@ func (m *maker) compareRole(want access.Binding) difference {
 	}
 	return difference{
 		adds:    without(want.Subjects, slices.Concat(have, others)),
-		removes: reasoned(without(have, stay), "nothing gives this account the role"),
+		removes: m.giveReasons(roleKey(want.Role), without(have, stay), "nothing gives this account the role"),
 		stay:    stay,
 	}
 }
@@ -166,10 +166,13 @@ func (m *maker) wantedElsewhere(role string, who access.Member) bool {
 		m.apart.wanted[[2]string{role, "name " + strings.ToLower(who.Name)}])
 }
 
-// present counts, for the guard, who has the role of us or gets it.
-func (m *maker) present(want access.Binding, set difference) int {
+// havers counts, for the guard, who has the role of us or gets it.
+func (m *maker) havers(want access.Binding, set difference) int {
 	n, desired := len(set.adds), refSet(want.Subjects)
 	for _, b := range m.apart.roles[want.Role] {
+		if m.revoked[b.Subjects[0].Ref] {
+			continue
+		}
 		if desired[b.Subjects[0].Ref] || m.whose(b.Key(), b.Ref, b.Mark) == ours {
 			n++
 		}
@@ -233,7 +236,7 @@ func (m *maker) take(want access.Binding, set difference, after map[string][]str
 		if whose != ours || !leaves[who] {
 			continue
 		}
-		have.Subjects = reasoned(have.Subjects, why)
+		have.Subjects = m.giveReasons(roleKey(have.Role), have.Subjects, why)
 		s := Step{Op: Delete, Have: Object{Binding: &have}, Why: why, Needs: after[who]}
 		switch {
 		case waits[who]:
@@ -241,7 +244,7 @@ func (m *maker) take(want access.Binding, set difference, after map[string][]str
 		case with[who]:
 			m.hold(s, fmt.Sprintf("taking the role %q from people whose other roles are held", have.Role))
 		case m.moves[who] != nil:
-			m.moving = append(m.moving, s)
+			m.moving = append(m.moving, moving{Step: s})
 		default:
 			m.step(s)
 		}

@@ -3,19 +3,26 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 )
 
 // String shows the plan like a good diff: what, on which platform, for whom and
-// why. A line that starts with +, - or ~ creates, deletes or changes; ! is held
-// back; ? is a remark.
+// why. A line that starts with +, - or ~ creates, deletes or changes; = replaces
+// a group by one of another name; ! is held back; ? is a remark.
 func (p Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n", p.Tenant, p.Summary())
+	part := map[string]bool{}
+	for _, r := range p.Renames {
+		p.writeRenaming(&b, r, part)
+	}
 	for _, s := range p.Steps {
-		writeStep(&b, s, "  ")
+		if !part[s.ID] {
+			writeStep(&b, s, "  ")
+		}
 	}
 	for _, s := range p.Held {
 		writeStep(&b, s, "  ! held: ")
@@ -24,6 +31,30 @@ func (p Plan) String() string {
 		fmt.Fprintf(&b, "  ? %s %s: %s\n", r.Code, r.Object, r.Text)
 	}
 	return b.String()
+}
+
+// writeRenaming writes one renaming with its steps, in their order, and notes
+// them in part. What is lost by it comes first.
+func (p Plan) writeRenaming(b *strings.Builder, r Renaming, part map[string]bool) {
+	for _, from := range append([]access.Group{r.From}, r.Also...) {
+		fmt.Fprintf(b, "  = rename %q to %q (%s", from.Name, r.To, r.Mode)
+		if r.Waits {
+			b.WriteString(", and the old group waits")
+		}
+		b.WriteString(")\n")
+	}
+	for _, lost := range r.Loses {
+		fmt.Fprintf(b, "    - loses %q, which somebody else gave\n", lost.Key())
+	}
+	mine := map[string]bool{}
+	for _, id := range slices.Concat(r.Build, r.Remove) {
+		mine[id], part[id] = true, true
+	}
+	for _, s := range p.Steps {
+		if mine[s.ID] {
+			writeStep(b, s, "    ")
+		}
+	}
 }
 
 // Summary counts the plan in one line: "2 to create, 1 to change, 0 to delete".
@@ -71,9 +102,12 @@ func writeStep(b *strings.Builder, s Step, indent string) {
 }
 
 func writeMember(b *strings.Builder, sign string, m access.Member) {
-	fmt.Fprintf(b, "      %s %s", sign, cmp.Or(m.Name, "account "+m.Ref))
+	fmt.Fprintf(b, "      %s %s", sign, accountName(m))
 	if m.Why != "" {
 		fmt.Fprintf(b, "  (%s)", m.Why)
 	}
 	b.WriteByte('\n')
 }
+
+// accountName returns how people call the account, if that is known.
+func accountName(m access.Member) string { return cmp.Or(m.Name, "account "+m.Ref) }

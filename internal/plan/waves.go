@@ -38,16 +38,19 @@ func (u Unit) name(s Step) string {
 
 // Waves groups the steps into waves of units. All that a step needs is in an
 // earlier wave; within a wave units may run in any order, or at once.
-func (p Plan) Waves(u Unit) [][]Work {
-	level := make(map[string]int, len(p.Steps))
+func (p Plan) Waves(u Unit) [][]Work { return waves(p.Steps, u) }
+
+// waves does so for some of the steps. Others that they need are done before.
+func waves(steps []Step, u Unit) [][]Work {
+	level := make(map[string]int, len(steps)) // from 1 on
 	var waves [][]Work
 	index := map[[2]any]int{} // wave and unit -> place in the wave
-	for _, s := range p.Steps {
+	for _, s := range steps {
 		at := 0
 		for _, need := range s.Needs {
-			at = max(at, level[need]+1)
+			at = max(at, level[need])
 		}
-		level[s.ID] = at
+		level[s.ID] = at + 1
 		for len(waves) <= at {
 			waves = append(waves, nil)
 		}

@@ -3,6 +3,7 @@ package plan_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"pgregory.net/rapid"
 
@@ -36,6 +37,10 @@ func world(t *rapid.T) plan.Input {
 func drawRules(t *rapid.T) plan.Rules {
 	return plan.Rules{
 		Mark:        mark,
+		Rename:      rapid.SampledFrom([]plan.Rename{"", plan.Recreate, plan.InPlace, plan.Strict}).Draw(t, "rename"),
+		CanRename:   rapid.Bool().Draw(t, "can rename"),
+		IgnoreCase:  rapid.Bool().Draw(t, "ignore case"),
+		Carry:       rapid.Bool().Draw(t, "carry"),
 		MemberChunk: rapid.IntRange(0, 3).Draw(t, "chunk"),
 		Additional:  rapid.SampledFrom([]plan.Additional{plan.KeepAdditional, plan.RemoveAdditional}).Draw(t, "additional"),
 		Cleanup:     rapid.Bool().Draw(t, "cleanup"),
@@ -53,24 +58,33 @@ type drawing struct {
 	refs  int
 }
 
-// groups draws up to two groups of each name, with their members and roles.
+// groups draws up to two groups of each name, with their members and roles. Each
+// desired one serves a project role of its own, and so did those that are there.
 func (w *drawing) groups() {
-	for _, name := range []string{"g1", "g2", "g3", "g4"} {
+	serves := rapid.Permutation([]string{"s1", "s2", "s3", ""}).Draw(w.T, "serves")
+	for i, name := range []string{"g1", "g2", "g3", "g4"} {
 		if w.yes("desired") {
-			w.in.Desired.Groups = append(w.in.Desired.Groups, access.Group{Name: name, Members: w.members(true)})
+			w.in.Desired.Groups = append(w.in.Desired.Groups, access.Group{Name: name, Members: w.members(true), Serves: serves[i]})
 			for _, role := range w.roles() {
 				w.in.Desired.Bindings = append(w.in.Desired.Bindings, access.Binding{Role: role, Group: name})
 			}
 		}
+		if rapid.IntRange(0, 4).Draw(w.T, "other case") == 0 {
+			name = strings.ToUpper(name)
+		}
 		for range rapid.SampledFrom([]int{0, 1, 1, 1, 2}).Draw(w.T, "observed") {
 			g := access.Group{Name: name, Ref: w.ref(), Mark: w.mark(), Members: w.members(false)}
 			w.own(g.Key(), g.Ref)
-			w.keep(g.Key(), g.Members)
+			w.keep(access.Group{Name: strings.ToLower(name)}.Key(), g.Members)
 			w.in.Observed.Groups = append(w.in.Observed.Groups, g)
 			for _, role := range w.roles() {
 				b := access.Binding{Role: role, Group: name, GroupRef: g.Ref, Mark: access.Unread()}
 				w.own(b.Key(), "")
 				w.in.Observed.Bindings = append(w.in.Observed.Bindings, b)
+			}
+			if rapid.IntRange(0, 3).Draw(w.T, "adopt") == 0 {
+				ref := rapid.SampledFrom([]string{g.Ref, g.Ref, "gone"}).Draw(w.T, "adopted")
+				w.in.Adopted = append(w.in.Adopted, plan.Owned{Key: g.Key(), Ref: ref})
 			}
 		}
 	}
@@ -128,6 +142,9 @@ func (w *drawing) own(key access.Key, ref string) {
 	}
 	w.owned[key] = true
 	o := plan.Owned{Key: key}
+	if key.Kind == access.KindGroup {
+		o.Serves = rapid.SampledFrom([]string{"s1", "s2", "s3", ""}).Draw(w.T, "served")
+	}
 	switch {
 	case known == "it":
 		o.Ref = ref
@@ -148,6 +165,8 @@ func shuffled(t *rapid.T, in plan.Input) plan.Input {
 	in.Desired, in.Observed = shuffledState(t, in.Desired), shuffledState(t, in.Observed)
 	in.Owned = shuffle(t, in.Owned)
 	in.Keep = shuffle(t, in.Keep)
+	in.Adopted, in.Revoked, in.Strangers = shuffle(t, in.Adopted), shuffle(t, in.Revoked), shuffle(t, in.Strangers)
+	in.Approved, in.Rejected = shuffle(t, in.Approved), shuffle(t, in.Rejected)
 	in.Elsewhere = shuffledState(t, access.State{Bindings: in.Elsewhere}).Bindings
 	return in
 }
@@ -188,7 +207,10 @@ func (p *platform) apply(s plan.Step) {
 	case s.Op == plan.Create && s.Kind == access.KindGroup:
 		g := *s.Want.Group
 		g.Ref = p.own(g.Key())
+		p.owned[len(p.owned)-1].Serves = g.Serves
 		p.Groups = append(p.Groups, g)
+	case s.Op == plan.Change && s.Kind == access.KindGroup:
+		p.rename(*s.Have.Group, *s.Want.Group)
 	case s.Op == plan.Delete && s.Kind == access.KindGroup:
 		p.disown(func(k access.Key) bool { return k.Group == s.Have.Group.Name })
 		p.Groups = slices.DeleteFunc(p.Groups, func(g access.Group) bool { return g.Ref == s.Have.Group.Ref })
@@ -196,6 +218,10 @@ func (p *platform) apply(s plan.Step) {
 	case s.Kind == access.KindMembers:
 		g := p.group(s)
 		g.Members = append(minus(g.Members, s.Removes()), s.Adds()...)
+	case s.Op == plan.Create && s.Want.Binding.Carried:
+		b := *s.Want.Binding
+		b.GroupRef, b.Mark, b.Carried = p.group(s).Ref, access.Unread(), false
+		p.Bindings = append(p.Bindings, b)
 	case s.Op == plan.Create:
 		b := *s.Want.Binding
 		if b.Ref = p.own(b.Key()); b.Group != "" {
@@ -207,6 +233,32 @@ func (p *platform) apply(s plan.Step) {
 		p.Bindings = slices.Delete(p.Bindings, p.binding(s), p.binding(s)+1)
 	default:
 		p.Bindings[p.binding(s)].Subjects = s.Want.Binding.Subjects
+	}
+}
+
+// rename gives a group its new name and our mark, as a driver does, and lets the
+// ledger know it by that name.
+func (p *platform) rename(have, want access.Group) {
+	for i, g := range p.Groups {
+		if g.Ref == have.Ref {
+			p.Groups[i].Name, p.Groups[i].Mark = want.Name, want.Mark
+		}
+	}
+	for i, b := range p.Bindings {
+		if b.GroupRef == have.Ref {
+			p.Bindings[i].Group = want.Name
+		}
+	}
+	owned := slices.Clone(p.owned)
+	p.disown(func(k access.Key) bool { return k.Group == have.Name || k == want.Key() })
+	p.owned = append(p.owned, plan.Owned{Key: want.Key(), Ref: have.Ref, Serves: want.Serves})
+	for _, o := range owned {
+		if o.Key.Kind == access.KindBinding && o.Key.Group == have.Name {
+			o.Key.Group = want.Name
+			if !slices.ContainsFunc(p.owned, func(q plan.Owned) bool { return q.Key == o.Key }) {
+				p.owned = append(p.owned, o)
+			}
+		}
 	}
 }
 
@@ -270,7 +322,7 @@ func (p *platform) ours(key access.Key, ref string, m access.Mark) bool {
 
 // ledgers reports whether the ledger has that very object.
 func (p *platform) ledgers(key access.Key, ref string) bool {
-	return slices.Contains(p.owned, plan.Owned{Key: key, Ref: ref})
+	return slices.ContainsFunc(p.owned, func(o plan.Owned) bool { return o.Key == key && o.Ref == ref })
 }
 
 // mine returns our group of that name: the ledger's own before any other.
