@@ -26,13 +26,16 @@ const (
 	farewell = 2 * time.Second
 	// slots is how many activities of one platform run at once.
 	slots = 64
+	// revocationSlots is how many revocations run at once, each on one platform.
+	revocationSlots = 256
 	// mostQueues is how many queues Temporal lets a worker version have, unless it
 	// is told otherwise (matching.maxTaskQueuesInDeploymentVersion).
 	mostQueues = 100
 )
 
-// fleet is a worker for the workflows and one for each platform's activities,
-// so that an outage of one platform takes no slot from another.
+// fleet is a worker for the workflows, one for each platform's activities, so that
+// an outage of one platform takes no slot from another, and one for revocations, so
+// that none waits for what platforms have to do otherwise.
 type fleet struct {
 	temporal     client.Client
 	store        *store.Store
@@ -42,8 +45,9 @@ type fleet struct {
 	log          *slog.Logger
 	drivers      map[string]driver.Open
 
-	platforms map[string]worker.Worker
-	failed    chan error
+	platforms   map[string]worker.Worker
+	revocations *activities.Revocations
+	failed      chan error
 }
 
 // serve runs all workers until ctx ends or one of them fails for good.
@@ -54,7 +58,12 @@ func (f *fleet) serve(ctx context.Context) error {
 	if err := stories.Start(); err != nil {
 		return fmt.Errorf("start the workflow worker: %w", err)
 	}
-	defer f.stop(stories)
+	urgent, err := f.urgent()
+	if err != nil {
+		stories.Stop()
+		return err
+	}
+	defer f.stop(stories, urgent)
 	f.log.Info("worker started", "queue", engine.WorkflowQueue, "installation", f.installation,
 		"deployment", f.version.DeploymentName, "build", f.version.BuildID)
 	for {
@@ -71,6 +80,20 @@ func (f *fleet) serve(ctx context.Context) error {
 		case <-time.After(lookout):
 		}
 	}
+}
+
+// urgent starts the worker for revocations.
+func (f *fleet) urgent() (worker.Worker, error) {
+	w := worker.New(f.temporal, engine.RevocationQueue, f.options(worker.Options{
+		MaxConcurrentActivityExecutionSize: revocationSlots,
+		DisableWorkflowWorker:              true,
+	}))
+	f.revocations = activities.NewRevocations()
+	f.revocations.Register(w)
+	if err := w.Start(); err != nil {
+		return nil, fmt.Errorf("start the worker for revocations: %w", err)
+	}
+	return w, nil
 }
 
 // look starts a worker for every platform that has none yet.
@@ -93,7 +116,8 @@ func (f *fleet) look(ctx context.Context) error {
 			return fmt.Errorf("serve platform %s: %w", platform, err)
 		}
 		f.platforms[platform] = platformWorker{w, does}
-		if len(f.platforms)+1 == mostQueues {
+		f.revocations.Serve(platform, does)
+		if len(f.platforms)+2 == mostQueues {
 			f.log.Warn("Temporal may refuse to have more platforms served",
 				"queues", mostQueues, "raise", "matching.maxTaskQueuesInDeploymentVersion")
 		}
@@ -134,9 +158,8 @@ func (f *fleet) options(o worker.Options) worker.Options {
 }
 
 // stop ends all workers at once, so that their grace periods overlap.
-func (f *fleet) stop(stories worker.Worker) {
+func (f *fleet) stop(all ...worker.Worker) {
 	done := make(chan struct{})
-	all := []worker.Worker{stories}
 	for _, w := range f.platforms {
 		all = append(all, w)
 	}

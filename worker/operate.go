@@ -60,7 +60,8 @@ func (o *operations) temporalMetrics() client.MetricsHandler {
 	return opentelemetry.NewMetricsHandler(opentelemetry.MetricsHandlerOptions{Meter: o.meter})
 }
 
-// watch lets readiness depend on the database and on Temporal, and counts tenants.
+// watch lets readiness depend on the database and on Temporal, and counts tenants
+// and what is held there.
 func (o *operations) watch(s *store.Store, c client.Client) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -71,7 +72,10 @@ func (o *operations) watch(s *store.Store, c client.Client) error {
 			return err
 		},
 	}
-	return o.countTenants(s)
+	if err := o.countTenants(s); err != nil {
+		return err
+	}
+	return o.countHeld(s)
 }
 
 // countTenants shows how many tenants stand how, asked for at every scrape.

@@ -9,8 +9,14 @@ const WorkflowQueue = "rollcall"
 // outage of one platform never holds up another.
 func PlatformQueue(platform string) string { return "rollcall/" + platform }
 
+// RevocationQueue is the task queue of revocations, on whatever platform: they
+// wait for nothing that a platform has to do otherwise. No platform's queue has
+// that name, for an identifier has a dot.
+const RevocationQueue = "rollcall/revocations"
+
 // Priorities of work, as temporal.Priority counts them: 1 goes first.
 const (
+	PriorityRevoke = 1 // taking access away by name
 	PriorityPeople = 3 // a change of people's access
 	PrioritySweep  = 5 // looking for drift
 )

@@ -17,6 +17,10 @@
 // that name, its mark does not agree with the ledger, and the planner leaves a
 // group alone on which the two disagree. A binding needs no mark: a binding to
 // our own group is ours to give and to take, whoever wrote it down.
+//
+// A group that the platform renames is owned under both names from the intent
+// to the answer: a crash in between leaves it ours, whichever name it has.
+// A role carried over from a renamed group is somebody else's, and never owned.
 package ledger
 
 import (
@@ -75,7 +79,7 @@ type Record struct {
 	Attempts int
 	// IntendedAt is when it was for the first time.
 	IntendedAt time.Time
-	// DoneAt is when it was last answered; zero until then.
+	// DoneAt is when the last attempt was answered; zero until then.
 	DoneAt time.Time
 	Ref    string
 	Err    string // of the last answer
@@ -92,7 +96,7 @@ type Ledger struct {
 func New(s *store.Store) *Ledger { return &Ledger{pool: s.Pool()} }
 
 // Intend records steps that are about to be done, and takes ownership of what
-// they create. Steps that were intended before in the same pass, by an attempt
+// they create, and of groups under the names they are about to get. Steps that were intended before in the same pass, by an attempt
 // that failed or whose worker died, count one attempt more.
 func (l *Ledger) Intend(ctx context.Context, e Entry) error {
 	batch := &pgx.Batch{}
@@ -100,15 +104,19 @@ func (l *Ledger) Intend(ctx context.Context, e Entry) error {
 		if err := queueRecord(batch, e.Run, step); err != nil {
 			return err
 		}
-		if step.Op == plan.Create {
-			queueOwned(batch, e.Run.Tenant, step.Key(), "", "intended")
+		switch {
+		case changesGroup(step):
+			queueRenamed(batch, e.Run.Tenant, step)
+		case step.Op == plan.Create && !carried(step):
+			queueOwned(batch, e.Run.Tenant, step, "", "intended")
 		}
 	}
 	return l.send(ctx, batch)
 }
 
 // Record stores what became of steps. What was made is owned with its id, what
-// was deleted no more; a failed step changes no ownership.
+// was deleted no more, and neither is a group under its former name; a failed
+// step changes no ownership.
 func (l *Ledger) Record(ctx context.Context, run Run, outcomes []Outcome) error {
 	batch := &pgx.Batch{}
 	for _, o := range outcomes {
@@ -120,13 +128,17 @@ func (l *Ledger) Record(ctx context.Context, run Run, outcomes []Outcome) error 
 		switch {
 		case o.Err != "":
 			queueRefused(batch, run, o)
-		case o.Step.Kind == access.KindMembers:
+		case o.Step.Kind == access.KindMembers, carried(o.Step):
 		case o.Step.Op == plan.Delete:
 			batch.Queue("DELETE FROM owned WHERE tenant = $1 AND kind = $2 AND group_name = $3 AND role = $4 AND name = $5",
 				keyArgs(run.Tenant, o.Step.Key())...)
 			queueShared(batch, run.Tenant.Platform, o.Step.Have.Binding)
+		case changesGroup(o.Step):
+			queueRenamed(batch, run.Tenant, o.Step) // the intent may be missing here, too
+			queueOwned(batch, run.Tenant, o.Step, o.Ref, "made")
+			queueFormer(batch, run.Tenant, o.Step)
 		default:
-			queueOwned(batch, run.Tenant, o.Step.Key(), o.Ref, "made")
+			queueOwned(batch, run.Tenant, o.Step, o.Ref, "made")
 		}
 	}
 	return l.send(ctx, batch)
@@ -139,7 +151,7 @@ func queueRecord(batch *pgx.Batch, run Run, step plan.Step) error {
 	}
 	batch.Queue(`INSERT INTO records (run_id, pass, step_id, tenant, workflow_id, digest, actor, cause, step)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-		ON CONFLICT (run_id, pass, step_id) DO UPDATE SET attempts = records.attempts + 1`,
+		ON CONFLICT (run_id, pass, step_id) DO UPDATE SET attempts = records.attempts + 1, done_at = NULL`,
 		run.RunID, run.Pass, step.ID, run.Tenant.String(), run.WorkflowID, run.Digest, run.Actor, run.Cause, body)
 	return nil
 }
@@ -162,22 +174,25 @@ func queueAnswer(batch *pgx.Batch, run Run, o Outcome) error {
 
 // queueOwned notes an object. An intent never takes back that it was made, and
 // an answer without an id never takes back the id.
-func queueOwned(batch *pgx.Batch, t access.TenantID, key access.Key, ref, state string) {
-	batch.Queue(`INSERT INTO owned (tenant, kind, group_name, role, name, platform, ref, state)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+func queueOwned(batch *pgx.Batch, t access.TenantID, step plan.Step, ref, state string) {
+	serves := ""
+	if g := step.Want.Group; g != nil {
+		serves = g.Serves
+	}
+	batch.Queue(`INSERT INTO owned (tenant, kind, group_name, role, name, platform, ref, state, serves)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT (tenant, kind, group_name, role, name) DO UPDATE SET
 			ref = CASE WHEN excluded.ref = '' THEN owned.ref ELSE excluded.ref END,
-			state = CASE WHEN owned.state = 'made' THEN owned.state ELSE excluded.state END`,
-		append(keyArgs(t, key), t.Platform, ref, state)...)
+			state = CASE WHEN owned.state = 'made' THEN owned.state ELSE excluded.state END,
+			serves = CASE WHEN excluded.serves = '' THEN owned.serves ELSE excluded.serves END`,
+		append(keyArgs(t, step.Key()), t.Platform, ref, state, serves)...)
 }
 
 // queueRefused forgets the intent to give a role to one person, where the
 // platform said no to the only attempt. Nothing was made then, and there is no
 // mark that would tell somebody else's, made later, from ours.
 func queueRefused(batch *pgx.Batch, run Run, o Outcome) {
-	class, _, _ := strings.Cut(o.Err, ":")
-	no := []string{"Invalid", "Unsupported", "Denied", "NotFound", "Conflict", "Throttled"}
-	if o.Step.Op != plan.Create || o.Step.Kind != access.KindBinding || o.Step.Key().Name == "" || !slices.Contains(no, class) {
+	if o.Step.Op != plan.Create || o.Step.Kind != access.KindBinding || o.Step.Key().Name == "" || !saysNo(o.Err) {
 		return
 	}
 	// An intent is as old as the record that was made with it.
@@ -186,6 +201,16 @@ func queueRefused(batch *pgx.Batch, run Run, o Outcome) {
 			WHERE run_id = $6 AND pass = $7 AND step_id = $8 AND attempts = 1)`,
 		append(keyArgs(run.Tenant, o.Step.Key()), run.RunID, run.Pass, o.Step.ID)...)
 }
+
+// saysNo reports whether an answer says for sure that the platform did not do it.
+func saysNo(answer string) bool {
+	class, _, _ := strings.Cut(answer, ":")
+	return slices.Contains([]string{"Invalid", "Unsupported", "Denied", "NotFound", "Conflict", "Throttled"}, class)
+}
+
+// Refused reports whether the platform said no to the only attempt: nothing was
+// made then.
+func (r Record) Refused() bool { return r.Attempts <= 1 && saysNo(r.Err) }
 
 // queueShared forgets a deleted binding of one person for every tenant that made
 // it: a role that counts beyond the tenant may have been made by several.
@@ -225,7 +250,7 @@ func (l *Ledger) OwnedMany(ctx context.Context, tenants []access.TenantID) (map[
 		names[i] = t.String()
 		byName[names[i]] = t
 	}
-	rows, err := l.pool.Query(ctx, `SELECT tenant, kind, group_name, role, name, ref FROM owned WHERE tenant = ANY($1)
+	rows, err := l.pool.Query(ctx, `SELECT tenant, kind, group_name, role, name, ref, serves FROM owned WHERE tenant = ANY($1)
 		ORDER BY tenant, kind, group_name, role, name`, names)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
@@ -233,7 +258,7 @@ func (l *Ledger) OwnedMany(ctx context.Context, tenants []access.TenantID) (map[
 	owned := map[access.TenantID][]plan.Owned{}
 	var name string
 	var o plan.Owned
-	_, err = pgx.ForEachRow(rows, []any{&name, &o.Key.Kind, &o.Key.Group, &o.Key.Role, &o.Key.Name, &o.Ref}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&name, &o.Key.Kind, &o.Key.Group, &o.Key.Role, &o.Key.Name, &o.Ref, &o.Serves}, func() error {
 		owned[byName[name]] = append(owned[byName[name]], o)
 		return nil
 	})

@@ -27,10 +27,10 @@ func (l *Ledger) Done(ctx context.Context, run Run) (map[string]bool, error) {
 }
 
 // Failed returns the records of a pass whose last answer was a failure, in the
-// order of their steps' IDs.
+// order of their steps' IDs. Pass 0 stands for all passes of the run.
 func (l *Ledger) Failed(ctx context.Context, run Run) ([]Record, error) {
 	rows, err := l.pool.Query(ctx, `SELECT `+recordColumns+` FROM records
-		WHERE run_id = $1 AND pass = $2 AND error <> '' ORDER BY step_id`, run.RunID, run.Pass)
+		WHERE run_id = $1 AND (pass = $2 OR $2 = 0) AND error <> '' ORDER BY pass, step_id`, run.RunID, run.Pass)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}

@@ -80,7 +80,7 @@ func (s *Store) change(ctx context.Context, e edit, checks Checks) (Changes, err
 	if err := confirm(checks, m.changes); err != nil {
 		return Changes{}, err
 	}
-	if err := save(ctx, tx, w, m, d); err != nil {
+	if err := save(ctx, tx, w, &m, d); err != nil {
 		return Changes{}, err
 	}
 	if err := tx.Commit(ctx); err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -102,4 +103,25 @@ func reportMemory(b *testing.B) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	b.ReportMetric(float64(m.Sys)/(1<<20), "MiB-sys")
+}
+
+// BenchmarkReserveRemovals plans a shard of 500 tenants that lose four people
+// each, on a platform where 20,000 were taken within the day.
+func BenchmarkReserveRemovals(b *testing.B) {
+	s := fresh(b)
+	if _, err := s.Pool().Exec(b.Context(), `INSERT INTO removals (tenant, kind, group_name, role, name, ref, platform, generation, taken, at)
+		SELECT 'w.q-' || n % 700 || '/lab.here', 'members', 'g', '', '', 'u-' || n, 'lab.here', n % 9, true, now() - n * interval '4 seconds'
+		FROM generate_series(1, 20000) AS n`); err != nil {
+		b.Fatal(err)
+	}
+	var shard []store.Taking
+	for i := range 500 {
+		shard = append(shard, taking(access.TenantID{Workspace: "w", Project: fmt.Sprintf("p-%d", i), Platform: "lab.here"}, "a", 4))
+	}
+	for b.Loop() {
+		exceeded, err := s.ReserveRemovals(b.Context(), "lab.here", store.RemovalLimits{Change: 1 << 20, Hour: 1 << 20}, shard, false)
+		if err != nil || len(exceeded) > 0 {
+			b.Fatal(exceeded, err)
+		}
+	}
 }

@@ -54,6 +54,9 @@ type merged struct {
 	gone    []row // removed
 	given   map[access.TenantID]document.Drawn
 	changes Changes
+	// causes are the tenants whose access the edit may change: what is taken from
+	// people there counts for this generation.
+	causes []access.TenantID
 }
 
 // merge works out what the edit changes. A document given twice stays twice in
@@ -88,7 +91,7 @@ func merge(w world, e edit) (merged, error) {
 	}
 	if !m.changes.Empty() {
 		m.changes.Generation++
-		m.changes.Tenants = m.touched(w)
+		m.touch(w)
 	}
 	return m, nil
 }

@@ -18,6 +18,7 @@ type refs struct {
 	workspace, project, platform, landingZone string
 	// subject is a binding's, and a user group's own name: what bindings call it.
 	subject string
+	// members are a user group's; the platforms that a guard names.
 	members []string
 }
 
@@ -39,6 +40,8 @@ func newRow(d document.Document) (row, error) {
 		r.workspace, r.project, r.subject = o.Workspace, o.Project, o.Subject
 	case document.Platform:
 		r.platform = o.Identifier()
+	case document.Guard:
+		r.members = o.Platforms
 	case document.LandingZone:
 		r.platform = o.Platform
 	case document.Tenant:

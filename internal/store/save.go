@@ -13,23 +13,27 @@ import (
 // columns are those of a row, in the order of queryRows and copyRows.
 const columns = "kind, name, api_version, body, workspace, project, platform, landing_zone, subject, members"
 
-// save writes a difference: only what changed.
-func save(ctx context.Context, tx pgx.Tx, w world, m merged, d draws) error {
-	if err := replace(ctx, tx, m); err != nil {
+// save writes a difference: only what changed. The generation is drawn here: a
+// revocation, which does not wait for who confirms an apply, may have taken the
+// one that was expected.
+func save(ctx context.Context, tx pgx.Tx, w world, m *merged, d draws) error {
+	if err := replace(ctx, tx, *m); err != nil {
 		return err
 	}
 	batch := &pgx.Batch{}
 	queueDrawn(batch, d)
-	if err := queueTombstones(batch, w, m); err != nil {
+	if err := queueTombstones(batch, w, *m); err != nil {
 		return err
 	}
 	served := 0
 	if m.servesOtherPlatforms() {
 		served = 1
 	}
-	batch.Queue("UPDATE installation SET generation = $1, platforms_version = platforms_version + $2",
-		m.changes.Generation, served)
-	batch.Queue("INSERT INTO generations (generation) VALUES ($1)", m.changes.Generation)
+	batch.Queue(`WITH next AS (UPDATE installation SET generation = generation + 1, platforms_version = platforms_version + $1
+			RETURNING generation)
+		INSERT INTO generations (generation) SELECT generation FROM next RETURNING generation`,
+		served).QueryRow(func(r pgx.Row) error { return r.Scan(&m.changes.Generation) })
+	queueTouched(batch, m.causes)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}

@@ -14,8 +14,7 @@ const URLVariable = "ROLLCALL_DATABASE_URL"
 // ServedPlatforms returns the identifiers of all platforms that runs may need,
 // sorted: the stored ones, and those of removed tenants that are not cleaned up.
 func (s *Store) ServedPlatforms(ctx context.Context) ([]string, error) {
-	rows, err := s.pool.Query(ctx, `SELECT name FROM documents WHERE kind = 'meshPlatform'
-		UNION SELECT platform FROM tombstones ORDER BY 1`)
+	rows, err := s.pool.Query(ctx, "SELECT name FROM "+served+" ORDER BY name")
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}

@@ -69,6 +69,7 @@ func (s *Store) TenantInputs(ctx context.Context, ids []access.TenantID) ([]docu
 			return nil, err
 		}
 		inputs[i].Generation = parts.generation
+		inputs[i].Revoked = parts.revoked
 	}
 	return inputs, nil
 }
@@ -81,6 +82,8 @@ type inputParts struct {
 	drawn      map[string]document.Drawn
 	// tombs are the removed tenants' documents.
 	tombs map[string][]document.Document
+	// revoked are the people whose access is revoked by name.
+	revoked []document.Revocation
 }
 
 // needed selects the documents that the tenants $1 depend on.
@@ -92,7 +95,7 @@ groups AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshWorkspaceUser
 	AND subject IN (SELECT subject FROM bindings WHERE kind = 'meshProjectGroupBinding')),
 people AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshUser' AND name IN (
 	SELECT subject FROM bindings WHERE kind = 'meshProjectUserBinding' UNION SELECT unnest(members) FROM groups)),
-roles AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshProjectRole'),
+roles AS (SELECT ` + columns + ` FROM documents WHERE kind IN ('meshProjectRole', 'Guard')),
 rest AS (SELECT ` + columns + ` FROM documents WHERE (kind, name) IN (
 	SELECT 'meshProject', workspace || '.' || project FROM tenants
 	UNION SELECT 'meshPlatform', platform FROM tenants
@@ -119,6 +122,7 @@ func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string) erro
 			t.tenant_doc, t.project_doc, coalesce(d.body, t.platform_doc), t.zone_doc
 		FROM tombstones t LEFT JOIN documents d ON d.kind = 'meshPlatform' AND d.name = t.platform
 		WHERE t.tenant = ANY($1)`, tenants).Query(p.readTombs)
+	standing(batch, &p.revoked)
 	batch.Queue(needed, tenants).Query(func(rows pgx.Rows) error {
 		found, err := pgx.CollectRows(rows, scanRow)
 		for _, r := range found {
@@ -163,8 +167,8 @@ func (p *inputParts) input(set *document.Set, id access.TenantID) (document.Tena
 	if !ok {
 		return document.TenantInput{}, fmt.Errorf("store: tenant %s: %w", id, ErrNotFound)
 	}
-	for _, d := range p.documents { // what mappings refer to
-		if d.ID.Kind == document.KindProjectRole {
+	for _, d := range p.documents { // what mappings refer to, and the guards
+		if d.ID.Kind == document.KindProjectRole || d.ID.Kind == document.KindGuard {
 			documents = append(documents, d)
 		}
 	}
@@ -183,6 +187,7 @@ func (s *Store) TombstoneDone(ctx context.Context, id access.TenantID) error {
 	return s.exec(ctx, `
 WITH gone AS (DELETE FROM tombstones WHERE tenant = $1 RETURNING tenant, platform),
 numbers AS (DELETE FROM drawn WHERE tenant IN (SELECT tenant FROM gone)),
+touches AS (DELETE FROM touched WHERE tenant IN (SELECT tenant FROM gone)),
 status AS (DELETE FROM statuses WHERE tenant IN (SELECT tenant FROM gone))
 UPDATE installation SET platforms_version = platforms_version + 1 FROM gone
 	WHERE NOT EXISTS (SELECT FROM documents WHERE kind = 'meshPlatform' AND name = gone.platform)`, id.String())

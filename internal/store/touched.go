@@ -20,16 +20,35 @@ type touch struct {
 	platforms map[string]bool
 	zones     map[string]bool
 	tenants   map[access.TenantID]bool
+	// rest is true for the guard of all platforms but those that another one
+	// names, which are in named.
+	rest  bool
+	named map[string]bool
 }
 
-// touched returns the tenants whose input depends on what the edit changes: by
-// the documents as they were, and as they will be.
-func (m *merged) touched(w world) []access.TenantID {
-	t := touch{
+// touch notes the tenants whose input depends on what the edit changes. A guard
+// is one of the reasons to look at them again, as what it held may go now or the
+// other way round. It is no cause to take anything: if it were, one change of a
+// guard would give all that another change takes a new limit.
+func (m *merged) touch(w world) {
+	changed := slices.Concat(m.write, m.gone)
+	m.changes.Tenants = m.touched(w, changed)
+	m.causes = m.changes.Tenants
+	if slices.ContainsFunc(changed, isGuard) {
+		m.causes = m.touched(w, slices.DeleteFunc(changed, isGuard))
+	}
+}
+
+func isGuard(r row) bool { return r.ID.Kind == document.KindGuard }
+
+// touched returns the tenants whose input depends on the changed documents: as
+// they were, and as they will be.
+func (m *merged) touched(w world, changed []row) []access.TenantID {
+	t := touch{named: map[string]bool{},
 		users: map[string]bool{}, groups: map[string]bool{}, projects: map[project]bool{},
 		platforms: map[string]bool{}, zones: map[string]bool{}, tenants: map[access.TenantID]bool{},
 	}
-	for _, r := range slices.Concat(m.write, m.gone) {
+	for _, r := range changed {
 		t.start(r)
 		if old, ok := m.before[r.ID]; ok {
 			t.start(*old)
@@ -38,9 +57,10 @@ func (m *merged) touched(w world) []access.TenantID {
 	// Both views: somebody taken out of a group is reached only over the old
 	// one, somebody put in only over the new one.
 	rows := slices.Concat(w.rows, m.write)
+	t.nameGuarded(w.rows, changed)
 	t.spread(rows)
 	for id := range w.tombs {
-		if t.platforms[id.Platform] {
+		if t.platform(id.Platform) {
 			t.tenants[id] = true
 		}
 	}
@@ -65,6 +85,11 @@ func (t *touch) start(r row) {
 		t.all = true
 	case document.KindPlatform:
 		t.platforms[r.platform] = true
+	case document.KindGuard:
+		for _, platform := range r.members {
+			t.platforms[platform] = true
+		}
+		t.rest = t.rest || len(r.members) == 0
 	case document.KindLandingZone:
 		t.zones[r.ID.Name] = true
 	case document.KindTenant:
@@ -73,6 +98,23 @@ func (t *touch) start(r row) {
 		// No tenant's access depends on its workspace's own document.
 	}
 }
+
+// nameGuarded notes the platforms of guards that stay as they are.
+func (t *touch) nameGuarded(stored, changed []row) {
+	if !t.rest {
+		return
+	}
+	for _, r := range stored {
+		if isGuard(r) && !slices.ContainsFunc(changed, func(c row) bool { return c.ID == r.ID }) {
+			for _, platform := range r.members {
+				t.named[platform] = true
+			}
+		}
+	}
+}
+
+// platform reports whether all tenants of a platform are touched.
+func (t *touch) platform(name string) bool { return t.platforms[name] || t.rest && !t.named[name] }
 
 // spread follows the references: groups, then bindings, then tenants.
 func (t *touch) spread(rows []row) {
@@ -97,5 +139,5 @@ func (t *touch) spread(rows []row) {
 
 // reaches reports whether the tenant depends on anything that changed.
 func (t *touch) reaches(r row) bool {
-	return t.all || t.projects[project{r.workspace, r.project}] || t.platforms[r.platform] || t.zones[r.landingZone]
+	return t.all || t.projects[project{r.workspace, r.project}] || t.platform(r.platform) || t.zones[r.landingZone]
 }

@@ -1,0 +1,70 @@
+package ledger
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// changesGroup reports whether the step renames a group, or takes one over.
+func changesGroup(s plan.Step) bool {
+	return s.Op == plan.Change && s.Kind == access.KindGroup && s.Want.Group != nil
+}
+
+// carried reports whether the step gives a role that stays somebody else's.
+func carried(s plan.Step) bool {
+	return s.Op == plan.Create && s.Want.Binding != nil && s.Want.Binding.Carried
+}
+
+// formerName is the name that the group gives up; empty where it keeps its own.
+func formerName(s plan.Step) string {
+	if s.Have.Group == nil || s.Have.Group.Name == s.Want.Group.Name {
+		return ""
+	}
+	return s.Have.Group.Name
+}
+
+// queueRenamed takes ownership of the group under the name it is to have, and of
+// the roles that it takes along.
+func queueRenamed(batch *pgx.Batch, t access.TenantID, s plan.Step) {
+	ref := s.Want.Group.Ref
+	if ref == "" && s.Have.Group != nil {
+		ref = s.Have.Group.Ref
+	}
+	queueOwned(batch, t, s, ref, "intended")
+	if former := formerName(s); former != "" {
+		batch.Queue(`INSERT INTO owned (tenant, platform, kind, group_name, role, name, ref, state)
+			SELECT tenant, platform, kind, $3, role, name, ref, state FROM owned WHERE tenant = $1 AND kind = $4 AND group_name = $2
+			ON CONFLICT DO NOTHING`, t.String(), former, s.Want.Group.Name, string(access.KindBinding))
+	}
+}
+
+// queueFormer forgets the group's former name: the platform has it no more.
+func queueFormer(batch *pgx.Batch, t access.TenantID, s plan.Step) {
+	if former := formerName(s); former != "" {
+		batch.Queue(`DELETE FROM owned WHERE tenant = $1 AND group_name = $2`, t.String(), former)
+	}
+}
+
+// Serve notes which project role each of the groups holds the people of, by the
+// groups' names. It is for groups that were seen on the platform under these
+// names. Groups that are not owned stay so, and other names under which the
+// ledger has one of them, by its id, are former ones and forgotten.
+func (l *Ledger) Serve(ctx context.Context, tenant access.TenantID, roles map[string]string) error {
+	batch := &pgx.Batch{}
+	names := slices.Sorted(maps.Keys(roles))
+	for _, name := range names {
+		batch.Queue(`UPDATE owned SET serves = $4 WHERE tenant = $1 AND kind = $2 AND group_name = $3 AND serves <> $4`,
+			tenant.String(), string(access.KindGroup), name, roles[name])
+	}
+	batch.Queue(`DELETE FROM owned WHERE tenant = $1 AND group_name IN (
+		SELECT former.group_name FROM owned former JOIN owned now USING (tenant, kind, ref)
+		WHERE former.tenant = $1 AND former.kind = $2 AND former.ref <> ''
+			AND now.group_name = ANY($3) AND NOT former.group_name = ANY($3))`, tenant.String(), string(access.KindGroup), names)
+	return l.send(ctx, batch)
+}

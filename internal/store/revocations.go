@@ -1,0 +1,280 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
+)
+
+// Revocation is a person whose access somebody revoked by name, on everything.
+type Revocation struct {
+	// ID is random and says nothing about the person.
+	ID string
+	// Person names the meshUser.
+	Person string
+	// EUID is the person's when it was revoked, empty where no document said it.
+	EUID   string
+	Reason string
+	// By is who says to have revoked it: nobody checks it yet.
+	By string
+	At time.Time
+	// LiftedBy and LiftedAt are zero while the revocation stands.
+	LiftedBy string
+	LiftedAt time.Time
+	// Platforms are in the order of their names.
+	Platforms []RevokedPlatform
+}
+
+// RevocationState is how far a revocation is on one platform.
+type RevocationState string
+
+// The states. What is accepted is watched until it is seen, which is done.
+const (
+	RevocationWaiting  RevocationState = "waiting"
+	RevocationAccepted RevocationState = "accepted"
+	RevocationDone     RevocationState = "done"
+	RevocationFailed   RevocationState = "failed"
+)
+
+// RevokedPlatform is how a revocation stands on one platform. Only its Remarks
+// name people.
+type RevokedPlatform struct {
+	Platform string
+	State    RevocationState
+	// Took is the time from when it was asked for until the platform had accepted
+	// all of it, by the database's clock; zero until then.
+	Took time.Duration
+	// Settle is how long the platform may take from then to act on it.
+	Settle time.Duration
+	// Tenants were looked at, Sets lost the person, Calls were made.
+	Tenants, Sets, Calls int
+	// Problem is what it waits for, or why it failed.
+	Problem string
+	// Remarks say what is left for people to do there.
+	Remarks []access.Remark
+}
+
+// RevocationFilter chooses revocations; empty fields choose all that stand.
+type RevocationFilter struct {
+	ID, Person string
+	// Lifted adds those that were lifted.
+	Lifted bool
+}
+
+// Revoke stores that a person has no access any more, whatever the documents
+// give them, and that all served platforms are asked to see to it. One that
+// stands already is asked for again and keeps its reason. It fails with
+// ErrNotFound for somebody of whom nothing is known.
+//
+// A new one ages all plans, as a change of the documents does.
+func (s *Store) Revoke(ctx context.Context, person, reason, by string) (Revocation, error) {
+	var id string
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, "SELECT id FROM revocations WHERE person = $1 AND lifted_at IS NULL", person).Scan(&id)
+		if errors.Is(err, pgx.ErrNoRows) {
+			id, err = revoke(ctx, tx, person, reason, by)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO revocation_platforms (revocation, platform, state)
+			SELECT $1, name, 'waiting' FROM `+served+`
+			ON CONFLICT (revocation, platform) DO UPDATE SET state = excluded.state, asked_at = now(), took = '0',
+				tenants = 0, sets = 0, calls = 0, problem = '', remarks = '[]'`, id)
+		return err
+	})
+	if err != nil {
+		return Revocation{}, prefixed(err)
+	}
+	found, err := s.Revocations(ctx, RevocationFilter{ID: id})
+	if err != nil || len(found) == 0 {
+		return Revocation{}, err
+	}
+	return found[0], nil
+}
+
+// served are the platforms that runs may need.
+const served = `(SELECT name FROM documents WHERE kind = 'meshPlatform' UNION SELECT platform FROM tombstones) AS served`
+
+// revoke stores a new revocation and returns its ID.
+func revoke(ctx context.Context, tx pgx.Tx, person, reason, by string) (string, error) {
+	id := strings.ToLower(rand.Text()[:16])
+	var euid *string
+	var known bool
+	err := tx.QueryRow(ctx, `SELECT (SELECT body -> 'spec' ->> 'euid' FROM documents WHERE kind = 'meshUser' AND name = $1),
+		EXISTS (SELECT FROM documents WHERE kind = 'meshUser' AND name = $1)
+			OR EXISTS (SELECT FROM records WHERE jsonb_path_query_array(step::jsonb, '$.**.person') ? $1)`, person).Scan(&euid, &known)
+	if err != nil {
+		return "", err
+	}
+	if !known {
+		return "", fmt.Errorf("store: the person: %w: there is no such meshUser, and no record of one", ErrNotFound)
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO revocations (id, person, euid, reason, revoked_by) VALUES ($1, $2, coalesce($3, ''), $4, $5)`,
+		id, person, euid, reason, by)
+	if err != nil {
+		return "", err
+	}
+	return id, age(ctx, tx)
+}
+
+// age makes every plan look again whether it is still desired.
+func age(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `WITH next AS (UPDATE installation SET generation = generation + 1 RETURNING generation)
+		INSERT INTO generations (generation) SELECT generation FROM next`)
+	return err
+}
+
+// Lift ends the person's revocation: what the documents give them counts again.
+// It fails with ErrNotFound where none stands.
+func (s *Store) Lift(ctx context.Context, person, by string) error {
+	return prefixed(pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		done, err := tx.Exec(ctx, "UPDATE revocations SET lifted_by = $2, lifted_at = now() WHERE person = $1 AND lifted_at IS NULL",
+			person, by)
+		if err != nil {
+			return err
+		}
+		if done.RowsAffected() == 0 {
+			return fmt.Errorf("store: a revocation of the person: %w", ErrNotFound)
+		}
+		return age(ctx, tx)
+	}))
+}
+
+// Revocations returns the chosen revocations, the newest first.
+func (s *Store) Revocations(ctx context.Context, f RevocationFilter) ([]Revocation, error) {
+	rows, err := s.pool.Query(ctx, `SELECT id, person, euid, reason, revoked_by, at, lifted_by, lifted_at FROM revocations
+		WHERE ($1 = '' OR id = $1) AND ($2 = '' OR person = $2) AND ($3 OR lifted_at IS NULL)
+		ORDER BY at DESC, id`, f.ID, f.Person, f.Lifted)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Revocation, error) {
+		var r Revocation
+		var lifted *time.Time
+		err := row.Scan(&r.ID, &r.Person, &r.EUID, &r.Reason, &r.By, &r.At, &r.LiftedBy, &lifted)
+		if lifted != nil {
+			r.LiftedAt = *lifted
+		}
+		return r, err
+	})
+	if err != nil || len(found) == 0 {
+		return nil, prefixed(err)
+	}
+	return found, s.revokedPlatforms(ctx, found)
+}
+
+// revokedPlatforms adds how each of the revocations stands on each platform.
+func (s *Store) revokedPlatforms(ctx context.Context, found []Revocation) error {
+	at := make(map[string]int, len(found))
+	ids := make([]string, len(found))
+	for i, r := range found {
+		at[r.ID], ids[i] = i, r.ID
+	}
+	rows, err := s.pool.Query(ctx, `SELECT revocation, platform, state, took, settle, tenants, sets, calls, problem, remarks
+		FROM revocation_platforms WHERE revocation = ANY($1) ORDER BY revocation, platform`, ids)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	var id string
+	var p RevokedPlatform
+	_, err = pgx.ForEachRow(rows, []any{
+		&id, &p.Platform, &p.State, &p.Took, &p.Settle, &p.Tenants, &p.Sets, &p.Calls, &p.Problem, &p.Remarks,
+	}, func() error {
+		r := &found[at[id]]
+		r.Platforms = append(r.Platforms, p)
+		p.Remarks = nil // the next row gets a list of its own
+		return nil
+	})
+	return prefixed(err)
+}
+
+// RevokedOn stores how a revocation stands on one platform. Took is worked out
+// here, when it is first accepted.
+func (s *Store) RevokedOn(ctx context.Context, id string, p RevokedPlatform) error {
+	remarks := append([]access.Remark{}, p.Remarks...) // not nil, which would be null
+	return s.exec(ctx, `INSERT INTO revocation_platforms (revocation, platform, state, settle, tenants, sets, calls, problem, remarks)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT (revocation, platform) DO UPDATE SET state = excluded.state, settle = excluded.settle,
+			tenants = excluded.tenants, sets = excluded.sets, calls = excluded.calls, problem = excluded.problem,
+			remarks = excluded.remarks, took = CASE WHEN revocation_platforms.took = '0' AND excluded.state IN ('accepted', 'done')
+				THEN now() - revocation_platforms.asked_at ELSE revocation_platforms.took END`,
+		id, p.Platform, string(p.State), p.Settle, p.Tenants, p.Sets, p.Calls, p.Problem, remarks)
+}
+
+// RememberRevoked notes which accounts of a platform are the revoked person's.
+func (s *Store) RememberRevoked(ctx context.Context, id, platform string, refs []string) error {
+	return s.exec(ctx, `INSERT INTO revoked_accounts (revocation, platform, ref)
+		SELECT $1, $2, ref FROM unnest($3::text[]) AS refs (ref) ON CONFLICT DO NOTHING`, id, platform, refs)
+}
+
+// RevokedRefs returns the accounts of a platform that are known to be those of
+// people whose revocation stands, sorted.
+func (s *Store) RevokedRefs(ctx context.Context, platform string) ([]string, error) {
+	return s.list(ctx, `SELECT DISTINCT ref FROM revoked_accounts JOIN revocations ON id = revocation
+		WHERE platform = $1 AND lifted_at IS NULL ORDER BY ref`, platform)
+}
+
+// KnownRefs returns the accounts that were found under those names, however long
+// ago, and not under another one since, sorted.
+func (s *Store) KnownRefs(ctx context.Context, platform, attribute string, names []string) ([]string, error) {
+	return s.list(ctx, `SELECT ref FROM (SELECT DISTINCT ON (ref) ref, name FROM accounts WHERE platform = $1 AND attribute = $2
+			AND ref IN (SELECT ref FROM accounts WHERE platform = $1 AND attribute = $2 AND name = ANY($3))
+			ORDER BY ref, found_at DESC) AS last
+		WHERE name = ANY($3) ORDER BY ref`, platform, attribute, names)
+}
+
+func (s *Store) list(ctx context.Context, sql string, args ...any) ([]string, error) {
+	rows, err := s.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return found, prefixed(err)
+}
+
+// RevokedEUIDs returns the euids under which the person's accounts are known:
+// that of the revocation, and that of their document if it changed since.
+func (s *Store) RevokedEUIDs(ctx context.Context, r Revocation) ([]string, error) {
+	return s.list(ctx, `SELECT euid FROM (SELECT $2::text AS euid UNION
+			SELECT body -> 'spec' ->> 'euid' FROM documents WHERE kind = 'meshUser' AND name = $1) AS euids
+		WHERE trim(euid) <> '' ORDER BY euid`, r.Person, r.EUID)
+}
+
+// PersonTenants returns the tenants on which documents give something to the
+// person, or to somebody of the same euid, on one platform or on all if it is
+// empty. Whether the role is mapped there is not asked.
+func (s *Store) PersonTenants(ctx context.Context, person, euid, platform string) ([]access.TenantID, error) {
+	rows, err := s.pool.Query(ctx, `
+WITH people AS (SELECT name FROM documents WHERE kind = 'meshUser'
+	AND (name = $1 OR $2 <> '' AND body -> 'spec' ->> 'euid' = $2)),
+groups AS (SELECT workspace, subject FROM documents WHERE kind = 'meshWorkspaceUserGroup'
+	AND EXISTS (SELECT FROM people WHERE name = ANY(members))),
+projects AS (SELECT workspace, project FROM documents WHERE kind = 'meshProjectUserBinding' AND subject IN (TABLE people)
+	UNION SELECT b.workspace, b.project FROM documents b JOIN groups g ON b.workspace = g.workspace AND b.subject = g.subject
+		WHERE b.kind = 'meshProjectGroupBinding')
+SELECT t.workspace, t.project, t.platform FROM documents t JOIN projects USING (workspace, project)
+	WHERE t.kind = 'meshTenant' AND ($3 = '' OR t.platform = $3) ORDER BY t.platform, t.workspace, t.project`, person, euid, platform)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	tenants, err := pgx.CollectRows(rows, pgx.RowToStructByPos[access.TenantID])
+	return tenants, prefixed(err)
+}
+
+// standing reads all whose access is revoked.
+func standing(batch *pgx.Batch, into *[]document.Revocation) {
+	batch.Queue("SELECT person, euid FROM revocations WHERE lifted_at IS NULL ORDER BY person").Query(func(rows pgx.Rows) error {
+		var err error
+		*into, err = pgx.CollectRows(rows, pgx.RowToStructByPos[document.Revocation])
+		return err
+	})
+}
