@@ -13,6 +13,10 @@ const (
 	ApplyActivity    = "Apply"
 	ConcludeActivity = "Conclude"
 	SurveyActivity   = "Survey"
+
+	ConfirmRenamingActivity = "ConfirmRenaming"
+	UndoRenamingActivity    = "UndoRenaming"
+	EndRenamingActivity     = "EndRenaming"
 )
 
 // Outcome is how a run ended for a tenant.
@@ -121,6 +125,8 @@ type ApplyInput struct {
 	Pass  int    `json:"pass"`
 	Cause string `json:"cause,omitempty"`
 	Batch Batch  `json:"batch"`
+	// Stage is set for a batch of a renaming.
+	Stage Stage `json:"stage,omitzero"`
 }
 
 // ApplyOutput says what became of the batch.
@@ -146,6 +152,8 @@ type ConcludeInput struct {
 	// Type is that error's type, one of this package's.
 	Type string `json:"type,omitempty"`
 	Held int    `json:"held,omitempty"`
+	// Renamings are the runs of renamings that the platform refused.
+	Renamings []string `json:"renamings,omitempty"`
 }
 
 // ConcludeOutput counts the remarks that were left.

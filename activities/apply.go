@@ -12,6 +12,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
@@ -25,6 +26,9 @@ func (p *Platform) Apply(ctx context.Context, in ApplyInput) (ApplyOutput, error
 	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
 	a, err := p.application(ctx, in)
+	if err == nil {
+		err = p.bring(ctx, a.run, a.plan, in.Stage)
+	}
 	if err != nil {
 		return ApplyOutput{}, toTemporal(err)
 	}
@@ -49,7 +53,10 @@ type application struct {
 	run        ledger.Run
 	generation atomic.Int64 // of the documents that the plan is known to match
 	done       map[string]bool
-	out        ApplyOutput
+	// check is called right before each unit: an error stops it.
+	check func(context.Context) error
+	guard document.Guard
+	out   ApplyOutput
 }
 
 func (p *Platform) application(ctx context.Context, in ApplyInput) (*application, error) {
@@ -67,7 +74,7 @@ func (p *Platform) application(ctx context.Context, in ApplyInput) (*application
 	}
 	execution := activity.GetInfo(ctx).WorkflowExecution
 	a := &application{
-		platform: p, driver: d, in: in, plan: stored,
+		platform: p, driver: d, in: in, plan: stored, guard: input.Guard,
 		scope: driver.Scope{
 			Tenant: in.Tenant, ID: input.Tenant.LocalID,
 			Mark: access.Mark{Installation: p.installation, Tenant: in.Tenant.String()},
@@ -78,6 +85,7 @@ func (p *Platform) application(ctx context.Context, in ApplyInput) (*application
 		},
 	}
 	a.generation.Store(generation)
+	a.check = p.checks(a)
 	a.done, err = p.ledger.Done(ctx, a.run)
 	if err != nil {
 		return nil, fmt.Errorf("activities: read what %s has done: %w", in.Tenant, err)
@@ -104,6 +112,16 @@ func (a *application) wave(ctx context.Context, wave []plan.Work) error {
 	if err != nil || len(units) == 0 {
 		return err
 	}
+	if room, err := a.platform.renew(ctx, a.in.Tenant, a.guard, units); err != nil || !room {
+		a.out.Replan = err == nil
+		return err
+	}
+	return a.write(ctx, units)
+}
+
+// write applies units, as many at once as the platform likes, with the ledger
+// before and after.
+func (a *application) write(ctx context.Context, units [][]plan.Step) error {
 	all := slices.Concat(units...)
 	if err := a.platform.ledger.Intend(ctx, ledger.Entry{Run: a.run, Steps: all}); err != nil {
 		return fmt.Errorf("activities: record what is about to be done: %w", err)
@@ -189,7 +207,7 @@ type result struct {
 // unit applies one unit, unless the documents no longer ask for it.
 func (a *application) unit(ctx context.Context, steps []plan.Step) []result {
 	results := make([]result, len(steps))
-	err := a.stillDesired(ctx)
+	err := a.check(ctx)
 	for i, s := range steps {
 		results[i] = result{step: s, Result: driver.Result{Err: err}}
 	}

@@ -16,7 +16,7 @@ import (
 // what to do about it.
 func (p *Platform) Conclude(ctx context.Context, in ConcludeInput) (ConcludeOutput, error) {
 	defer beat(ctx)()
-	remarks, err := p.conclusions(ctx, in)
+	remarks, removals, err := p.conclusions(ctx, in)
 	if err != nil {
 		return ConcludeOutput{}, toTemporal(err)
 	}
@@ -26,26 +26,25 @@ func (p *Platform) Conclude(ctx context.Context, in ConcludeInput) (ConcludeOutp
 	}
 	err = p.store.PutStatus(ctx, store.Status{
 		Tenant: in.Tenant, Outcome: string(in.Outcome), RunID: activity.GetInfo(ctx).WorkflowExecution.RunID,
-		Digest: in.Digest, Steps: in.Done.Steps, Held: in.Held, Calls: in.Done.Calls,
-		Generation: generation, Remarks: remarks,
+		Digest: in.Digest, Steps: in.Done.Steps, Held: in.Held, Removals: removals, Calls: in.Done.Calls,
+		Generation: generation, Remarks: remarks, Blind: in.Digest == "",
 	})
 	return ConcludeOutput{Remarks: len(remarks)}, toTemporal(err)
 }
 
-// conclusions are the plan's remarks, and what went wrong with it.
-func (p *Platform) conclusions(ctx context.Context, in ConcludeInput) ([]access.Remark, error) {
-	var remarks []access.Remark
+// conclusions are the plan's remarks, and what went wrong with it, and how many
+// removals it holds.
+func (p *Platform) conclusions(ctx context.Context, in ConcludeInput) (remarks []access.Remark, removals int, err error) {
 	if in.Digest != "" {
 		stored, _, err := p.store.Plan(ctx, in.Digest)
 		if err != nil {
-			return nil, fmt.Errorf("activities: read plan %s: %w", in.Digest, err)
+			return nil, 0, fmt.Errorf("activities: read plan %s: %w", in.Digest, err)
 		}
-		remarks = stored.Remarks
+		remarks, removals = stored.Remarks, len(stored.HeldRemovals())
 	}
-	execution := activity.GetInfo(ctx).WorkflowExecution
-	failed, err := p.ledger.Failed(ctx, ledger.Run{RunID: execution.RunID, Pass: in.Pass})
+	failed, err := p.refusals(ctx, in)
 	if err != nil {
-		return nil, fmt.Errorf("activities: read the ledger: %w", err)
+		return nil, 0, err
 	}
 	for _, r := range failed {
 		class, text, _ := strings.Cut(r.Err, ": ")
@@ -65,7 +64,25 @@ func (p *Platform) conclusions(ctx context.Context, in ConcludeInput) ([]access.
 			Text: "what Rollcall writes does not stay: find out who else manages these groups and roles, and stop one of the two",
 		})
 	}
-	return access.SortRemarks(remarks), nil
+	return access.SortRemarks(remarks), removals, nil
+}
+
+// refusals are the steps that failed last, in the run itself and in those of its
+// renamings that were refused.
+func (p *Platform) refusals(ctx context.Context, in ConcludeInput) ([]ledger.Record, error) {
+	runs := []ledger.Run{{RunID: activity.GetInfo(ctx).WorkflowExecution.RunID, Pass: in.Pass}}
+	for _, id := range in.Renamings {
+		runs = append(runs, ledger.Run{RunID: id})
+	}
+	var all []ledger.Record
+	for _, run := range runs {
+		failed, err := p.ledger.Failed(ctx, run)
+		if err != nil {
+			return nil, fmt.Errorf("activities: read the ledger: %w", err)
+		}
+		all = append(all, failed...)
+	}
+	return all, nil
 }
 
 // advice says what to do about a refusal.

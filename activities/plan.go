@@ -34,7 +34,7 @@ func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 	if err != nil || found {
 		return out, toTemporal(err)
 	}
-	d, views, err := p.patientLook(ctx, in)
+	d, views, err := p.patientLook(ctx, in, func(v *view) bool { return len(v.plan.Steps) == 0 })
 	measure(ctx, in.Tenant.Platform, meter.Calls(), 0, err)
 	if err != nil {
 		return PlanOutput{}, toTemporal(err)
@@ -45,14 +45,17 @@ func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 	return out, toTemporal(err)
 }
 
-// patientLook looks at one tenant until nothing differs, or for as long as what
-// was written may stay unseen.
-func (p *Platform) patientLook(ctx context.Context, in PlanInput) (driver.Driver, []*view, error) {
+// patientLook looks at one tenant until all that was written is seen, or for as
+// long as it may stay unseen.
+func (p *Platform) patientLook(ctx context.Context, in PlanInput, seen func(*view) bool) (driver.Driver, []*view, error) {
 	began := time.Now()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		d, views, err := p.look(ctx, []access.TenantID{in.Tenant}, in.Fresh)
+		d, views, err := p.look(ctx, []access.TenantID{in.Tenant}, in.Fresh, in.Adopt...)
+		if err == nil {
+			err = p.guard(ctx, d, views, in.DryRun)
+		}
 		left := in.Patience - time.Since(began)
-		if err != nil || len(views[0].plan.Steps) == 0 || left <= 0 {
+		if err != nil || seen(views[0]) || left <= 0 {
 			return d, views, err
 		}
 		select {
@@ -89,10 +92,12 @@ func (p *Platform) prepared(ctx context.Context, in PlanInput) (PlanOutput, bool
 	if wanted, err := p.takesWanted(ctx, d, input, made); err != nil || wanted {
 		return PlanOutput{}, false, err
 	}
-	return PlanOutput{
+	out := PlanOutput{
 		Digest: in.Prepared.Digest, Desired: now, Steps: len(made.Steps), Held: len(made.Held), Remarks: len(made.Remarks),
-		Batches: batches(made.Waves(d.Profile().Unit), batchUnits), Settle: d.Profile().Settle,
-	}, true, nil
+		Settle: d.Profile().Settle,
+	}
+	out.order(made, d.Profile().Unit)
+	return out, true, nil
 }
 
 // finish stores what the workflow only refers to.
@@ -114,8 +119,14 @@ func (p *Platform) finish(
 		out.Outcome = Planned
 		return out, nil
 	case out.Steps > 0:
-		out.Batches = batches(v.plan.Waves(profile.Unit), batchUnits)
+		out.order(v.plan, profile.Unit)
 		return out, nil
+	}
+	if in.Done.Steps > 0 {
+		if err := p.addHappened(ctx, v); err != nil {
+			return out, err
+		}
+		out.Remarks = len(v.plan.Remarks)
 	}
 	out.Outcome = v.outcome(in.Done.Steps)
 	done := Tally{Steps: in.Done.Steps, Calls: in.Done.Calls + out.Calls}
@@ -126,6 +137,12 @@ func (p *Platform) finish(
 // tenant that is cleaned up is forgotten.
 func (p *Platform) close(ctx context.Context, v *view, out PlanOutput, done Tally) error {
 	tenant := v.input.Tenant.TenantID
+	if err := p.endAdoptions(ctx, v); err != nil {
+		return err
+	}
+	if err := p.serve(ctx, v); err != nil {
+		return err
+	}
 	if out.Held == 0 && len(v.decisions) > 0 {
 		if err := p.store.Forget(ctx, tenant); err != nil {
 			return fmt.Errorf("activities: end the decisions on %s: %w", tenant, err)
@@ -164,8 +181,23 @@ func (v *view) status(ctx context.Context, out PlanOutput, done Tally) store.Sta
 	info := activity.GetInfo(ctx)
 	return store.Status{
 		Tenant: v.input.Tenant.TenantID, Outcome: string(out.Outcome), RunID: info.WorkflowExecution.RunID,
-		Digest: out.Digest, Steps: done.Steps, Held: out.Held, Calls: done.Calls,
-		Generation: v.input.Generation, Remarks: v.plan.Remarks,
+		Digest: out.Digest, Steps: done.Steps, Held: out.Held, Removals: len(v.plan.HeldRemovals()), Calls: done.Calls,
+		Generation: v.input.Generation, Remarks: v.plan.Remarks, Seen: v.began,
+	}
+}
+
+// order says in which activities the plan's steps are applied.
+func (out *PlanOutput) order(made plan.Plan, unit plan.Unit) {
+	s := made.Schedule(unit)
+	out.Batches, out.After = batches(s.Now, batchUnits), batches(s.After, batchUnits)
+	for i, r := range s.Renamings {
+		if len(r.Build)+len(r.Remove) == 0 {
+			continue // it only waits
+		}
+		out.Renamings = append(out.Renamings, Renaming{
+			ID: r.ID, Mode: made.Renames[i].Mode, Waits: made.Renames[i].Waits,
+			Build: batches(r.Build, batchUnits), Remove: batches(r.Remove, batchUnits),
+		})
 	}
 }
 

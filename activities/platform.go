@@ -36,6 +36,11 @@ type Platform struct {
 	ledger       *ledger.Ledger
 	drivers      map[string]driver.Open
 	installation string
+	// checks returns what looks again, right before each unit of an application,
+	// whether it is still desired.
+	checks func(*application) func(context.Context) error
+	// inFlight is how long a revocation waits for additions that are on their way.
+	inFlight time.Duration
 
 	mu     sync.Mutex
 	opened driver.Driver
@@ -46,13 +51,18 @@ type Platform struct {
 // NewPlatform returns the activities of one platform. Drivers are opened by
 // platform type, when the first run needs one.
 func NewPlatform(s *store.Store, l *ledger.Ledger, installation string, drivers map[string]driver.Open) *Platform {
-	return &Platform{store: s, ledger: l, installation: installation, drivers: drivers}
+	return &Platform{
+		store: s, ledger: l, installation: installation, drivers: drivers,
+		checks:   func(a *application) func(context.Context) error { return a.stillDesired },
+		inFlight: inFlight,
+	}
 }
 
 // Register makes the activities known to a worker under their names.
 func (p *Platform) Register(w worker.ActivityRegistry) {
 	for name, run := range map[string]any{
 		PlanActivity: p.Plan, ApplyActivity: p.Apply, ConcludeActivity: p.Conclude, SurveyActivity: p.Survey,
+		ConfirmRenamingActivity: p.ConfirmRenaming, UndoRenamingActivity: p.UndoRenaming, EndRenamingActivity: p.EndRenaming,
 	} {
 		w.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
 	}

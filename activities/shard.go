@@ -21,7 +21,7 @@ func (p *Platform) Survey(ctx context.Context, in SurveyInput) (SurveyOutput, er
 	if err != nil {
 		return SurveyOutput{}, toTemporal(err)
 	}
-	_, views, err := p.look(ctx, ids, false)
+	views, unread, err := p.lookAll(ctx, ids)
 	measure(ctx, in.Platform, meter.Calls(), 0, err)
 	out := SurveyOutput{Next: next}
 	if err != nil && permanent(err) {
@@ -31,6 +31,9 @@ func (p *Platform) Survey(ctx context.Context, in SurveyInput) (SurveyOutput, er
 		return out, toTemporal(err)
 	}
 	if err != nil {
+		return SurveyOutput{}, toTemporal(err)
+	}
+	if out.Totals, err = p.setApart(ctx, unread); err != nil {
 		return SurveyOutput{}, toTemporal(err)
 	}
 	var settled []*view
@@ -60,7 +63,7 @@ func (p *Platform) failAll(ctx context.Context, ids []access.TenantID, cause err
 	code := refusalCode(typeOf(cause))
 	for _, id := range ids {
 		err := p.store.PutStatus(ctx, store.Status{
-			Tenant: id, Outcome: string(Failed), RunID: activity.GetInfo(ctx).WorkflowExecution.RunID, Generation: generation,
+			Tenant: id, Outcome: string(Failed), RunID: activity.GetInfo(ctx).WorkflowExecution.RunID, Generation: generation, Blind: true,
 			Remarks: []access.Remark{{Code: code, Object: id.Platform, Text: cause.Error() + ": " + advice(code)}},
 		})
 		if err != nil {

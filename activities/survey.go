@@ -8,11 +8,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/desired"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -28,7 +30,20 @@ type view struct {
 	elsewhere []access.Binding
 	// decisions are about removals that a guard held.
 	decisions []store.Decision
-	plan      plan.Plan
+	// adoptions are groups that somebody told us to take over, adopt the names of
+	// groups to plan as if somebody had.
+	adoptions []store.Adoption
+	adopt     []string
+	// strangers are accounts in sets of ours that Rollcall never put there.
+	strangers []plan.Removal
+	// revoked are all accounts of the platform that are known to be revoked by name.
+	revoked map[string]bool
+	// closed is the limit that leaves no room for what the plan would take.
+	closed string
+	// began is when the look began, by the database's clock, where a run may have
+	// looked since; zero for the run's own.
+	began time.Time
+	plan  plan.Plan
 }
 
 // missing reports whether the platform has no such tenant.
@@ -61,7 +76,10 @@ func digestOf(d desired.Desired) string {
 // What is remembered about accounts and marks serves a first plan only. One
 // that takes anything from anybody, or finds an object of unclear ownership, is
 // made again from fresh answers: remembered knowledge removes nothing.
-func (p *Platform) look(ctx context.Context, ids []access.TenantID, fresh bool) (driver.Driver, []*view, error) {
+//
+// Groups of the names in adopt are planned as if somebody had told us to take
+// them over.
+func (p *Platform) look(ctx context.Context, ids []access.TenantID, fresh bool, adopt ...string) (driver.Driver, []*view, error) {
 	inputs, err := p.store.TenantInputs(ctx, ids)
 	if err != nil {
 		return nil, nil, fmt.Errorf("activities: read the documents of %d tenants: %w", len(ids), err)
@@ -77,15 +95,20 @@ func (p *Platform) look(ctx context.Context, ids []access.TenantID, fresh bool) 
 	for i, in := range inputs {
 		views[i] = &view{input: in}
 		if views[i].desired, err = desired.Compute(in, DesiredOptions(d.Profile())); err != nil {
-			return nil, nil, fmt.Errorf("activities: desired access of %s: %w", in.Tenant.TenantID, err)
+			return nil, nil, fmt.Errorf("activities: desired access of %s: %w: %w", in.Tenant.TenantID, fault.ErrInvalid, err)
 		}
 	}
 	decided, err := p.store.Decisions(ctx, ids)
 	if err != nil {
 		return nil, nil, fmt.Errorf("activities: read what was decided: %w", err)
 	}
+	adoptions, err := p.store.Adoptions(ctx, ids)
+	if err != nil {
+		return nil, nil, fmt.Errorf("activities: read what is to be adopted: %w", err)
+	}
 	for _, v := range views {
 		v.decisions = decided[v.input.Tenant.TenantID]
+		v.adoptions, v.adopt = adoptions[v.input.Tenant.TenantID], adopt
 	}
 	if err := p.plans(ctx, d, views, fresh); err != nil {
 		return nil, nil, err
@@ -98,7 +121,7 @@ func (p *Platform) look(ctx context.Context, ids []access.TenantID, fresh bool) 
 
 // doubtful reports whether the plan must not rest on remembered knowledge.
 func (v *view) doubtful() bool {
-	return v.plan.Removes() || slices.ContainsFunc(v.plan.Remarks, func(r access.Remark) bool {
+	return v.plan.Removes() || len(v.adopted()) > 0 || slices.ContainsFunc(v.plan.Remarks, func(r access.Remark) bool {
 		return r.Code == access.ObjectForeign || r.Code == access.OwnershipUnclear || r.Code == access.CleanupOff
 	})
 }
@@ -141,7 +164,7 @@ func (p *Platform) settle(ctx context.Context, d driver.Driver, views []*view, f
 			return fmt.Errorf("activities: %s: %w", v.input.Tenant.TenantID, err)
 		}
 	}
-	return nil
+	return p.knowRevoked(ctx, views)
 }
 
 // observe reads what is on the platform, many tenants at a time.
@@ -247,8 +270,15 @@ func (v *view) compare(profile driver.Profile, installation string) {
 		v.plan = plan.Plan{Tenant: tenant.TenantID, Remarks: []access.Remark{v.missingRemark()}}
 		return
 	}
+	v.plan = plan.Make(v.question(profile, installation))
+	v.plan.Remarks = access.SortRemarks(append(v.plan.Remarks, v.settled.Remarks...))
+}
+
+// question is all that the plan depends on.
+func (v *view) question(profile driver.Profile, installation string) plan.Input {
+	tenant := v.input.Tenant
 	approved, rejected := v.decided()
-	v.plan = plan.Make(plan.Input{
+	in := plan.Input{
 		Tenant:   tenant.TenantID,
 		Desired:  v.settled.State,
 		Observed: v.seen.State,
@@ -259,9 +289,13 @@ func (v *view) compare(profile driver.Profile, installation string) {
 		Elsewhere: v.elsewhere,
 		Approved:  approved,
 		Rejected:  rejected,
+		Adopted:   v.adopted(),
+		Revoked:   v.revokedHere(),
+		Strangers: v.strangers,
 		Rules:     rules(profile, v.input, installation),
-	})
-	v.plan.Remarks = access.SortRemarks(append(v.plan.Remarks, v.settled.Remarks...))
+	}
+	in.Rules.Guard.Closed = v.closed
+	return in
 }
 
 // decided sorts what was decided about removals.
@@ -312,7 +346,7 @@ func rules(profile driver.Profile, in document.TenantInput, installation string)
 		Carry:       replication.CarryForeignPermissions,
 		Gone:        in.Deleted,
 		AutoDelete:  in.LandingZone != nil && in.LandingZone.ApproveDeletion,
-		Guard:       plan.DefaultGuard(),
+		Guard:       plan.Guard{Most: in.Guard.GroupMost, Percent: in.Guard.GroupPercent},
 		Separate:    profile.Separate,
 		Shared:      profile.SharedRoles,
 		Base:        profile.EveryPerson,

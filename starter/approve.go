@@ -38,8 +38,10 @@ func approveCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "approve [TENANT DIGEST]",
 		Short: "Let removals go on that a guard holds",
-		Long: `approve lets removals go on that a guard holds. Without arguments it lists all that
-wait, with the digest that names what is held on each tenant. With a tenant and
+		Long: `approve lets removals go on that a guard holds, and gives a renamed group what
+somebody else gave to its forerunner, where a platform asks for that. Without
+arguments it lists all that waits, why, and the digest that names what is held on
+each tenant. A limit per change or per hour also ends by itself. With a tenant and
 that digest it approves all of it, or with --only what names one of the given
 accounts or objects, and starts a run. If other removals are held by then, nothing
 is approved.
@@ -84,14 +86,6 @@ func (f *decideFlags) add(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&f.life, "expires", decisionLife, "how long the decision counts")
 }
 
-// heldItem is what waits on one tenant.
-type heldItem struct {
-	Tenant   string     `json:"tenant"`
-	Platform string     `json:"platform"`
-	Digest   string     `json:"digest"`
-	Steps    []planStep `json:"steps"`
-}
-
 func (c *cli) decide(ctx context.Context, args []string, f *decideFlags) error {
 	f.as = cmp.Or(f.as, c.getenv("USER"))
 	switch {
@@ -125,14 +119,29 @@ func (c *cli) decide(ctx context.Context, args []string, f *decideFlags) error {
 	if err := c.documents.Decide(ctx, tenants[0], decisions); err != nil {
 		return err
 	}
-	decided := 0
-	for _, d := range decisions {
-		if d.Verdict == f.verdict {
-			decided++
+	removals, carried := f.count(p, decisions)
+	fmt.Fprintf(c.err, "%s %s on %s.\n", decidedText(removals, carried), f.verdict, tenants[0])
+	return c.replicateTenants(ctx, tenants, replicateFlags{wait: f.wait, cause: string(f.verdict)})
+}
+
+// count counts what was decided, not what was left open.
+func (f *decideFlags) count(p plan.Plan, decisions []store.Decision) (removals, carried int) {
+	carries := map[plan.Removal]bool{}
+	for _, s := range p.Held {
+		if s.Carries != "" {
+			carries[s.Removals()[0]] = true
 		}
 	}
-	fmt.Fprintf(c.err, "%s %s on %s.\n", count(decided, "removal"), f.verdict, tenants[0])
-	return c.replicateTenants(ctx, tenants, replicateFlags{wait: f.wait, cause: string(f.verdict)})
+	for _, d := range decisions {
+		switch {
+		case d.Verdict != f.verdict:
+		case carries[d.Removal]:
+			carried++
+		default:
+			removals++
+		}
+	}
+	return removals, carried
 }
 
 // stillHeld refuses a decision about something else than what is held now.
@@ -215,31 +224,14 @@ func (c *cli) listHeld(ctx context.Context) error {
 	}
 	items := []heldItem{}
 	for _, t := range slices.SortedFunc(maps.Keys(plans), access.TenantID.Compare) {
-		p := plans[t]
-		item := heldItem{Tenant: t.ProjectID(), Platform: t.Platform, Digest: p.HeldDigest()}
-		for _, s := range p.Held {
-			item.Steps = append(item.Steps, planStep{s.Op, s.Kind, s.Object, s.Have, s.Want, s.Why, true})
-		}
-		items = append(items, item)
+		items = append(items, heldOn(t, plans[t]))
 	}
 	return c.print(items, func(w io.Writer) {
 		if len(items) == 0 {
 			fmt.Fprintln(c.err, "Nothing waits for an approval.")
 		}
 		for _, item := range items {
-			fmt.Fprintf(w, "%s/%s  %s\n", item.Tenant, item.Platform, item.Digest)
-			for _, s := range item.Steps {
-				c.writeHeld(w, s)
-			}
+			writeHeldItem(w, item)
 		}
 	})
-}
-
-// writeHeld shows one removal and whom it hits.
-func (c *cli) writeHeld(w io.Writer, s planStep) {
-	step := plan.Step{Op: s.Op, Have: s.Have, Want: s.Want}
-	fmt.Fprintf(w, "  - %s %s\n", s.Kind, visible(s.Object))
-	for _, who := range step.Removes() {
-		fmt.Fprintf(w, "      %s\n", visible(cmp.Or(who.Name, "account "+who.Ref)))
-	}
 }

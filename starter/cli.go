@@ -82,7 +82,8 @@ Exit codes: 0 done, 1 failed, 2 invalid input, 3 waits for an approval,
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
 		applyCommand(c), deleteCommand(c), getCommand(c), exportCommand(c),
-		planCommand(c), replicateCommand(c), statusCommand(c), explainCommand(c), approveCommand(c), rejectCommand(c),
+		planCommand(c), replicateCommand(c), statusCommand(c), explainCommand(c), approveCommand(c), rejectCommand(c), revokeCommand(c),
+		adoptCommand(c),
 		workerCommand(c), serveCommand(c), migrateCommand(c), schemaCommand(c), platformsCommand(c), versionCommand(c),
 	)
 	return root

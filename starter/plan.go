@@ -198,6 +198,6 @@ func planItem(p plan.Plan, run *tenantRun) item {
 	}
 	return item{
 		Tenant: run.tenant.ProjectID(), Platform: run.tenant.Platform, Outcome: outcome,
-		Steps: steps, Remarks: list(p.Remarks),
+		Steps: steps, Remarks: plain(p.Remarks),
 	}
 }

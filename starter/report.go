@@ -36,7 +36,9 @@ type item struct {
 	Platform string             `json:"platform"`
 	Outcome  activities.Outcome `json:"outcome"`
 	Steps    any                `json:"steps"` // a number; for plan the steps themselves
-	Remarks  []access.Remark    `json:"remarks"`
+	Remarks  []shownRemark      `json:"remarks"`
+	// Ended are remarks that hold no more, where somebody asked for them.
+	Ended []shownRemark `json:"ended_remarks,omitempty"`
 }
 
 // never is the outcome of a tenant that no run has looked at yet.
@@ -104,7 +106,7 @@ func (s statuses) items(tenants []access.TenantID) []item {
 		items[i] = item{
 			Tenant: t.ProjectID(), Platform: t.Platform,
 			Outcome: cmp.Or(activities.Outcome(last.Outcome), never),
-			Steps:   last.Steps, Remarks: list(last.Remarks),
+			Steps:   last.Steps, Remarks: dated(last),
 		}
 	}
 	return items

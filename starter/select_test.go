@@ -7,7 +7,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-iam/rollcall/activities"
-	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -86,7 +85,7 @@ func TestStatusOfTenantsThatNeverRan(t *testing.T) {
 	want := report{
 		Totals: activities.Totals{Tenants: 1},
 		Items: []item{{
-			Tenant: "marketing.web", Platform: "sandbox.local", Outcome: never, Steps: 0.0, Remarks: []access.Remark{},
+			Tenant: "marketing.web", Platform: "sandbox.local", Outcome: never, Steps: 0.0, Remarks: []shownRemark{},
 		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

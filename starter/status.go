@@ -16,7 +16,8 @@ import (
 // statusFlags say what of the status is shown, and how often.
 type statusFlags struct {
 	selection
-	remarks, watch bool
+	remarkFlags
+	watch bool
 }
 
 func statusCommand(c *cli) *cobra.Command {
@@ -29,23 +30,32 @@ many steps it took, and the remarks that hold now. Outcomes are converged (nothi
 was to be done), changed, waiting (for an approval), failed, contested (somebody
 else keeps undoing the work) and never (no run has looked at it yet).
 
+Each remark has a code, names an object and says what to do. It holds until a run
+finds it mended, and is remembered for 90 days then (--ended). With --code or
+--person only the tenants with such remarks are shown.
+
 Below it says what is not done now: what runs, and what waits for a worker, for a
 platform that does not answer, or for an approval. Without Temporal it shows the
 rest.`,
 		Example: `  rollcall status
   rollcall status --platform openstack.eu --remarks
+  rollcall status --code user-not-found,user-disabled -o json
+  rollcall status --person jane-doe --ended
   rollcall status --watch`,
 		ValidArgsFunction: c.completeTenants,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.watch && c.format != formatTable {
 				return invalid(errors.New("--watch is for people: leave --output out"))
 			}
-			flags.all = flags.all || flags.empty(args)
+			if err := flags.check(); err != nil {
+				return err
+			}
+			flags.selection.all = flags.selection.all || flags.empty(args)
 			return c.status(cmd.Context(), &flags, args)
 		},
 	}
-	flags.add(cmd)
-	cmd.Flags().BoolVar(&flags.remarks, "remarks", false, "show all remarks")
+	flags.selection.add(cmd)
+	flags.remarkFlags.add(c, cmd)
 	cmd.Flags().BoolVarP(&flags.watch, "watch", "w", false, "show it anew every two seconds, until Ctrl-C")
 	return cmd
 }
@@ -77,6 +87,7 @@ type statusReport struct {
 	Live []live `json:"live"`
 	// LiveMore is how many runs are open beyond those in Live.
 	LiveMore int `json:"live_more,omitempty"`
+	heldTotals
 	// LiveError says why Live lacks what runs.
 	LiveError string `json:"live_error,omitempty"`
 }
@@ -90,7 +101,15 @@ func (c *cli) statusNow(ctx context.Context, flags *statusFlags, args []string) 
 	if err != nil {
 		return statusReport{}, err
 	}
+	tenants, last, ended, err := c.chooseRemarks(ctx, &flags.remarkFlags, tenants, last)
+	if err != nil {
+		return statusReport{}, err
+	}
 	s := statusReport{report: report{Totals: totalsOf(tenants, last), Items: last.items(tenants)}}
+	s.heldTotals = last.heldTotals(tenants)
+	for i, t := range tenants {
+		s.Items[i].Ended = ended[t]
+	}
 	found, more, err := c.whatRuns(ctx, tenants)
 	if err != nil {
 		found, more, s.LiveError = nil, 0, err.Error()
@@ -125,7 +144,7 @@ func (c *cli) showStatus(s statusReport, flags *statusFlags) error {
 	if flags.watch && isTerminal(c.out) {
 		all.WriteString("\x1b[H\x1b[2J") // a clear screen
 	}
-	if err := shown.print(s, func(w io.Writer) { c.writeStatus(w, s, flags.remarks) }); err != nil {
+	if err := shown.print(s, func(w io.Writer) { c.writeStatus(w, s, flags.shown()) }); err != nil {
 		return err
 	}
 	_, err := c.out.Write(all.Bytes())
@@ -133,16 +152,17 @@ func (c *cli) showStatus(s statusReport, flags *statusFlags) error {
 }
 
 func (c *cli) writeStatus(w io.Writer, s statusReport, remarks bool) {
-	most := remarksAtMost
-	if remarks {
-		most = s.Remarks
-	}
 	writeItems(w, s.Items)
-	c.writeRemarks(w, s.Items, most)
+	if remarks {
+		c.writeDated(w, s.Items)
+	} else {
+		c.writeRemarks(w, s.Items, remarksAtMost)
+	}
 	writeLive(w, s.Live, s.LiveMore)
 	unseen := s.Tenants - s.Converged - s.Changed - s.Waiting - s.Failed
 	fmt.Fprintf(w, "\n%s: %d converged, %d changed, %d waiting, %d failed, %d never looked at.\n",
 		count(s.Tenants, "tenant"), s.Converged, s.Changed, s.Waiting, s.Failed, unseen)
+	s.heldTotals.write(w)
 	switch {
 	case s.LiveError != "":
 		fmt.Fprintf(w, "What runs now is unknown: %s\n", visible(s.LiveError))

@@ -27,6 +27,9 @@ type ReplicateInput struct {
 	Tenant access.TenantID `json:"tenant"`
 	// DryRun stops before anything is applied.
 	DryRun bool `json:"dryRun,omitempty"`
+	// Adopt are names of groups to plan as if somebody had told Rollcall to take
+	// them over; only for a dry run.
+	Adopt []string `json:"adopt,omitempty"`
 	// Cause says what started the run: "replicate", "apply", "sweep".
 	Cause string `json:"cause,omitempty"`
 	// Prepared is a plan to begin with, when a survey has just made one.

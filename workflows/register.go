@@ -11,6 +11,8 @@ func Register(w worker.WorkflowRegistry) {
 	for name, run := range map[string]any{
 		ReplicateTenantWorkflow: ReplicateTenant,
 		SweepWorkflow:           Sweep,
+		RecreateGroupWorkflow:   RecreateGroup,
+		RevokePersonWorkflow:    RevokePerson,
 	} {
 		w.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{
 			Name: name, VersioningBehavior: workflow.VersioningBehaviorPinned,

@@ -20,7 +20,7 @@ import (
 // each ends, and what else in it shows that it is that path.
 func recorded() map[string]recording {
 	const completed, failed, renewed = "COMPLETED", "FAILED", "CONTINUED_AS_NEW"
-	return map[string]recording{
+	all := map[string]recording{
 		"dry-run":         {reason: "a plan that is not applied", ends: completed, shows: `"dryRun":true`},
 		"unchanged":       {reason: "a tenant that is as desired", ends: completed, activities: 1, shows: `"outcome":"converged"`},
 		"changed":         {reason: "plan, apply, verify", ends: completed, activities: 3, shows: `"outcome":"changed"`},
@@ -36,6 +36,31 @@ func recorded() map[string]recording {
 		"sweep-changed":   {reason: "a tenant drifted", ends: completed, shows: "CHILD_WORKFLOW_EXECUTION_COMPLETED"},
 		"sweep-failed":    {reason: "a tenant that drifted failed", ends: completed, shows: "CHILD_WORKFLOW_EXECUTION_FAILED"},
 		"sweep-busy":      {reason: "a run of somebody else has the tenant", ends: completed, shows: "EXTERNAL_WORKFLOW_EXECUTION_SIGNALED"},
+		"revoked":         {reason: "a person is taken out", ends: completed, activities: 1, shows: "CHILD_WORKFLOW_EXECUTION_STARTED"},
+		"revoke-busy":     {reason: "a run has the tenant in hand", ends: completed, shows: "EXTERNAL_WORKFLOW_EXECUTION_SIGNALED"},
+		"revoke-failed":   {reason: "the platform refuses", ends: failed, shows: `"failed"`},
+	}
+	maps.Copy(all, recordedRenamings())
+	return all
+}
+
+// recordedRenamings are those of groups that get other names: rename- is a tenant's
+// run, and group- the run that it had for the group.
+func recordedRenamings() map[string]recording {
+	const completed, failed, cancelled = "COMPLETED", "FAILED", "CANCELED"
+	return map[string]recording{
+		"renamed":            {reason: "plan, a group's own run, verify", ends: completed, activities: 2, shows: "CHILD_WORKFLOW_EXECUTION_COMPLETED"},
+		"group-renamed":      {reason: "build, confirm, remove, end", ends: completed, activities: 4, shows: `"state":"passed"`},
+		"group-strict":       {reason: "remove, build, end", ends: completed, activities: 3, shows: `"mode":"strict"`},
+		"rename-in-place":    {reason: "the platform renames it itself", ends: completed, activities: 3, shows: `"outcome":"changed"`},
+		"rename-waiting":     {reason: "the old group stays for what is held", ends: completed, shows: `"outcome":"waiting"`},
+		"group-waiting":      {reason: "the same, for the group", ends: completed, activities: 3, shows: `"state":"waiting"`},
+		"group-replanned":    {reason: "the platform changed while it was built", ends: completed, activities: 2, shows: `"state":"replanned"`},
+		"rename-compensated": {reason: "a refusal takes back what was built", ends: failed, shows: "CHILD_WORKFLOW_EXECUTION_FAILED"},
+		"group-compensated":  {reason: "the same, for the group", ends: failed, activities: 2, shows: `"state":"compensated"`},
+		"rename-cancelled":   {reason: "so does a cancellation", ends: cancelled, shows: "CHILD_WORKFLOW_EXECUTION_CANCELED"},
+		"group-cancelled":    {reason: "the same, for the group", ends: cancelled, shows: "ACTIVITY_TASK_CANCEL_REQUESTED"},
+		"rename-orphan":      {reason: "a terminated run left a renaming behind", ends: completed, shows: "START_CHILD_WORKFLOW_EXECUTION_FAILED"},
 	}
 }
 

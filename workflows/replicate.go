@@ -30,7 +30,8 @@ const (
 // ReplicateTenant makes one tenant as the documents want it:
 //
 //   - plan what is different, which ends the run when nothing is;
-//   - apply the plan, batch by batch;
+//   - apply the plan, batch by batch, and groups that get other names each in a
+//     RecreateGroup;
 //   - plan again to verify, for at most three rounds;
 //   - start over when somebody triggered meanwhile.
 func ReplicateTenant(ctx workflow.Context, in ReplicateInput) (ReplicateResult, error) {
@@ -56,15 +57,17 @@ func ReplicateTenant(ctx workflow.Context, in ReplicateInput) (ReplicateResult, 
 
 // replication is the state of one run.
 type replication struct {
-	in       ReplicateInput
-	triggers workflow.ReceiveChannel
-	done     activities.Tally
-	pass     int
-	digest   string // of the last plan that had steps
-	why      string // the reason of a failure
-	refused  int
-	unsure   bool // a plan did not hold: trust nothing remembered
-	broken   bool // the last plan did not hold
+	in        ReplicateInput
+	triggers  workflow.ReceiveChannel
+	done      activities.Tally
+	pass      int
+	digest    string // of the last plan that had steps
+	why       string // the reason of a failure
+	refused   int
+	unsure    bool      // a plan did not hold: trust nothing remembered
+	broken    bool      // the last plan did not hold
+	renamings renamings // of the last plan
+	waits     int       // for renamings that somebody left behind
 	// patience is how long what was written may stay unseen by the next plan.
 	patience time.Duration
 }
@@ -73,6 +76,9 @@ type replication struct {
 // unseen for a while, which the look allows for. What was not is planned anew
 // soon: waiting makes nothing of it come true.
 func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error {
+	if r.renamings.busy {
+		return r.waitForOrphan(ctx)
+	}
 	if !r.broken {
 		r.patience = p.Settle
 		return nil
@@ -84,7 +90,7 @@ func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error
 // run replicates once, until the tenant is as desired or cannot be.
 func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 	r.why, r.refused, r.unsure = "", 0, false
-	for range rounds {
+	for round := 0; round < rounds; {
 		p, err := r.plan(ctx)
 		if err != nil {
 			return r.conclude(ctx, activities.Failed, activities.PlanOutput{}, err)
@@ -92,14 +98,14 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 		if p.Outcome != activities.Open {
 			return r.settled(p), nil
 		}
-		if err := r.apply(ctx, p); err != nil {
+		if err := r.follow(ctx, p); err != nil || r.refused > 0 {
 			return r.conclude(ctx, activities.Failed, p, err)
 		}
-		if r.refused > 0 {
-			return r.conclude(ctx, activities.Failed, p, nil)
-		}
 		if err := r.pause(ctx, p); err != nil {
-			return ReplicateResult{}, err
+			return r.conclude(ctx, activities.Failed, p, err)
+		}
+		if !r.renamings.busy { // the time that somebody else needs is not counted
+			round++
 		}
 	}
 	// One last look: the third round may have done it.
@@ -125,6 +131,7 @@ func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) 
 	var p activities.PlanOutput
 	err := workflow.ExecuteActivity(ctx, activities.PlanActivity, activities.PlanInput{
 		Tenant: r.in.Tenant, DryRun: r.in.DryRun, Fresh: r.unsure, Done: r.done, Prepared: r.in.Prepared, Patience: r.patience,
+		Adopt: r.in.Adopt,
 	}).Get(ctx, &p)
 	r.patience = 0
 	r.in.Prepared = activities.Prepared{} // it serves once
@@ -135,15 +142,27 @@ func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) 
 	return p, err
 }
 
-// apply makes the plan true, as far as the world agrees with it.
-func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput) error {
+// follow makes the plan true, as far as the world agrees with it: what stands
+// alone, then the renamings, then what needs those.
+func (r *replication) follow(ctx workflow.Context, p activities.PlanOutput) error {
 	r.pass++
-	r.broken = false
+	r.broken, r.renamings = false, renamings{}
+	if err := r.apply(ctx, p, p.Batches); err != nil || r.broken || r.refused > 0 || len(p.Renamings) == 0 {
+		return err
+	}
+	if err := r.rename(ctx, p); err != nil || r.renamings.incomplete {
+		return err
+	}
+	return r.apply(ctx, p, p.After)
+}
+
+// apply applies a part of the plan, one batch after the other.
+func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput, batches []activities.Batch) error {
 	applied := 0
-	for i, batch := range p.Batches {
+	for i, batch := range batches {
 		r.say(ctx, fmt.Sprintf("Applying plan `%s`: **%d of %d steps** done, %d held, %d remarks.",
 			p.Digest, applied, p.Steps, p.Held, p.Remarks))
-		summary := fmt.Sprintf("apply part %d of %d, %d steps", i+1, len(p.Batches), batch.Steps())
+		summary := fmt.Sprintf("apply part %d of %d, %d steps", i+1, len(batches), batch.Steps())
 		ctx := workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, summary))
 		var out activities.ApplyOutput
 		err := workflow.ExecuteActivity(ctx, activities.ApplyActivity, activities.ApplyInput{
@@ -171,6 +190,7 @@ func (r *replication) conclude(
 	}
 	in := activities.ConcludeInput{
 		Tenant: r.in.Tenant, Outcome: outcome, Digest: r.digest, Pass: r.pass, Done: r.done, Held: p.Held,
+		Renamings: r.renamings.failed,
 	}
 	if cause != nil {
 		in.Outcome = activities.Failed

@@ -32,6 +32,7 @@ type platform struct {
 	planned   []activities.PlanInput
 	applied   []activities.ApplyInput
 	concluded []activities.ConcludeInput
+	renaming  renaming
 }
 
 type answer[T any] struct {
@@ -70,6 +71,7 @@ func (p *platform) run(
 		p.concluded = append(p.concluded, in)
 		return p.conclude, nil
 	})
+	p.renaming.register(register)
 	workflows.Register(env)
 	if prepare != nil {
 		prepare(env)

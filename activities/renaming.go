@@ -1,0 +1,182 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// RenamingState says how far a renaming has come.
+type RenamingState = ledger.RenamingState
+
+// The states, as the ledger has them.
+const (
+	RenamingBuilding    = ledger.Building
+	RenamingPassed      = ledger.Passed
+	RenamingDone        = ledger.Finished
+	RenamingCompensated = ledger.Compensated
+	RenamingWaiting     = ledger.Waiting
+	RenamingReplanned   = ledger.Replanned
+)
+
+// Stage says which renaming a batch of steps belongs to, and how far the renaming
+// comes by them: that is recorded before the first step.
+type Stage struct {
+	ID    string        `json:"id"`
+	State RenamingState `json:"state"`
+}
+
+// ConfirmInput asks whether a renaming's new group is complete, for all that the
+// platform shows.
+type ConfirmInput struct {
+	Tenant access.TenantID `json:"tenant"`
+	ID     string          `json:"id"`
+	// Patience is how long what was written may stay unseen.
+	Patience time.Duration `json:"patience,omitempty"`
+	// Cause is the run's.
+	Cause string `json:"cause,omitempty"`
+}
+
+// ConfirmOutput says how a renaming goes on.
+type ConfirmOutput struct {
+	// State is what the renaming has come to:
+	//
+	//   - RenamingPassed: the new group is complete, and Remove is to be applied.
+	//     That is recorded by now: there is no way back.
+	//   - RenamingBuilding: it is not, and Build is what is missing.
+	//   - RenamingWaiting: it is, but the old group has to stay for something held.
+	//   - RenamingReplanned: there is no such renaming any more, or it needs something
+	//     besides its own steps.
+	State RenamingState `json:"state"`
+	// Digest and Desired are those of the plan that the batches belong to.
+	Digest  string  `json:"digest,omitempty"`
+	Desired string  `json:"desired,omitempty"`
+	Build   []Batch `json:"build,omitempty"`
+	Remove  []Batch `json:"remove,omitempty"`
+	Calls   int     `json:"calls,omitempty"`
+}
+
+// EndRenamingInput says how a run left a renaming.
+type EndRenamingInput struct {
+	Tenant access.TenantID `json:"tenant"`
+	ID     string          `json:"id"`
+	// Digest names the plan that has the renaming.
+	Digest string        `json:"digest"`
+	State  RenamingState `json:"state"`
+}
+
+// ConfirmRenaming looks at the platform anew, until the new group is complete or
+// patience runs out. Nothing that is remembered counts here: what comes next
+// takes the old group away.
+func (p *Platform) ConfirmRenaming(ctx context.Context, in ConfirmInput) (ConfirmOutput, error) {
+	defer beat(ctx)()
+	ctx, meter := budget.WithMeter(ctx)
+	d, views, err := p.patientLook(ctx, PlanInput{Tenant: in.Tenant, Fresh: true, Patience: in.Patience}, func(v *view) bool {
+		r, listed := v.renaming(in.ID)
+		return !listed || len(r.Build) == 0
+	})
+	measure(ctx, in.Tenant.Platform, meter.Calls(), 0, err)
+	if err != nil {
+		return ConfirmOutput{}, toTemporal(err)
+	}
+	out, err := p.confirmed(ctx, views[0], d.Profile(), in)
+	out.Calls = meter.Calls()
+	activity.GetLogger(ctx).Info("renaming looked at", "tenant", in.Tenant.String(), "renaming", in.ID,
+		"state", out.State, "calls", out.Calls)
+	return out, toTemporal(err)
+}
+
+// renaming returns the plan's renaming of that ID.
+func (v *view) renaming(id string) (plan.Renaming, bool) { return renamingIn(v.plan, id) }
+
+func renamingIn(p plan.Plan, id string) (plan.Renaming, bool) {
+	i := slices.IndexFunc(p.Renames, func(r plan.Renaming) bool { return r.ID == id })
+	if i < 0 {
+		return plan.Renaming{}, false
+	}
+	return p.Renames[i], true
+}
+
+// confirmed decides how the renaming goes on, and records it.
+func (p *Platform) confirmed(ctx context.Context, v *view, profile driver.Profile, in ConfirmInput) (ConfirmOutput, error) {
+	out := ConfirmOutput{State: judge(v.plan, in.ID), Desired: v.desiredDigest()}
+	if out.State == ledger.Replanned {
+		return out, nil
+	}
+	var err error
+	if out.Digest, err = p.store.PutPlan(ctx, v.plan, v.input.Generation); err != nil {
+		return out, fmt.Errorf("activities: store the plan of %s: %w", in.Tenant, err)
+	}
+	var parts PlanOutput
+	parts.order(v.plan, profile.Unit)
+	for _, r := range parts.Renamings {
+		if r.ID == in.ID {
+			out.Build, out.Remove = r.Build, r.Remove
+		}
+	}
+	return out, p.bring(ctx, thisRun(ctx, in.Tenant), v.plan, Stage{ID: in.ID, State: out.State})
+}
+
+// judge says what a fresh plan makes of a renaming.
+func judge(p plan.Plan, id string) RenamingState {
+	r, listed := renamingIn(p, id)
+	switch {
+	case !listed:
+		return ledger.Replanned
+	case len(r.Build) > 0:
+		return ledger.Building
+	case r.Waits:
+		return ledger.Waiting
+	case len(r.Remove) == 0 || needsMore(p, r):
+		return ledger.Replanned
+	default:
+		return ledger.Passed
+	}
+}
+
+// needsMore reports whether the end of the old group needs steps that are not the
+// renaming's own: somebody may be moving from it to another group still.
+func needsMore(p plan.Plan, r plan.Renaming) bool {
+	return slices.ContainsFunc(r.Remove, func(id string) bool {
+		s, _ := p.Step(id)
+		return slices.ContainsFunc(s.Needs, func(need string) bool { return !slices.Contains(r.Remove, need) })
+	})
+}
+
+// EndRenaming records how a run left a renaming.
+func (p *Platform) EndRenaming(ctx context.Context, in EndRenamingInput) error {
+	made, _, err := p.store.Plan(ctx, in.Digest)
+	if err != nil {
+		return toTemporal(fmt.Errorf("activities: read plan %s: %w", in.Digest, err))
+	}
+	return toTemporal(p.bring(ctx, thisRun(ctx, in.Tenant), made, Stage{ID: in.ID, State: in.State}))
+}
+
+// thisRun identifies the run that the activity belongs to.
+func thisRun(ctx context.Context, tenant access.TenantID) ledger.Run {
+	execution := activity.GetInfo(ctx).WorkflowExecution
+	return ledger.Run{Tenant: tenant, WorkflowID: execution.ID, RunID: execution.RunID}
+}
+
+// bring records how far the run has come with a renaming of the plan; without one
+// there is nothing to record.
+func (p *Platform) bring(ctx context.Context, run ledger.Run, made plan.Plan, stage Stage) error {
+	if stage.ID == "" {
+		return nil
+	}
+	r, _ := renamingIn(made, stage.ID)
+	r.ID = stage.ID
+	if err := p.ledger.Bring(ctx, run, r, stage.State); err != nil {
+		return fmt.Errorf("activities: record how far a renaming of %s is: %w", run.Tenant, err)
+	}
+	return nil
+}

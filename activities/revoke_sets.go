@@ -1,0 +1,381 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/desired"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// revoking is one person being taken out of everything on one platform.
+type revoking struct {
+	platform *Platform
+	driver   driver.Driver // nil until there is anything to look at
+	in       RevokeInput
+	meter    *budget.Meter
+	who      store.Revocation
+	// refs are the person's accounts, tenants those where they may be in a set.
+	refs    []string
+	tenants []access.TenantID
+	settle  time.Duration
+	// recent are additions that are on their way, or that the platform may not
+	// show yet.
+	recent []ledger.Addition
+	// taken are the steps that were done, and when.
+	taken  map[string]time.Time
+	passes int
+	// moved is true where the last pass met something else than it had seen.
+	moved    bool
+	accepted time.Time
+	remarks  []access.Remark
+	before   store.RevokedPlatform // what earlier attempts did
+	report   store.RevokedPlatform
+}
+
+// sets counts the groups and roles that lost the person.
+func (r *revoking) sets() int { return len(r.taken) }
+
+// find looks up the accounts, and where they may be: where documents give the
+// person something, and wherever the ledger ever had them.
+func (r *revoking) find(ctx context.Context) error {
+	r.taken = map[string]time.Time{}
+	p := r.platform
+	living, err := p.store.Tenants(ctx, store.TenantFilter{Platform: r.in.Platform})
+	if err != nil || len(living) == 0 {
+		return err
+	}
+	one, err := p.store.TenantInput(ctx, living[0])
+	if err != nil {
+		return fmt.Errorf("activities: read the documents of %s: %w", living[0], err)
+	}
+	euids, err := p.store.RevokedEUIDs(ctx, r.who)
+	if err != nil {
+		return fmt.Errorf("activities: read revocation %s: %w", r.in.ID, err)
+	}
+	names, err := desired.AccountsOf(one.Platform, euids)
+	if err != nil {
+		return fmt.Errorf("activities: %w: %w", fault.ErrInvalid, err)
+	}
+	if r.driver, err = p.driver(ctx, one.Platform); err != nil {
+		return err
+	}
+	r.settle = r.driver.Profile().Settle
+	if err := r.known(ctx, names); err != nil {
+		return err
+	}
+	if err := r.where(ctx, euids, living); err != nil || len(r.tenants) == 0 {
+		return err
+	}
+	if err := r.lookUp(ctx, names); err != nil {
+		return err
+	}
+	if err := p.store.RememberRevoked(ctx, r.in.ID, r.in.Platform, r.refs); err != nil {
+		return fmt.Errorf("activities: remember the accounts of revocation %s: %w", r.in.ID, err)
+	}
+	return r.where(ctx, euids, living)
+}
+
+// known are the accounts that were found to be the person's before. Without any
+// euid there is only what was done for the person by name.
+func (r *revoking) known(ctx context.Context, names []string) error {
+	var err error
+	if len(names) > 0 {
+		r.refs, err = r.platform.store.KnownRefs(ctx, r.in.Platform, r.driver.Profile().LookupAttribute, names)
+	} else {
+		r.refs, err = r.platform.ledger.RefsOf(ctx, r.in.Platform, r.who.Person)
+	}
+	if err != nil {
+		return fmt.Errorf("activities: read known accounts: %w", err)
+	}
+	return nil
+}
+
+// where finds the tenants. Those that are forgotten have nothing left.
+func (r *revoking) where(ctx context.Context, euids []string, living []access.TenantID) error {
+	found, err := r.platform.ledger.TenantsOf(ctx, r.in.Platform, r.who.Person, r.refs)
+	if err != nil {
+		return fmt.Errorf("activities: read the ledger: %w", err)
+	}
+	for _, euid := range append([]string{""}, euids...) {
+		wanted, err := r.platform.store.PersonTenants(ctx, r.who.Person, euid, r.in.Platform)
+		if err != nil {
+			return fmt.Errorf("activities: read the documents: %w", err)
+		}
+		found = append(found, wanted...)
+	}
+	is := make(map[access.TenantID]bool, len(found))
+	for _, t := range found {
+		is[t] = true
+	}
+	r.tenants = slices.DeleteFunc(slices.Clone(living), func(t access.TenantID) bool { return !is[t] })
+	return nil
+}
+
+// lookUp asks the platform for the accounts. Of several under one name only those
+// that were found to be the person's before are theirs.
+func (r *revoking) lookUp(ctx context.Context, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	answers, err := r.driver.Resolve(ctx, names)
+	if err != nil {
+		return fmt.Errorf("activities: look up accounts: %w", err)
+	}
+	for i, answer := range answers {
+		if len(answer.Refs) == 1 {
+			r.refs = append(r.refs, answer.Refs...)
+			continue
+		}
+		if len(answer.Refs) > 1 {
+			r.remarks = append(r.remarks, access.Remark{Code: access.UserAmbiguous, Object: r.who.Person, Text: fmt.Sprintf(
+				"the platform has %d accounts named %q, and only those that Rollcall knew before were taken out: look at the others there",
+				len(answer.Refs), names[i])})
+		}
+	}
+	slices.Sort(r.refs)
+	r.refs = slices.Compact(r.refs)
+	return nil
+}
+
+// additions notes what is on its way to give the person something, and reports
+// whether anything is. Whoever looked at the documents before the revocation was
+// stored had written their intent before that.
+func (r *revoking) additions(ctx context.Context) (open bool, err error) {
+	if len(r.refs) == 0 {
+		return false, nil
+	}
+	if r.recent, err = r.platform.ledger.Additions(ctx, r.in.Platform, r.refs, r.settle); err != nil {
+		return false, fmt.Errorf("activities: read the ledger: %w", err)
+	}
+	return slices.ContainsFunc(r.recent, func(a ledger.Addition) bool { return a.Open }), nil
+}
+
+// pass looks at all tenants together and takes the person out of what is seen. It
+// returns how many sets had them.
+func (r *revoking) pass(ctx context.Context) (int, error) {
+	r.passes++
+	r.moved = false
+	if len(r.refs) == 0 || len(r.tenants) == 0 {
+		return 0, nil
+	}
+	views, err := r.look(ctx)
+	if err != nil {
+		return 0, err
+	}
+	left := 0
+	applications := make([]*application, len(views))
+	errs := make([]error, len(views))
+	var group errgroup.Group
+	group.SetLimit(revokedAtOnce)
+	for i, v := range views {
+		left += len(v.plan.Steps)
+		v.plan.Steps = slices.DeleteFunc(v.plan.Steps, r.settling)
+		if len(v.plan.Steps) > 0 {
+			group.Go(func() error {
+				applications[i], errs[i] = r.take(ctx, v)
+				return nil
+			})
+		}
+	}
+	_ = group.Wait() // they answer through errs
+	for _, a := range applications {
+		r.note(a)
+	}
+	if errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil }); len(errs) > 0 {
+		return left, worstOf(errs)
+	}
+	return left, nil
+}
+
+// worstOf prefers what may come right by itself to what people have to mend: all
+// else goes on meanwhile.
+func worstOf(errs []error) error {
+	passing := slices.DeleteFunc(slices.Clone(errs), permanent)
+	if len(passing) > 0 {
+		return worst(passing)
+	}
+	return errs[0]
+}
+
+// look plans the removals of all tenants, from marks read anew.
+func (r *revoking) look(ctx context.Context) ([]*view, error) {
+	p := r.platform
+	inputs, err := p.store.TenantInputs(ctx, r.tenants)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, fmt.Errorf("activities: %w: a tenant of %s was forgotten just now", fault.ErrUnavailable, r.in.Platform)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("activities: read the documents of %d tenants: %w", len(r.tenants), err)
+	}
+	views := make([]*view, len(inputs))
+	for i, in := range inputs {
+		views[i] = &view{input: in}
+	}
+	if err := p.observe(ctx, r.driver, views, true); err != nil {
+		return nil, err
+	}
+	views = slices.DeleteFunc(views, func(v *view) bool { return v.missing() })
+	if len(views) == 0 {
+		return nil, nil
+	}
+	if err := p.nameAccounts(ctx, views); err != nil {
+		return nil, err
+	}
+	profile := r.driver.Profile()
+	if len(profile.SharedRoles) > 0 {
+		if err := p.shareLedger(ctx, profile.SharedRoles, views); err != nil {
+			return nil, err
+		}
+	}
+	r.remarks = slices.DeleteFunc(r.remarks, func(m access.Remark) bool { return m.Code == access.UserRevoked })
+	for _, v := range views {
+		r.expect(v)
+		v.plan = plan.Revoke(plan.Input{
+			Tenant: v.input.Tenant.TenantID, Observed: v.seen.State, Owned: v.owned, Rules: rules(profile, v.input, p.installation),
+		}, r.refs)
+		r.remarks = append(r.remarks, v.plan.Remarks...)
+	}
+	return views, nil
+}
+
+// expect adds to what is seen the members that the platform may not show yet.
+// Removing who is not there is no mistake.
+func (r *revoking) expect(v *view) {
+	for _, a := range r.recent {
+		key := a.Step.Key()
+		if a.Tenant != v.input.Tenant.TenantID || a.Open || key.Kind != access.KindMembers {
+			continue
+		}
+		for i, g := range v.seen.State.Groups {
+			if g.Name == key.Group {
+				v.seen.State.Groups[i].Members = r.with(g.Members, a.Step.Adds())
+			}
+		}
+	}
+}
+
+// with returns the members and those of the people that are the person's accounts.
+func (r *revoking) with(members, people []access.Member) []access.Member {
+	members = slices.Clone(members)
+	for _, who := range people {
+		there := slices.ContainsFunc(members, func(m access.Member) bool { return m.Ref == who.Ref })
+		if !there && slices.Contains(r.refs, who.Ref) {
+			members = append(members, who)
+		}
+	}
+	return members
+}
+
+// settling reports whether the step was done and the platform may not show it yet.
+func (r *revoking) settling(s plan.Step) bool {
+	done, is := r.taken[s.ID]
+	return is && time.Since(done) < r.settle
+}
+
+// take takes the person out of the sets of one tenant.
+func (r *revoking) take(ctx context.Context, v *view) (*application, error) {
+	p, tenant := r.platform, v.input.Tenant.TenantID
+	digest, err := p.store.PutPlan(ctx, v.plan, v.input.Generation)
+	if err != nil {
+		return nil, fmt.Errorf("activities: store the plan of %s: %w", tenant, err)
+	}
+	info := activity.GetInfo(ctx)
+	a := &application{
+		platform: p, driver: r.driver, plan: v.plan, scope: p.scope(v, true), done: map[string]bool{},
+		in: ApplyInput{Tenant: tenant, Digest: digest},
+		run: ledger.Run{
+			Tenant: tenant, WorkflowID: info.WorkflowExecution.ID, RunID: info.WorkflowExecution.RunID,
+			Pass: int(info.Attempt)<<8 + r.passes, Digest: digest, Actor: r.who.By, Cause: "revoke",
+		},
+		// That the revocation stands was read; who lifts it has the tenant replicated.
+		check: func(context.Context) error { return nil },
+	}
+	for _, wave := range v.plan.Waves(r.driver.Profile().Unit) {
+		units, err := a.units(ctx, wave)
+		if err == nil {
+			err = a.write(ctx, units)
+		}
+		if err != nil {
+			return a, err
+		}
+		if a.out.Replan {
+			return a, nil
+		}
+	}
+	if a.out.Refused > 0 {
+		return a, fmt.Errorf("activities: %w: %s refuses to take the person out of %d sets of %s",
+			fault.ErrDenied, r.in.Platform, a.out.Refused, tenant)
+	}
+	return a, nil
+}
+
+// note counts what an application did.
+func (r *revoking) note(a *application) {
+	if a == nil {
+		return
+	}
+	r.moved = r.moved || a.out.Replan
+	for id := range a.done {
+		r.taken[id] = time.Now()
+	}
+}
+
+// knowRevoked tells views which accounts are revoked by name: those that were
+// looked up just now, and those that a revocation has found on the platform.
+func (p *Platform) knowRevoked(ctx context.Context, views []*view) error {
+	if !slices.ContainsFunc(views, func(v *view) bool { return len(v.input.Revoked) > 0 }) {
+		return nil
+	}
+	refs, err := p.store.RevokedRefs(ctx, views[0].input.Platform.Identifier())
+	if err != nil {
+		return fmt.Errorf("activities: read which accounts are revoked: %w", err)
+	}
+	for _, v := range views {
+		refs = append(refs, v.settled.Revoked...)
+	}
+	revoked := make(map[string]bool, len(refs))
+	for _, ref := range refs {
+		revoked[ref] = true
+	}
+	for _, v := range views {
+		v.revoked = revoked
+	}
+	return nil
+}
+
+// revokedHere returns those of the revoked accounts that are in any set here,
+// sorted: of all others no plan depends.
+func (v *view) revokedHere() []string {
+	var here []string
+	if len(v.revoked) == 0 {
+		return nil
+	}
+	note := func(people []access.Member) {
+		for _, who := range people {
+			if v.revoked[who.Ref] {
+				here = append(here, who.Ref)
+			}
+		}
+	}
+	for _, g := range v.seen.State.Groups {
+		note(g.Members)
+	}
+	for _, b := range v.seen.State.Bindings {
+		note(b.Subjects)
+	}
+	slices.Sort(here)
+	return slices.Compact(here)
+}

@@ -1,0 +1,156 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// everything is a limit of records that no run comes near.
+const everything = 1 << 30
+
+// UndoInput asks to take away again what this run has made for a renaming.
+type UndoInput struct {
+	Tenant access.TenantID `json:"tenant"`
+	ID     string          `json:"id"`
+	// Digest names a plan that has the renaming.
+	Digest string `json:"digest"`
+	// Pass is one more than those of this run that made something.
+	Pass  int    `json:"pass"`
+	Cause string `json:"cause,omitempty"`
+}
+
+// UndoOutput says what became of it.
+type UndoOutput struct {
+	ApplyOutput
+	// Passed is true where the old group is about to go, or gone: then nothing is
+	// undone, and the only way is on.
+	Passed bool `json:"passed,omitempty"`
+}
+
+// UndoRenaming takes away what this run has made for the new group. Nobody loses
+// anything by that: the old group is untouched.
+func (p *Platform) UndoRenaming(ctx context.Context, in UndoInput) (UndoOutput, error) {
+	defer beat(ctx)()
+	ctx, meter := budget.WithMeter(ctx)
+	before, err := p.ledger.RenamingIn(ctx, thisRun(ctx, in.Tenant).RunID, in.ID)
+	if err != nil {
+		return UndoOutput{}, toTemporal(fmt.Errorf("activities: read how far a renaming of %s is: %w", in.Tenant, err))
+	}
+	if slices.ContainsFunc(before.Changes, func(c ledger.StateChange) bool { return c.State == ledger.Passed }) {
+		return UndoOutput{Passed: true}, nil
+	}
+	out, err := p.undo(ctx, in)
+	out.Calls = meter.Calls()
+	measure(ctx, in.Tenant.Platform, out.Calls, out.Done, err)
+	activity.GetLogger(ctx).Info("renaming undone", "tenant", in.Tenant.String(), "renaming", in.ID, "done", out.Done,
+		"refused", out.Refused, "replan", out.Replan, "calls", out.Calls)
+	if err != nil {
+		return UndoOutput{}, toTemporal(err)
+	}
+	return UndoOutput{ApplyOutput: out}, nil
+}
+
+func (p *Platform) undo(ctx context.Context, in UndoInput) (ApplyOutput, error) {
+	a, err := p.application(ctx, ApplyInput{Tenant: in.Tenant, Digest: in.Digest, Pass: in.Pass, Cause: in.Cause})
+	if err != nil {
+		return ApplyOutput{}, err
+	}
+	r, listed := renamingIn(a.plan, in.ID)
+	if !listed {
+		return ApplyOutput{}, fmt.Errorf("activities: %w: plan %s has no renaming %s", fault.ErrInvalid, in.Digest, in.ID)
+	}
+	made, err := p.ledger.Records(ctx, ledger.Filter{RunID: a.run.RunID, Limit: everything})
+	if err != nil {
+		return ApplyOutput{}, fmt.Errorf("activities: read what %s has done: %w", in.Tenant, err)
+	}
+	stored := a.plan
+	a.plan = plan.Plan{Tenant: in.Tenant, Steps: reversed(made, r.To, in.Pass)}
+	if err := a.takeBack(ctx); err != nil || a.out.Refused > 0 || a.out.Replan {
+		return a.out, err
+	}
+	return a.out, p.bring(ctx, a.run, stored, Stage{ID: in.ID, State: ledger.Compensated})
+}
+
+// takeBack applies all of a plan that no document asks for, and that no guard
+// counts: nobody had what it takes before this run.
+func (a *application) takeBack(ctx context.Context) error {
+	a.check = func(context.Context) error { return nil }
+	for _, wave := range a.plan.Waves(a.driver.Profile().Unit) {
+		units, err := a.units(ctx, wave)
+		if err == nil && len(units) > 0 {
+			err = a.write(ctx, units)
+		}
+		if err != nil || a.out.Refused > 0 || a.out.Replan {
+			return err
+		}
+	}
+	return nil
+}
+
+// reversed are the steps that take away what the records say was made for a
+// group, or may have been: of the passes before this one, in an order that
+// respects their needs. The group goes last, and its members with it.
+func reversed(made []ledger.Record, group string, pass int) []plan.Step {
+	var steps []plan.Step
+	var end *plan.Step
+	var needs []string
+	for _, r := range made {
+		if r.Run.Pass >= pass || r.Step.Key().Group != group {
+			continue
+		}
+		s, reversible := reverse(r)
+		switch {
+		case !reversible:
+		case s.Kind == access.KindGroup:
+			end = &s
+		default:
+			steps, needs = append(steps, s), append(needs, s.ID)
+		}
+	}
+	if end == nil {
+		return steps
+	}
+	steps = slices.DeleteFunc(steps, func(s plan.Step) bool { return s.Kind == access.KindMembers })
+	end.Needs = slices.DeleteFunc(needs, func(id string) bool {
+		return !slices.ContainsFunc(steps, func(s plan.Step) bool { return s.ID == id })
+	})
+	return append(steps, *end)
+}
+
+// reverse returns the step that takes away what a recorded one has given. Its ID
+// is its own in the ledger. What was taken is not given back.
+func reverse(r ledger.Record) (plan.Step, bool) {
+	was := r.Step
+	if was.Op == plan.Create && r.Refused() {
+		return plan.Step{}, false
+	}
+	s := plan.Step{
+		ID: "undo-" + was.ID, Op: plan.Delete, Kind: was.Kind, Object: was.Object,
+		Why: "the renaming does not come about, so what was made for it is taken away again",
+	}
+	switch {
+	case was.Op == plan.Create && was.Want.Group != nil:
+		g := *was.Want.Group
+		g.Ref, g.Members = r.Ref, nil
+		s.Have.Group = &g
+	case was.Op == plan.Create && was.Want.Binding != nil:
+		b := *was.Want.Binding
+		b.Ref = r.Ref
+		s.Have.Binding = &b
+	case was.Kind == access.KindMembers && was.Want.Members != nil:
+		s.Op = plan.Change
+		s.Have.Members = was.Want.Members
+	default:
+		return plan.Step{}, false
+	}
+	return s, true
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// takeover is a plan that takes one group over, makes another, leaves a third to
+// its owner, and has nothing to do with a fourth.
+func takeover() plan.Plan {
+	mark := access.Mark{Installation: "lab", Tenant: tenant().String()}
+	return plan.Plan{
+		Tenant: tenant(),
+		Steps: []plan.Step{
+			{
+				ID: "1", Op: plan.Change, Kind: access.KindGroup, Object: "web-admin", Why: "somebody asked for it",
+				Have: plan.Object{Group: &access.Group{Name: "web-admin", Ref: "g-1"}},
+				Want: plan.Object{Group: &access.Group{Name: "web-admin", Ref: "g-1", Mark: mark}},
+			},
+			puts("2", "web-admin"), gives("3", "web-admin"), makes("4", "web-user"), gives("5", "web-user"),
+		},
+		Held: []plan.Step{takes("6", "web-admin"), takes("7", "web-reader")},
+		Remarks: []access.Remark{
+			{Code: access.ForeignPermissionKept, Object: "viewer → web-admin", Text: "viewer is kept"},
+			{Code: access.ObjectForeign, Object: "web-other", Text: "another installation's mark is on it"},
+			{Code: access.RemovalHeld, Object: "web-admin", Text: "1 of 1 members"},
+			{Code: access.UserNotFound, Object: "jane", Text: "create it"},
+		},
+	}
+}
+
+func TestAdoptionIsWhatIsAboutTheGroup(t *testing.T) {
+	t.Parallel()
+	a := newAdoption(takeover(), "d-1", []string{"web-admin", "web-user", "web-other", "web-reader"})
+	if len(a.Groups) != 1 || a.Groups[0].Group != "web-admin" || a.Groups[0].Ref != "g-1" || a.Groups[0].Marked || a.MoreSteps != 2 {
+		t.Fatalf("%+v, want web-admin to be taken over, and 2 more steps", a)
+	}
+	var steps, remarks []string
+	for _, s := range a.Groups[0].Steps {
+		held := ""
+		if s.Held {
+			held = " held"
+		}
+		steps = append(steps, string(s.Op)+" "+string(s.Kind)+held)
+	}
+	for _, r := range a.Groups[0].Remarks {
+		remarks = append(remarks, string(r.Code))
+	}
+	if diff := cmp.Diff([]string{"change group", "change members", "create binding", "change members held"}, steps); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"foreign-permission-kept", "removal-held"}, remarks); diff != "" {
+		t.Errorf("remarks (-want +got):\n%s", diff)
+	}
+	want := []notAdopted{
+		{"web-user", "absent", "the platform has no group of this name: the next run makes it"},
+		{"web-other", "refused", "another installation's mark is on it"},
+		{"web-reader", "ours", "it is Rollcall's already"},
+	}
+	if diff := cmp.Diff(want, a.NotAdoptable); diff != "" {
+		t.Errorf("what is not taken over (-want +got):\n%s", diff)
+	}
+	stored := a.adoptions(adoptFlags{as: "ada", reason: "CHG-1"})
+	if diff := cmp.Diff([]store.Adoption{{Group: "web-admin", Ref: "g-1", Adopter: "ada", Reason: "CHG-1", Digest: "d-1"}}, stored); diff != "" {
+		t.Errorf("what is stored (-want +got):\n%s", diff)
+	}
+	if err := a.check(nil); err != nil {
+		t.Errorf("all that can be: %v, want no error over the others", err)
+	}
+	if err := a.check([]string{"web-admin", "web-other"}); exitCode(err) != exitInvalid || !strings.Contains(err.Error(), "another installation's mark") {
+		t.Errorf("named one by one: %v, want a refusal that says why", err)
+	}
+}
+
+func TestAdoptionShowsWhatItChanges(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	c := &cli{out: &out}
+	c.writeAdoption(&out, newAdoption(takeover(), "d-1", []string{"web-admin", "web-other"}))
+	for _, text := range []string{
+		`~ group "web-admin"`, "+ jane@example.com", `+ binding "owner → web-admin"`, `! held: ~ members "web-admin"`,
+		"viewer is kept", "the id g-1 and carries no mark", `not taken over: group "web-other"`, "2 steps more",
+	} {
+		if !strings.Contains(out.String(), text) {
+			t.Errorf("it does not say %q:\n%s", text, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "web-user") {
+		t.Errorf("it shows what is not asked about:\n%s", out.String())
+	}
+}
+
+func TestAdoptRefusals(t *testing.T) {
+	t.Parallel()
+	const on = "marketing.web/sandbox.local"
+	s := newScene(t, clusterTenant)
+	cases := map[string]struct {
+		reason string
+		args   []string
+		says   []string
+	}{
+		"no reason":       {"it is kept", []string{on}, []string{"--reason", "--dry-run"}},
+		"nobody":          {"it is kept", []string{on, "--reason", "r"}, []string{"--as"}},
+		"no such tenant":  {"it is named", []string{"marketing.web/nowhere", "--reason", "r", "--as", "ada"}, []string{"marketing.web/nowhere"}},
+		"no such group":   {"the others are named", []string{on, "web-ad", "--reason", "r", "--as", "ada"}, []string{`"web-ad"`, `"` + adminGroup + `"`}},
+		"has no groups":   {"there is nothing to adopt", []string{"marketing.web/cluster.local", "--dry-run"}, []string{"kubernetes", "no groups"}},
+		"no such command": {"a flag is checked", []string{on, "--force"}, []string{"--force"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, s.url, "", append([]string{"adopt"}, tc.args...)...).ends(t, tc.reason, exitInvalid, tc.says...)
+		})
+	}
+}
+
+const clusterTenant = `---
+apiVersion: v1
+kind: meshPlatform
+metadata: {name: cluster}
+spec:
+  displayName: C
+  locationRef: {name: local}
+  config: {kubernetes: {server: "https://127.0.0.1:1", replication: {credentials: {environment: {prefix: K}},
+    roleMappings: [{projectRoleRef: {name: admin}, groupAlias: admin, roles: [admin]}]}}}
+---
+apiVersion: v4
+kind: meshTenant
+metadata: {ownedByWorkspace: marketing, ownedByProject: web}
+spec: {platformIdentifier: cluster.local, platformTenantId: web}
+`
+
+// TestAdoptLists what was asked for and what came of it.
+func TestAdoptLists(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "")
+	run(t, s.url, "", "adopt").ends(t, "nothing to list", exitDone, "Nobody has asked")
+	for _, ref := range []string{"g-1", "g-2"} {
+		err := s.store.Adopt(t.Context(), tenant(), []store.Adoption{{Group: adminGroup, Ref: ref, Adopter: "ada", Reason: "CHG-1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := fromJSON[[]adoptionItem](t, must(t, s.url, "", "adopt", "-o", "json"))
+	if len(got) != 2 || got[0].State != "replaced" || got[1].State != "open" || got[1].By != "ada" || got[1].Ref != "g-2" || got[1].At.IsZero() {
+		t.Errorf("%+v, want one that is replaced and one that is open", got)
+	}
+	if out := must(t, s.url, "", "adopt"); !strings.Contains(out, "CHG-1") || !strings.Contains(out, adminGroup) {
+		t.Errorf("the table lacks the group or the reason:\n%s", out)
+	}
+}
+
+// TestAdoptCompletes tenants, then groups that are not named yet.
+func TestAdoptCompletes(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "")
+	for _, tc := range []struct{ typed, want []string }{
+		{[]string{""}, []string{"marketing.web/sandbox.local"}},
+		{[]string{"marketing.web/sandbox.local", ""}, []string{adminGroup}},
+		{[]string{"marketing.web/sandbox.local", adminGroup, ""}, nil},
+	} {
+		out := must(t, s.url, "", append([]string{"__complete", "adopt"}, tc.typed...)...)
+		var offered []string
+		for line := range strings.Lines(out) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, ":") {
+				offered = append(offered, line)
+			}
+		}
+		if diff := cmp.Diff(tc.want, offered); diff != "" {
+			t.Errorf("after %q (-want +got):\n%s", tc.typed, diff)
+		}
+	}
+}

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/desired"
+	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// explanation is why people have access on a tenant, or one person has or lacks it.
+type explanation struct {
+	Tenant   string `json:"tenant"`
+	Platform string `json:"platform"`
+	Person   string `json:"person,omitempty"`
+	// Access is what the documents ask for, and how far it has come.
+	Access []grantedAccess `json:"access"`
+	// Leaving is what the documents no longer ask for and is there still.
+	Leaving []leavingAccess `json:"leaving"`
+	// Reasons say why a person has no access, or not all, each with a code that
+	// does not change.
+	Reasons []reasonWhy `json:"reasons"`
+	// Lacks are the texts of those reasons that are no remarks.
+	Lacks   []string        `json:"lacks,omitempty"`
+	Remarks []access.Remark `json:"remarks"`
+	// Groups are those that the access goes through.
+	Groups []groupFacts `json:"groups"`
+	// LastRun is left out where no run has looked at the tenant yet.
+	LastRun *lastRun `json:"last_run,omitempty"`
+}
+
+// The states of an access.
+const (
+	accessGiven   = "given"   // by this Rollcall, as the record says
+	accessFound   = "found"   // it was there when a run compared the same documents
+	accessBlocked = "blocked" // something is in the way
+	accessPending = "pending" // it is not there yet
+)
+
+// grantedAccess is one person's way to one or more roles.
+type grantedAccess struct {
+	Person  string   `json:"person"`
+	Account string   `json:"account"`
+	Group   string   `json:"group,omitempty"`
+	Roles   []string `json:"roles"`
+	// State is given, found, blocked or pending.
+	State string `json:"state"`
+	// Because is the chain of facts, from the binding to the platform's role.
+	Because []string `json:"because"`
+	// Applied is what was done on the platform for it; empty where nothing was yet.
+	Applied []appliedStep `json:"applied"`
+	// Given is true when the person themselves was given it, as far as the record
+	// goes back.
+	Given bool `json:"given"`
+}
+
+type appliedStep struct {
+	At    time.Time `json:"at"`
+	Text  string    `json:"text"`
+	Run   string    `json:"run_id"`
+	Cause string    `json:"cause,omitempty"`
+}
+
+// leavingAccess is a removal that a guard holds.
+type leavingAccess struct {
+	// Account is empty where a whole group goes, with everybody in it.
+	Account string `json:"account"`
+	Group   string `json:"group,omitempty"`
+	Role    string `json:"role,omitempty"`
+	// Digest is what an approval names.
+	Digest string `json:"digest"`
+	// Verdict is pending, approved (the next run does it) or rejected.
+	Verdict string    `json:"verdict"`
+	By      string    `json:"by,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// reasonWhy is one thing that is in the way.
+type reasonWhy struct {
+	Code string `json:"code"`
+	Text string `json:"text"`
+}
+
+// groupFacts are what is known of a group on the platform.
+type groupFacts struct {
+	Group string `json:"group"`
+	// Named says how its name came about, drawn parts included.
+	Named string `json:"named"`
+	// Ref is its id on the platform; empty where it is not ours yet.
+	Ref      string        `json:"ref,omitempty"`
+	Renaming *renamingFact `json:"renaming,omitempty"`
+	Adoption *adoptionFact `json:"adoption,omitempty"`
+}
+
+// renamingFact is the last time that the group got its name, or is to get it, by
+// taking another's place.
+type renamingFact struct {
+	From  string    `json:"from"`
+	To    string    `json:"to"`
+	Mode  string    `json:"mode"`
+	State string    `json:"state"` // as ledger.RenamingState
+	Since time.Time `json:"since,omitzero"`
+}
+
+// adoptionFact is who had the group taken over.
+type adoptionFact struct {
+	State  string    `json:"state"` // as adoptionItem.State
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}
+
+// lastRun is how the tenant's last run ended.
+type lastRun struct {
+	Outcome string    `json:"outcome"`
+	Run     string    `json:"run_id"`
+	At      time.Time `json:"at"`
+	// Behind is true when documents were applied since, not necessarily this
+	// tenant's.
+	Behind bool `json:"behind"`
+}
+
+// explainer holds the facts.
+type explainer struct {
+	in        document.TenantInput
+	wanted    desired.Desired
+	groups    bool            // the platform has groups
+	records   []ledger.Record // newest first
+	renamings []ledger.Renaming
+	owned     []plan.Owned
+	adoptions []store.Adoption
+	decisions []store.Decision
+	last      store.Status
+	looked    bool // a run has looked at the tenant
+	plan      plan.Plan
+
+	person   string          // everybody when empty
+	accounts map[string]bool // of the person: names and ids
+}
+
+func (e *explainer) explain() explanation {
+	out := explanation{Tenant: e.in.Tenant.ProjectID(), Platform: e.in.Tenant.Platform, Person: e.person}
+	for _, g := range e.wanted.State.Groups {
+		for _, m := range g.Members {
+			if e.asked(m) {
+				out.Access = append(out.Access, e.through(g, m))
+			}
+		}
+	}
+	for _, b := range e.wanted.State.Bindings {
+		for _, m := range b.Subjects {
+			if e.asked(m) {
+				out.Access = append(out.Access, e.directly(b, m))
+			}
+		}
+	}
+	out.Leaving = e.leaving()
+	out.Remarks = e.about(out.Access)
+	out.Groups = e.groupsOf(out.Access)
+	if e.looked {
+		out.LastRun = &lastRun{e.last.Outcome, e.last.RunID, e.last.At, e.last.Generation < e.in.Generation}
+	}
+	if e.person != "" {
+		out.Reasons = e.reasons(out)
+	}
+	return out.complete()
+}
+
+// complete fills in what follows from the rest.
+func (out explanation) complete() explanation {
+	out.Access, out.Leaving, out.Reasons = list(out.Access), list(out.Leaving), list(out.Reasons)
+	out.Remarks, out.Groups = list(out.Remarks), list(out.Groups)
+	for _, why := range out.Reasons {
+		if !slices.ContainsFunc(out.Remarks, func(r access.Remark) bool { return r.Text == why.Text }) {
+			out.Lacks = append(out.Lacks, why.Text)
+		}
+	}
+	return out
+}
+
+func (e *explainer) asked(m access.Member) bool { return e.person == "" || m.Person == e.person }
+
+// through is access by a group.
+func (e *explainer) through(g access.Group, m access.Member) grantedAccess {
+	got := grantedAccess{
+		Person: m.Person, Account: m.Name, Group: g.Name, Roles: []string{}, Applied: []appliedStep{},
+		Because: []string{m.Why, g.Why, e.account(m)},
+	}
+	member, taken := e.membership(g.Name, m)
+	got.Given = member != nil
+	got.add(member)
+	for _, b := range e.wanted.State.Bindings {
+		if b.Group == g.Name {
+			got.Roles = append(got.Roles, b.Role)
+			got.add(e.roleOf(b.Key()))
+		}
+	}
+	got.State = e.state(m, g.Key(), got.Given, taken)
+	return got
+}
+
+// directly is access by a binding that lists people.
+func (e *explainer) directly(b access.Binding, m access.Member) grantedAccess {
+	got := grantedAccess{
+		Person: m.Person, Account: m.Name, Roles: []string{b.Role}, Applied: []appliedStep{},
+		Because: []string{m.Why, b.Why, e.account(m)},
+	}
+	given, taken := e.subject(b.Key(), m)
+	got.Given = given != nil
+	got.add(given)
+	got.State = e.state(m, b.Key(), got.Given, taken)
+	return got
+}
+
+func (g *grantedAccess) add(step *appliedStep) {
+	if step != nil {
+		g.Applied = append(g.Applied, *step)
+	}
+}
+
+// account says how the account's name comes about.
+func (e *explainer) account(m access.Member) string {
+	i := slices.IndexFunc(e.in.Users, func(u document.User) bool { return u.Name == m.Person })
+	if i < 0 {
+		return ""
+	}
+	return fmt.Sprintf("the euid %q and the platform's euidPattern %q make the account %q",
+		e.in.Users[i].EUID, cmp.Or(e.in.Platform.Replication.EUIDPattern, "%s"), m.Name)
+}
+
+// state says how far an access has come. What was given counts, as long as nothing
+// took it since: a remark may say that only new things are not.
+func (e *explainer) state(m access.Member, object access.Key, given, taken bool) string {
+	blocked := slices.ContainsFunc(e.last.Remarks, func(r access.Remark) bool {
+		return r.Code.Personal() && r.Object == m.Person || inTheWay(r.Code) && r.Object == object.String() ||
+			r.Code == access.TenantNotFound
+	})
+	loses := slices.ContainsFunc(e.last.Remarks, func(r access.Remark) bool {
+		return r.Object == m.Person && (r.Code == access.UserNotFound || r.Code == access.AccountCollision || r.Code == access.UserRevoked)
+	})
+	switch {
+	case given && !loses:
+		return accessGiven
+	case blocked || loses:
+		return accessBlocked
+	case !taken && e.looked && !e.behind() && e.settled():
+		return accessFound
+	default:
+		return accessPending
+	}
+}
+
+// inTheWay reports whether a remark of this code on a group, or on a role, means
+// that nobody gets anything by it.
+func inTheWay(code access.Code) bool {
+	return code == access.ObjectForeign || code == access.OwnershipUnclear ||
+		code == access.PlatformRefused || code == access.PlatformDenied
+}
+
+// behind reports whether documents were applied since the last run began.
+func (e *explainer) behind() bool { return e.last.Generation < e.in.Generation }
+
+// settled reports whether the last run left nothing to add.
+func (e *explainer) settled() bool {
+	o := activities.Outcome(e.last.Outcome)
+	return o == activities.Converged || o == activities.Changed || o == activities.Waiting
+}
+
+// groupsOf are the facts about the groups that the access goes through.
+func (e *explainer) groupsOf(all []grantedAccess) []groupFacts {
+	var facts []groupFacts
+	for _, got := range all {
+		if got.Group == "" || slices.ContainsFunc(facts, func(f groupFacts) bool { return f.Group == got.Group }) {
+			continue
+		}
+		facts = append(facts, groupFacts{
+			Group: got.Group, Named: e.named(got.Group), Ref: e.refOf(got.Group),
+			Renaming: e.renaming(got.Group), Adoption: e.adoption(got.Group),
+		})
+	}
+	return facts
+}

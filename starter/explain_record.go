@@ -1,0 +1,245 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/naming"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// history calls visit with the steps that were done on a group, by whatever name it
+// had then, newest first, until visit says that it has seen enough. It ends where
+// the group was made, or another of its name was removed.
+func (e *explainer) history(group string, visit func(ledger.Record, access.Key) (enough bool)) {
+	for _, r := range e.records {
+		if r.DoneAt.IsZero() || r.Err != "" {
+			continue
+		}
+		s := r.Step
+		key := s.Key()
+		key.Name = ""
+		if renamed(s) && s.Want.Group.Name == group {
+			group = s.Have.Group.Name
+			continue
+		}
+		if key.Group != group {
+			continue
+		}
+		if key.Kind == access.KindGroup && s.Op == plan.Delete || visit(r, key) {
+			return
+		}
+	}
+}
+
+// renamed reports whether the step gave a group another name.
+func renamed(s plan.Step) bool {
+	return s.Kind == access.KindGroup && s.Op == plan.Change && s.Have.Group != nil && s.Want.Group != nil &&
+		s.Have.Group.Name != s.Want.Group.Name
+}
+
+// membership returns the step that put the person into the group, unless one that
+// came later took them out.
+func (e *explainer) membership(group string, m access.Member) (given *appliedStep, taken bool) {
+	e.history(group, func(r ledger.Record, key access.Key) bool {
+		if key.Kind != access.KindMembers {
+			return false
+		}
+		given, taken = e.gave(r, m, "was put into the group")
+		return given != nil || taken
+	})
+	return given, taken
+}
+
+// subject is membership for a binding that lists people.
+func (e *explainer) subject(binding access.Key, m access.Member) (given *appliedStep, taken bool) {
+	e.history("", func(r ledger.Record, key access.Key) bool {
+		if key.Kind != access.KindBinding || key.Role != binding.Role {
+			return false
+		}
+		given, taken = e.gave(r, m, fmt.Sprintf("was given %q", binding.Role))
+		return given != nil || taken
+	})
+	return given, taken
+}
+
+// gave reports whether the step gave something to somebody, or took it.
+func (e *explainer) gave(r ledger.Record, m access.Member, text string) (given *appliedStep, taken bool) {
+	same := func(who access.Member) bool {
+		return who.Person == m.Person && m.Person != "" || strings.EqualFold(who.Name, m.Name) && m.Name != ""
+	}
+	if slices.ContainsFunc(r.Step.Adds(), same) {
+		return applied(r, text), false
+	}
+	return nil, slices.ContainsFunc(r.Step.Removes(), same)
+}
+
+// roleOf returns the step that gave the group a role, unless it was taken since.
+func (e *explainer) roleOf(binding access.Key) *appliedStep {
+	var found *appliedStep
+	e.history(binding.Group, func(r ledger.Record, key access.Key) bool {
+		if key.Kind != access.KindBinding || key.Role != binding.Role {
+			return false
+		}
+		if r.Step.Op != plan.Delete {
+			found = applied(r, fmt.Sprintf("the group was given %q", binding.Role))
+		}
+		return true
+	})
+	return found
+}
+
+func applied(r ledger.Record, text string) *appliedStep {
+	return &appliedStep{At: r.DoneAt, Text: text, Run: r.Run.RunID, Cause: r.Run.Cause}
+}
+
+// accountsOf are the names and ids under which the person was ever given something
+// on the tenant.
+func (e *explainer) accountsOf(person string) map[string]bool {
+	accounts := map[string]bool{}
+	for _, r := range e.records {
+		for _, m := range r.Step.Adds() {
+			if m.Person == person {
+				accounts[m.Name], accounts[m.Ref] = true, true
+			}
+		}
+	}
+	delete(accounts, "")
+	return accounts
+}
+
+// leaving are the held removals that hit the person, or anybody.
+func (e *explainer) leaving() []leavingAccess {
+	var all []leavingAccess
+	for _, s := range e.plan.Held {
+		for _, m := range s.Removes() {
+			if e.person == "" || e.accounts[m.Name] || e.accounts[m.Ref] {
+				all = append(all, e.leaves(s, m))
+			}
+		}
+		if s.Kind != access.KindGroup || s.Op != plan.Delete {
+			continue
+		}
+		// Everybody in it is, who is known by the record alone.
+		if given, _ := e.membership(s.Key().Group, access.Member{Person: e.person}); e.person == "" || given != nil {
+			all = append(all, e.leaves(s, access.Member{}))
+		}
+	}
+	return all
+}
+
+// leaves is what a held step takes from one account, or from all.
+func (e *explainer) leaves(s plan.Step, m access.Member) leavingAccess {
+	key, removal := s.Key(), plan.Removal{Object: s.Key(), Ref: m.Ref}
+	if s.Op == plan.Delete {
+		removal = s.Removals()[0]
+	}
+	l := leavingAccess{
+		Account: cmp.Or(m.Name, m.Ref), Group: key.Group, Role: key.Role, Digest: e.plan.HeldDigest(), Verdict: "pending",
+	}
+	if d, decided := e.decided(removal); decided {
+		l.Verdict, l.By, l.Reason, l.Expires = string(d.Verdict), d.Approver, d.Reason, d.Expires
+	}
+	return l
+}
+
+// decided returns what somebody decided about a removal, and still counts.
+func (e *explainer) decided(r plan.Removal) (store.Decision, bool) {
+	i := slices.IndexFunc(e.decisions, func(d store.Decision) bool { return d.Removal == r && d.Verdict != store.Undecided })
+	if i < 0 {
+		return store.Decision{}, false
+	}
+	return e.decisions[i], true
+}
+
+// named says how the group's name came about.
+func (e *explainer) named(group string) string {
+	pattern := cmp.Or(e.in.Platform.Replication.GroupNamePattern, naming.Default)
+	text := fmt.Sprintf("the platform's groupNamePattern %q makes the name %q", pattern, group)
+	var drawn []string
+	if strings.Contains(pattern, "#{tenantPlatformNumber") {
+		drawn = append(drawn, fmt.Sprintf("the number %d", e.in.Drawn.Number))
+	}
+	if strings.Contains(pattern, "#{rand") {
+		drawn = append(drawn, fmt.Sprintf("the random text %q", e.in.Drawn.Random))
+	}
+	if len(drawn) > 0 {
+		text += ", with " + strings.Join(drawn, " and ") + ", drawn once for this tenant"
+	}
+	return text
+}
+
+// refOf is the group's id on the platform, as the ledger has it.
+func (e *explainer) refOf(group string) string {
+	for _, o := range e.owned {
+		if o.Key.Kind == access.KindGroup && o.Key.Group == group {
+			return o.Ref
+		}
+	}
+	return ""
+}
+
+// renaming is how the group takes, or took, another's place: what is on its way or
+// was done, else what the last plan is about, else what the platform did itself.
+func (e *explainer) renaming(group string) *renamingFact {
+	for _, r := range e.renamings { // newest first
+		if r.To == group || r.From == group {
+			fact := &renamingFact{From: r.From, To: r.To, Mode: string(r.Mode), State: string(r.State())}
+			if n := len(r.Changes); n > 0 {
+				fact.Since = r.Changes[n-1].At
+			}
+			return fact
+		}
+	}
+	if fact := e.planned(group); fact != nil {
+		return fact
+	}
+	return e.renamedInPlace(group)
+}
+
+// planned is the renaming that the last plan has in hand.
+func (e *explainer) planned(group string) *renamingFact {
+	for _, r := range e.plan.Renames {
+		if r.To != group && r.From.Name != group {
+			continue
+		}
+		state := ledger.Building
+		if r.Waits {
+			state = ledger.Waiting
+		}
+		return &renamingFact{From: r.From.Name, To: r.To, Mode: string(r.Mode), State: string(state), Since: e.last.At}
+	}
+	return nil
+}
+
+// renamedInPlace is the last step that gave the group its name.
+func (e *explainer) renamedInPlace(group string) *renamingFact {
+	for _, r := range e.records {
+		if !renamed(r.Step) || r.Step.Want.Group.Name != group || r.Err != "" {
+			continue
+		}
+		fact := &renamingFact{
+			From: r.Step.Have.Group.Name, To: group, Mode: string(plan.InPlace), State: string(ledger.Finished), Since: r.DoneAt,
+		}
+		if r.DoneAt.IsZero() {
+			fact.State, fact.Since = string(ledger.Building), r.IntendedAt
+		}
+		return fact
+	}
+	return nil
+}
+
+// adoption is the last one of the group that was not replaced.
+func (e *explainer) adoption(group string) *adoptionFact {
+	for _, a := range slices.Backward(e.adoptions) {
+		if a.Group == group && a.End != store.Replaced {
+			return &adoptionFact{cmp.Or(string(a.End), "open"), a.Adopter, a.Reason, a.At}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// waitingPlan holds two chunks of one removal, a group, and a role that could be
+// carried over.
+func waitingPlan() plan.Plan {
+	leave := func(names ...string) plan.Step {
+		var who []access.Member
+		for _, n := range names {
+			who = append(who, access.Member{Account: access.Account{Name: n, Ref: "u-" + n}})
+		}
+		return plan.Step{Op: plan.Change, Kind: access.KindMembers, Object: "old", Have: plan.Object{Members: &plan.Members{Group: "old", Accounts: who}}}
+	}
+	carried := access.Binding{Role: "audit", Group: "new", Carried: true}
+	return plan.Plan{
+		Tenant: tenant(),
+		Held: []plan.Step{
+			leave("ada", "ben"), leave("eve"),
+			{Op: plan.Delete, Kind: access.KindGroup, Object: "web", Have: plan.Object{Group: &access.Group{Name: "web", Ref: "g-1"}}},
+			{Op: plan.Create, Kind: access.KindBinding, Object: "audit → new", Want: plan.Object{Binding: &carried}, Carries: "b-9"},
+		},
+		Remarks: []access.Remark{
+			{Code: access.RemovalHeld, Object: "audit → new", Text: "somebody else gave the role"},
+			{Code: access.RemovalHeld, Object: "old", Text: "the guard \"careful\" lets 2 be taken"},
+			{Code: access.RemovalHeld, Object: "web", Text: "it has members\x1b[2J"},
+			{Code: access.UserNotFound, Object: "old", Text: "another matter"},
+		},
+	}
+}
+
+// TestHeldIsListedWithItsReason: what waits, whom it hits, and what for; also what
+// would be given.
+func TestHeldIsListedWithItsReason(t *testing.T) {
+	p := waitingPlan()
+	var out bytes.Buffer
+	writeHeldItem(&out, heldOn(p.Tenant, p))
+	want := "marketing.web/sandbox.local  " + p.HeldDigest() + `
+  - members old
+      ada
+      ben
+  - members old
+      eve
+    waits: the guard "careful" lets 2 be taken
+  - group web
+    waits: it has members�[2J
+  + give role audit to new, carried over
+    waits: somebody else gave the role
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("what waits (-want +got):\n%s", diff)
+	}
+}
+
+func TestDecisionsAreCounted(t *testing.T) {
+	for _, tc := range []struct {
+		reason string
+		only   []string
+		want   string
+	}{
+		{"all of it", nil, "4 removals and 1 carried role"},
+		{"one person", []string{"eve"}, "1 removal"},
+		{"the role alone", []string{"audit → new"}, "1 carried role"},
+	} {
+		p := waitingPlan()
+		flags := decideFlags{verdict: store.Approved, only: tc.only, reason: "r", as: "ada", life: decisionLife}
+		decisions, err := flags.decisions(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := decidedText(flags.count(p, decisions)); got != tc.want {
+			t.Errorf("%s: %q was decided, want %q", tc.reason, got, tc.want)
+		}
+	}
+}
+
+func TestStatusSaysHowMuchWaits(t *testing.T) {
+	other := access.TenantID{Workspace: "marketing", Project: "print", Platform: "sandbox.local"}
+	last := statuses{tenant(): {Held: 2, Removals: 7}, other: {Held: 1, Removals: 1}}
+	for _, tc := range []struct {
+		reason  string
+		tenants []access.TenantID
+		want    string
+	}{
+		{"both were asked for", []access.TenantID{tenant(), other}, "8 removals held on 2 tenants: rollcall approve lists what waits, and lets it go.\n"},
+		{"one was", []access.TenantID{other}, "1 removal held on 1 tenant: rollcall approve lists what waits, and lets it go.\n"},
+		{"nothing waits where nobody was asked for", nil, ""},
+	} {
+		var out bytes.Buffer
+		last.heldTotals(tc.tenants).write(&out)
+		if out.String() != tc.want {
+			t.Errorf("%s: %q, want %q", tc.reason, out.String(), tc.want)
+		}
+	}
+}

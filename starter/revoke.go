@@ -1,0 +1,342 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/engine"
+	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/workflows"
+)
+
+type revokeFlags struct {
+	reason, as string
+	lift, wait bool
+}
+
+func revokeCommand(c *cli) *cobra.Command {
+	var flags revokeFlags
+	cmd := &cobra.Command{
+		Use:   "revoke [PERSON]",
+		Short: "Take a person out of everything, before all other work",
+		Long: `revoke takes a person, named as the meshUser is, out of every group and role of
+Rollcall's on every platform, at once and before all other work. No guard holds it
+up. A platform that does not answer is waited for, for a day. Until the revocation
+is lifted nothing is granted to the person again, whatever the documents say; a
+remark on each tenant says where they still give something. Groups and roles that
+are not Rollcall's are left alone and named.
+
+Without --reason it shows how the person's revocation stands on each platform: when
+the platform had accepted all of it, and within which time it acts on it. Without a
+person it lists all revocations that stand. With --lift it ends one, and starts runs
+that give back what the documents say. Who revoked is recorded as --as says; nobody
+checks it yet.
+
+With --wait it ends when every platform has accepted it, or was given up. Ctrl-C
+leaves the work running.`,
+		Example: `  rollcall revoke jdoe --reason "left, HR-1234" --wait
+  rollcall revoke jdoe
+  rollcall revoke
+  rollcall revoke --lift jdoe`,
+		Args:              atMost(1, "name one person, as the meshUser is named"),
+		ValidArgsFunction: c.completeRevoked,
+		RunE:              func(cmd *cobra.Command, args []string) error { return c.revoke(cmd.Context(), args, &flags) },
+	}
+	cmd.Flags().StringVar(&flags.reason, "reason", "", "why; kept with the revocation")
+	cmd.Flags().StringVar(&flags.as, "as", "", "who revokes or lifts; $USER when left out")
+	cmd.Flags().BoolVar(&flags.lift, "lift", false, "end the person's revocation")
+	cmd.Flags().BoolVar(&flags.wait, "wait", false, "wait for the end and report it")
+	return cmd
+}
+
+// completeRevoked offers the people who are revoked.
+func (c *cli) completeRevoked(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	s, err := c.database(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	found, err := s.Revocations(cmd.Context(), store.RevocationFilter{})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var people []string
+	for _, r := range found {
+		people = append(people, r.Person)
+	}
+	return people, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (c *cli) revoke(ctx context.Context, args []string, f *revokeFlags) error {
+	f.as = cmp.Or(f.as, c.getenv("USER"))
+	changes := f.lift || strings.TrimSpace(f.reason) != ""
+	switch {
+	case changes && len(args) == 0:
+		return invalid(errors.New("name the person, as the meshUser is named"))
+	case changes && strings.TrimSpace(f.as) == "":
+		return invalid(errors.New("say who you are with --as: it is kept with the revocation"))
+	}
+	if _, err := c.database(ctx); err != nil {
+		return err
+	}
+	switch {
+	case len(args) == 0:
+		return c.listRevocations(ctx)
+	case f.lift:
+		return c.liftRevocation(ctx, args[0], f)
+	case !changes:
+		return c.showRevocation(ctx, args[0])
+	default:
+		return c.startRevocation(ctx, args[0], f)
+	}
+}
+
+// startRevocation stores the revocation and has all platforms see to it.
+func (c *cli) startRevocation(ctx context.Context, person string, f *revokeFlags) error {
+	if _, err := c.engine(ctx); err != nil {
+		return err
+	}
+	r, err := c.documents.Revoke(ctx, person, f.reason, f.as)
+	if errors.Is(err, store.ErrNotFound) {
+		return invalid(fmt.Errorf("%q: there is no such meshUser, and Rollcall never gave one of that name anything", person))
+	}
+	if err != nil {
+		return err
+	}
+	in := workflows.RevokePersonInput{ID: r.ID, Cause: "revoke"}
+	for _, p := range r.Platforms {
+		in.Platforms = append(in.Platforms, p.Platform)
+	}
+	run, err := c.start(ctx, start{
+		id: workflows.RevokePersonID(r.ID), workflow: workflows.RevokePersonWorkflow,
+		summary: "take a person out of everything", input: in, priority: engine.Priority(engine.PriorityRevoke, r.ID),
+	}, in.Cause)
+	if err != nil {
+		return fmt.Errorf("the revocation is stored and gives nobody anything; to take away what is there, run this again: %w", err)
+	}
+	if err := c.warnWithoutWorker(ctx); err != nil {
+		return err
+	}
+	if !f.wait {
+		fmt.Fprintf(c.err, "Started on %s. Follow it with:  rollcall revoke %s\n", count(len(in.Platforms), "platform"), person)
+		return c.showRevocation(ctx, person)
+	}
+	return c.awaitRevocation(ctx, r, run)
+}
+
+// awaitRevocation waits for the run, and says of each platform when it had
+// accepted everything.
+func (c *cli) awaitRevocation(ctx context.Context, r store.Revocation, run client.WorkflowRun) error {
+	bar := c.watch(len(r.Platforms), "revoking")
+	ended := make(chan error, 1)
+	go func() { ended <- run.Get(ctx, nil) }()
+	said := map[string]bool{}
+	var failed error
+	for open := true; open; {
+		select {
+		case failed = <-ended:
+			open = false
+		case <-time.After(revokeGlance):
+		}
+		if ctx.Err() != nil {
+			bar.end()
+			fmt.Fprintf(c.err, "\nThe work goes on without this command. Follow it with:  rollcall revoke %s\n", r.Person)
+			return ctx.Err()
+		}
+		found, err := c.documents.Revocations(ctx, store.RevocationFilter{ID: r.ID, Lifted: true})
+		if err != nil || len(found) == 0 {
+			bar.end()
+			return err
+		}
+		bar.aside(func() { c.sayAccepted(found[0], said) })
+		bar.set(len(said))
+	}
+	bar.end()
+	if err := c.showRevocation(ctx, r.Person); err != nil {
+		return err
+	}
+	if failed != nil {
+		return exitError{code: exitFailed, err: fmt.Errorf("not done everywhere: %s", workflows.Reason(failed))}
+	}
+	return nil
+}
+
+// revokeGlance is how often somebody who waits is told more.
+const revokeGlance = 200 * time.Millisecond
+
+// sayAccepted tells of platforms that were not told of before.
+func (c *cli) sayAccepted(r store.Revocation, said map[string]bool) {
+	for _, p := range r.Platforms {
+		if p.Took == 0 || said[p.Platform] {
+			continue
+		}
+		said[p.Platform] = true
+		if c.format == formatTable {
+			fmt.Fprintf(c.err, "%s: out of %s after %s\n", p.Platform, count(p.Sets, "group or role"), shortly(p.Took))
+		}
+	}
+}
+
+// liftRevocation ends a revocation and has what the documents say given back.
+func (c *cli) liftRevocation(ctx context.Context, person string, f *revokeFlags) error {
+	standing, err := c.documents.Revocations(ctx, store.RevocationFilter{Person: person})
+	if err != nil {
+		return err
+	}
+	err = c.documents.Lift(ctx, person, f.as)
+	if errors.Is(err, store.ErrNotFound) || err == nil && len(standing) == 0 {
+		return invalid(fmt.Errorf("the access of %q is not revoked", person))
+	}
+	if err != nil {
+		return err
+	}
+	tenants, err := c.documents.PersonTenants(ctx, person, standing[0].EUID, "")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.err, "Lifted. The documents give %s something on %s.\n", person, count(len(tenants), "tenant"))
+	if len(tenants) == 0 {
+		return c.showRevocation(ctx, person)
+	}
+	return c.replicateTenants(ctx, tenants, replicateFlags{wait: f.wait, cause: "lift"})
+}
+
+// revocationReport is one revocation as JSON.
+type revocationReport struct {
+	Person    string               `json:"person"`
+	Reason    string               `json:"reason"`
+	By        string               `json:"by"`
+	At        time.Time            `json:"at"`
+	LiftedBy  string               `json:"lifted_by,omitempty"`
+	LiftedAt  *time.Time           `json:"lifted_at,omitempty"`
+	Platforms []revocationPlatform `json:"platforms"`
+}
+
+// revocationPlatform is how a revocation stands on one platform, as JSON.
+type revocationPlatform struct {
+	Platform string `json:"platform"`
+	State    string `json:"state"`
+	// AcceptedMS is how long it took until the platform had accepted everything,
+	// EffectiveMS within which time from then it acts on it.
+	AcceptedMS  int64           `json:"accepted_ms"`
+	EffectiveMS int64           `json:"effective_within_ms"`
+	Tenants     int             `json:"tenants"`
+	Sets        int             `json:"sets"`
+	Calls       int             `json:"calls"`
+	Problem     string          `json:"problem,omitempty"`
+	Remarks     []access.Remark `json:"remarks,omitempty"`
+}
+
+func reportOfRevocation(r store.Revocation) revocationReport {
+	report := revocationReport{
+		Person: r.Person, Reason: r.Reason, By: r.By, At: r.At.UTC(), LiftedBy: r.LiftedBy, Platforms: []revocationPlatform{},
+	}
+	if !r.LiftedAt.IsZero() {
+		at := r.LiftedAt.UTC()
+		report.LiftedAt = &at
+	}
+	for _, p := range r.Platforms {
+		report.Platforms = append(report.Platforms, revocationPlatform{
+			Platform: p.Platform, State: string(p.State), AcceptedMS: p.Took.Milliseconds(), EffectiveMS: p.Settle.Milliseconds(),
+			Tenants: p.Tenants, Sets: p.Sets, Calls: p.Calls, Problem: p.Problem, Remarks: p.Remarks,
+		})
+	}
+	return report
+}
+
+// listRevocations shows all that stand.
+func (c *cli) listRevocations(ctx context.Context) error {
+	found, err := c.documents.Revocations(ctx, store.RevocationFilter{})
+	if err != nil {
+		return err
+	}
+	reports := []revocationReport{}
+	for _, r := range found {
+		reports = append(reports, reportOfRevocation(r))
+	}
+	return c.print(reports, func(w io.Writer) {
+		if len(found) == 0 {
+			fmt.Fprintln(c.err, "Nobody's access is revoked.")
+			return
+		}
+		var lines [][]string
+		for _, r := range found {
+			lines = append(lines, []string{r.Person, stamp(r.At), r.By, howFar(r.Platforms), r.Reason})
+		}
+		rows(w, []string{"PERSON", "REVOKED", "BY", "PLATFORMS", "REASON"}, lines)
+	})
+}
+
+// showRevocation shows the person's revocation, the last one if none stands.
+func (c *cli) showRevocation(ctx context.Context, person string) error {
+	found, err := c.documents.Revocations(ctx, store.RevocationFilter{Person: person, Lifted: true})
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return invalid(fmt.Errorf("the access of %q is not revoked: say why it should be with --reason", person))
+	}
+	i := slices.IndexFunc(found, func(r store.Revocation) bool { return r.LiftedAt.IsZero() })
+	r := found[max(0, i)]
+	return c.print(reportOfRevocation(r), func(w io.Writer) { writeRevocation(w, r) })
+}
+
+func writeRevocation(w io.Writer, r store.Revocation) {
+	fmt.Fprintln(w, visible(fmt.Sprintf("%s: revoked %s by %s: %s", r.Person, stamp(r.At), r.By, r.Reason)))
+	if !r.LiftedAt.IsZero() {
+		fmt.Fprintln(w, visible(fmt.Sprintf("lifted %s by %s", stamp(r.LiftedAt), r.LiftedBy)))
+	}
+	var lines [][]string
+	for _, p := range r.Platforms {
+		took, effective := "-", "-"
+		if p.Took > 0 {
+			took, effective = shortly(p.Took), "at once"
+			if p.Settle > 0 {
+				effective = "up to " + shortly(p.Settle)
+			}
+		}
+		lines = append(lines, []string{
+			p.Platform, string(p.State), took, effective, strconv.Itoa(p.Tenants), strconv.Itoa(p.Sets), strconv.Itoa(p.Calls), p.Problem,
+		})
+	}
+	if len(lines) > 0 {
+		rows(w, []string{"PLATFORM", "STATE", "ACCEPTED AFTER", "EFFECTIVE AFTER", "TENANTS", "SETS", "CALLS", "PROBLEM"}, lines)
+	}
+	for _, p := range r.Platforms {
+		for _, m := range p.Remarks {
+			fmt.Fprintln(w, visible(fmt.Sprintf("%s: %s %s: %s", p.Platform, m.Code, m.Object, m.Text)))
+		}
+	}
+}
+
+// howFar counts the platforms that are done.
+func howFar(platforms []store.RevokedPlatform) string {
+	done := 0
+	for _, p := range platforms {
+		if p.State == store.RevocationDone {
+			done++
+		}
+	}
+	return fmt.Sprintf("%d of %d", done, len(platforms))
+}
+
+// stamp writes a time for people.
+func stamp(t time.Time) string { return t.Format(time.DateTime) }
+
+// shortly writes a duration as exactly as people want to know it.
+func shortly(d time.Duration) string {
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(100 * time.Millisecond).String()
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+func TestRevokeAsksForWhatIsKept(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		reason string
+		args   []string
+		user   string
+		want   string
+	}{
+		{"a reason is about somebody", []string{"revoke", "--reason", "left"}, "hr", "name the person"},
+		{"so is a lift", []string{"revoke", "--lift"}, "hr", "name the person"},
+		{"who does it is kept", []string{"revoke", "jdoe", "--reason", "left"}, "", "--as"},
+		{"also who lifts it", []string{"revoke", "jdoe", "--lift", "--as", " "}, "", "--as"},
+		{"one at a time", []string{"revoke", "jdoe", "jane", "--reason", "left"}, "hr", "one person"},
+	}
+	for _, tc := range cases {
+		var out, errs bytes.Buffer
+		c := &cli{in: strings.NewReader(""), out: &out, err: &errs, getenv: func(name string) string {
+			if name == "USER" {
+				return tc.user
+			}
+			return ""
+		}}
+		root := rootCommand(c)
+		root.SetArgs(tc.args)
+		err := root.ExecuteContext(t.Context())
+		if exitCode(err) != exitInvalid || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("rollcall %s: %v, want %q and exit code %d: %s", strings.Join(tc.args, " "), err, tc.want, exitInvalid, tc.reason)
+		}
+	}
+}
+
+func TestRevocationIsShown(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	r := store.Revocation{
+		Person: "jdoe", Reason: "left", By: "hr\x1b[2J", At: at, LiftedBy: "boss", LiftedAt: at.Add(time.Hour),
+		Platforms: []store.RevokedPlatform{
+			{Platform: "azure.eu", State: store.RevocationAccepted, Took: 1234 * time.Millisecond, Settle: 2 * time.Minute, Tenants: 3, Sets: 4, Calls: 9},
+			{Platform: "cf.eu", State: store.RevocationWaiting, Problem: "connection refused"},
+			{Platform: "stack.eu", State: store.RevocationDone, Took: 45 * time.Millisecond, Remarks: []access.Remark{
+				{Code: access.UserRevoked, Object: "theirs", Text: "take it out there"},
+			}},
+		},
+	}
+	var out bytes.Buffer
+	writeRevocation(&out, r)
+	want := "" +
+		"jdoe: revoked 2026-03-04 05:06:07 by hr\uFFFD[2J: left\n" +
+		"lifted 2026-03-04 06:06:07 by boss\n" +
+		"PLATFORM  STATE     ACCEPTED AFTER  EFFECTIVE AFTER  TENANTS  SETS  CALLS  PROBLEM\n" +
+		"azure.eu  accepted  1.2s            up to 2m0s       3        4     9      \n" +
+		"cf.eu     waiting   -               -                0        0     0      connection refused\n" +
+		"stack.eu  done      45ms            at once          0        0     0      \n" +
+		"stack.eu: user-revoked theirs: take it out there\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("what is shown (-want +got):\n%s", diff)
+	}
+	if got := howFar(r.Platforms); got != "1 of 3" {
+		t.Errorf("how far it is: %q, want 1 of 3", got)
+	}
+	report := reportOfRevocation(r)
+	if report.LiftedAt == nil || report.Platforms[0].AcceptedMS != 1234 || report.Platforms[0].EffectiveMS != 120_000 {
+		t.Errorf("report %+v, want the times in milliseconds", report)
+	}
+}

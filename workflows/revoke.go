@@ -1,0 +1,231 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/engine"
+)
+
+const (
+	// RevokePersonWorkflow is the name under which RevokePerson is registered.
+	RevokePersonWorkflow = "RevokePerson"
+	// RevokeFailedType is the type of the application error of a run that could not
+	// take the person out everywhere. Its details are a RevokeResult.
+	RevokeFailedType = "RevokeFailed"
+	// revokeCause is what runs of tenants say that a revocation started.
+	revokeCause = "revoke"
+	// starting is how many runs of tenants are started at once.
+	starting = 20
+)
+
+// RevokePersonID is the workflow ID of a revocation, by its random id.
+func RevokePersonID(id string) string { return "revoke/" + id }
+
+// RevokePersonInput is what RevokePerson needs to start. Who it is about stands in
+// the database.
+type RevokePersonInput struct {
+	ID        string   `json:"id"`
+	Platforms []string `json:"platforms"`
+	Cause     string   `json:"cause,omitempty"`
+}
+
+// RevokeResult sums up a revocation, platform by platform in the order of the input.
+type RevokeResult struct {
+	Platforms []RevokedOn `json:"platforms,omitempty"`
+}
+
+// RevokedOn is what a revocation did on one platform. How long it took is in the
+// database.
+type RevokedOn struct {
+	Platform string `json:"platform"`
+	Tenants  int    `json:"tenants"`
+	Sets     int    `json:"sets"`
+	Calls    int    `json:"calls"`
+	// Failed says why it was given up.
+	Failed string `json:"failed,omitempty"`
+}
+
+// RevokePerson takes a person out of everything:
+//
+//   - on all platforms at once, each by an activity that goes first, and that
+//     outlives a day's outage;
+//   - then every tenant where the person may have been is replicated, which takes
+//     away what somebody else gave at the same moment;
+//   - look once more where somebody asked again meanwhile, at once where nothing is
+//     waited for.
+func RevokePerson(ctx workflow.Context, in RevokePersonInput) (RevokeResult, error) {
+	r := &revocation{in: in, on: make([]revokedOn, len(in.Platforms)), starts: workflow.NewSemaphore(ctx, starting)}
+	triggers := workflow.GetSignalChannel(ctx, TriggerSignal)
+	for {
+		r.begin(ctx)
+		if err := workflow.Await(ctx, func() bool { return r.running() == 0 || triggers.Len() > 0 }); err != nil {
+			return RevokeResult{}, err
+		}
+		if !drain(triggers) {
+			return r.result(), r.failure()
+		}
+		if r.running() == 0 && renewalDue(ctx) {
+			return RevokeResult{}, renew(ctx, RevokePersonWorkflow, in)
+		}
+	}
+}
+
+// revocation is the state of one run.
+type revocation struct {
+	in     RevokePersonInput
+	on     []revokedOn // in the order of the input
+	starts workflow.Semaphore
+}
+
+// revokedOn is how far the run is on one platform.
+type revokedOn struct {
+	RevokedOn
+	running, again bool
+}
+
+// begin sees to all platforms at once; to those that it sees to already once more
+// when that ends.
+func (r *revocation) begin(ctx workflow.Context) {
+	for i, platform := range r.in.Platforms {
+		on := &r.on[i]
+		if on.running {
+			on.again = true
+			continue
+		}
+		on.running = true
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			for on.again = true; on.again && ctx.Err() == nil; {
+				on.again = false
+				r.platform(ctx, &on.RevokedOn, platform)
+			}
+			on.running = false
+			r.say(ctx)
+		})
+	}
+	r.say(ctx)
+}
+
+// running counts the platforms that are waited for.
+func (r *revocation) running() int {
+	n := 0
+	for _, on := range r.on {
+		if on.running {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *revocation) result() RevokeResult {
+	var result RevokeResult
+	for _, on := range r.on {
+		result.Platforms = append(result.Platforms, on.RevokedOn)
+	}
+	return result
+}
+
+// platform takes the person out of one platform and has its tenants looked at.
+func (r *revocation) platform(ctx workflow.Context, on *RevokedOn, platform string) {
+	*on = RevokedOn{Platform: platform}
+	var out activities.RevokeOutput
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, revokeOptions(platform)), activities.RevokeActivity,
+		activities.RevokeInput{ID: r.in.ID, Platform: platform}).Get(ctx, &out)
+	if err != nil {
+		on.Failed = Reason(err)
+		return
+	}
+	on.Tenants, on.Sets, on.Calls = len(out.Tenants), out.Sets, out.Calls
+	tenants := workflow.NewWaitGroup(ctx)
+	var failed error
+	for _, tenant := range out.Tenants {
+		tenants.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer tenants.Done()
+			if err := r.replicate(ctx, tenant); err != nil {
+				failed = err
+			}
+		})
+	}
+	tenants.Wait(ctx)
+	if failed != nil {
+		on.Failed = Reason(failed)
+	}
+}
+
+// replicate starts a run of the tenant, or has the one that is open look again. It
+// does not wait for its end.
+func (r *revocation) replicate(ctx workflow.Context, tenant access.TenantID) error {
+	if err := r.starts.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer r.starts.Release(1)
+	id := ReplicateTenantID(tenant)
+	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID: id, ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON, StaticSummary: "replicate " + tenant.String(),
+		TypedSearchAttributes: engine.TenantAttributes(tenant, "", 0),
+		Priority:              engine.Priority(engine.PriorityPeople, tenant.ProjectID()),
+	})
+	var err error
+	for range rounds {
+		err = workflow.ExecuteChildWorkflow(ctx, ReplicateTenantWorkflow, ReplicateInput{Tenant: tenant, Cause: revokeCause}).
+			GetChildWorkflowExecution().Get(ctx, nil)
+		if _, running := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err); !running {
+			return err
+		}
+		err = workflow.SignalExternalWorkflow(ctx, id, "", TriggerSignal, Trigger{Cause: revokeCause}).Get(ctx, nil)
+		if err == nil || temporal.IsCanceledError(err) {
+			return err
+		}
+		// It has ended in between.
+	}
+	return err
+}
+
+// failure is the error that a run ends with when a platform was given up.
+func (r *revocation) failure() error {
+	var failed []string
+	for _, on := range r.on {
+		if on.Failed != "" {
+			failed = append(failed, on.Platform+": "+on.Failed)
+		}
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return temporal.NewApplicationErrorWithOptions(strings.Join(failed, "; "), RevokeFailedType, temporal.ApplicationErrorOptions{
+		NonRetryable: true, Details: []any{r.result()},
+	})
+}
+
+// say tells people who look at the run which platforms it waits for.
+func (r *revocation) say(ctx workflow.Context) {
+	text := fmt.Sprintf("**%d of %d platforms** done.", len(r.on)-r.running(), len(r.on))
+	var waits []string
+	for i, p := range r.in.Platforms {
+		if r.on[i].running {
+			waits = append(waits, "`"+p+"`")
+		}
+	}
+	if len(waits) > 0 {
+		text += " Waiting for " + strings.Join(waits, ", ") + "."
+	}
+	workflow.SetCurrentDetails(ctx, text)
+}
+
+// revokeOptions let a revocation go first, and outlive a day's outage.
+func revokeOptions(platform string) workflow.ActivityOptions {
+	o := options(platform, "take a person out of "+platform)
+	o.TaskQueue = engine.RevocationQueue
+	o.StartToCloseTimeout = 30 * time.Minute // a platform may show late what it took
+	o.Priority = engine.Priority(engine.PriorityRevoke, platform)
+	return o
+}

@@ -1,0 +1,203 @@
+package workflows_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/engine"
+	"github.com/rollcall-iam/rollcall/workflows"
+)
+
+// revoked are scripted platforms, by name.
+type revoked struct {
+	answers map[string]func(attempt int32) (activities.RevokeOutput, error)
+
+	mu         sync.Mutex
+	asked      []activities.RevokeInput
+	queues     []string
+	replicated []string
+}
+
+func (p *revoked) run(t *testing.T, prepare func(*testsuite.TestWorkflowEnvironment)) (workflows.RevokeResult, error) {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(time.Minute)
+	env.RegisterActivityWithOptions(func(ctx context.Context, in activities.RevokeInput) (activities.RevokeOutput, error) {
+		info := activity.GetInfo(ctx)
+		p.mu.Lock()
+		p.asked = append(p.asked, in)
+		p.queues = append(p.queues, info.TaskQueue)
+		p.mu.Unlock()
+		return p.answers[in.Platform](info.Attempt)
+	}, activity.RegisterOptions{Name: activities.RevokeActivity})
+	env.RegisterWorkflowWithOptions(workflows.RevokePerson, workflow.RegisterOptions{Name: workflows.RevokePersonWorkflow})
+	env.RegisterWorkflowWithOptions(func(_ workflow.Context, in workflows.ReplicateInput) (workflows.ReplicateResult, error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.replicated = append(p.replicated, in.Tenant.String()+" "+in.Cause)
+		return workflows.ReplicateResult{}, nil
+	}, workflow.RegisterOptions{Name: workflows.ReplicateTenantWorkflow})
+	if prepare != nil {
+		prepare(env)
+	}
+	var names []string
+	for name := range p.answers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	env.ExecuteWorkflow(workflows.RevokePersonWorkflow, workflows.RevokePersonInput{ID: "r1", Platforms: names})
+	if !env.IsWorkflowCompleted() {
+		t.Fatal("the run did not end")
+	}
+	var result workflows.RevokeResult
+	err := env.GetWorkflowError()
+	if err == nil {
+		err = env.GetWorkflowResult(&result)
+	}
+	slices.Sort(p.replicated)
+	return result, err
+}
+
+func tenantsOn(platform string, projects ...string) []access.TenantID {
+	var all []access.TenantID
+	for _, p := range projects {
+		all = append(all, access.TenantID{Workspace: "w", Project: p, Platform: platform})
+	}
+	return all
+}
+
+func TestRevokePersonAsksAllPlatformsAndHasTheirTenantsLookedAt(t *testing.T) {
+	t.Parallel()
+	p := &revoked{answers: map[string]func(int32) (activities.RevokeOutput, error){
+		"a.x": func(int32) (activities.RevokeOutput, error) {
+			return activities.RevokeOutput{Tenants: tenantsOn("a.x", "p", "q"), Sets: 3, Calls: 7}, nil
+		},
+		"b.x": func(attempt int32) (activities.RevokeOutput, error) {
+			if attempt < 5 {
+				return activities.RevokeOutput{}, errors.New("connection refused")
+			}
+			return activities.RevokeOutput{Tenants: tenantsOn("b.x", "p"), Sets: 1, Calls: 2}, nil
+		},
+		"c.x": func(int32) (activities.RevokeOutput, error) { return activities.RevokeOutput{}, nil },
+	}}
+	got, err := p.run(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := workflows.RevokeResult{Platforms: []workflows.RevokedOn{
+		{Platform: "a.x", Tenants: 2, Sets: 3, Calls: 7}, {Platform: "b.x", Tenants: 1, Sets: 1, Calls: 2}, {Platform: "c.x"},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"w.p/a.x revoke", "w.p/b.x revoke", "w.q/a.x revoke"}, p.replicated); diff != "" {
+		t.Errorf("replicated (-want +got):\n%s", diff)
+	}
+	for i, queue := range p.queues {
+		if queue != engine.RevocationQueue || p.asked[i].ID != "r1" {
+			t.Errorf("asked %+v in queue %s, want the revocations' own queue", p.asked[i], queue)
+		}
+	}
+}
+
+func TestRevokePersonGivesUpOnOnePlatformAlone(t *testing.T) {
+	t.Parallel()
+	p := &revoked{answers: map[string]func(int32) (activities.RevokeOutput, error){
+		"a.x": func(int32) (activities.RevokeOutput, error) {
+			return activities.RevokeOutput{}, temporal.NewApplicationErrorWithOptions("a.x: denied", activities.TypeDenied,
+				temporal.ApplicationErrorOptions{NonRetryable: true})
+		},
+		"b.x": func(int32) (activities.RevokeOutput, error) {
+			return activities.RevokeOutput{Tenants: tenantsOn("b.x", "p"), Sets: 1}, nil
+		},
+	}}
+	_, err := p.run(t, nil)
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	if !ok || app.Type() != workflows.RevokeFailedType || !strings.Contains(app.Message(), "a.x: denied") {
+		t.Fatalf("error %v, want one that says which platform was given up, and why", err)
+	}
+	var got workflows.RevokeResult
+	if err := app.Details(&got); err != nil || len(got.Platforms) != 2 || got.Platforms[1].Sets != 1 || got.Platforms[0].Failed == "" {
+		t.Errorf("details %+v, %v; want what was done on the other platform", got, err)
+	}
+	if diff := cmp.Diff([]string{"w.p/b.x revoke"}, p.replicated); diff != "" {
+		t.Errorf("replicated (-want +got):\n%s", diff)
+	}
+}
+
+func TestRevokePersonAsksAgainWhenAsked(t *testing.T) {
+	t.Parallel()
+	var env *testsuite.TestWorkflowEnvironment
+	p := &revoked{}
+	p.answers = map[string]func(int32) (activities.RevokeOutput, error){
+		"a.x": func(int32) (activities.RevokeOutput, error) {
+			if len(p.asked) == 1 {
+				for range 3 {
+					env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "revoke"})
+				}
+			}
+			return activities.RevokeOutput{}, nil
+		},
+	}
+	if _, err := p.run(t, func(e *testsuite.TestWorkflowEnvironment) { env = e }); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.asked) != 2 {
+		t.Errorf("asked %d times, want twice: at first, and once for those who asked meanwhile", len(p.asked))
+	}
+}
+
+// TestRevokePersonAsksAgainAtOnceWhereNothingIsWaitedFor: a platform that is down must
+// not keep one that refused from being asked again.
+func TestRevokePersonAsksAgainAtOnceWhereNothingIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	var env *testsuite.TestWorkflowEnvironment
+	p := &revoked{}
+	asked := func(platform string) int {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		n := 0
+		for _, in := range p.asked {
+			if in.Platform == platform {
+				n++
+			}
+		}
+		return n
+	}
+	refused := temporal.NewApplicationErrorWithOptions("denied", activities.TypeDenied, temporal.ApplicationErrorOptions{NonRetryable: true})
+	p.answers = map[string]func(int32) (activities.RevokeOutput, error){
+		"down.x": func(attempt int32) (activities.RevokeOutput, error) {
+			if attempt == 3 {
+				env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "revoke"})
+			}
+			if asked("refuses.x") < 2 {
+				return activities.RevokeOutput{}, errors.New("connection refused")
+			}
+			return activities.RevokeOutput{}, nil
+		},
+		"refuses.x": func(int32) (activities.RevokeOutput, error) {
+			if asked("refuses.x") < 2 {
+				return activities.RevokeOutput{}, refused
+			}
+			return activities.RevokeOutput{Sets: 1}, nil
+		},
+	}
+	got, err := p.run(t, func(e *testsuite.TestWorkflowEnvironment) { env = e })
+	if err != nil || got.Platforms[1].Sets != 1 {
+		t.Errorf("%+v, %v; want the platform that refused asked again while the other is down", got, err)
+	}
+}
