@@ -31,7 +31,7 @@ func TestRecordHistories(t *testing.T) {
 	}
 	r := newRecorder(t)
 	for _, path := range []func(){
-		r.ordinary, r.held, r.remarks, r.replanned, r.contested, r.failed, r.resumed, r.renewed,
+		r.ordinary, r.held, r.remarks, r.replanned, r.contested, r.failed, r.revoked, r.renamed, r.renamedBadly, r.renamedAndStopped, r.resumed, r.renewed,
 	} {
 		path()
 	}
