@@ -89,7 +89,8 @@ func (l *Ledger) renamings(ctx context.Context, where string, args ...any) ([]Re
 	var tenant string
 	var change StateChange
 	var latest time.Time
-	_, err = pgx.ForEachRow(rows, []any{&r.RunID, &r.ID, &tenant, &r.From, &r.To, &r.Mode, &change.State, &change.At, &latest}, func() error {
+	columns := []any{&r.RunID, &r.ID, &tenant, &r.From, &r.To, &r.Mode, &change.State, &change.At, &latest}
+	_, err = pgx.ForEachRow(rows, columns, func() error {
 		if n := len(all); n == 0 || all[n-1].RunID != r.RunID || all[n-1].ID != r.ID {
 			var err error
 			if r.Tenant, err = access.ParseTenantID(tenant); err != nil {
