@@ -16,10 +16,10 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
-	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // watched is a platform with several projects under one guard.
@@ -31,15 +31,7 @@ type watched struct {
 
 func newWatched(t *testing.T, guard string, projects ...string) *watched {
 	t.Helper()
-	url := postgres.ForTest(t)
-	if _, err := store.Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
-	s, err := store.Open(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := storetest.Open(t)
 	w := &watched{guard: guard, projects: projects}
 	w.lab = lab{t: t, file: filepath.Join(t.TempDir(), "world.json"), store: s, ledger: ledger.New(s)}
 	var world memory.World

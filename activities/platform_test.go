@@ -17,9 +17,9 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
-	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 var web = access.TenantID{Workspace: "acme", Project: "web", Platform: "sandbox.local"}
@@ -39,15 +39,7 @@ var people = []string{"adaline", "benedict", "sydney", "timothy", "ottilie", "yv
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	url := postgres.ForTest(t)
-	if _, err := store.Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
-	s, err := store.Open(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := storetest.Open(t)
 	l := &lab{t: t, file: filepath.Join(t.TempDir(), "world.json"), store: s, ledger: ledger.New(s)}
 	w := memory.World{Tenants: []memory.Tenant{{ID: "t1"}}}
 	for _, p := range people {

@@ -13,6 +13,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/desired"
+	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
@@ -73,34 +74,77 @@ func (r *revoking) find(ctx context.Context) error {
 		return err
 	}
 	r.settle = r.driver.Profile().Settle
-	if err := r.known(ctx, names); err != nil {
+	if err := r.known(ctx, one.Platform, names); err != nil {
 		return err
 	}
-	if err := r.where(ctx, euids, living); err != nil || len(r.tenants) == 0 {
+	if err := r.where(ctx, euids, living); err != nil {
 		return err
+	}
+	if len(r.tenants) == 0 {
+		return r.remember(ctx) // and ask nobody: they may still be where nobody knows of
 	}
 	if err := r.lookUp(ctx, names); err != nil {
 		return err
 	}
-	if err := p.store.RememberRevoked(ctx, r.in.ID, r.in.Platform, r.refs); err != nil {
-		return fmt.Errorf("activities: remember the accounts of revocation %s: %w", r.in.ID, err)
+	if err := r.remember(ctx); err != nil {
+		return err
 	}
 	return r.where(ctx, euids, living)
 }
 
-// known are the accounts that were found to be the person's before. Without any
-// euid there is only what was done for the person by name.
-func (r *revoking) known(ctx context.Context, names []string) error {
-	var err error
-	if len(names) > 0 {
-		r.refs, err = r.platform.store.KnownRefs(ctx, r.in.Platform, r.driver.Profile().LookupAttribute, names)
-	} else {
-		r.refs, err = r.platform.ledger.RefsOf(ctx, r.in.Platform, r.who.Person)
+// remember notes which accounts are the person's: no plan gives them anything, or
+// holds what takes it, from now on.
+func (r *revoking) remember(ctx context.Context) error {
+	if err := r.platform.store.RememberRevoked(ctx, r.in.ID, r.in.Platform, r.refs); err != nil {
+		return fmt.Errorf("activities: remember the accounts of revocation %s: %w", r.in.ID, err)
 	}
+	return nil
+}
+
+// known are the accounts that were found to be the person's before: under the names
+// that they have, or had when something was done for them.
+func (r *revoking) known(ctx context.Context, at document.Platform, names []string) error {
+	p := r.platform
+	found, err := p.store.KnownRefs(ctx, r.in.Platform, r.driver.Profile().LookupAttribute, names)
 	if err != nil {
 		return fmt.Errorf("activities: read known accounts: %w", err)
 	}
+	given, err := p.ledger.RefsOf(ctx, r.in.Platform, r.who.Person)
+	if err != nil {
+		return fmt.Errorf("activities: read the ledger: %w", err)
+	}
+	given, err = r.nobodyElses(ctx, at, slices.DeleteFunc(given, func(ref string) bool { return slices.Contains(found, ref) }))
+	if err != nil {
+		return err
+	}
+	r.refs = slices.Concat(found, given)
+	slices.Sort(r.refs)
 	return nil
+}
+
+// nobodyElses leaves out the accounts that are somebody else's by the documents: they
+// were the person's by a mistake that was mended since.
+func (r *revoking) nobodyElses(ctx context.Context, at document.Platform, refs []string) ([]string, error) {
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	named, err := r.platform.store.AccountNames(ctx, r.in.Platform, refs)
+	if err != nil {
+		return nil, fmt.Errorf("activities: name accounts: %w", err)
+	}
+	euids, err := r.platform.store.OtherEUIDs(ctx, r.who.Person)
+	if err != nil {
+		return nil, fmt.Errorf("activities: read the people: %w", err)
+	}
+	names, err := desired.AccountsOf(at, euids)
+	if err != nil {
+		return nil, fmt.Errorf("activities: %w: %w", fault.ErrInvalid, err)
+	}
+	others := make(map[string]bool, len(names))
+	for _, name := range names {
+		others[access.FoldCase(name)] = true
+	}
+	return slices.DeleteFunc(refs, func(ref string) bool { return others[access.FoldCase(named[ref])] }), nil
 }
 
 // where finds the tenants. Those that are forgotten have nothing left.
@@ -333,27 +377,32 @@ func (r *revoking) note(a *application) {
 	}
 }
 
-// knowRevoked tells views which accounts are revoked by name: those that were
-// looked up just now, and those that a revocation has found on the platform.
-func (p *Platform) knowRevoked(ctx context.Context, views []*view) error {
+// revokedRefs are the accounts that a revocation has found on the platform, of all
+// revocations that stand.
+func (p *Platform) revokedRefs(ctx context.Context, views []*view) ([]string, error) {
 	if !slices.ContainsFunc(views, func(v *view) bool { return len(v.input.Revoked) > 0 }) {
-		return nil
+		return nil, nil
 	}
 	refs, err := p.store.RevokedRefs(ctx, views[0].input.Platform.Identifier())
 	if err != nil {
-		return fmt.Errorf("activities: read which accounts are revoked: %w", err)
+		return nil, fmt.Errorf("activities: read which accounts are revoked: %w", err)
 	}
-	for _, v := range views {
-		refs = append(refs, v.settled.Revoked...)
-	}
+	return refs, nil
+}
+
+// knowRevoked tells views which accounts are revoked by name: those that were
+// looked up just now, and those that a revocation has found on the platform.
+func knowRevoked(views []*view, refs []string) {
 	revoked := make(map[string]bool, len(refs))
 	for _, ref := range refs {
 		revoked[ref] = true
 	}
 	for _, v := range views {
+		for _, ref := range v.settled.Revoked {
+			revoked[ref] = true
+		}
 		v.revoked = revoked
 	}
-	return nil
 }
 
 // revokedHere returns those of the revoked accounts that are in any set here,

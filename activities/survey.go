@@ -159,12 +159,17 @@ func (p *Platform) settle(ctx context.Context, d driver.Driver, views []*view, f
 	if err != nil {
 		return err
 	}
+	revoked, err := p.revokedRefs(ctx, views)
+	if err != nil {
+		return err
+	}
 	for _, v := range views {
-		if v.settled, err = v.desired.Settle(found); err != nil {
+		if v.settled, err = v.desired.Settle(found, revoked...); err != nil {
 			return fmt.Errorf("activities: %s: %w", v.input.Tenant.TenantID, err)
 		}
 	}
-	return p.knowRevoked(ctx, views)
+	knowRevoked(views, revoked)
+	return nil
 }
 
 // observe reads what is on the platform, many tenants at a time.

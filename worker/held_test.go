@@ -6,23 +6,15 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
-	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // TestMetricsCountWhatIsHeld: also of a platform where nothing is, so that an
 // alarm can tell none from unknown.
 func TestMetricsCountWhatIsHeld(t *testing.T) {
 	t.Parallel()
-	url := postgres.ForTest(t)
-	if _, err := store.Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
-	s, err := store.Open(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := storetest.Open(t)
 	docs, _, err := document.Decode(strings.NewReader(twoPlatforms), "test.yaml")
 	if err != nil {
 		t.Fatal(err)

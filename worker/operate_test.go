@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
-	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 func get(t *testing.T, o *operations, path string) (status int, body string) {
@@ -56,15 +56,7 @@ func TestProbes(t *testing.T) {
 
 func TestMetricsCountTenants(t *testing.T) {
 	t.Parallel()
-	url := postgres.ForTest(t)
-	if _, err := store.Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
-	s, err := store.Open(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := storetest.Open(t)
 	for _, project := range []string{"a", "b"} {
 		tenant := access.TenantID{Workspace: "acme", Project: project, Platform: "sandbox.local"}
 		if err := s.PutStatus(t.Context(), store.Status{Tenant: tenant, Outcome: "converged"}); err != nil {

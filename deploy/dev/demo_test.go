@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
 	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 )
@@ -16,6 +19,61 @@ import (
 // TestDemo does what a newcomer does: it starts everything, which replicates one
 // project to all types of platforms by one command, ends it, and starts it again.
 func TestDemo(t *testing.T) {
+	args := stackOf(t)
+	first := demo(t, args)
+	for _, want := range []string{"storefront.payments   aws.harbour ", ", 0 waiting, 0 failed;", "Try next"} {
+		if !strings.Contains(first, want) {
+			t.Errorf("the first start does not say %q:\n%s", want, first)
+		}
+	}
+	second := demo(t, args)
+	for _, want := range []string{", 0 changed, 0 waiting, 0 failed; 0 steps,", "nothing was changed"} {
+		if !strings.Contains(second, want) {
+			t.Errorf("the second start does not say %q:\n%s", want, second)
+		}
+	}
+}
+
+// TestDemoRename plays the scenario that gives all groups other names, twice. It
+// fails where the probe, which asks each platform itself, finds anybody without
+// access meanwhile.
+func TestDemoRename(t *testing.T) {
+	args := stackOf(t)
+	said := demo(t, append(args, "--scenario", "rename"))
+	t.Log(said[max(0, strings.Index(said, "All groups get other names")):])
+	platforms := []string{"aws.harbour", "azure.harbour", "gcp.harbour", "marketplace.harbour", "sandbox.local"}
+	if kubernetes.Available() == nil {
+		platforms = append(platforms, "aks.harbour", "openshift.harbour")
+	}
+	if keystone.Available() == nil {
+		platforms = append(platforms, "openstack.harbour")
+	}
+	modes := map[string]map[string]int{}
+	for line := range strings.Lines(said) {
+		if f := strings.Fields(line); len(f) == 11 && (f[1] == "recreate" || f[1] == "in-place") {
+			if f[3] != f[5] || f[3] == "0" || f[9] != "none" {
+				t.Errorf("want every group renamed and no gap: %s", line)
+			}
+			if modes[f[0]] == nil {
+				modes[f[0]] = map[string]int{}
+			}
+			modes[f[0]][f[1]]++
+		}
+	}
+	for _, p := range platforms {
+		want := map[string]int{"recreate": 1, "in-place": 1}
+		if p == "gcp.harbour" || p == "openshift.harbour" {
+			want = map[string]int{"recreate": 2} // there the name is the key
+		}
+		if diff := cmp.Diff(want, modes[p]); diff != "" {
+			t.Errorf("%s: modes (-want +got):\n%s", p, diff)
+		}
+	}
+}
+
+// stackOf builds the programs and returns how to start a stack of the test's own.
+func stackOf(t *testing.T) []string {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("it starts the whole stack, which -short leaves out")
 	}
@@ -34,19 +92,7 @@ func TestDemo(t *testing.T) {
 	if kubernetes.Available() != nil {
 		args = append(args, "--no-kubernetes")
 	}
-
-	first := demo(t, args)
-	for _, want := range []string{"storefront.payments   aws.harbour ", ", 0 waiting, 0 failed;", "Try next"} {
-		if !strings.Contains(first, want) {
-			t.Errorf("the first start does not say %q:\n%s", want, first)
-		}
-	}
-	second := demo(t, args)
-	for _, want := range []string{", 0 changed, 0 waiting, 0 failed; 0 steps,", "nothing was changed"} {
-		if !strings.Contains(second, want) {
-			t.Errorf("the second start does not say %q:\n%s", want, second)
-		}
-	}
+	return args
 }
 
 // demo runs the command and returns what it says.

@@ -191,6 +191,7 @@ func (s *stack) seed(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	s.there = there
 	if err := seedSandbox(v.SandboxFile, there); err != nil {
 		return "", err
 	}

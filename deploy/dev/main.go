@@ -20,6 +20,8 @@ type options struct {
 	noKeystone bool
 	// noKubernetes leaves out all platforms on the cluster.
 	noKubernetes bool
+	// scenario is what is played after the first replication; empty for nothing.
+	scenario string
 }
 
 func main() {
@@ -61,7 +63,14 @@ func parse(args []string, errs io.Writer) (options, error) {
 	flags.BoolVar(&opts.once, "once", false, "end when the result is printed")
 	flags.BoolVar(&opts.noKeystone, "no-keystone", false, "leave the OpenStack platform out")
 	flags.BoolVar(&opts.noKubernetes, "no-kubernetes", false, "leave the platforms on a Kubernetes cluster out")
+	flags.StringVar(&opts.scenario, "scenario", "",
+		"what to play after that: rename gives all groups\nother names while everybody's access is watched")
 	if err := flags.Parse(args); err != nil {
+		return opts, err
+	}
+	if opts.scenario != "" && opts.scenario != renameScenario {
+		err := fmt.Errorf("unknown scenario %q: there is %s", opts.scenario, renameScenario)
+		fmt.Fprintln(errs, "rollcall-dev:", err)
 		return opts, err
 	}
 	if flags.NArg() > 0 {
@@ -104,6 +113,11 @@ func serve(ctx context.Context, opts options, c console) (err error) {
 	}
 	if err := s.compareCalls(ctx); err != nil {
 		return err
+	}
+	if opts.scenario == renameScenario {
+		if err := s.renameAll(ctx); err != nil {
+			return err
+		}
 	}
 	s.tour()
 	if opts.once {

@@ -30,6 +30,8 @@ type stack struct {
 	temporal *devserver.Server
 	keystone *keystone.Server // nil without Keystone
 	closers  []func() error
+	// there is who and what the example has on each platform.
+	there inhabitants
 
 	kubernetes   *kubernetes.Server // nil without Kubernetes
 	openshiftURL string

@@ -54,7 +54,7 @@ func allowed(r rule, imported string) bool {
 // TestHelpersServeTestsOnly: what people run starts no servers of its own and
 // carries no test.
 func TestHelpersServeTestsOnly(t *testing.T) {
-	helpers := []string{"internal/engines/...", "internal/driver/drivertest/...", "internal/driver/*/*test/..."}
+	helpers := []string{"internal/engines/...", "internal/store/storetest", "internal/driver/drivertest/...", "internal/driver/*/*test/..."}
 	for _, s := range sources(t) {
 		if s.test || matchesAny(helpers, s.dir) {
 			continue

@@ -147,6 +147,10 @@ func importRules() []rule {
 			others:   []string{xText},
 			reason:   "what is wanted follows from the documents alone",
 		}, {
+			packages: []string{"internal/store/storetest"},
+			ours:     []string{"internal/store", "internal/engines/postgres"},
+			reason:   "tests of the database run on a real one",
+		}, {
 			packages: []string{"internal/store/..."},
 			ours:     []string{"internal/access", "internal/document", "internal/plan", "internal/store/..."},
 			others:   []string{pgx, goose},

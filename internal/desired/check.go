@@ -185,7 +185,7 @@ func (c *checker) group(id document.ID, p *platform, got claim) bool {
 	}
 	key := got.name
 	if p.rules.GroupsIgnoreCase {
-		key = foldCase(key)
+		key = access.FoldCase(key)
 	}
 	first, taken := p.groups[key]
 	if !taken {

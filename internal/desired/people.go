@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
@@ -144,7 +143,7 @@ func accountNames(
 		accounts[u.Name] = account
 		key := account
 		if ignoresCase {
-			key = foldCase(account)
+			key = access.FoldCase(account)
 		}
 		owners[key] = append(owners[key], u.Name)
 	}
@@ -175,17 +174,4 @@ func collisions(people []string, accounts map[string]string) []access.Remark {
 		delete(accounts, person)
 	}
 	return remarks
-}
-
-// foldCase returns the text that all texts equal but for case have in common,
-// in the sense of strings.EqualFold. What one platform folds beyond that shows
-// when two names resolve to one account.
-func foldCase(text string) string {
-	return strings.Map(func(r rune) rune {
-		least := r
-		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-			least = min(least, f)
-		}
-		return least
-	}, text)
 }

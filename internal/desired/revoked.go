@@ -54,7 +54,7 @@ func dropRevoked(
 func revokedPeople(in document.TenantInput, pattern euid.Pattern, ignoresCase bool) map[string][]string {
 	key := func(account string) string {
 		if ignoresCase {
-			return foldCase(account)
+			return access.FoldCase(account)
 		}
 		return account
 	}

@@ -33,11 +33,12 @@ type Settled struct {
 // by name keeps it, the other is left out with a remark.
 //
 // Nobody gets an account that is known to be that of somebody whose access is
-// revoked by name.
+// revoked by name: the accounts by id that are known from elsewhere, and those that
+// the answers tell.
 //
 // An account without an answer, or with one that contradicts itself, is an
 // error that wraps ErrUnresolved.
-func (d Desired) Settle(found map[string]access.Resolution) (Settled, error) {
+func (d Desired) Settle(found map[string]access.Resolution, revoked ...string) (Settled, error) {
 	people := d.people()
 	names := d.Accounts()
 	for _, name := range names {
@@ -51,7 +52,7 @@ func (d Desired) Settle(found map[string]access.Resolution) (Settled, error) {
 		found: found, people: people, attribute: d.LookupAttribute, owner: map[string]string{}, newcomers: d.Newcomers,
 	}
 	s.out.Remarks = slices.Clone(d.Remarks)
-	s.revoke(d.Revoked)
+	s.revoke(d.Revoked, names, revoked)
 	for _, name := range slices.Sorted(maps.Keys(people)) {
 		s.account(name)
 	}
@@ -98,12 +99,25 @@ type settler struct {
 	out       Settled
 }
 
-// revoke notes the accounts that nobody gets. Of several under one name nobody can
-// say which it is.
-func (s *settler) revoke(names []string) {
-	for _, name := range names {
+// revoke notes the accounts that nobody gets: those of the names gone, and of all
+// names those that are known. Of several under one name nobody can say which it is.
+func (s *settler) revoke(gone, all, known []string) {
+	for _, name := range gone {
 		if refs := s.found[name].Refs; len(refs) == 1 {
 			s.out.Revoked = append(s.out.Revoked, refs...)
+		}
+	}
+	if len(known) > 0 {
+		is := make(map[string]bool, len(known))
+		for _, ref := range known {
+			is[ref] = true
+		}
+		for _, name := range all {
+			for _, ref := range s.found[name].Refs {
+				if is[ref] {
+					s.out.Revoked = append(s.out.Revoked, ref)
+				}
+			}
 		}
 	}
 	slices.Sort(s.out.Revoked)

@@ -9,10 +9,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
-	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
-	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // who are accounts by their ids.
@@ -120,15 +119,7 @@ func TestGivenKnowsWhomRollcallPutThere(t *testing.T) {
 // freshOn is fresh for tests and benchmarks that write to the database themselves.
 func freshOn(t testing.TB) (*ledger.Ledger, *pgxpool.Pool) {
 	t.Helper()
-	url := postgres.ForTest(t)
-	if _, err := store.Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
-	s, err := store.Open(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := storetest.Open(t)
 	return ledger.New(s), s.Pool()
 }
 

@@ -6,10 +6,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
-	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
-	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 var (
@@ -42,15 +41,7 @@ func deleteGroup() plan.Step {
 
 func fresh(t *testing.T) *ledger.Ledger {
 	t.Helper()
-	url := postgres.ForTest(t)
-	if _, err := store.Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
-	s, err := store.Open(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := storetest.Open(t)
 	return ledger.New(s)
 }
 

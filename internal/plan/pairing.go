@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
-	"unicode"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 )
@@ -54,7 +52,7 @@ func (m *maker) pairCase() bool {
 	wanted := map[string]access.Group{} // desired and not there under that very name
 	for _, want := range m.in.Desired.Groups {
 		if _, there := m.groups[want.Name]; !there {
-			wanted[fold(want.Name)] = want
+			wanted[access.FoldCase(want.Name)] = want
 		}
 	}
 	if len(wanted) == 0 {
@@ -63,7 +61,7 @@ func (m *maker) pairCase() bool {
 	best := map[string]access.Group{}
 	for _, name := range slices.Sorted(maps.Keys(m.groups)) {
 		have := m.groups[name]
-		want, ok := wanted[fold(name)]
+		want, ok := wanted[access.FoldCase(name)]
 		if !ok || m.desired[have.Key()] {
 			continue
 		}
@@ -265,15 +263,4 @@ func (m *maker) reindex() {
 			m.groups[name] = g
 		}
 	}
-}
-
-// fold returns the text that all texts share that differ from it in case only.
-func fold(text string) string {
-	return strings.Map(func(r rune) rune {
-		least := r
-		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-			least = min(least, f)
-		}
-		return least
-	}, text)
 }

@@ -249,6 +249,12 @@ func (s *Store) RevokedEUIDs(ctx context.Context, r Revocation) ([]string, error
 		WHERE trim(euid) <> '' ORDER BY euid`, r.Person, r.EUID)
 }
 
+// OtherEUIDs returns the euids of everybody but the person.
+func (s *Store) OtherEUIDs(ctx context.Context, person string) ([]string, error) {
+	return s.list(ctx, `SELECT DISTINCT body -> 'spec' ->> 'euid' FROM documents
+		WHERE kind = 'meshUser' AND name <> $1 AND trim(body -> 'spec' ->> 'euid') <> ''`, person)
+}
+
 // PersonTenants returns the tenants on which documents give something to the
 // person, or to somebody of the same euid, on one platform or on all if it is
 // empty. Whether the role is mapped there is not asked.

@@ -13,6 +13,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 var (
@@ -23,16 +24,7 @@ var (
 // fresh returns a store on an empty, migrated database.
 func fresh(t testing.TB) *store.Store {
 	t.Helper()
-	url := postgres.ForTest(t)
-	if _, err := store.Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
-	s, err := store.Open(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
+	return storetest.Open(t)
 }
 
 // decode reads documents that the test wrote.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"unicode"
 
 	"github.com/google/uuid"
 
@@ -113,16 +112,4 @@ func markOf(description string) access.Mark {
 		return mark
 	}
 	return access.Unread()
-}
-
-// fold returns the one form of a name that all its spellings in upper and lower
-// case have: those that strings.EqualFold takes for equal.
-func fold(s string) string {
-	return strings.Map(func(r rune) rune {
-		least := r
-		for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
-			least = min(least, other)
-		}
-		return least
-	}, s)
 }

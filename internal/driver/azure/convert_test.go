@@ -27,18 +27,6 @@ func TestDescription(t *testing.T) {
 	}
 }
 
-// TestFold is what strings.EqualFold says.
-func TestFold(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		a, b := rapid.String().Draw(t, "a"), rapid.String().Draw(t, "b")
-		if (fold(a) == fold(b)) != strings.EqualFold(a, b) || fold(strings.ToUpper(a)) != fold(strings.ToLower(strings.ToUpper(a))) && isASCII(a) {
-			t.Errorf("%q and %q", a, b)
-		}
-	})
-}
-
-func isASCII(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r > 127 }) }
-
 // TestAmong: no filter has more values than Graph takes, and quotes stay inside.
 func TestAmong(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -32,7 +32,7 @@ func (d *Directory) Resolve(ctx context.Context, accounts []string) ([]access.Re
 	}
 	names := make([]string, len(accounts))
 	for i, name := range accounts {
-		names[i] = fold(name)
+		names[i] = access.FoldCase(name)
 	}
 	byUPN, byMail, err := d.users(ctx, names)
 	if err != nil {
@@ -80,7 +80,7 @@ func (d *Directory) users(ctx context.Context, names []string) (byUPN, byMail ma
 			continue
 		}
 		seen[u.ID] = true
-		upn, mail := fold(u.UPN), fold(u.Mail)
+		upn, mail := access.FoldCase(u.UPN), access.FoldCase(u.Mail)
 		byUPN[upn] = append(byUPN[upn], u)
 		byMail[mail] = append(byMail[mail], u)
 	}

@@ -1,0 +1,123 @@
+package activities_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/driver/memory"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// euid gives somebody another one, and nobody a role.
+func (l *lab) euid(person, euid string) {
+	l.t.Helper()
+	docs, _, err := document.Decode(strings.NewReader(`{apiVersion: v2, kind: meshUser, metadata: {name: `+person+`},
+  spec: {email: a@example.com, firstName: A, lastName: B, euid: `+euid+`}}`), "lab")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if _, err := l.store.Apply(l.t.Context(), store.ApplyRequest{Documents: docs}); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// TestRevokeTakesOutTheAccountFromBefore: somebody got another account, and a guard
+// still holds the old one in the group when their access is revoked.
+func TestRevokeTakesOutTheAccountFromBefore(t *testing.T) {
+	l := newLab(t)
+	l.want(1)
+	l.converge()
+	l.edit(func(w *memory.World) { w.Users = append(w.Users, memory.User{ID: "u-new", Name: "adaline-two"}) })
+	l.euid("adaline", "adaline-two")
+	l.edit(func(w *memory.World) { w.Groups[0].Members = []string{"u-adaline", "u-new"} }) // as before the removal is approved
+	r := l.revoke("adaline")
+	if out, err := l.takeOut(r); err != nil || out.Sets != 1 {
+		t.Fatalf("%+v, %v; want one set", out, err)
+	}
+	if got := l.members(); len(got) != 0 {
+		t.Errorf("members %v, want neither of the person's accounts", got)
+	}
+}
+
+// TestRevokeLeavesAccountsThatAreSomebodyElses: a wrong euid once gave somebody the
+// account of another person, who keeps it when the first one leaves.
+func TestRevokeLeavesAccountsThatAreSomebodyElses(t *testing.T) {
+	for _, documented := range []bool{true, false} {
+		l := newLab(t)
+		l.want(1)
+		l.euid("benedict", "elsewhere")
+		l.euid("adaline", "benedict") // by mistake
+		l.converge()
+		l.want(2) // each with their own
+		l.converge()
+		if diff := cmp.Diff([]string{"u-adaline", "u-benedict"}, l.members()); diff != "" {
+			t.Fatalf("members (-want +got):\n%s", diff)
+		}
+		if !documented {
+			gone := []document.ID{{Kind: document.KindUserBinding, Name: "b-adaline"}, {Kind: document.KindUser, Name: "adaline"}}
+			if _, err := l.store.Delete(t.Context(), gone, store.Checks{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out, err := l.takeOut(l.revoke("adaline")); err != nil || out.Sets != 1 {
+			t.Fatalf("%+v, %v; want one set", out, err)
+		}
+		if diff := cmp.Diff([]string{"u-benedict"}, l.members()); diff != "" {
+			t.Errorf("members with a document of the person: %v (-want +got):\n%s", documented, diff)
+		}
+	}
+}
+
+// TestNobodyIsGivenARevokedAccount: on the platform an account is that of somebody
+// who is revoked, whatever name it is found by, also where that person has nothing.
+func TestNobodyIsGivenARevokedAccount(t *testing.T) {
+	l := newLab(t)
+	l.want(1)
+	l.converge()
+	r := l.revoke("yvonne")
+	if err := l.store.RememberRevoked(t.Context(), r.ID, web.Platform, []string{"u-benedict"}); err != nil {
+		t.Fatal(err)
+	}
+	l.want(2)
+	l.converge()
+	l.converge()
+	if diff := cmp.Diff([]string{"u-adaline"}, l.members()); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+	status, err := l.store.Statuses(t.Context(), store.TenantFilter{})
+	if err != nil || len(status) != 1 || len(status[0].Remarks) != 1 ||
+		status[0].Remarks[0].Code != access.UserRevoked || status[0].Remarks[0].Object != "benedict" {
+		t.Errorf("status %+v, %v; want a remark that says whose account it is", status, err)
+	}
+}
+
+// TestARevokedStrangerIsNotHeld: nobody but the platform knows that somebody is in the
+// group, and an account that was ever looked up is known to be theirs.
+func TestARevokedStrangerIsNotHeld(t *testing.T) {
+	l := newLab(t)
+	l.want(1)
+	l.converge()
+	if err := l.store.RememberAccounts(t.Context(), web.Platform, "name", map[string]string{"yvonne": "u-yvonne"}); err != nil {
+		t.Fatal(err)
+	}
+	l.edit(func(w *memory.World) { w.Groups[0].Members = []string{"u-yvonne"} })
+	l.want(0)
+	if out, err := l.takeOut(l.revoke("yvonne")); err != nil || out.Calls != 0 {
+		t.Fatalf("%+v, %v; want no call, as nothing is known of them here", out, err)
+	}
+	p, err := l.plan(activities.PlanInput{})
+	if err != nil || p.Held != 0 {
+		t.Fatalf("plan %+v, %v; want nothing held", p, err)
+	}
+	if _, err := l.apply(p); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.members(); len(got) != 0 {
+		t.Errorf("members %v, want nobody", got)
+	}
+}
