@@ -28,6 +28,9 @@ func (m *maker) takeOver(want, have access.Group) {
 	why := "somebody told Rollcall to take this group over"
 	if renamed {
 		why = fmt.Sprintf("the group %q has another name now, and the platform renames it", have.Name)
+		if m.moved[have.Name] == want.Name {
+			why = fmt.Sprintf("somebody else gave this group the name %q", have.Name)
+		}
 	}
 	at := m.at(want.Name)
 	at.created = []string{m.build(want.Name, Step{Op: Change, Have: Object{Group: &have}, Want: Object{Group: &want}, Why: why})}

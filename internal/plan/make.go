@@ -114,6 +114,7 @@ func newMaker(in Input) *maker {
 	}
 	m.readOrders()
 	m.noteDesired()
+	m.findMoved()
 	m.index()
 	m.findRenamings()
 	if in.Rules.Separate {

@@ -17,6 +17,8 @@ type renames struct {
 	// inPlace are groups, by their new name, as they are observed: the platform
 	// renames them, and the rest of the plan knows them by the new name only.
 	inPlace map[string]access.Group
+	// moved are the names that the ledger knows, by those that somebody else gave.
+	moved map[string]string
 	// renamed are the ids of those groups by their old name.
 	renamed map[string]string
 	serving map[string]int // the desired group of each project role
@@ -29,8 +31,11 @@ type renames struct {
 // regrouped under its new name; the rest are renamings.
 func (m *maker) findRenamings() {
 	m.renames = renames{
-		successors: map[string]*renaming{}, former: map[string]*renaming{}, inPlace: map[string]access.Group{},
+		moved: m.moved, successors: map[string]*renaming{}, former: map[string]*renaming{}, inPlace: map[string]access.Group{},
 		renamed: map[string]string{}, parts: map[string]bool{},
+	}
+	if m.nameBack() {
+		m.reindex()
 	}
 	if m.in.Rules.IgnoreCase && m.pairCase() {
 		m.reindex()
