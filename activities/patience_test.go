@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
+	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
 // lagging shows for some looks how everything was at first.
@@ -29,10 +31,8 @@ func (l *lagging) Observe(ctx context.Context, scopes []driver.Scope) ([]driver.
 	return seen, err
 }
 
-// TestWritesMayBeUnseenForAWhile: a platform whose reads lag is looked at again
-// for as long as that may last, and no longer.
-func TestWritesMayBeUnseenForAWhile(t *testing.T) {
-	l := newLab(t)
+// lag lets the lab's platform show things late.
+func (l *lab) lag() *lagging {
 	slow := &lagging{}
 	l.platform = activities.NewPlatform(l.store, l.ledger, "lab", map[string]driver.Open{
 		"memory": func(ctx context.Context, config driver.Config) (driver.Driver, error) {
@@ -42,6 +42,14 @@ func TestWritesMayBeUnseenForAWhile(t *testing.T) {
 		},
 	})
 	l.register()
+	return slow
+}
+
+// TestWritesMayBeUnseenForAWhile: a platform whose reads lag is looked at again
+// for as long as that may last, and no longer.
+func TestWritesMayBeUnseenForAWhile(t *testing.T) {
+	l := newLab(t)
+	slow := l.lag()
 	l.want(2)
 	p, err := l.plan(activities.PlanInput{})
 	if err != nil {
@@ -66,5 +74,28 @@ func TestWritesMayBeUnseenForAWhile(t *testing.T) {
 	short, err := l.plan(activities.PlanInput{Patience: 100 * time.Millisecond})
 	if err != nil || short.Steps == 0 {
 		t.Errorf("after the patience has run out: %+v, %v; want what is still unseen to be planned", short, err)
+	}
+}
+
+// TestRemovedGroupsMayBeSeenForAWhile: a group that the run removed is ours by its
+// mark only while the platform shows it still, which is nothing to remark on.
+func TestRemovedGroupsMayBeSeenForAWhile(t *testing.T) {
+	t.Parallel()
+	for _, patience := range []time.Duration{0, time.Minute} {
+		l := newLab(t)
+		slow := l.lag()
+		l.want(0)
+		l.converge()
+		slow.first = nil
+		id := document.ID{Kind: document.KindTenant, Name: web.String()}
+		if _, err := l.store.Delete(t.Context(), []document.ID{id}, store.Checks{}); err != nil {
+			t.Fatal(err)
+		}
+		l.converge() // removes the group
+		slow.looks.Store(3)
+		p, err := l.plan(activities.PlanInput{Patience: patience})
+		if err != nil || (p.Remarks > 0) != (patience == 0) || p.Steps > 0 {
+			t.Errorf("with patience for %s: %+v, %v; want a remark without patience only", patience, p, err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -34,7 +35,7 @@ func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 	if err != nil || found {
 		return out, toTemporal(err)
 	}
-	d, views, err := p.patientLook(ctx, in, func(v *view) bool { return len(v.plan.Steps) == 0 })
+	d, views, err := p.patientLook(ctx, in, (*view).quiet)
 	measure(ctx, in.Tenant.Platform, meter.Calls(), 0, err)
 	if err != nil {
 		return PlanOutput{}, toTemporal(err)
@@ -64,6 +65,14 @@ func (p *Platform) patientLook(ctx context.Context, in PlanInput, seen func(*vie
 		case <-time.After(min(pause, left)):
 		}
 	}
+}
+
+// quiet reports whether nothing differs. An object that is ours by its mark only
+// may be one that this run removed and that the platform shows still.
+func (v *view) quiet() bool {
+	return len(v.plan.Steps) == 0 && !slices.ContainsFunc(v.plan.Remarks, func(r access.Remark) bool {
+		return r.Code == access.OwnershipUnclear
+	})
 }
 
 // prepared takes up a plan that a survey has just made, so that the platform is
