@@ -48,7 +48,7 @@ func (p *Platform) endAdoptions(ctx context.Context, v *view) error {
 // adoptionEnd says how an adoption has ended, if it has: one of a group that
 // somebody else's mark is on stays open, until the mark is gone.
 func (v *view) adoptionEnd(a store.Adoption, installation string) (store.AdoptionEnd, bool) {
-	if v.missing() && !v.input.Deleted {
+	if v.absent() {
 		return "", false
 	}
 	desired := slices.ContainsFunc(v.settled.State.Groups, func(g access.Group) bool { return g.Name == a.Group })

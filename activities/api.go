@@ -76,8 +76,10 @@ type PlanOutput struct {
 	Desired string `json:"desired,omitempty"`
 	Steps   int    `json:"steps,omitempty"`
 	Held    int    `json:"held,omitempty"`
-	Remarks int    `json:"remarks,omitempty"`
-	Calls   int    `json:"calls,omitempty"`
+	// HeldDigest names what is held, as an approval does; empty where nothing is.
+	HeldDigest string `json:"heldDigest,omitempty"`
+	Remarks    int    `json:"remarks,omitempty"`
+	Calls      int    `json:"calls,omitempty"`
 	// Batches are applied one after the other, an activity each.
 	Batches []Batch `json:"batches,omitempty"`
 	// Renamings follow, each as a workflow of its own.

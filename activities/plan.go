@@ -103,7 +103,7 @@ func (p *Platform) prepared(ctx context.Context, in PlanInput) (PlanOutput, bool
 	}
 	out := PlanOutput{
 		Digest: in.Prepared.Digest, Desired: now, Steps: len(made.Steps), Held: len(made.Held), Remarks: len(made.Remarks),
-		Settle: d.Profile().Settle,
+		HeldDigest: made.HeldDigest(), Settle: d.Profile().Settle,
 	}
 	out.order(made, d.Profile().Unit)
 	return out, true, nil
@@ -116,6 +116,7 @@ func (p *Platform) finish(
 	out := PlanOutput{
 		Steps: len(v.plan.Steps), Held: len(v.plan.Held), Remarks: len(v.plan.Remarks),
 		Calls: meter.Calls(), Desired: v.desiredDigest(), Settle: profile.Settle,
+		HeldDigest: v.plan.HeldDigest(),
 	}
 	if in.DryRun || out.Steps+out.Held > 0 {
 		var err error
@@ -158,10 +159,7 @@ func (p *Platform) close(ctx context.Context, v *view, out PlanOutput, done Tall
 		}
 	}
 	if v.input.Deleted && out.Held == 0 {
-		if err := p.store.TombstoneDone(ctx, tenant); err != nil {
-			return fmt.Errorf("activities: forget the removed tenant %s: %w", tenant, err)
-		}
-		return nil
+		return p.bury(ctx, v)
 	}
 	if err := p.store.PutStatus(ctx, v.status(ctx, out, done)); err != nil {
 		return fmt.Errorf("activities: store the status of %s: %w", tenant, err)
@@ -175,7 +173,7 @@ func (p *Platform) close(ctx context.Context, v *view, out PlanOutput, done Tall
 // outcome judges a tenant that has no steps left.
 func (v *view) outcome(applied int) Outcome {
 	switch {
-	case v.missing() && !v.input.Deleted:
+	case v.absent():
 		return Failed
 	case len(v.plan.Held) > 0:
 		return Waiting

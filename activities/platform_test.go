@@ -62,6 +62,11 @@ func (l *lab) register() {
 // want stores documents that give the role to the first n people.
 func (l *lab) want(n int) {
 	l.t.Helper()
+	l.put(l.text(n))
+}
+
+// text is documents that give the role to the first n people.
+func (l *lab) text(n int) string {
 	var b strings.Builder
 	write := func(format string, args ...any) { fmt.Fprintf(&b, "---\n"+format+"\n", args...) }
 	write(`{apiVersion: v1, kind: meshWorkspace, metadata: {name: acme}, spec: {displayName: Acme}}`)
@@ -76,7 +81,13 @@ func (l *lab) want(n int) {
 			write(`{apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: b-%s}, roleRef: {name: user}, targetRef: {name: web, ownedByWorkspace: acme}, subject: {name: %s}}`, p, p)
 		}
 	}
-	docs, _, err := document.Decode(strings.NewReader(b.String()), "lab")
+	return b.String()
+}
+
+// put stores these documents in place of all others.
+func (l *lab) put(text string) {
+	l.t.Helper()
+	docs, _, err := document.Decode(strings.NewReader(text), "lab")
 	if err != nil {
 		l.t.Fatal(err)
 	}

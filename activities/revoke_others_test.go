@@ -1,15 +1,22 @@
 package activities_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
+	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -119,5 +126,109 @@ func TestARevokedStrangerIsNotHeld(t *testing.T) {
 	}
 	if got := l.members(); len(got) != 0 {
 		t.Errorf("members %v, want nobody", got)
+	}
+}
+
+// TestRevokeTakesOutAHeldStranger: somebody else put them into a group of ours, and a
+// guard holds what takes them out again. Nothing else knows that they are there.
+func TestRevokeTakesOutAHeldStranger(t *testing.T) {
+	l := newLab(t)
+	l.want(1)
+	l.converge()
+	l.edit(func(w *memory.World) { w.Groups[0].Members = []string{"u-yvonne", "u-ottilie"} })
+	l.want(0)
+	if p, err := l.plan(activities.PlanInput{}); err != nil || p.Held != 1 {
+		t.Fatalf("plan %+v, %v; want both strangers held", p, err)
+	}
+	if out, err := l.takeOut(l.revoke("yvonne")); err != nil || out.Sets != 1 {
+		t.Errorf("%+v, %v; want one set", out, err)
+	}
+	if diff := cmp.Diff([]string{"u-ottilie"}, l.members()); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+}
+
+// walled is a platform one of whose tenants nobody may read, or where nobody may
+// look for accounts.
+type walled struct {
+	driver.Driver
+	tenant   string
+	accounts bool
+}
+
+func (w walled) Resolve(ctx context.Context, names []string) ([]access.Resolution, error) {
+	if w.accounts {
+		return nil, fmt.Errorf("walled: %w: look up accounts", fault.ErrDenied)
+	}
+	return w.Driver.Resolve(ctx, names)
+}
+
+// wall puts the lab's platform behind walls.
+func (l *lab) wall(w walled) {
+	l.platform = activities.NewPlatform(l.store, l.ledger, "lab", map[string]driver.Open{
+		"memory": func(ctx context.Context, c driver.Config) (driver.Driver, error) {
+			var err error
+			w.Driver, err = memory.Open(ctx, c)
+			return w, err
+		},
+	})
+}
+
+func (w walled) Observe(ctx context.Context, scopes []driver.Scope) ([]driver.Observation, error) {
+	if slices.ContainsFunc(scopes, func(s driver.Scope) bool { return s.Tenant.Project == w.tenant }) {
+		return nil, fmt.Errorf("walled: %w: read a tenant", fault.ErrDenied)
+	}
+	return w.Driver.Observe(ctx, scopes)
+}
+
+// TestRevokeGoesOnWhereOneTenantCannotBeRead: nobody stays in one tenant because of
+// what is wrong with another.
+func TestRevokeGoesOnWhereOneTenantCannotBeRead(t *testing.T) {
+	l := newLab(t)
+	l.want(2)
+	l.converge()
+	docs, _, err := document.Decode(strings.NewReader(`
+{apiVersion: v2, kind: meshProject, metadata: {name: shop, ownedByWorkspace: acme}, spec: {displayName: Shop}}
+---
+{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: acme, ownedByProject: shop}, spec: {platformIdentifier: sandbox.local, platformTenantId: t2}}
+---
+{apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: b-shop}, roleRef: {name: user}, targetRef: {name: shop, ownedByWorkspace: acme}, subject: {name: adaline}}
+`), "lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.store.Apply(t.Context(), store.ApplyRequest{Documents: docs}); err != nil {
+		t.Fatal(err)
+	}
+	l.wall(walled{tenant: "shop"})
+	r := l.revoke("adaline")
+	_, err = l.takeOut(r)
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); !ok || app.Type() != activities.TypeDenied {
+		t.Errorf("%v, want that one tenant cannot be read", err)
+	}
+	if diff := cmp.Diff([]string{"u-benedict"}, l.members()); diff != "" {
+		t.Errorf("members of the other tenant (-want +got):\n%s", diff)
+	}
+	if p := l.stands(r); p.State != store.RevocationFailed || p.Sets != 1 || !strings.Contains(p.Problem, "acme.shop/sandbox.local") {
+		t.Errorf("it stands as %+v, want that it failed, and where", p)
+	}
+}
+
+// TestRevokeOfKnownAccountsNeedsNoLookup: whom Rollcall knows goes, also where it may
+// not ask for accounts any more.
+func TestRevokeOfKnownAccountsNeedsNoLookup(t *testing.T) {
+	l := newLab(t)
+	l.want(2)
+	l.converge()
+	l.wall(walled{accounts: true})
+	r := l.revoke("adaline")
+	if _, err := l.takeOut(r); err == nil {
+		t.Error("no error, although nobody can tell whether the person has another account")
+	}
+	if diff := cmp.Diff([]string{"u-benedict"}, l.members()); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+	if p := l.stands(r); p.State != store.RevocationFailed || p.Sets != 1 {
+		t.Errorf("it stands as %+v, want that it failed after it took one set", p)
 	}
 }

@@ -32,6 +32,9 @@ type revoking struct {
 	refs    []string
 	tenants []access.TenantID
 	settle  time.Duration
+	// unasked is why the platform could not be asked for accounts: those that are
+	// known lose what they have all the same.
+	unasked error
 	// recent are additions that are on their way, or that the platform may not
 	// show yet.
 	recent []ledger.Addition
@@ -77,19 +80,19 @@ func (r *revoking) find(ctx context.Context) error {
 	if err := r.known(ctx, one.Platform, names); err != nil {
 		return err
 	}
-	if err := r.where(ctx, euids, living); err != nil {
+	if err := r.where(ctx, euids, names, living); err != nil {
 		return err
 	}
 	if len(r.tenants) == 0 {
 		return r.remember(ctx) // and ask nobody: they may still be where nobody knows of
 	}
-	if err := r.lookUp(ctx, names); err != nil {
-		return err
+	if r.unasked = r.lookUp(ctx, names); r.unasked != nil && len(r.refs) == 0 {
+		return r.unasked
 	}
 	if err := r.remember(ctx); err != nil {
 		return err
 	}
-	return r.where(ctx, euids, living)
+	return r.where(ctx, euids, names, living)
 }
 
 // remember notes which accounts are the person's: no plan gives them anything, or
@@ -148,11 +151,16 @@ func (r *revoking) nobodyElses(ctx context.Context, at document.Platform, refs [
 }
 
 // where finds the tenants. Those that are forgotten have nothing left.
-func (r *revoking) where(ctx context.Context, euids []string, living []access.TenantID) error {
+func (r *revoking) where(ctx context.Context, euids, names []string, living []access.TenantID) error {
 	found, err := r.platform.ledger.TenantsOf(ctx, r.in.Platform, r.who.Person, r.refs)
 	if err != nil {
 		return fmt.Errorf("activities: read the ledger: %w", err)
 	}
+	held, err := r.platform.store.HeldTenants(ctx, r.in.Platform, r.refs, names)
+	if err != nil {
+		return fmt.Errorf("activities: read what is held: %w", err)
+	}
+	found = append(found, held...)
 	for _, euid := range append([]string{""}, euids...) {
 		wanted, err := r.platform.store.PersonTenants(ctx, r.who.Person, euid, r.in.Platform)
 		if err != nil {
@@ -215,13 +223,10 @@ func (r *revoking) pass(ctx context.Context) (int, error) {
 	if len(r.refs) == 0 || len(r.tenants) == 0 {
 		return 0, nil
 	}
-	views, err := r.look(ctx)
-	if err != nil {
-		return 0, err
-	}
+	views, unread := r.look(ctx)
 	left := 0
 	applications := make([]*application, len(views))
-	errs := make([]error, len(views))
+	errs := make([]error, len(views), len(views)+2)
 	var group errgroup.Group
 	group.SetLimit(revokedAtOnce)
 	for i, v := range views {
@@ -238,6 +243,7 @@ func (r *revoking) pass(ctx context.Context) (int, error) {
 	for _, a := range applications {
 		r.note(a)
 	}
+	errs = append(errs, unread, r.unasked)
 	if errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil }); len(errs) > 0 {
 		return left, worstOf(errs)
 	}
@@ -254,15 +260,15 @@ func worstOf(errs []error) error {
 	return errs[0]
 }
 
-// look plans the removals of all tenants, from marks read anew.
-func (r *revoking) look(ctx context.Context) ([]*view, error) {
+// lookAt plans the removals of some tenants, from marks read anew.
+func (r *revoking) lookAt(ctx context.Context, tenants []access.TenantID) ([]*view, error) {
 	p := r.platform
-	inputs, err := p.store.TenantInputs(ctx, r.tenants)
+	inputs, err := p.store.TenantInputs(ctx, tenants)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, fmt.Errorf("activities: %w: a tenant of %s was forgotten just now", fault.ErrUnavailable, r.in.Platform)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("activities: read the documents of %d tenants: %w", len(r.tenants), err)
+		return nil, fmt.Errorf("activities: read the documents of %d tenants: %w", len(tenants), err)
 	}
 	views := make([]*view, len(inputs))
 	for i, in := range inputs {
@@ -271,7 +277,7 @@ func (r *revoking) look(ctx context.Context) ([]*view, error) {
 	if err := p.observe(ctx, r.driver, views, true); err != nil {
 		return nil, err
 	}
-	views = slices.DeleteFunc(views, func(v *view) bool { return v.missing() })
+	views = slices.DeleteFunc(views, func(v *view) bool { return v.missing() && len(v.seen.State.Groups) == 0 })
 	if len(views) == 0 {
 		return nil, nil
 	}
@@ -284,7 +290,6 @@ func (r *revoking) look(ctx context.Context) ([]*view, error) {
 			return nil, err
 		}
 	}
-	r.remarks = slices.DeleteFunc(r.remarks, func(m access.Remark) bool { return m.Code == access.UserRevoked })
 	for _, v := range views {
 		r.expect(v)
 		v.plan = plan.Revoke(plan.Input{

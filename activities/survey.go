@@ -44,6 +44,10 @@ type view struct {
 	// looked since; zero for the run's own.
 	began time.Time
 	plan  plan.Plan
+	// gone are objects of a removed tenant's ledger that do not exist any more, as
+	// far as the platform shows after settle.
+	gone   []access.Key
+	settle time.Duration
 }
 
 // missing reports whether the platform has no such tenant.
@@ -185,7 +189,7 @@ func (p *Platform) observe(ctx context.Context, d driver.Driver, views []*view, 
 	var known []*view
 	for _, v := range views {
 		v.owned = owned[v.input.Tenant.TenantID]
-		v.seen = driver.Observation{Missing: v.input.Tenant.LocalID == ""}
+		v.seen = driver.Observation{Missing: v.nowhere()}
 		if !v.missing() {
 			known = append(known, v)
 		}
@@ -271,9 +275,12 @@ func withoutName(members []access.Member) []*access.Member {
 // compare makes the plan, with everything there is to remark.
 func (v *view) compare(profile driver.Profile, installation string) {
 	tenant := v.input.Tenant
-	if v.missing() {
+	if v.absent() {
 		v.plan = plan.Plan{Tenant: tenant.TenantID, Remarks: []access.Remark{v.missingRemark()}}
 		return
+	}
+	if v.input.Deleted {
+		v.gone, v.settle = v.lost(profile), profile.Settle
 	}
 	v.plan = plan.Make(v.question(profile, installation))
 	v.plan.Remarks = access.SortRemarks(append(v.plan.Remarks, v.settled.Remarks...))

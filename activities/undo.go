@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 
@@ -41,11 +42,11 @@ type UndoOutput struct {
 func (p *Platform) UndoRenaming(ctx context.Context, in UndoInput) (UndoOutput, error) {
 	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
-	before, err := p.ledger.RenamingIn(ctx, thisRun(ctx, in.Tenant).RunID, in.ID)
+	passed, err := p.hasPassed(ctx, in)
 	if err != nil {
-		return UndoOutput{}, toTemporal(fmt.Errorf("activities: read how far a renaming of %s is: %w", in.Tenant, err))
+		return UndoOutput{}, toTemporal(err)
 	}
-	if slices.ContainsFunc(before.Changes, func(c ledger.StateChange) bool { return c.State == ledger.Passed }) {
+	if passed {
 		return UndoOutput{Passed: true}, nil
 	}
 	out, err := p.undo(ctx, in)
@@ -57,6 +58,32 @@ func (p *Platform) UndoRenaming(ctx context.Context, in UndoInput) (UndoOutput, 
 		return UndoOutput{}, toTemporal(err)
 	}
 	return UndoOutput{ApplyOutput: out}, nil
+}
+
+// hasPassed reports whether this run took the renaming past the point of no return,
+// or one before it did that did not end it: then the old group may be without its
+// roles, and the new one is all that people have.
+func (p *Platform) hasPassed(ctx context.Context, in UndoInput) (bool, error) {
+	all, err := p.ledger.Renamings(ctx, in.Tenant)
+	if err != nil {
+		return false, fmt.Errorf("activities: read how far a renaming of %s is: %w", in.Tenant, err)
+	}
+	run := thisRun(ctx, in.Tenant).RunID
+	var passed, over time.Time
+	for _, r := range all {
+		for _, c := range r.Changes {
+			switch {
+			case r.ID != in.ID:
+			case c.State == ledger.Passed && r.RunID == run:
+				return true, nil
+			case c.State == ledger.Passed && c.At.After(passed):
+				passed = c.At
+			case (c.State == ledger.Finished || c.State == ledger.Compensated) && c.At.After(over):
+				over = c.At
+			}
+		}
+	}
+	return passed.After(over), nil
 }
 
 func (p *Platform) undo(ctx context.Context, in UndoInput) (ApplyOutput, error) {
@@ -98,23 +125,27 @@ func (a *application) takeBack(ctx context.Context) error {
 
 // reversed are the steps that take away what the records say was made for a
 // group, or may have been: of the passes before this one, in an order that
-// respects their needs. The group goes last, and its members with it.
+// respects their needs. The group goes last, and its members with it. Of what was
+// made twice the last counts: the records have that first.
 func reversed(made []ledger.Record, group string, pass int) []plan.Step {
 	var steps []plan.Step
 	var end *plan.Step
 	var needs []string
+	seen := map[string]bool{}
 	for _, r := range made {
 		if r.Run.Pass >= pass || r.Step.Key().Group != group {
 			continue
 		}
 		s, reversible := reverse(r)
 		switch {
-		case !reversible:
+		case !reversible, seen[s.ID]:
+			continue
 		case s.Kind == access.KindGroup:
 			end = &s
 		default:
 			steps, needs = append(steps, s), append(needs, s.ID)
 		}
+		seen[s.ID] = true
 	}
 	if end == nil {
 		return steps

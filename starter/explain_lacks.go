@@ -59,6 +59,12 @@ func (e *explainer) documented(has bool) []reasonWhy {
 			reasons = append(reasons, reasonWhy{string(r.Code), r.Text})
 		}
 	}
+	revoked := slices.ContainsFunc(e.in.Revoked, func(r document.Revocation) bool { return r.Person == e.person })
+	said := slices.ContainsFunc(reasons, func(why reasonWhy) bool { return why.Code == string(access.UserRevoked) })
+	if revoked && !said {
+		reasons = append(reasons, reasonWhy{string(access.UserRevoked), fmt.Sprintf(
+			"the access of %s is revoked by name, everywhere: rollcall revoke %s says by whom and why", e.person, e.person)})
+	}
 	return reasons
 }
 

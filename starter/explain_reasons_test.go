@@ -172,6 +172,11 @@ func TestExplainSaysWhySomebodyLacksAccess(t *testing.T) {
 				s.Fatal(err)
 			}
 		}, []string{"jane", on}, []string{"user-revoked"}, ""},
+		"revoked and not bound": {"a binding alone would not help", morePeople, func(s scene) {
+			if _, err := s.store.Revoke(s.Context(), "ada", "left", "jane"); err != nil {
+				s.Fatal(err)
+			}
+		}, []string{"ada", on}, []string{"no-binding", "user-revoked"}, ""},
 		"same account":      {"the pattern makes one of two", collision, nil, []string{"kim", on}, []string{"account-collision"}, ""},
 		"group taken":       {"somebody else has the group", "", about(access.ObjectForeign, adminGroup), []string{"jane", on}, []string{"object-foreign"}, accessBlocked},
 		"group unclear":     {"nobody knows whose the group is", "", about(access.OwnershipUnclear, adminGroup), []string{"jane", on}, []string{"ownership-unclear"}, accessBlocked},

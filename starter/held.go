@@ -75,7 +75,11 @@ func writeHeld(w io.Writer, s planStep) {
 	fmt.Fprintf(w, "  - %s %s\n", s.Kind, visible(s.Object))
 	step := plan.Step{Op: s.Op, Have: s.Have, Want: s.Want}
 	for _, who := range step.Removes() {
-		fmt.Fprintf(w, "      %s\n", visible(cmp.Or(who.Name, "account "+who.Ref)))
+		why := ""
+		if who.Why != "" {
+			why = "  (" + who.Why + ")"
+		}
+		fmt.Fprintf(w, "      %s\n", visible(cmp.Or(who.Name, "account "+who.Ref)+why))
 	}
 }
 

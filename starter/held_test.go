@@ -17,7 +17,7 @@ func waitingPlan() plan.Plan {
 	leave := func(names ...string) plan.Step {
 		var who []access.Member
 		for _, n := range names {
-			who = append(who, access.Member{Account: access.Account{Name: n, Ref: "u-" + n}})
+			who = append(who, access.Member{Account: access.Account{Name: n, Ref: "u-" + n}, Why: "nothing gives it to " + n})
 		}
 		return plan.Step{Op: plan.Change, Kind: access.KindMembers, Object: "old", Have: plan.Object{Members: &plan.Members{Group: "old", Accounts: who}}}
 	}
@@ -46,10 +46,10 @@ func TestHeldIsListedWithItsReason(t *testing.T) {
 	writeHeldItem(&out, heldOn(p.Tenant, p))
 	want := "marketing.web/sandbox.local  " + p.HeldDigest() + `
   - members old
-      ada
-      ben
+      ada  (nothing gives it to ada)
+      ben  (nothing gives it to ben)
   - members old
-      eve
+      eve  (nothing gives it to eve)
     waits: the guard "careful" lets 2 be taken
   - group web
     waits: it has members�[2J

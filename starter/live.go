@@ -15,10 +15,12 @@ import (
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/workflows"
 )
 
@@ -41,7 +43,8 @@ const (
 // live is one thing that is not done now.
 type live struct {
 	Workflow string `json:"workflow,omitempty"`
-	// Tenant is empty for the sweep of a whole platform.
+	// Tenant is empty for the sweep of a whole platform; so is Platform, too, for
+	// what takes a person out of everything.
 	Tenant   string `json:"tenant,omitempty"`
 	Platform string `json:"platform"`
 	State    string `json:"state"`
@@ -95,25 +98,19 @@ func (c *cli) whatRuns(ctx context.Context, tenants []access.TenantID) (found []
 	return found, more, err
 }
 
-// openRuns lists the open runs of the tenants and of their platforms, by name.
+// openRuns lists the open runs of the tenants and of their platforms, and those that
+// take a person out of everything.
 func (c *cli) openRuns(ctx context.Context, tenants []access.TenantID) (open []live, more int, err error) {
-	wanted := map[string]live{}
-	for _, t := range tenants {
-		wanted[workflows.ReplicateTenantID(t)] = live{Tenant: t.ProjectID(), Platform: t.Platform}
-		wanted[workflows.PlanTenantID(t)] = live{Tenant: t.ProjectID(), Platform: t.Platform}
-		wanted[workflows.SweepID(t.Platform)] = live{Platform: t.Platform}
-	}
-	query := fmt.Sprintf("ExecutionStatus = 'Running' AND (WorkflowType = '%s' OR WorkflowType = '%s')",
-		workflows.ReplicateTenantWorkflow, workflows.SweepWorkflow)
+	wanted := wantedRuns(tenants)
+	query := fmt.Sprintf("ExecutionStatus = 'Running' AND WorkflowType IN ('%s', '%s', '%s', '%s')", workflows.ReplicateTenantWorkflow,
+		workflows.SweepWorkflow, workflows.RecreateGroupWorkflow, workflows.RevokePersonWorkflow)
 	for token := []byte(nil); ; {
 		page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, NextPageToken: token})
 		if err != nil {
 			return nil, 0, err
 		}
 		for _, e := range page.GetExecutions() {
-			id := e.GetExecution().GetWorkflowId()
-			if run, ok := wanted[id]; ok {
-				run.Workflow = id
+			if run, ok := runOf(e, wanted); ok {
 				open = append(open, run)
 			}
 		}
@@ -131,6 +128,43 @@ func (c *cli) openRuns(ctx context.Context, tenants []access.TenantID) (open []l
 	return open, 0, nil
 }
 
+// wantedRuns are what runs of the tenants and of their platforms may be called.
+func wantedRuns(tenants []access.TenantID) map[string]live {
+	wanted := map[string]live{}
+	for _, t := range tenants {
+		wanted[workflows.ReplicateTenantID(t)] = live{Tenant: t.ProjectID(), Platform: t.Platform}
+		wanted[workflows.PlanTenantID(t)] = live{Tenant: t.ProjectID(), Platform: t.Platform}
+		wanted[workflows.SweepID(t.Platform)] = live{Platform: t.Platform}
+	}
+	return wanted
+}
+
+// runOf tells what an open run is about. One that renames a group says so in its
+// search attributes; one that takes a person out is about everything.
+func runOf(e *workflowpb.WorkflowExecutionInfo, wanted map[string]live) (live, bool) {
+	id := e.GetExecution().GetWorkflowId()
+	run, ok := wanted[id]
+	switch e.GetType().GetName() {
+	case workflows.RevokePersonWorkflow:
+		run, ok = live{}, true
+	case workflows.RecreateGroupWorkflow:
+		var platform, project string
+		fields := e.GetSearchAttributes().GetIndexedFields()
+		decode := converter.GetDefaultDataConverter().FromPayload
+		if decode(fields[engine.PlatformAttribute], &platform) != nil || decode(fields[engine.ProjectAttribute], &project) != nil {
+			return live{}, false
+		}
+		tenant, err := access.ParseTenantID(project + "/" + platform)
+		if err != nil {
+			return live{}, false
+		}
+		run, ok = wanted[workflows.ReplicateTenantID(tenant)]
+	default:
+	}
+	run.Workflow = id
+	return run, ok
+}
+
 // at says what the run does now.
 func (l live) at(described *workflowservice.DescribeWorkflowExecutionResponse, now time.Time) live {
 	if began := described.GetWorkflowExecutionInfo().GetStartTime(); began != nil {
@@ -144,8 +178,11 @@ func (l live) at(described *workflowservice.DescribeWorkflowExecutionResponse, n
 		}
 		return l
 	}
-	// A run has one activity at a time.
-	return l.doing(pending[0], now)
+	// Only a revocation has several activities at a time, one a platform: what is
+	// waited for longest says most.
+	return l.doing(slices.MaxFunc(pending, func(a, b *workflowpb.PendingActivityInfo) int {
+		return cmp.Compare(a.GetAttempt(), b.GetAttempt())
+	}), now)
 }
 
 // doing says what an activity of the run does.
@@ -178,6 +215,14 @@ func doing(activity string) string {
 		return "applying"
 	case activities.ConcludeActivity:
 		return "storing the outcome"
+	case activities.ConfirmRenamingActivity:
+		return "checking the new group"
+	case activities.UndoRenamingActivity:
+		return "taking back what was built"
+	case activities.EndRenamingActivity:
+		return "storing how the renaming ended"
+	case activities.RevokeActivity:
+		return "taking a person out"
 	default:
 		return activity
 	}
@@ -213,8 +258,12 @@ func (l live) what() string {
 	if l.State == stateRunning && l.Doing != "" {
 		parts[0] = l.Doing
 	}
-	if strings.HasPrefix(l.Workflow, "plan/") {
-		parts[0] += " for a plan"
+	for prefix, purpose := range map[string]string{
+		"plan/": " for a plan", workflows.RecreateGroupID(""): " for a group's new name", workflows.RevokePersonID(""): " for a revocation",
+	} {
+		if strings.HasPrefix(l.Workflow, prefix) {
+			parts[0] += purpose
+		}
 	}
 	if l.Attempt > 1 {
 		parts = append(parts, fmt.Sprintf("attempt %d", l.Attempt))
@@ -246,7 +295,7 @@ func writeLive(w io.Writer, all []live, more int) {
 		if l.SinceMS > 0 {
 			since = seconds(l.SinceMS).String()
 		}
-		lines[i] = []string{cmp.Or(l.Tenant, "(all)"), l.Platform, since, l.what()}
+		lines[i] = []string{cmp.Or(l.Tenant, "(all)"), cmp.Or(l.Platform, "(all)"), since, l.what()}
 	}
 	fmt.Fprintln(w, "\nNot done now:")
 	rows(w, []string{"TENANT", "PLATFORM", "SINCE", "WHAT"}, lines)

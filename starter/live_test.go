@@ -13,10 +13,12 @@ import (
 	failurepb "go.temporal.io/api/failure/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/store"
 	"github.com/rollcall-iam/rollcall/workflows"
 )
@@ -54,6 +56,8 @@ func TestWhatARunDoes(t *testing.T) {
 		"tries again": {"it is not known yet how it ends", activity(activities.SurveyActivity, started, 2, refused("Throttled")), 0, "", "comparing all tenants, attempt 2, Throttled"},
 		"dead worker": {"another one takes over", activity(activities.ApplyActivity, scheduled, 2, timeout), 0, "", "waiting for the platform, attempt 2, TimedOut, next try in 12s"},
 		"no worker":   {"nobody has taken the run up", nil, enumspb.PENDING_WORKFLOW_TASK_STATE_SCHEDULED, "", "waiting for a worker"},
+		"renames":     {"a group gets another name", activity(activities.ConfirmRenamingActivity, started, 1, nil), 0, "group/1", "checking the new group for a group's new name"},
+		"revokes":     {"the platform that is down says most", append(activity(activities.RevokeActivity, started, 1, nil), activity(activities.RevokeActivity, scheduled, 3, refused("Unavailable"))...), 0, "revoke/1", "waiting for the platform for a revocation, attempt 3, Unavailable, next try in 12s"},
 		"between":     {"a run decides, or sleeps", nil, 0, "", "running"},
 	}
 	for name, tc := range cases {
@@ -101,6 +105,48 @@ marketing.web   sandbox.local         waiting for an approval, 2 held steps
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestOpenRunsAreTold: a renaming is its tenant's, a revocation everybody's, and a
+// run of another tenant nobody's here.
+func TestOpenRunsAreTold(t *testing.T) {
+	t.Parallel()
+	other := access.TenantID{Workspace: "marketing", Project: "shop", Platform: "sandbox.local"}
+	open := func(kind, id string, of access.TenantID) *workflowpb.WorkflowExecutionInfo {
+		fields := map[string]*commonpb.Payload{}
+		for name, value := range map[string]string{engine.PlatformAttribute: of.Platform, engine.ProjectAttribute: of.ProjectID()} {
+			payload, err := converter.GetDefaultDataConverter().ToPayload(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fields[name] = payload
+		}
+		return &workflowpb.WorkflowExecutionInfo{
+			Execution: &commonpb.WorkflowExecution{WorkflowId: id}, Type: &commonpb.WorkflowType{Name: kind},
+			SearchAttributes: &commonpb.SearchAttributes{IndexedFields: fields},
+		}
+	}
+	mine := live{Tenant: tenant().ProjectID(), Platform: tenant().Platform}
+	for name, tc := range map[string]struct {
+		run  *workflowpb.WorkflowExecutionInfo
+		want live
+		ok   bool
+	}{
+		"tenant":           {open(workflows.ReplicateTenantWorkflow, workflows.ReplicateTenantID(tenant()), tenant()), mine, true},
+		"other's tenant":   {open(workflows.ReplicateTenantWorkflow, workflows.ReplicateTenantID(other), other), live{}, false},
+		"renaming":         {open(workflows.RecreateGroupWorkflow, workflows.RecreateGroupID("1"), tenant()), mine, true},
+		"other's renaming": {open(workflows.RecreateGroupWorkflow, workflows.RecreateGroupID("2"), other), live{}, false},
+		"revocation":       {open(workflows.RevokePersonWorkflow, workflows.RevokePersonID("3"), access.TenantID{}), live{}, true},
+	} {
+		got, ok := runOf(tc.run, wantedRuns([]access.TenantID{tenant()}))
+		if tc.want.Workflow = tc.run.GetExecution().GetWorkflowId(); ok != tc.ok || ok && got != tc.want {
+			t.Errorf("%s: %+v, %t; want %+v, %t", name, got, ok, tc.want, tc.ok)
+		}
+	}
+	nameless := &workflowpb.WorkflowExecutionInfo{Type: &commonpb.WorkflowType{Name: workflows.RecreateGroupWorkflow}}
+	if got, ok := runOf(nameless, wantedRuns([]access.TenantID{tenant()})); ok {
+		t.Errorf("a renaming of nobody knows what is listed as %+v", got)
 	}
 }
 

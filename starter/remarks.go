@@ -70,6 +70,14 @@ func (f *remarkFlags) shown() bool { return f.all || f.ended || f.chosen() }
 // chosen reports whether only some remarks are.
 func (f *remarkFlags) chosen() bool { return len(f.codes) > 0 || f.person != "" }
 
+// noneText says that no tenant has what is asked for.
+func (f *remarkFlags) noneText() string {
+	if f.ended {
+		return "No tenant has such a remark, or had one in the last 90 days."
+	}
+	return "No tenant has such a remark now: --ended shows those of the last 90 days, too."
+}
+
 // check refuses codes that no remark has.
 func (f *remarkFlags) check() error {
 	for _, code := range f.codes {

@@ -97,6 +97,7 @@ func (c *cli) replicateTenants(ctx context.Context, tenants []access.TenantID, f
 	var failures []string
 	for _, r := range runs {
 		end.totals.Count(r.result.Outcome, r.result.Steps, r.result.Remarks, r.result.Calls)
+		end.note(r.tenant, r.result.Outcome, r.result.Steps)
 		if r.err != nil {
 			end.fail(r.tenant, r.result.Outcome)
 			failures = append(failures, fmt.Sprintf("%s: %s", r.tenant, reason(r.tenant.String(), r.err)))

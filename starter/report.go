@@ -50,8 +50,25 @@ type ended struct {
 	// broken are the tenants whose run, or whose platform's, ended in an error:
 	// their stored status may be that of the run before.
 	broken map[access.TenantID]activities.Outcome
+	// runs are how runs ended, for tenants of which no status is left: they were
+	// removed, and are cleaned up.
+	runs map[access.TenantID]runEnd
 	// platforms are those that were swept.
 	platforms []platformTotals
+}
+
+// runEnd is how one tenant's run ended.
+type runEnd struct {
+	outcome activities.Outcome
+	steps   int
+}
+
+// note keeps how a tenant's run ended.
+func (e *ended) note(t access.TenantID, outcome activities.Outcome, steps int) {
+	if e.runs == nil {
+		e.runs = map[access.TenantID]runEnd{}
+	}
+	e.runs[t] = runEnd{outcome, steps}
 }
 
 // fail notes a tenant as broken.
@@ -82,6 +99,10 @@ func (c *cli) report(ctx context.Context, end ended, tenants []access.TenantID, 
 func (s statuses) report(end ended, tenants []access.TenantID, took time.Duration) report {
 	r := report{Totals: end.totals, DurationMS: took.Milliseconds(), Items: s.items(tenants), Platforms: end.platforms}
 	for i, t := range tenants {
+		run, ran := end.runs[t]
+		if _, stored := s[t]; ran && !stored && run.outcome != "" {
+			r.Items[i].Outcome, r.Items[i].Steps = run.outcome, run.steps
+		}
 		r.Items[i].Outcome = cmp.Or(end.broken[t], r.Items[i].Outcome)
 	}
 	return r

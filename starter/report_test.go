@@ -171,6 +171,24 @@ func TestPlanVerdict(t *testing.T) {
 	}
 }
 
+// TestRemovedTenantsShowTheirRun: nothing is stored of a tenant that is cleaned up.
+func TestRemovedTenantsShowTheirRun(t *testing.T) {
+	t.Parallel()
+	var end ended
+	end.note(tenant(), activities.Changed, 4)
+	for reason, tc := range map[string]struct {
+		last statuses
+		want activities.Outcome
+	}{
+		"cleaned up":  {statuses{}, activities.Changed},
+		"still there": {statuses{tenant(): {Tenant: tenant(), Outcome: string(activities.Waiting)}}, activities.Waiting},
+	} {
+		if got := tc.last.report(end, []access.TenantID{tenant()}, 0).Items[0].Outcome; got != tc.want {
+			t.Errorf("%s: %s, want %s", reason, got, tc.want)
+		}
+	}
+}
+
 func TestBrokenSweepHidesNoOther(t *testing.T) {
 	t.Parallel()
 	well := access.TenantID{Workspace: "marketing", Project: "web", Platform: "a.well"}

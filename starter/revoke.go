@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/store"
 	"github.com/rollcall-iam/rollcall/workflows"
@@ -60,8 +61,14 @@ leaves the work running.`,
 	return cmd
 }
 
-// completeRevoked offers the people who are revoked.
-func (c *cli) completeRevoked(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+// completeRevoked offers people; for a revocation to be lifted those who are
+// revoked.
+func (c *cli) completeRevoked(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if lift, err := cmd.Flags().GetBool("lift"); len(args) > 0 || err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	} else if !lift {
+		return c.completePeople(cmd, nil, typed)
+	}
 	s, err := c.database(cmd.Context())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
@@ -108,10 +115,13 @@ func (c *cli) startRevocation(ctx context.Context, person string, f *revokeFlags
 	}
 	r, err := c.documents.Revoke(ctx, person, f.reason, f.as)
 	if errors.Is(err, store.ErrNotFound) {
-		return invalid(fmt.Errorf("%q: there is no such meshUser, and Rollcall never gave one of that name anything", person))
+		return c.unknownPerson(ctx, person)
 	}
 	if err != nil {
 		return err
+	}
+	if r.Reason != f.reason || r.By != f.as {
+		fmt.Fprintf(c.err, "The access of %s is revoked already: who did so and why stays, and all platforms are asked again.\n", person)
 	}
 	in := workflows.RevokePersonInput{ID: r.ID, Cause: "revoke"}
 	for _, p := range r.Platforms {
@@ -132,6 +142,20 @@ func (c *cli) startRevocation(ctx context.Context, person string, f *revokeFlags
 		return c.showRevocation(ctx, person)
 	}
 	return c.awaitRevocation(ctx, r, run)
+}
+
+// unknownPerson refuses to go on about somebody whom nothing knows by that name.
+// Whoever is in a hurry may know another one.
+func (c *cli) unknownPerson(ctx context.Context, who string) error {
+	user, known, err := c.user(ctx, who)
+	if err != nil {
+		return err
+	}
+	if known && user.Name != who {
+		return invalid(fmt.Errorf("%q: there is no such meshUser; it is the euid or the email of %s: name that", who, user.Name))
+	}
+	return invalid(fmt.Errorf("%q: there is no such meshUser, and Rollcall never gave one of that name anything: "+
+		"rollcall get users lists those there are", who))
 }
 
 // awaitRevocation waits for the run, and says of each platform when it had
@@ -182,9 +206,21 @@ func (c *cli) sayAccepted(r store.Revocation, said map[string]bool) {
 		}
 		said[p.Platform] = true
 		if c.format == formatTable {
-			fmt.Fprintf(c.err, "%s: out of %s after %s\n", p.Platform, count(p.Sets, "group or role"), shortly(p.Took))
+			fmt.Fprintln(c.err, acceptedText(p))
 		}
 	}
+}
+
+// acceptedText says what a platform has accepted.
+func acceptedText(p store.RevokedPlatform) string {
+	if p.Sets == 0 {
+		return fmt.Sprintf("%s: was in no group or role, known after %s", p.Platform, shortly(p.Took))
+	}
+	sets := "1 group or role"
+	if p.Sets > 1 {
+		sets = fmt.Sprintf("%d groups and roles", p.Sets)
+	}
+	return fmt.Sprintf("%s: out of %s after %s", p.Platform, sets, shortly(p.Took))
 }
 
 // liftRevocation ends a revocation and has what the documents say given back.
@@ -284,6 +320,13 @@ func (c *cli) showRevocation(ctx context.Context, person string) error {
 		return err
 	}
 	if len(found) == 0 {
+		docs, err := c.documents.Documents(ctx, store.Filter{Kind: document.KindUser, Name: person})
+		if err != nil {
+			return err
+		}
+		if len(docs) == 0 {
+			return c.unknownPerson(ctx, person)
+		}
 		return invalid(fmt.Errorf("the access of %q is not revoked: say why it should be with --reason", person))
 	}
 	i := slices.IndexFunc(found, func(r store.Revocation) bool { return r.LiftedAt.IsZero() })

@@ -77,3 +77,59 @@ func TestRevocationIsShown(t *testing.T) {
 		t.Errorf("report %+v, want the times in milliseconds", report)
 	}
 }
+
+// TestRevokeIsAboutPeopleThereAre: nothing is stored for somebody whom nothing knows,
+// and who is known by another name is told.
+func TestRevokeIsAboutPeopleThereAre(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	for who, want := range map[string]string{
+		"nobody": "rollcall get users", "jane@example.com": "of jane: name that", "jane": "say why it should be with --reason",
+	} {
+		run(t, url, "", "revoke", who).ends(t, "shown: "+who, exitInvalid, want)
+	}
+}
+
+// TestRevokeCompletes: whoever is in a hurry finds the name, and for a revocation to be
+// lifted only those that stand.
+func TestRevokeCompletes(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "")
+	if out := must(t, s.url, "", "__complete", "revoke", ""); !strings.Contains(out, "jane\n") {
+		t.Errorf("rollcall revoke <tab> does not offer jane:\n%s", out)
+	}
+	if out := must(t, s.url, "", "__complete", "revoke", "--lift", ""); strings.Contains(out, "jane") {
+		t.Errorf("rollcall revoke --lift <tab> offers somebody who is not revoked:\n%s", out)
+	}
+	if _, err := s.store.Revoke(t.Context(), "jane", "left", "hr"); err != nil {
+		t.Fatal(err)
+	}
+	if out := must(t, s.url, "", "__complete", "revoke", "--lift", ""); !strings.Contains(out, "jane\n") {
+		t.Errorf("rollcall revoke --lift <tab> does not offer jane, who is revoked:\n%s", out)
+	}
+}
+
+func TestAcceptedTextCounts(t *testing.T) {
+	t.Parallel()
+	for sets, want := range map[int]string{
+		0: "cf.eu: was in no group or role, known after 45ms", 1: "cf.eu: out of 1 group or role after 45ms",
+		7: "cf.eu: out of 7 groups and roles after 45ms",
+	} {
+		if got := acceptedText(store.RevokedPlatform{Platform: "cf.eu", Took: 45 * time.Millisecond, Sets: sets}); got != want {
+			t.Errorf("%d sets: %q, want %q", sets, got, want)
+		}
+	}
+}
+
+func TestStatusWithoutSuchRemarks(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	for _, tc := range []struct{ args, want string }{
+		{"status --person jane", "No tenant has such a remark now: --ended shows those of the last 90 days, too.\n"},
+		{"status --code user-not-found --ended", "No tenant has such a remark, or had one in the last 90 days.\n"},
+	} {
+		if out := must(t, url, "", strings.Fields(tc.args)...); out != tc.want {
+			t.Errorf("rollcall %s: %q, want %q", tc.args, out, tc.want)
+		}
+	}
+}

@@ -144,16 +144,20 @@ func (c *cli) showStatus(s statusReport, flags *statusFlags) error {
 	if flags.watch && isTerminal(c.out) {
 		all.WriteString("\x1b[H\x1b[2J") // a clear screen
 	}
-	if err := shown.print(s, func(w io.Writer) { c.writeStatus(w, s, flags.shown()) }); err != nil {
+	if err := shown.print(s, func(w io.Writer) { c.writeStatus(w, s, &flags.remarkFlags) }); err != nil {
 		return err
 	}
 	_, err := c.out.Write(all.Bytes())
 	return err
 }
 
-func (c *cli) writeStatus(w io.Writer, s statusReport, remarks bool) {
+func (c *cli) writeStatus(w io.Writer, s statusReport, flags *remarkFlags) {
+	if flags.chosen() && len(s.Items) == 0 {
+		fmt.Fprintln(w, flags.noneText())
+		return
+	}
 	writeItems(w, s.Items)
-	if remarks {
+	if flags.shown() {
 		c.writeDated(w, s.Items)
 	} else {
 		c.writeRemarks(w, s.Items, remarksAtMost)

@@ -60,7 +60,8 @@ type RecreateResult struct {
 //   - record the point of no return, and only then remove the old group.
 //
 // Before that point a refusal or a cancellation takes away what was built, and
-// the old group is as it was. After it the run only goes on. In mode strict the
+// the old group is as it was. After it, or after an earlier run has passed it, a run
+// only goes on. In mode strict the
 // old group goes first, so there is no way back from the start.
 //
 // Where the world or the documents move, the run ends: the next plan goes on from
@@ -226,8 +227,12 @@ func (r *recreation) giveUp(ctx workflow.Context, cause error) (RecreateResult, 
 	if err != nil {
 		return r.fail(ctx, errors.Join(cause, err))
 	}
-	if out.Passed {
+	switch {
+	case out.Passed && cancelled != nil:
 		return r.goOn(ctx)
+	case out.Passed: // by an earlier run
+		r.result.State = activities.RenamingPassed
+		return r.fail(ctx, cause)
 	}
 	r.count(out.ApplyOutput)
 	if out.Refused == 0 && !out.Replan {

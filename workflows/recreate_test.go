@@ -237,6 +237,16 @@ func TestReplicateTenantRenames(t *testing.T) {
 			outcome: activities.Failed, steps: 1,
 			story: []string{"d1 alone", "d1 build" + building, "undo"},
 		},
+		"refused later": {
+			reason: "nor where an earlier run has passed it",
+			platform: platform{
+				plans:    []answer[activities.PlanOutput]{renames("r1")},
+				applies:  []answer[activities.ApplyOutput]{doneOne(), refusedOne()},
+				renaming: renaming{undos: []answer[activities.UndoOutput]{undone(activities.UndoOutput{Passed: true})}},
+			},
+			outcome: activities.Failed, steps: 1,
+			story: []string{"d1 alone", "d1 build" + building, "undo"},
+		},
 		"refused after": {
 			reason: "after the point of no return nothing is taken back",
 			platform: platform{

@@ -62,6 +62,7 @@ type replication struct {
 	done      activities.Tally
 	pass      int
 	digest    string // of the last plan that had steps
+	held      string // names what the last plan holds for an approval, if anything
 	why       string // the reason of a failure
 	refused   int
 	unsure    bool      // a plan did not hold: trust nothing remembered
@@ -136,6 +137,7 @@ func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) 
 	r.patience = 0
 	r.in.Prepared = activities.Prepared{} // it serves once
 	r.done.Calls += p.Calls
+	r.held = p.HeldDigest
 	if p.Steps > 0 || r.in.DryRun {
 		r.digest = p.Digest
 	}
@@ -266,7 +268,10 @@ func (r *replication) result(o activities.Outcome, held, remarks int) ReplicateR
 	}
 }
 
-// say tells people who look at the run what it does now.
+// say tells people who look at the run what it does now, and what it waits for.
 func (r *replication) say(ctx workflow.Context, text string) {
+	if r.held != "" && !r.in.DryRun {
+		text += fmt.Sprintf("\n\nHeld removals wait for an approval: `rollcall approve %s %s --reason ...`", r.in.Tenant, r.held)
+	}
 	workflow.SetCurrentDetails(ctx, "Tenant `"+r.in.Tenant.String()+"`\n\n"+text)
 }

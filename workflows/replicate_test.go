@@ -3,11 +3,13 @@ package workflows_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/mock" // the arguments of the test environment's own mocks
+	sdkpb "go.temporal.io/api/sdk/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -353,5 +355,33 @@ func TestRunsContinueAsNewOnNewerWorkers(t *testing.T) {
 					c.reason, renewal.InitialVersioningBehavior)
 			}
 		})
+	}
+}
+
+// TestHeldRemovalsAreTold: who looks at a run sees how to let go on what it holds, and
+// nothing of whom that is about.
+func TestHeldRemovalsAreTold(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		held string
+		want bool
+	}{"held": {"1f0c5b0716ed", true}, "nothing held": {"", false}} {
+		p := platform{plans: []answer[activities.PlanOutput]{{out: activities.PlanOutput{Outcome: activities.Waiting, Held: 1, HeldDigest: tc.held}}}}
+		var env *testsuite.TestWorkflowEnvironment
+		if _, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(e *testsuite.TestWorkflowEnvironment) { env = e }); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := env.QueryWorkflow("__temporal_workflow_metadata")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var about sdkpb.WorkflowMetadata
+		if err := answer.Get(&about); err != nil {
+			t.Fatal(err)
+		}
+		details := about.GetCurrentDetails()
+		if got := strings.Contains(details, "rollcall approve "+tenant.String()+" 1f0c5b0716ed --reason"); got != tc.want {
+			t.Errorf("%s: the details are %q", name, details)
+		}
 	}
 }

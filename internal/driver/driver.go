@@ -56,6 +56,9 @@ type Driver interface {
 	// before, names another owner: then nothing is changed. Where the platform
 	// cannot rename, another name is fault.ErrUnsupported. The result is Have's Ref.
 	//
+	// Where the tenant is missing, or its id is none that the platform could give,
+	// steps that only take from groups (TakesFromGroups) work as ever.
+	//
 	// {Create, KindBinding} with Binding.Carried gives what is nobody's: it has no
 	// mark, and where bindings have names of their own, one that no binding of ours
 	// has. Observe shows it as any binding that somebody else made.
@@ -80,7 +83,11 @@ type Scope struct {
 // Observation is what is at one scope.
 type Observation struct {
 	State access.State
-	// Missing is true when the platform says that there is no such tenant.
+	// Missing is true when the platform says that there is no such tenant. What
+	// lives beside it may have outlived it: State still has those of Scope.Groups
+	// that exist, by id or by name, with their members and marks, and may have
+	// more groups with the scope's mark. There are no bindings at the tenant, only
+	// such as lie beside it, too.
 	Missing bool
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/fault"
@@ -63,6 +64,15 @@ func complete(s plan.Step) bool {
 	default:
 		return want == s.Kind || have == s.Kind
 	}
+}
+
+// TakesFromGroups reports whether all steps only delete groups or take members
+// out of them. Groups live beside the tenant, so these steps need none.
+func TakesFromGroups(steps []plan.Step) bool {
+	return !slices.ContainsFunc(steps, func(s plan.Step) bool {
+		deletes := s.Kind == access.KindGroup && s.Op == plan.Delete
+		return !deletes && (s.Kind != access.KindMembers || len(s.Adds()) > 0)
+	})
 }
 
 // Refuse answers every step with the same error.

@@ -68,16 +68,6 @@ func (l *Ledger) Renamings(ctx context.Context, tenant access.TenantID) ([]Renam
 	return l.renamings(ctx, `tenant = $1`, tenant.String())
 }
 
-// RenamingIn returns how far one run has come with one renaming; one without
-// changes where it has not begun.
-func (l *Ledger) RenamingIn(ctx context.Context, runID, id string) (Renaming, error) {
-	found, err := l.renamings(ctx, `run_id = $1 AND id = $2`, runID, id)
-	if err != nil || len(found) == 0 {
-		return Renaming{ID: id, RunID: runID}, err
-	}
-	return found[0], nil
-}
-
 func (l *Ledger) renamings(ctx context.Context, where string, args ...any) ([]Renaming, error) {
 	rows, err := l.pool.Query(ctx, `SELECT run_id, id, tenant, from_group, to_group, mode, state, at,
 		max(at) OVER (PARTITION BY run_id, id) AS latest FROM renamings WHERE `+where+` ORDER BY latest DESC, run_id, id, at`, args...)

@@ -276,6 +276,30 @@ SELECT t.workspace, t.project, t.platform FROM documents t JOIN projects USING (
 	return tenants, prefixed(err)
 }
 
+// HeldTenants returns the tenants of a platform whose last plan holds back what
+// takes something from one of the accounts, by id or by name, or from everybody in a
+// group. Nothing else may know that they are there: somebody else put them in, or
+// they were in a group that was taken over.
+func (s *Store) HeldTenants(ctx context.Context, platform string, refs, names []string) ([]access.TenantID, error) {
+	const people = `jsonb_path_query_array(p.body::jsonb, '$.held[*].have.%s[*].%s') ?| `
+	who := make([]string, 0, 4)
+	for _, list := range []string{"members.accounts", "binding.subjects"} {
+		who = append(who, fmt.Sprintf(people, list, "ref")+"$2", fmt.Sprintf(people, list, "name")+"$3")
+	}
+	rows, err := s.pool.Query(ctx, `SELECT workspace, project, platform FROM statuses s JOIN plans p USING (digest)
+		WHERE platform = $1 AND held > 0 AND ($2::text[] <> '{}' OR $3::text[] <> '{}')
+			AND (jsonb_path_exists(p.body::jsonb, '$.held[*].have.group') OR `+strings.Join(who, " OR ")+`)
+		ORDER BY workspace, project`, platform, notNil(refs), notNil(names))
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	tenants, err := pgx.CollectRows(rows, pgx.RowToStructByPos[access.TenantID])
+	return tenants, prefixed(err)
+}
+
+// notNil is for conditions on an array, which NULL makes unknown.
+func notNil(texts []string) []string { return append([]string{}, texts...) }
+
 // standing reads all whose access is revoked.
 func standing(batch *pgx.Batch, into *[]document.Revocation) {
 	batch.Queue("SELECT person, euid FROM revocations WHERE lifted_at IS NULL ORDER BY person").Query(func(rows pgx.Rows) error {

@@ -14,7 +14,7 @@ import (
 
 // Apply implements driver.Driver.
 func (d *Driver) Apply(ctx context.Context, scope driver.Scope, steps []plan.Step) []driver.Result {
-	if !kubernetes.IsNamespace(scope.ID) {
+	if !kubernetes.IsNamespace(scope.ID) && !driver.TakesFromGroups(inNamespace(steps)) {
 		return driver.Refuse(steps, fmt.Errorf("aks: %w: %q is not the name of a namespace", fault.ErrInvalid, scope.ID))
 	}
 	return d.handlers.Apply(ctx, rules.Type, rules.Fit, scope, steps)

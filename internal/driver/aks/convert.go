@@ -1,12 +1,14 @@
 package aks
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/aks/rules"
 	"github.com/rollcall-iam/rollcall/internal/driver/azure"
+	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
 // ofAzure returns the binding as Azure knows it, and whether it is one of Azure's.
@@ -16,13 +18,16 @@ func ofAzure(b access.Binding) (access.Binding, bool) {
 	return b, is
 }
 
-// missing are observations of tenants that are not there.
-func missing(n int) []driver.Observation {
-	observations := make([]driver.Observation, n)
-	for i := range observations {
-		observations[i].Missing = true
-	}
-	return observations
+// inNamespace leaves out the steps that take roles on the cluster, which lie beside
+// the namespaces.
+func inNamespace(steps []plan.Step) []plan.Step {
+	return slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool {
+		if s.Op != plan.Delete || s.Have.Binding == nil {
+			return false
+		}
+		_, is := ofAzure(*s.Have.Binding)
+		return is
+	})
 }
 
 // subjects returns the groups that the bindings list.

@@ -23,31 +23,24 @@ func (d *Driver) Observe(ctx context.Context, scopes []driver.Scope) ([]driver.O
 		return nil, err
 	}
 	inCluster := make([][]access.Binding, len(scopes))
-	var there []driver.Scope
 	var bound []string
 	for i, scope := range scopes {
 		if namespaces[i].Missing {
 			continue
 		}
-		there = append(there, scope)
 		inCluster[i] = kubernetes.GroupBindings(scope, namespaces[i].Bindings)
 		for _, b := range inCluster[i] {
 			bound = append(bound, b.GroupRef)
 		}
 	}
-	if len(there) == 0 {
-		return missing(len(scopes)), nil
-	}
-	read, err := d.ReadGroups(ctx, there, bound)
+	// Also those of a namespace that is missing: they are in the directory.
+	read, err := d.ReadGroups(ctx, scopes, bound)
 	if err != nil {
 		return nil, err
 	}
-	observations := missing(len(scopes))
+	observations := make([]driver.Observation, len(scopes))
 	for i, scope := range scopes {
-		if namespaces[i].Missing {
-			continue
-		}
-		observations[i] = driver.Observation{State: access.State{
+		observations[i] = driver.Observation{Missing: namespaces[i].Missing, State: access.State{
 			Groups:   read.At(scope, read.Marked(scope.Mark, subjects(inCluster[i]))...),
 			Bindings: named(scope, inCluster[i], read),
 		}}
@@ -60,16 +53,21 @@ func (d *Driver) Observe(ctx context.Context, scopes []driver.Scope) ([]driver.O
 
 // inAzure adds the roles on the cluster that the observed groups have.
 func (d *Driver) inAzure(ctx context.Context, read azure.Groups, observations []driver.Observation) error {
+	var shown []access.Group
+	missing := true
+	for _, o := range observations {
+		shown = append(shown, o.State.Groups...)
+		missing = missing && o.Missing
+	}
+	if missing && len(shown) == 0 {
+		return nil // there is nobody to have a role
+	}
 	given, err := d.grants.Read(ctx, []string{d.resource})
 	if err != nil {
 		return err
 	}
 	if given[0].Missing {
 		return fmt.Errorf("aks: %w: Azure has no cluster %s: correct clusterResourceId", fault.ErrInvalid, d.resource)
-	}
-	var shown []access.Group
-	for _, o := range observations {
-		shown = append(shown, o.State.Groups...)
 	}
 	all, err := d.grants.Bindings(ctx, given[0], read, shown)
 	if err != nil {

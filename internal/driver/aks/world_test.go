@@ -162,6 +162,22 @@ func (w *world) tenant(t testing.TB, name string) string {
 	return id
 }
 
+// remove deletes a namespace, and does what a controller would on a whole cluster.
+func (w *world) remove(t testing.TB, name string) {
+	t.Helper()
+	ctx := t.Context()
+	if err := w.rbac.RoleBindings(name).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.core.Namespaces().Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	if _, err := w.core.Namespaces().Finalize(ctx, n, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // open returns a new driver that goes through the proxy.
 func (w *world) open(t testing.TB) driver.Driver {
 	t.Helper()
@@ -198,6 +214,7 @@ func (w *world) laws() drivertest.World {
 		Secrets:  []string{secret, w.token},
 		PageSize: pageSize,
 		Tenant:   w.tenant,
+		Remove:   w.remove,
 		User:     func(_ testing.TB, name string) string { return w.cloud.AddUser(w.tenantID, name, name, true) },
 		Twin: func(_ testing.TB, name string) string {
 			return w.cloud.AddUser(w.tenantID, "twin-of-"+name, name, true)

@@ -32,7 +32,7 @@ func (d *Driver) table() driver.Table {
 
 // Apply implements driver.Driver.
 func (d *Driver) Apply(ctx context.Context, scope driver.Scope, steps []plan.Step) []driver.Result {
-	if !rules.AccountID(scope.ID) {
+	if !rules.AccountID(scope.ID) && !driver.TakesFromGroups(steps) {
 		return driver.Refuse(steps, fmt.Errorf("aws: %w: %q is not the id of an account: it has twelve digits", fault.ErrInvalid, scope.ID))
 	}
 	return d.handlers.Apply(ctx, rules.Type, rules.Fit, scope, steps)

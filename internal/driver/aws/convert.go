@@ -147,10 +147,8 @@ func (in *inventory) shown(scope int) bool {
 
 // at returns what there is at one scope.
 func (in *inventory) at(i int, scope driver.Scope) driver.Observation {
-	if in.absent[scope.ID] {
-		return driver.Observation{Missing: true}
-	}
-	names := map[string]string{} // by id
+	missing := in.absent[scope.ID] // then nothing is assigned there
+	names := map[string]string{}   // by id
 	for w, id := range in.sought {
 		if w.scope == i && id != "" && !in.gone[id] {
 			names[id] = w.name
@@ -170,7 +168,7 @@ func (in *inventory) at(i int, scope driver.Scope) driver.Observation {
 		}
 	}
 	state.Sort()
-	return driver.Observation{State: state}
+	return driver.Observation{State: state, Missing: missing}
 }
 
 func (in *inventory) toGroup(g group) access.Group {

@@ -81,8 +81,12 @@ func (w *world) laws(page int) drivertest.World {
 		Secrets:  []string{secretKey},
 		PageSize: page,
 		Tenant:   w.tenant,
-		User:     w.user,
-		Plant:    w.plant,
+		Remove: func(_ testing.TB, tenant string) {
+			w.cloud.RemoveAccount(tenant)
+			w.settle()
+		},
+		User:  w.user,
+		Plant: w.plant,
 		Remark: func(_ testing.TB, groupRef string, mark access.Mark) {
 			w.cloud.Describe(groupRef, mark.Text())
 			w.settle()

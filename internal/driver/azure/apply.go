@@ -22,7 +22,7 @@ func (d *Driver) table() driver.Table {
 
 // Apply implements driver.Driver.
 func (d *Driver) Apply(ctx context.Context, scope driver.Scope, steps []plan.Step) []driver.Result {
-	if scopeOf(scope.ID) == "" {
+	if scopeOf(scope.ID) == "" && !driver.TakesFromGroups(steps) {
 		err := fmt.Errorf("azure: %w: %q is not the id of a subscription or resource group", fault.ErrInvalid, scope.ID)
 		return driver.Refuse(steps, err)
 	}

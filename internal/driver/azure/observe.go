@@ -21,22 +21,18 @@ func (d *Driver) Observe(ctx context.Context, scopes []driver.Scope) ([]driver.O
 	if err != nil {
 		return nil, err
 	}
-	var there []driver.Scope
 	var bound []string
-	for i, scope := range scopes {
-		if !given[i].Missing {
-			there, bound = append(there, scope), append(bound, given[i].Groups()...)
-		}
+	for i := range given {
+		bound = append(bound, given[i].Groups()...)
 	}
-	read, err := d.ReadGroups(ctx, there, bound)
+	// Also those of a scope that is missing: they are in the directory.
+	read, err := d.ReadGroups(ctx, scopes, bound)
 	if err != nil {
 		return nil, err
 	}
 	observations := make([]driver.Observation, len(scopes))
 	for i, scope := range scopes {
-		if observations[i].Missing = given[i].Missing; given[i].Missing {
-			continue
-		}
+		observations[i].Missing = given[i].Missing
 		state := access.State{Groups: read.At(scope, read.Marked(scope.Mark, given[i].Groups())...)}
 		if state.Bindings, err = d.grants.Bindings(ctx, given[i], read, state.Groups); err != nil {
 			return nil, err

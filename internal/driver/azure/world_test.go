@@ -119,6 +119,7 @@ func (w *world) laws() drivertest.World {
 		Secrets:    []string{secret},
 		PageSize:   pageSize,
 		Tenant:     func(testing.TB, string) string { return w.cloud.AddSubscription(w.tenant, "") },
+		Remove:     func(_ testing.TB, tenant string) { w.cloud.RemoveSubscription(tenant) },
 		User:       func(_ testing.TB, name string) string { return w.cloud.AddUser(w.tenant, name, name, true) },
 		Twin: func(_ testing.TB, name string) string {
 			return w.cloud.AddUser(w.tenant, "twin-of-"+name, name, true)

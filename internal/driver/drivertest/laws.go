@@ -24,6 +24,7 @@ const (
 	ApplyTwice             Law = "ApplyTwice"
 	CreateExisting         Law = "CreateExisting"
 	DeleteMissing          Law = "DeleteMissing"
+	MissingKeepGroups      Law = "MissingScopesKeepTheirGroups"
 	UpdateOnlyThat         Law = "UpdateOnlyThat"
 	FitTellsTheTruth       Law = "FitTellsTheTruth"
 	RefusedStaysRefused    Law = "RefusedStaysRefused"
@@ -98,6 +99,8 @@ func lawsOfWriting() []entry {
 			check: createExisting},
 		{law: DeleteMissing, says: "deleting what is gone is no error",
 			check: deleteMissing},
+		{law: MissingKeepGroups, says: "the groups of a tenant that is gone are seen with everybody in them, and can be taken away",
+			unless: withoutGroups, needs: []func(World) string{needsRemove}, check: missingScopesKeepTheirGroups},
 		{law: UpdateOnlyThat, says: "a step changes what it names and nothing else",
 			check: updateOnlyThat},
 		{law: FitTellsTheTruth, says: "what Fit accepts is held to the letter",
@@ -152,6 +155,7 @@ func lawsOfTrouble() []entry {
 func needsTwin(w World) string    { return lacks(w.Twin == nil, "Twin") }
 func needsDisable(w World) string { return lacks(w.Disable == nil, "Disable") }
 func needsRemark(w World) string  { return lacks(w.Remark == nil, "Remark") }
+func needsRemove(w World) string  { return lacks(w.Remove == nil, "Remove") }
 func needsTouch(w World) string   { return lacks(w.Touch == nil, "Touch") }
 func needsDescribe(w World) string {
 	return lacks(w.Describe == nil || w.Description == nil, "Describe and Description")

@@ -49,6 +49,9 @@ type World struct {
 
 	// Tenant makes an empty tenant and returns the platform's id of it.
 	Tenant func(t testing.TB, name string) (id string)
+	// Remove removes a tenant for good, with the roles on it, as its owner would.
+	// Optional without groups.
+	Remove func(t testing.TB, tenant string)
 	// User makes an account and returns the platform's id of it.
 	User func(t testing.TB, name string) (ref string)
 	// Plant puts groups (with marks and members by Ref) and bindings (to these

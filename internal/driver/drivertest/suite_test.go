@@ -128,7 +128,12 @@ func spoiltReads() map[drivertest.Law]spoil {
 		drivertest.TwinsAreAmbiguous:  resolution(access.Ambiguous, access.Yes),
 		drivertest.DisabledIsDisabled: resolution(access.Disabled, access.No),
 		drivertest.MissingScope:       observation(func(o *driver.Observation) { o.Missing = false }),
-		drivertest.Fixpoint:           observation(func(o *driver.Observation) { o.State.Bindings = nil }),
+		drivertest.MissingKeepGroups: observation(func(o *driver.Observation) {
+			if o.Missing {
+				o.State = access.State{}
+			}
+		}),
+		drivertest.Fixpoint: observation(func(o *driver.Observation) { o.State.Bindings = nil }),
 		drivertest.ObserveChangesNothing: observation(func(o *driver.Observation) {
 			slices.Reverse(o.State.Groups)
 		}),

@@ -29,7 +29,7 @@ func (d *Driver) table() driver.Table {
 // Apply implements driver.Driver: the steps in order, those about bindings that
 // follow one another as one write of the policy.
 func (d *Driver) Apply(ctx context.Context, scope driver.Scope, steps []plan.Step) []driver.Result {
-	if !isProject(scope.ID) {
+	if !isProject(scope.ID) && !driver.TakesFromGroups(steps) {
 		return driver.Refuse(steps, fmt.Errorf("gcp: %w: %q is not the id of a project", fault.ErrInvalid, scope.ID))
 	}
 	results := make([]driver.Result, len(steps))

@@ -25,10 +25,12 @@ func (d *Driver) Observe(ctx context.Context, scopes []driver.Scope) ([]driver.O
 	}
 	in := newInventory(slices.ContainsFunc(scopes, func(s driver.Scope) bool { return s.Marks }))
 	wanted := map[string]string{} // ids by address, empty where they are not known
+	missing := make([]bool, len(scopes))
 	for i, scope := range scopes {
-		if policies[i] != nil {
-			d.want(wanted, scope, policies[i], in.marks)
+		if missing[i] = policies[i] == nil; missing[i] {
+			policies[i] = &policy{} // its groups are the domain's, and outlive it
 		}
+		d.want(wanted, scope, policies[i], in.marks)
 	}
 	if err := d.readGroups(ctx, in, wanted); err != nil {
 		return nil, err
@@ -38,10 +40,8 @@ func (d *Driver) Observe(ctx context.Context, scopes []driver.Scope) ([]driver.O
 	}
 	observations := make([]driver.Observation, len(scopes))
 	for i, scope := range scopes {
-		observations[i] = driver.Observation{Missing: true}
-		if policies[i] != nil {
-			observations[i] = d.at(scope, policies[i], in)
-		}
+		observations[i] = d.at(scope, policies[i], in)
+		observations[i].Missing = missing[i]
 	}
 	return observations, nil
 }

@@ -92,6 +92,7 @@ func (w *world) laws(t testing.TB) drivertest.World {
 		Secrets:  []string{string(secret), "ya29."},
 		PageSize: pageSize,
 		Tenant:   func(_ testing.TB, name string) string { return w.project(name) },
+		Remove:   func(_ testing.TB, tenant string) { w.server.CloseProject(tenant) },
 		User:     func(_ testing.TB, name string) string { return w.user(name) },
 		Plant:    w.plant,
 		Remark: func(_ testing.TB, ref string, mark access.Mark) {

@@ -35,7 +35,8 @@ func TestLaws(t *testing.T) {
 		// The pages of one list of groups.
 		ConvergedCalls: func(scopes, groups int) int { return (scopes*groups + pageSize - 1) / pageSize },
 		Impossible: map[drivertest.Law]string{
-			drivertest.MissingScope: "a broker's instance is a name that only the broker knows",
+			drivertest.MissingScope:      "a broker's instance is a name that only the broker knows",
+			drivertest.MissingKeepGroups: "nothing on the platform says whether an instance exists",
 		},
 	})
 }

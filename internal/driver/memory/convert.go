@@ -53,12 +53,13 @@ type inventory struct {
 // at returns what there is at one scope: the bindings on it, and the groups
 // that they name or that the scope asks for.
 func (in inventory) at(scope driver.Scope) driver.Observation {
-	if !in.tenants[scope.ID] {
-		return driver.Observation{Missing: true}
-	}
 	var state access.State
+	there := in.tenants[scope.ID]
 	ids, names := wantedGroups(scope)
 	for _, b := range in.bindings[scope.ID] {
+		if !there {
+			break // what is left of a tenant that is gone gives nothing
+		}
 		state.Bindings = append(state.Bindings, toBinding(b))
 		ids[b.Group] = true
 	}
@@ -68,7 +69,7 @@ func (in inventory) at(scope driver.Scope) driver.Observation {
 		}
 	}
 	state.Sort()
-	return driver.Observation{State: state}
+	return driver.Observation{State: state, Missing: !there}
 }
 
 // wantedGroups returns the ids and the names of the groups a scope asks for.

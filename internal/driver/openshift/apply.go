@@ -30,7 +30,7 @@ func (d *Driver) table() driver.Table {
 
 // Apply implements driver.Driver.
 func (d *Driver) Apply(ctx context.Context, scope driver.Scope, steps []plan.Step) []driver.Result {
-	if !kubernetes.IsNamespace(scope.ID) {
+	if !kubernetes.IsNamespace(scope.ID) && !driver.TakesFromGroups(steps) {
 		return driver.Refuse(steps, fmt.Errorf("openshift: %w: %q is not the name of a project", fault.ErrInvalid, scope.ID))
 	}
 	return d.handlers.Apply(ctx, rules.Type, rules.Fit, scope, steps)

@@ -485,8 +485,8 @@ func TestNoNamespaceIsNotAll(t *testing.T) {
 	for _, id := range []string{"", ".", "a/b", "Upper", n.scope.ID + "/x"} {
 		scope := driver.Scope{ID: id, Groups: n.scope.Groups, Mark: n.scope.Mark}
 		got, err := n.driver.Observe(t.Context(), []driver.Scope{scope})
-		if err != nil || !got[0].Missing || len(got[0].State.Bindings)+len(got[0].State.Groups) > 0 {
-			t.Errorf("Observe of the project %q = %+v, %v, want it missing", id, got, err)
+		if err != nil || !got[0].Missing || len(got[0].State.Bindings) > 0 || len(got[0].State.Groups) != 1 {
+			t.Errorf("Observe of the project %q = %+v, %v, want it missing, with its group and no bindings", id, got, err)
 		}
 		step := plan.Step{ID: "s", Op: plan.Create, Kind: access.KindGroup, Want: plan.Object{Group: &access.Group{Name: "g"}}}
 		if err := n.driver.Apply(t.Context(), scope, []plan.Step{step})[0].Err; !errors.Is(err, fault.ErrInvalid) {

@@ -27,13 +27,10 @@ func (d *Driver) Observe(ctx context.Context, scopes []driver.Scope) ([]driver.O
 	}
 	observations := make([]driver.Observation, len(scopes))
 	for i, scope := range scopes {
-		if namespaces[i].Missing {
-			observations[i].Missing = true
-			continue
-		}
-		observations[i].State = access.State{
-			Groups:   groups.of(scope),
-			Bindings: kubernetes.GroupBindings(scope, namespaces[i].Bindings),
+		observations[i].Missing = namespaces[i].Missing
+		observations[i].State.Groups = groups.of(scope)
+		if !namespaces[i].Missing {
+			observations[i].State.Bindings = kubernetes.GroupBindings(scope, namespaces[i].Bindings)
 		}
 		observations[i].State.Sort()
 	}

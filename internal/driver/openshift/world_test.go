@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -196,6 +197,7 @@ func (w *world) laws() drivertest.World {
 		Secrets:  []string{w.token},
 		PageSize: 500,
 		Tenant:   w.tenant,
+		Remove:   w.remove,
 		User:     w.user,
 		Plant:    w.plant,
 		Remark:   w.remark,
@@ -252,6 +254,26 @@ func (w *world) tenant(t testing.TB, name string) string {
 	w.namespace(t, name)
 	w.must(t, http.MethodPost, "/apis/project.openshift.io/v1/projects", object("project.openshift.io", "Project", name, nil), nil)
 	return name
+}
+
+// remove deletes a project, and does what a controller would on a whole cluster.
+func (w *world) remove(t testing.TB, name string) {
+	t.Helper()
+	ctx := t.Context()
+	if err := w.rbac.RoleBindings(name).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.core.Namespaces().Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	if _, err := w.core.Namespaces().Finalize(ctx, n, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.must(t, http.MethodDelete, "/apis/project.openshift.io/v1/projects/"+name, nil, nil)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.namespaces = slices.DeleteFunc(w.namespaces, func(n string) bool { return n == name })
 }
 
 func (w *world) namespace(t testing.TB, name string) {

@@ -32,7 +32,7 @@ func (d *Driver) table() driver.Table {
 
 // Apply implements driver.Driver.
 func (d *Driver) Apply(ctx context.Context, scope driver.Scope, steps []plan.Step) []driver.Result {
-	if !segment(scope.ID) {
+	if !segment(scope.ID) && !driver.TakesFromGroups(steps) {
 		return driver.Refuse(steps, fmt.Errorf("openstack: %w: %q is not the id of a project", fault.ErrInvalid, scope.ID))
 	}
 	return d.handlers.Apply(ctx, rules.Type, rules.Fit, scope, steps)

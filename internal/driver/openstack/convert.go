@@ -228,15 +228,13 @@ func (in *inventory) reported(scope driver.Scope) []string {
 
 // at returns what there is at one scope.
 func (in *inventory) at(scope driver.Scope) driver.Observation {
-	if in.missing[scope.ID] {
-		return driver.Observation{Missing: true}
-	}
+	missing := in.missing[scope.ID] // then it has no rows, and its groups are all there is
 	state := access.State{Bindings: in.bindings(scope)}
 	for _, id := range in.reported(scope) {
 		state.Groups = append(state.Groups, in.group(id))
 	}
 	state.Sort()
-	return driver.Observation{State: state}
+	return driver.Observation{State: state, Missing: missing}
 }
 
 // group is a group as Rollcall sees it.

@@ -49,6 +49,9 @@ func (d *Driver) readAssignments(ctx context.Context, scopes []driver.Scope, in 
 		plain.Set("include_names", "true")
 	}
 	if len(scopes) == 1 {
+		if !segment(scopes[0].ID) {
+			return nil // there are none on what cannot be
+		}
 		plain.Set("scope.project.id", scopes[0].ID)
 		effective.Set("scope.project.id", scopes[0].ID)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/groups"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/projects"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/roles"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/users"
 
@@ -79,6 +80,11 @@ func (w *world) laws() drivertest.World {
 		NoTenant: "0123456789abcdef0123456789abcdef",
 		Secrets:  []string{w.server.Admin().Password, w.seed.Client.Token()},
 		Tenant:   w.tenant,
+		Remove: func(t testing.TB, tenant string) {
+			if err := projects.Delete(t.Context(), w.seed.Client, tenant).ExtractErr(); err != nil {
+				t.Fatal(err)
+			}
+		},
 		User:     w.user,
 		Plant:    w.plant,
 		Remark:   w.remark,

@@ -43,6 +43,19 @@ func (s *Server) SetAccountState(id, accountState string) {
 	})
 }
 
+// RemoveAccount takes an account out of the organization. What was assigned on it
+// goes with it.
+func (s *Server) RemoveAccount(id string) {
+	s.change(func() {
+		s.db.Accounts.Delete(s.now(), id)
+		for _, a := range s.db.Assignments.All() {
+			if a.Account == id {
+				s.db.Assignments.Delete(s.now(), a.key())
+			}
+		}
+	})
+}
+
 // PermissionSet makes a permission set and returns its ARN; one of that name stays
 // as it is.
 func (s *Server) PermissionSet(name string) (arn string) {

@@ -25,6 +25,20 @@ func (s *Server) AddSubscription(tenant, id string) string {
 	return id
 }
 
+// RemoveSubscription deletes a subscription for good, with all that is in it.
+func (s *Server) RemoveSubscription(id string) {
+	id = strings.ToLower(id)
+	s.seed(func(at time.Time) {
+		delete(s.state.Subscriptions, id)
+		below := "/subscriptions/" + id
+		for _, a := range s.state.Assignments.All() {
+			if scope := strings.ToLower(a.Scope); scope == below || strings.HasPrefix(scope, below+"/") {
+				s.state.Assignments.Delete(at, a.Name)
+			}
+		}
+	})
+}
+
 // AddResourceGroup makes a resource group and returns its scope.
 func (s *Server) AddResourceGroup(sub, name string) string {
 	s.seed(func(time.Time) { s.resourceGroup(sub, name) })

@@ -53,6 +53,7 @@ func New(t testing.TB) drivertest.World {
 		Secrets:    nil, // there are no credentials
 		PageSize:   pageSize,
 		Tenant:     w.tenant,
+		Remove:     w.remove,
 		User:       w.user,
 		Plant:      w.plant,
 		Remark:     w.remark,
@@ -106,6 +107,14 @@ func (w world) tenant(t testing.TB, name string) string {
 	id := "tenant-" + name
 	w.edit(t, func(m *memory.World) { m.Tenants = append(m.Tenants, memory.Tenant{ID: id}) })
 	return id
+}
+
+func (w world) remove(t testing.TB, tenant string) {
+	t.Helper()
+	w.edit(t, func(m *memory.World) {
+		m.Tenants = slices.DeleteFunc(m.Tenants, func(t memory.Tenant) bool { return t.ID == tenant })
+		m.Bindings = slices.DeleteFunc(m.Bindings, func(b memory.Binding) bool { return b.Tenant == tenant })
+	})
 }
 
 // user adds an account, also where there is one of the name.
