@@ -35,7 +35,7 @@ demo: build ## run all of it with an example; ARGS=--once ends after the result
 test: packages ## every test of every module, with the race detector
 	@status=0; for module in $(modules); do \
 		echo "== $$module"; \
-		(cd $$module && go test -race -p 2 -timeout 30m ./...) || status=1; \
+		(cd $$module && go test -race -p 2 -timeout 60m ./...) || status=1; \
 	done; exit $$status
 
 .PHONY: quick
