@@ -268,7 +268,7 @@ func (m *maker) group(want access.Group, set difference) {
 	case foreign:
 		m.remark(access.ObjectForeign, want.Name, fmt.Sprintf(
 			"the platform has a group %q that Rollcall did not make, so it gets no members and no roles: "+
-				"remove or rename it there, or change the name pattern", have.Name))
+				"take it over with rollcall adopt, remove or rename it there, or change the name pattern", have.Name))
 		m.cannotAdopt(have)
 	}
 }
