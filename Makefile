@@ -7,8 +7,10 @@ WORKFLOWCHECK_VERSION := v0.6.0
 
 bin     := $(CURDIR)/bin
 tools   := $(bin)/tools
-# Modules, in the order in which they are tested.
+# Modules, in the order in which they are tested. The server in deploy/engines/temporal
+# is built, and tested, by internal/engines/temporal.
 modules := . deploy/dev
+linted := $(modules) deploy/engines/temporal
 # What the tests of a bare Debian lack. Elsewhere they say what they miss.
 packages := postgresql keystone gunicorn python3-psycopg2
 
@@ -51,7 +53,7 @@ bench: packages ## measure against the bars, on the real engines
 lint: $(golangci_lint) $(workflowcheck) ## format, vet, golangci-lint, workflow determinism
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then \
 		echo "run make fmt: $$unformatted"; exit 1; fi
-	@status=0; for module in $(modules); do \
+	@status=0; for module in $(linted); do \
 		echo "== $$module"; \
 		(cd $$module && go vet ./... && $(golangci_lint) run --allow-serial-runners --config $(CURDIR)/.golangci.yml ./...) || status=1; \
 	done; exit $$status

@@ -7,10 +7,10 @@ import (
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/deploy/dev/clouds"
-	"github.com/rollcall-iam/rollcall/deploy/dev/devserver"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
+	"github.com/rollcall-iam/rollcall/internal/engines/temporal"
 )
 
 // Where people and tools look for Temporal first.
@@ -58,22 +58,25 @@ func (s *stack) startTemporal(ctx context.Context) (string, error) {
 		return "", err
 	}
 	file := s.home.log("temporal")
-	options := devserver.Options{
-		Dir: s.home.path("temporal"), SearchAttributes: engine.Attributes(),
-		Port: temporalPort, UI: true, UIPort: temporalUIPort, UICodec: "http://" + codec.Addr().String(), LogFile: file,
+	built, err := openLog(s.home.log("temporal-build"))
+	if err != nil {
+		return "", err
 	}
-	note := ""
-	server, err := devserver.Start(ctx, options)
-	if errors.Is(err, devserver.ErrOtherVersion) {
-		aside, errAside := devserver.SetAside(options.Dir)
-		if errAside != nil {
-			return "", errAside
-		}
-		note = "; the state of another version is kept in " + aside
-		server, err = devserver.Start(ctx, options)
+	defer func() { _ = built.Close() }()
+	server, err := temporal.Start(ctx, temporal.Options{
+		Dir: s.home.path("temporal"), SetAside: true, SearchAttributes: engine.Attributes(),
+		Port: temporalPort, UI: true, UIPort: temporalUIPort, UICodec: "http://" + codec.Addr().String(), LogFile: file,
+		BuildLog: built,
+	})
+	if errors.Is(err, temporal.ErrUnavailable) {
+		return "", withLog(err, s.home.log("temporal-build"))
 	}
 	if err != nil {
 		return "", withLog(err, file)
+	}
+	note := ""
+	if server.Aside() != "" {
+		note = "; the state of another version is kept in " + server.Aside()
 	}
 	s.onStop(server.Stop)
 	s.temporal = server

@@ -9,10 +9,10 @@ import (
 	"slices"
 
 	"github.com/rollcall-iam/rollcall/deploy/dev/clouds"
-	"github.com/rollcall-iam/rollcall/deploy/dev/devserver"
 	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
 	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
+	"github.com/rollcall-iam/rollcall/internal/engines/temporal"
 )
 
 // waitsForApproval is the exit code of a command whose work is done but for
@@ -27,7 +27,7 @@ type stack struct {
 	// environ grows as things start.
 	environ  environ
 	postgres *postgres.Server
-	temporal *devserver.Server
+	temporal *temporal.Server
 	keystone *keystone.Server // nil without Keystone
 	closers  []func() error
 	// there is who and what the example has on each platform.

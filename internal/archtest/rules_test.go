@@ -163,7 +163,7 @@ func importRules() []rule {
 		}, {
 			packages: []string{"internal/engines/*"},
 			ours:     []string{"internal/engines/*"},
-			others:   append([]string{pgx, "github.com/gophercloud/gophercloud/v2/...", xSys}, kubernetes...),
+			others:   append([]string{pgx, "github.com/gophercloud/gophercloud/v2/...", "go.temporal.io/api/...", xSys}, kubernetes...),
 			reason:   "real servers for tests and the one-command stack, which know nothing of Rollcall",
 		}, {
 			packages: []string{"internal/engine/..."},

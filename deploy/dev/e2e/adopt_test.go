@@ -69,6 +69,7 @@ func groupNamed(t *testing.T, file, name string) memory.Group {
 // TestAdoptionTakesOverWhatItShowed: a plan first, then exactly that, with the
 // group's id, its text and its foreign role as they were.
 func TestAdoptionTakesOverWhatItShowed(t *testing.T) {
+	t.Parallel()
 	const tenant, group = "acme.project-00/sandbox.local", "project-00-admin"
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 4)
@@ -157,6 +158,7 @@ func sorted(texts []string) []string { return slices.Sorted(slices.Values(texts)
 // TestAdoptionIsOfThatGroupAlone: one that was made anew under the name since it
 // was asked for is somebody else's.
 func TestAdoptionIsOfThatGroupAlone(t *testing.T) {
+	t.Parallel()
 	const tenant, group = "acme.project-00/sandbox.local", "project-00-admin"
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 3)

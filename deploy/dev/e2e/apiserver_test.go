@@ -125,6 +125,7 @@ func strike(proxy *faultproxy.Proxy, match func(*http.Request) bool, times int, 
 // while the API server fails in one way after the other. Each time it ends as the
 // documents say, without a twin and without a removal that nobody asked for.
 func TestAPIServerFaultsTakeNothingFromAnybody(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	c := newCluster(t, kubernetes.ForTest(t), 1, 5)
 	proxy, environ := c.behindProxy(t)

@@ -36,6 +36,7 @@ func membersOf(t *testing.T, file string) map[string]int {
 // TestApprovedRemovalsGoOn: what a guard holds waits, shows itself, and goes on
 // when somebody approves exactly that.
 func TestApprovedRemovalsGoOn(t *testing.T) {
+	t.Parallel()
 	const tenant = "acme.project-00/sandbox.local"
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 5)
@@ -85,6 +86,7 @@ func TestApprovedRemovalsGoOn(t *testing.T) {
 // TestRemovedTenantIsCleanedUpWhenApproved: its groups are held while people are
 // in them, and gone without a trace when somebody says so.
 func TestRemovedTenantIsCleanedUpWhenApproved(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 2, 3)
 	s.worker()

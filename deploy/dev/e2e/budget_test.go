@@ -13,6 +13,7 @@ import (
 // TestWorkersShareARate: two worker processes together make no more calls than
 // the platform's document allows. Alone each would be done in half the time.
 func TestWorkersShareARate(t *testing.T) {
+	t.Parallel()
 	const rate, ordinary = 20, 16 // calls a second; the rest is for revocations
 	s := newStack(t)
 	_, org := memoryWorld(t, 12, 1)

@@ -75,6 +75,7 @@ func (l long) run(id access.TenantID) (result workflows.ReplicateResult, err err
 // takes up where the first one gave up. It fails where a run that gives up forgets
 // the tenant, or counts what it could not read as gone.
 func TestCleanupOutlastsADaysOutage(t *testing.T) {
+	t.Parallel()
 	l := newLong(t)
 	file, org := memoryWorld(t, 1, 2)
 	documents := zoneApproves(org.documents())

@@ -175,6 +175,7 @@ func yards() map[string]func(*testing.T) yard {
 // and nothing of it is left then. It fails where access outlives the tenant, or
 // groups do not wait.
 func TestCleanupOfATenant(t *testing.T) {
+	t.Parallel()
 	for name, build := range yards() {
 		t.Run(name, func(t *testing.T) {
 			y := build(t)
@@ -204,6 +205,7 @@ func zoneApproves(documents string) string {
 // for, and nothing else. It fails where a tombstone lacks what the cleanup needs:
 // the landing zone's word, the platform's document, the role's mapping.
 func TestCleanupTakesEverythingAway(t *testing.T) {
+	t.Parallel()
 	second := full(0)
 	cases := map[string]struct {
 		reason string
@@ -288,6 +290,7 @@ func lessReaders() map[string]int {
 // nobody has a role by them. It fails where they go, where the roles stay, or where
 // the tenant is never forgotten because of them.
 func TestCleanupSwitchedOff(t *testing.T) {
+	t.Parallel()
 	y, _ := memoryYard(t)
 	y.config = strings.Replace(y.config, "replication: {", "replication: {skipUserGroupPermissionCleanup: true, ", 1)
 	y.apply(y.documents())
@@ -308,6 +311,7 @@ func TestCleanupSwitchedOff(t *testing.T) {
 // a worker that dies meanwhile, end as any other. It fails where what cannot be
 // reached counts as gone.
 func TestCleanupWaitsForAPlatformThatIsDown(t *testing.T) {
+	t.Parallel()
 	y, file := memoryYard(t)
 	documents := zoneApproves(y.documents())
 	y.apply(documents)
@@ -341,6 +345,7 @@ func TestCleanupWaitsForAPlatformThatIsDown(t *testing.T) {
 // access again, with the very groups it had and what others gave them. It fails
 // where the groups are made anew, or the tombstone takes them later.
 func TestCleanupIsTakenBack(t *testing.T) {
+	t.Parallel()
 	y, file := memoryYard(t)
 	y.apply(y.documents())
 	y.replicate(done)
@@ -377,6 +382,7 @@ func TestCleanupIsTakenBack(t *testing.T) {
 // put there, is named in a remark whatever becomes of it; their own groups are left
 // alone all along (the yard looks at that each time).
 func TestForeignThingsThroughACleanup(t *testing.T) {
+	t.Parallel()
 	for setting, kept := range map[string]bool{"keep": true, "remove": false} {
 		t.Run(setting, func(t *testing.T) {
 			y, file := memoryYard(t)

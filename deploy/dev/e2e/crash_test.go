@@ -12,6 +12,7 @@ import (
 // tenant's run, after the second, and so on to the last but one. Each time another
 // worker goes on, and the end is as if nothing had happened.
 func TestWorkerKilledAtEveryStepBoundary(t *testing.T) {
+	t.Parallel()
 	// Three groups are created, filled and given a role: nine writes.
 	const writes = 9
 	for killed := 1; killed < writes; killed++ {

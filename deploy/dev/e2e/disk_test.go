@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcall-iam/rollcall/deploy/dev/devserver"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
+	"github.com/rollcall-iam/rollcall/internal/engines/temporal"
 )
 
 // small is a file system of its own, in memory, that can be full without harm to
@@ -55,6 +55,7 @@ func fill(t *testing.T, name string) {
 // TestDiskUnderTheDatabaseIsFull fills it in the middle of an apply, until the
 // database refuses to write, and makes room again.
 func TestDiskUnderTheDatabaseIsFull(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts a real server: run without -short")
 	}
@@ -67,7 +68,7 @@ func TestDiskUnderTheDatabaseIsFull(t *testing.T) {
 	if err := server.CreateDatabase(t.Context(), "rollcall"); err != nil {
 		t.Fatal(err)
 	}
-	s := stackOn(t, server.URL("rollcall"), devserver.Options{})
+	s := stackOn(t, server.URL("rollcall"), temporal.Options{})
 	file, org := memoryWorld(t, 1, 4)
 	s.worker()
 	s.apply(org.documents())

@@ -3,15 +3,16 @@ package e2e
 import (
 	"testing"
 
-	"github.com/rollcall-iam/rollcall/deploy/dev/devserver"
+	"github.com/rollcall-iam/rollcall/internal/engines/temporal"
 )
 
 // TestFreshNamespaceIsMadeReady starts on a Temporal that nobody prepared: the
 // search attributes are Rollcall's to register. Which build is current is people's to
 // say, once.
 func TestFreshNamespaceIsMadeReady(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
-	bare, err := devserver.Start(t.Context(), devserver.Options{})
+	bare, err := temporal.Start(t.Context(), temporal.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

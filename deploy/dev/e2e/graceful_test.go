@@ -18,6 +18,7 @@ import (
 // an apply. It ends by itself, with every step that it began finished and
 // recorded, and another worker completes the run.
 func TestStoppedWorkerFinishesItsSteps(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 4)
 	first := s.worker()

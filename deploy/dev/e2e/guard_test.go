@@ -45,6 +45,7 @@ func userCounts(t *testing.T, file string) []int {
 // on, as a guard's document lets no more go within an hour. The other waits, says
 // for what wherever people look, holds up no addition, and goes on by itself.
 func TestGuardLimitsThePlatform(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 2, 10)
 	s.observed()
@@ -106,6 +107,7 @@ func (s *stack) saysWhatWaits() {
 // TestApprovalIsAboveTheLimit: what is approved goes although the limit is
 // reached, and it is a guard's document that may be changed instead.
 func TestApprovalIsAboveTheLimit(t *testing.T) {
+	t.Parallel()
 	const tenant = "acme.project-00/sandbox.local"
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 10)

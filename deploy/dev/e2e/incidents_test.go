@@ -20,6 +20,7 @@ import (
 // nothing. It fails where an empty input, or one that lacks nearly everything,
 // takes access from people without anybody's word.
 func TestIncidentEmptyInputDeletedEverything(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 2, 3)
 	s.worker()
@@ -58,6 +59,7 @@ func TestIncidentEmptyInputDeletedEverything(t *testing.T) {
 // Here a platform takes few calls a second, and one workspace has all of them to
 // make. It fails where another workspace's change waits for the last of them.
 func TestIncidentRemovalsDelayedEveryone(t *testing.T) {
+	t.Parallel()
 	const crowd = 100
 	s := newStack(t)
 	file, org := memoryWorld(t, crowd, 3)
@@ -113,6 +115,7 @@ func TestIncidentRemovalsDelayedEveryone(t *testing.T) {
 // list and truncated: true where list_limit is set. It fails where a part is taken
 // for all of it: people, groups or roles that are not in it would go.
 func TestIncidentTruncatedAnswerTakenForAll(t *testing.T) {
+	t.Parallel()
 	server := keystone.ForTest(t, keystone.Options{})
 	target, err := url.Parse(server.URL())
 	if err != nil {
@@ -149,6 +152,7 @@ func TestIncidentTruncatedAnswerTakenForAll(t *testing.T) {
 // fails where such documents are stored, or where a platform that tells the names
 // apart is refused them.
 func TestIncidentGroupNamesDifferInCaseOnly(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	_, org := memoryWorld(t, 1, 1)
 	org.config = strings.Replace(org.config, "groupAlias: user", "groupAlias: ADMIN", 1)

@@ -124,6 +124,7 @@ func isWrite(e faultproxy.Entry) bool {
 }
 
 func TestKeystoneConverges(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	server := keystone.ForTest(t, keystone.Options{})
 	target, err := url.Parse(server.URL())
@@ -167,6 +168,7 @@ func reachable(t *testing.T) string {
 }
 
 func TestKeystoneOutageIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	if err := keystone.Available(); err != nil {
 		keystone.ForTest(t, keystone.Options{}) // skips or fails, as everywhere

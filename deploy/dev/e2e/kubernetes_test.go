@@ -84,6 +84,7 @@ func (c *cluster) want(t testing.TB, people int) {
 }
 
 func TestKubernetesConverges(t *testing.T) {
+	t.Parallel()
 	server := kubernetes.ForTest(t)
 	s := newStack(t)
 	c := newCluster(t, server, 3, 3)

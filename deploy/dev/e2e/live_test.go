@@ -29,6 +29,7 @@ func twoPlatforms(t *testing.T, s *stack) (down string) {
 // TestStatusShowsWhatWaits for a platform that is down, with the attempt, the
 // class of the error and when it is tried again; and no more once it is up.
 func TestStatusShowsWhatWaits(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file := twoPlatforms(t, s)
 	s.worker()
@@ -89,6 +90,7 @@ func watched(t *testing.T, s *stack) {
 // TestPlansAreShownAsTheyCome: a tenant whose platform is down keeps nobody from
 // seeing the others' plans, and Ctrl-C says what was seen.
 func TestPlansAreShownAsTheyCome(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	twoPlatforms(t, s)
 	s.worker()

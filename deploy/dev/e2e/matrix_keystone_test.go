@@ -77,6 +77,7 @@ func (p *keystonePlace) without() []string {
 // TestWorkerKilledInARenameOnKeystone is a sample of the crash matrix on a real
 // Keystone: the boundaries around the point of no return.
 func TestWorkerKilledInARenameOnKeystone(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts a real server: run without -short")
 	}

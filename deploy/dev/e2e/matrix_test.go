@@ -381,12 +381,14 @@ func (p *memoryPlace) without() []string {
 // desired, the old group is gone, and the ledger has each change once; and all
 // along nobody was without what they are to have.
 func TestWorkerKilledAtEveryBoundaryOfARename(t *testing.T) {
+	t.Parallel()
 	matrix(t, recreating(), 40)
 }
 
 // TestWorkerKilledAtEveryBoundaryOfARenameInPlace is the same where the platform
 // renames the group itself.
 func TestWorkerKilledAtEveryBoundaryOfARenameInPlace(t *testing.T) {
+	t.Parallel()
 	matrix(t, way{mode: "in-place", changes: 2}, 14)
 }
 
@@ -394,6 +396,7 @@ func TestWorkerKilledAtEveryBoundaryOfARenameInPlace(t *testing.T) {
 // fourth boundary, as the steps are those of the others in another order: people are
 // without the role for a while, and get it back whatever dies.
 func TestWorkerKilledInAStrictRename(t *testing.T) {
+	t.Parallel()
 	how := strictly()
 	how.every = 4
 	matrix(t, how, 8)
@@ -402,6 +405,7 @@ func TestWorkerKilledInAStrictRename(t *testing.T) {
 // TestMatrixProbeSeesAGap: the probe of the crash matrix can fail. A strict rename
 // leaves people without their role for as long as its writes take.
 func TestMatrixProbeSeesAGap(t *testing.T) {
+	t.Parallel()
 	c := newCrashSite(t, newStack(t), newMemoryPlace(t), strictly())
 	breakPlatform(t, c.place.(*memoryPlace).file, memory.Fault{Op: "write:*", Delay: memory.Duration(300 * time.Millisecond)})
 	end := c.probe(t)

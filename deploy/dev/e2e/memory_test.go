@@ -14,6 +14,7 @@ import (
 )
 
 func TestDocumentsBecomeAccess(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 2, 3)
 	s.worker()
@@ -43,6 +44,7 @@ func TestDocumentsBecomeAccess(t *testing.T) {
 }
 
 func TestPlanShowsWhatForWhomAndWhy(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 2)
 	s.worker()
@@ -64,6 +66,7 @@ func TestPlanShowsWhatForWhomAndWhy(t *testing.T) {
 }
 
 func TestUnchangedTenantCostsElevenEvents(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	_, org := memoryWorld(t, 1, 2)
 	s.worker()
@@ -87,6 +90,7 @@ func TestUnchangedTenantCostsElevenEvents(t *testing.T) {
 }
 
 func TestKilledWorkerLeavesNoTwinAndOneRecordAStep(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 4)
 	first := s.worker()
@@ -131,6 +135,7 @@ func (s *stack) oneRecordAStep() {
 }
 
 func TestOutageIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 2)
 	s.worker()
@@ -151,6 +156,7 @@ func TestOutageIsWaitedFor(t *testing.T) {
 }
 
 func TestRemovalAboveTheLimitIsHeld(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 5)
 	s.worker()
@@ -177,6 +183,7 @@ func TestRemovalAboveTheLimitIsHeld(t *testing.T) {
 }
 
 func TestForeignObjectsAreUntouched(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 2)
 	foreign := memory.World{
@@ -202,6 +209,7 @@ func TestForeignObjectsAreUntouched(t *testing.T) {
 }
 
 func TestMissingCredentialsAreNamed(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	_, org := memoryWorld(t, 1, 1)
 	org.platform = "cloud.lab"

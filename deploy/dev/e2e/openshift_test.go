@@ -112,6 +112,7 @@ func (o *openshift) pages(t testing.TB) int {
 }
 
 func TestOpenShiftConverges(t *testing.T) {
+	t.Parallel()
 	o := newOpenshift(t, 2, 2)
 	s := newStack(t)
 	s.worker(o.environ...)

@@ -7,17 +7,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcall-iam/rollcall/deploy/dev/devserver"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
 	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
+	"github.com/rollcall-iam/rollcall/internal/engines/temporal"
 )
 
 // TestKeystoneFaultsTakeNothingFromAnybody lets one person come and another go
 // while Keystone fails in one way after the other. Each time it ends as the
 // documents say, without a twin and without a removal that nobody asked for.
 func TestKeystoneFaultsTakeNothingFromAnybody(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	server := keystone.ForTest(t, keystone.Options{})
 	target, err := url.Parse(server.URL())
@@ -108,6 +109,7 @@ func (s *stack) endsWell(t *testing.T, file string) {
 }
 
 func TestDatabaseRestartsInTheMiddleOfAnApply(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts a real server: run without -short")
 	}
@@ -119,7 +121,7 @@ func TestDatabaseRestartsInTheMiddleOfAnApply(t *testing.T) {
 	if err := server.CreateDatabase(t.Context(), "rollcall"); err != nil {
 		t.Fatal(err)
 	}
-	s := stackOn(t, server.URL("rollcall"), devserver.Options{})
+	s := stackOn(t, server.URL("rollcall"), temporal.Options{})
 	file, org := memoryWorld(t, 1, 4)
 	s.worker()
 	s.apply(org.documents())
@@ -133,8 +135,9 @@ func TestDatabaseRestartsInTheMiddleOfAnApply(t *testing.T) {
 }
 
 func TestTemporalRestartsInTheMiddleOfAnApply(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	s := stackOn(t, postgres.ForTest(t), devserver.Options{Dir: dir})
+	s := stackOn(t, postgres.ForTest(t), temporal.Options{Dir: dir})
 	file, org := memoryWorld(t, 1, 4)
 	s.worker()
 	s.apply(org.documents())
@@ -146,6 +149,7 @@ func TestTemporalRestartsInTheMiddleOfAnApply(t *testing.T) {
 }
 
 func TestTwoWorkersAndTwoClientsAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 4)
 	s.worker()
@@ -167,6 +171,7 @@ func TestTwoWorkersAndTwoClientsAtOnce(t *testing.T) {
 }
 
 func TestWaitingForAllWaitsForRunsOfOthersToo(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 4)
 	s.worker()

@@ -10,6 +10,7 @@ import (
 // TestNewcomersGetAnAccountAndTheirAccess: people without an account on the
 // platform are brought in by the run that grants them access, once.
 func TestNewcomersGetAnAccountAndTheirAccess(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 2)
 	var w memory.World
@@ -55,6 +56,7 @@ func TestNewcomersGetAnAccountAndTheirAccess(t *testing.T) {
 // TestConditionsReachThePlatform: a condition is given with its role, and a
 // changed one is changed in place.
 func TestConditionsReachThePlatform(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 2)
 	config := func(condition string) string {

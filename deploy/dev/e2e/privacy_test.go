@@ -14,18 +14,19 @@ import (
 	"testing"
 	"text/template"
 
-	"github.com/rollcall-iam/rollcall/deploy/dev/devserver"
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
 	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
+	"github.com/rollcall-iam/rollcall/internal/engines/temporal"
 )
 
 // TestNobodyIsNamedOutsideTheDatabase runs every path, failures among them, and
 // looks for people in all that Temporal keeps and in all that the worker tells.
 func TestNobodyIsNamedOutsideTheDatabase(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 2, 5)
 	arguments := s.watchArguments()
@@ -71,9 +72,10 @@ func peopleOf(org organisation) []string {
 // in the files of Temporal's own database, too, and for both in ours: people stand
 // in the tables that are about people, secrets in none.
 func TestTheExampleNamesNobody(t *testing.T) {
+	t.Parallel()
 	server := keystone.ForTest(t, keystone.Options{})
 	dir := t.TempDir()
-	s := stackOn(t, postgres.ForTest(t), devserver.Options{Dir: dir, LogFile: filepath.Join(dir, "temporal.log")})
+	s := stackOn(t, postgres.ForTest(t), temporal.Options{Dir: dir, LogFile: filepath.Join(dir, "temporal.log")})
 	tokens := &tokenCatcher{next: http.DefaultTransport, seen: map[string]bool{}}
 	target, err := url.Parse(strings.TrimSuffix(server.URL(), "/v3"))
 	if err != nil {

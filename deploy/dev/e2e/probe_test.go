@@ -84,6 +84,7 @@ func (w probed) renames(t *testing.T, modes map[string]bool) {
 // TestProbeOfSandbox: nobody is without access while groups are renamed, except in
 // the mode that says so; there, the probe sees it.
 func TestProbeOfSandbox(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 2, 3)
 	s.worker()
@@ -91,6 +92,7 @@ func TestProbeOfSandbox(t *testing.T) {
 }
 
 func TestProbeOfKeystone(t *testing.T) {
+	t.Parallel()
 	server := keystone.ForTest(t, keystone.Options{})
 	s := newStack(t)
 	c := newCloud(t, server, server.URL(), 2, 3)
@@ -104,6 +106,7 @@ func TestProbeOfKeystone(t *testing.T) {
 }
 
 func TestProbeOfOpenShift(t *testing.T) {
+	t.Parallel()
 	o := newOpenshift(t, 2, 3)
 	s := newStack(t)
 	s.worker(o.environ...)
@@ -129,6 +132,7 @@ func (o *openshift) asker(t *testing.T) probe.Asker {
 
 // TestProbeSeesWhoComesAndGoes: what the probe finds is what the documents say.
 func TestProbeSeesWhoComesAndGoes(t *testing.T) {
+	t.Parallel()
 	o := newOpenshift(t, 1, 2)
 	s := newStack(t)
 	s.worker(o.environ...)

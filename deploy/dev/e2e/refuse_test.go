@@ -6,6 +6,7 @@ import (
 )
 
 func TestBadInputIsRefusedAndNothingIsStored(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	_, org := memoryWorld(t, 1, 1)
 	base := org.documents()
@@ -65,6 +66,7 @@ func TestBadInputIsRefusedAndNothingIsStored(t *testing.T) {
 }
 
 func TestUnreachableServersAreNamed(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	_, org := memoryWorld(t, 1, 1)
 	s.apply(org.documents())

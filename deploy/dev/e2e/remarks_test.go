@@ -39,6 +39,7 @@ func (s *stack) remarks(choice ...string) (holds, ended []datedRemark) {
 // sweeps of its platform, is found by its code and its person on the tenants that
 // are chosen, and is remembered when it has ended.
 func TestRemarksLive(t *testing.T) {
+	t.Parallel()
 	who := person("admin", 1)
 	s := newStack(t)
 	file, org := memoryWorld(t, 2, 2)
@@ -100,6 +101,7 @@ func TestRemarksLive(t *testing.T) {
 // TestRemovedByOthersHandIsRemarked: a stranger in our group goes, the run says
 // so, and so does the history.
 func TestRemovedByOthersHandIsRemarked(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 3)
 	s.worker()

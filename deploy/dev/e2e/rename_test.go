@@ -11,6 +11,7 @@ import (
 // TestOrphanedRenamingIsNeverBegunTwice: what a terminated run left behind takes
 // back what it made; the next run waits for that, and does it all again.
 func TestOrphanedRenamingIsNeverBegunTwice(t *testing.T) {
+	t.Parallel()
 	r := newRecorder(t)
 	r.run(done)
 	r.called("team", "recreate")

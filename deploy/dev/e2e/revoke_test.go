@@ -120,6 +120,7 @@ func (c *company) expect(when string, want map[string]int) {
 // TestALeaverIsTakenOutOfEverything: twenty-one groups on three platforms, one of
 // which is down and comes back.
 func TestALeaverIsTakenOutOfEverything(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	c := newCompany(s, 3, 7)
 	s.worker()
@@ -238,6 +239,7 @@ func (s *stack) eachOnce(person string) {
 // TestARevocationOvertakesAFullQueue: a worker with all its slots taken, and more work
 // waiting than it gets done in the time.
 func TestARevocationOvertakesAFullQueue(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	const projects = 150
 	c := newCompany(s, 1, projects)
@@ -283,6 +285,7 @@ func TestARevocationOvertakesAFullQueue(t *testing.T) {
 // TestRevocationsRaceRuns lets revocations race runs that put the person in, on a real
 // Temporal.
 func TestRevocationsRaceRuns(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	c := newCompany(s, 2, 2)
 	s.worker()
@@ -308,6 +311,7 @@ func TestRevocationsRaceRuns(t *testing.T) {
 // keeps and in all that the worker tells, with a platform that refuses and one that
 // is down.
 func TestARevocationNamesNobodyOutsideTheDatabase(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	c := newCompany(s, 3, 2)
 	s.observed()
@@ -337,6 +341,7 @@ func TestARevocationNamesNobodyOutsideTheDatabase(t *testing.T) {
 
 // TestALeaverIsTakenOutOfKeystone: twenty groups on a real Keystone.
 func TestALeaverIsTakenOutOfKeystone(t *testing.T) {
+	t.Parallel()
 	server := keystone.ForTest(t, keystone.Options{})
 	s := newStack(t)
 	c := newCloud(t, server, server.URL(), 20, 3)

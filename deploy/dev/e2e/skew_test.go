@@ -231,6 +231,7 @@ func skewed(t *testing.T, s *stack, proxy *faultproxy.Proxy, o organisation, env
 // database, Temporal, the platform and each other. Keystone's tokens and the API
 // server's are then not valid yet, or nearly no more, by the worker's clock.
 func TestClocksDisagree(t *testing.T) {
+	t.Parallel()
 	t.Run("Keystone", func(t *testing.T) {
 		s := newStack(t)
 		server := keystone.ForTest(t, keystone.Options{})

@@ -7,12 +7,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,9 +24,9 @@ import (
 
 	"go.temporal.io/sdk/client"
 
-	"github.com/rollcall-iam/rollcall/deploy/dev/devserver"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
+	"github.com/rollcall-iam/rollcall/internal/engines/temporal"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -59,7 +61,15 @@ func buildPrograms() (string, error) {
 	return dir, nil
 }
 
+// inParallel is how many tests run at once where the command line does not say:
+// more than there are processors, as most of a test's time is waiting.
+const inParallel = "8"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if !slices.ContainsFunc(os.Args[1:], func(arg string) bool { return strings.HasPrefix(strings.TrimLeft(arg, "-"), "test.parallel") }) {
+		_ = flag.Set("test.parallel", inParallel) // a number, so it is accepted
+	}
 	code := m.Run()
 	if dir, err := programs(); err == nil {
 		_ = os.RemoveAll(dir)
@@ -72,7 +82,7 @@ type stack struct {
 	t        testing.TB
 	bin      string
 	database string
-	temporal *devserver.Server
+	temporal *temporal.Server
 	environ  []string
 	logs     []*tail // of the workers
 	said     *tail   // what all commands wrote
@@ -80,11 +90,11 @@ type stack struct {
 
 func newStack(t testing.TB) *stack {
 	t.Helper()
-	return stackOn(t, postgres.ForTest(t), devserver.Options{})
+	return stackOn(t, postgres.ForTest(t), temporal.Options{})
 }
 
 // stackOn is a stack on a certain database and Temporal.
-func stackOn(t testing.TB, database string, options devserver.Options) *stack {
+func stackOn(t testing.TB, database string, options temporal.Options) *stack {
 	t.Helper()
 	bin, err := programs()
 	if err != nil {
@@ -92,7 +102,7 @@ func stackOn(t testing.TB, database string, options devserver.Options) *stack {
 	}
 	s := &stack{t: t, bin: bin, database: database, said: &tail{}}
 	options.SearchAttributes = engine.Attributes()
-	if s.temporal, err = devserver.Start(t.Context(), options); err != nil {
+	if s.temporal, err = temporal.Start(t.Context(), options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.temporal.Stop() })
@@ -303,7 +313,7 @@ func (s *stack) restartTemporal(dir string) {
 		s.t.Fatal(err)
 	}
 	was := s.temporal.Address()
-	s.temporal, err = devserver.Start(s.t.Context(), devserver.Options{Dir: dir, Port: port, SearchAttributes: engine.Attributes()})
+	s.temporal, err = temporal.Start(s.t.Context(), temporal.Options{Dir: dir, Port: port, SearchAttributes: engine.Attributes()})
 	if err != nil {
 		s.t.Fatal(err)
 	}

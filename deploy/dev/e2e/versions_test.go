@@ -98,6 +98,7 @@ func (s *stack) doneBy(workflowID, build string, process *exec.Cmd) {
 // Those end where they began, new ones begin on the new build, and the old build
 // drains.
 func TestRunsEndOnTheBuildTheyBeganOn(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 3)
 	tenant := firstTenant(org)
@@ -143,6 +144,7 @@ func TestRunsEndOnTheBuildTheyBeganOn(t *testing.T) {
 // TestTriggeredRunsHandOverToTheCurrentBuild: a run that has to look again does not
 // keep its old workers for that.
 func TestTriggeredRunsHandOverToTheCurrentBuild(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	file, org := memoryWorld(t, 1, 4)
 	id := workflows.ReplicateTenantID(firstTenant(org))
@@ -171,6 +173,7 @@ func TestTriggeredRunsHandOverToTheCurrentBuild(t *testing.T) {
 // TestRunsWithoutWorkersAreMoved: the workers of a build are gone for good, and
 // runs of it are open.
 func TestRunsWithoutWorkersAreMoved(t *testing.T) {
+	t.Parallel()
 	cases := map[string]struct {
 		reason string
 		fault  memory.Fault
@@ -243,6 +246,7 @@ func (s *stack) planned(tenant access.TenantID) access.TenantID {
 // TestWithoutCurrentBuildWorkWaits: workers listen, but nobody said that new runs
 // are theirs.
 func TestWithoutCurrentBuildWorkWaits(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	s.begins("")
 	file, org := memoryWorld(t, 1, 2)
@@ -268,6 +272,7 @@ func TestWithoutCurrentBuildWorkWaits(t *testing.T) {
 }
 
 func TestRampingBuildTakesItsPart(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	_, org := memoryWorld(t, 1, 2)
 	tenant := firstTenant(org)
@@ -289,6 +294,7 @@ func TestRampingBuildTakesItsPart(t *testing.T) {
 }
 
 func TestWorkerMistakesAreNamed(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	s.worker()
 	s.eventually("the worker", func() bool { return s.versions()[firstBuild].Workers > 0 })

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/engines/program"
 )
 
 // shared is the one server of a test process. It is a variable because tests of
@@ -61,7 +63,7 @@ func startShared(ctx context.Context) (*Server, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
-	log := &tail{}
+	log := &program.Tail{}
 	server, err := Start(ctx, Options{Dir: filepath.Join(dir, "kubernetes"), Fast: true, Log: log})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w\n%s", err, log), os.RemoveAll(dir))

@@ -1,4 +1,4 @@
-package devserver
+package main
 
 import (
 	"errors"
@@ -35,12 +35,12 @@ const ServerVersion = headers.ServerVersion
 func SetAside(dir string) (string, error) {
 	aside := filepath.Join(dir, stateFile+"."+time.Now().UTC().Format("20060102T150405Z"))
 	if err := os.Rename(filepath.Join(dir, stateFile), aside); err != nil {
-		return "", fmt.Errorf("devserver: set the state aside: %w", err)
+		return "", fmt.Errorf("temporal: set the state aside: %w", err)
 	}
 	for _, suffix := range []string{"-wal", "-shm", stampSuffix} {
 		err := os.Rename(filepath.Join(dir, stateFile+suffix), aside+suffix)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("devserver: set the state aside: %w", err)
+			return "", fmt.Errorf("temporal: set the state aside: %w", err)
 		}
 	}
 	return aside, nil
@@ -54,10 +54,10 @@ const stampSuffix = ".version"
 func prepareState(options Options, cfg *config.Config) error {
 	sql := cfg.Persistence.DataStores[sqlite.PluginName].SQL
 	if options.Dir == "" {
-		return createNamespace(options, sql)
+		return createNamespaces(options, sql)
 	}
 	if err := os.MkdirAll(options.Dir, 0o700); err != nil {
-		return fmt.Errorf("devserver: state directory: %w", err)
+		return fmt.Errorf("temporal: state directory: %w", err)
 	}
 	want := stamp(options.SearchAttributes)
 	_, err := os.Stat(sql.DatabaseName)
@@ -65,16 +65,16 @@ func prepareState(options Options, cfg *config.Config) error {
 		return checkStamp(sql.DatabaseName, want)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("devserver: state file: %w", err)
+		return fmt.Errorf("temporal: state file: %w", err)
 	}
 	if err := schema.SetupSchema(sql); err != nil {
-		return fmt.Errorf("devserver: set up %s: %w", sql.DatabaseName, err)
+		return fmt.Errorf("temporal: set up %s: %w", sql.DatabaseName, err)
 	}
-	if err := createNamespace(options, sql); err != nil {
+	if err := createNamespaces(options, sql); err != nil {
 		return err
 	}
 	if err := os.WriteFile(sql.DatabaseName+stampSuffix, []byte(want), 0o600); err != nil {
-		return fmt.Errorf("devserver: state version: %w", err)
+		return fmt.Errorf("temporal: state version: %w", err)
 	}
 	return nil
 }
@@ -92,23 +92,27 @@ func stamp(attributes map[string]enumspb.IndexedValueType) string {
 func checkStamp(file, want string) error {
 	have, err := os.ReadFile(file + stampSuffix)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("devserver: state version: %w", err)
+		return fmt.Errorf("temporal: state version: %w", err)
 	}
 	if string(have) != want {
-		return fmt.Errorf("devserver: %w: %s was not written by temporal %s with the search attributes of today",
+		return fmt.Errorf("temporal: %w: %s was not written by temporal %s with the search attributes of today",
 			ErrOtherVersion, file, ServerVersion)
 	}
 	return nil
 }
 
-func createNamespace(options Options, sql *config.SQL) error {
-	ns, err := schema.NewNamespaceConfig(clusterName, options.Namespace, false, options.SearchAttributes)
-	if err != nil {
-		return fmt.Errorf("devserver: namespace %s: %w", options.Namespace, err)
+func createNamespaces(options Options, sql *config.SQL) error {
+	var all []*schema.NamespaceConfig
+	for _, name := range options.Namespaces {
+		ns, err := schema.NewNamespaceConfig(clusterName, name, false, options.SearchAttributes)
+		if err != nil {
+			return fmt.Errorf("temporal: namespace %s: %w", name, err)
+		}
+		ns.Detail.Config.Retention = durationpb.New(retention)
+		all = append(all, ns)
 	}
-	ns.Detail.Config.Retention = durationpb.New(retention)
-	if err := schema.CreateNamespaces(sql, ns); err != nil {
-		return fmt.Errorf("devserver: namespace %s: %w", options.Namespace, err)
+	if err := schema.CreateNamespaces(sql, all...); err != nil {
+		return fmt.Errorf("temporal: create namespaces: %w", err)
 	}
 	return nil
 }

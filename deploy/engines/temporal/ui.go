@@ -1,4 +1,4 @@
-package devserver
+package main
 
 import (
 	"context"
@@ -30,7 +30,7 @@ func startUI(ctx context.Context, options Options, temporalAddress string) (*web
 		Host:                host,
 		Port:                chosen[0],
 		TemporalGRPCAddress: temporalAddress,
-		DefaultNamespace:    options.Namespace,
+		DefaultNamespace:    options.Namespaces[0],
 		EnableUI:            true,
 		CORS:                uiconfig.CORS{CookieInsecure: true},
 		Codec:               uiconfig.Codec{Endpoint: options.UICodec},
@@ -55,9 +55,9 @@ func waitListening(ctx context.Context, address string, failed <-chan error) err
 		}
 		select {
 		case err := <-failed:
-			return fmt.Errorf("devserver: the UI stopped: %w", err)
+			return fmt.Errorf("temporal: the UI stopped: %w", err)
 		case <-ctx.Done():
-			return fmt.Errorf("devserver: the UI at %s does not answer: %w", address, ctx.Err())
+			return fmt.Errorf("temporal: the UI at %s does not answer: %w", address, ctx.Err())
 		case <-time.After(pollEvery):
 		}
 	}

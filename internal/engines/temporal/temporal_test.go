@@ -1,4 +1,4 @@
-package devserver_test
+package temporal_test
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/rollcall-iam/rollcall/deploy/dev/devserver"
+	engine "github.com/rollcall-iam/rollcall/internal/engines/temporal"
 )
 
 const queue = "greetings"
@@ -33,16 +33,29 @@ func attributes() map[string]enumspb.IndexedValueType {
 	return map[string]enumspb.IndexedValueType{"Greeted": enumspb.INDEXED_VALUE_TYPE_KEYWORD}
 }
 
-func start(t *testing.T, options devserver.Options) *devserver.Server {
+func start(t *testing.T, options engine.Options) *engine.Server {
 	t.Helper()
-	s, err := devserver.Start(t.Context(), options)
+	available(t)
+	options.BuildLog = t.Output()
+	s, err := engine.Start(t.Context(), options)
 	if err != nil {
 		t.Fatalf("Start: %v", err)
 	}
 	return s
 }
 
-func dial(t *testing.T, s *devserver.Server) client.Client {
+// available skips the test where the server cannot be built, and with -short.
+func available(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it starts a real Temporal server, which -short leaves out")
+	}
+	if err := engine.Available(); err != nil && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+}
+
+func dial(t *testing.T, s *engine.Server) client.Client {
 	t.Helper()
 	c, err := client.DialContext(t.Context(), client.Options{HostPort: s.Address(), Namespace: s.Namespace()})
 	if err != nil {
@@ -74,7 +87,8 @@ func greet(t *testing.T, c client.Client, id string) {
 }
 
 func TestServerInMemory(t *testing.T) {
-	s := start(t, devserver.Options{SearchAttributes: attributes()})
+	t.Parallel()
+	s := start(t, engine.Options{SearchAttributes: attributes()})
 	t.Cleanup(func() { stop(t, s) })
 	c := dial(t, s)
 	greet(t, c, "in-memory")
@@ -82,7 +96,8 @@ func TestServerInMemory(t *testing.T) {
 }
 
 func TestStateSurvivesRestart(t *testing.T) {
-	options := devserver.Options{Dir: t.TempDir(), SearchAttributes: attributes()}
+	t.Parallel()
+	options := engine.Options{Dir: t.TempDir(), SearchAttributes: attributes()}
 	first := start(t, options)
 	greet(t, dial(t, first), "before")
 	stop(t, first)
@@ -95,6 +110,7 @@ func TestStateSurvivesRestart(t *testing.T) {
 }
 
 func TestStateOfAnotherVersion(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	state := filepath.Join(dir, "temporal.db")
 	for file, text := range map[string]string{state: "anything", state + ".version": "temporal 1.0.0\n"} {
@@ -102,31 +118,30 @@ func TestStateOfAnotherVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err := devserver.Start(t.Context(), devserver.Options{Dir: dir})
-	if !errors.Is(err, devserver.ErrOtherVersion) {
+	available(t)
+	_, err := engine.Start(t.Context(), engine.Options{Dir: dir, BuildLog: t.Output()})
+	if !errors.Is(err, engine.ErrOtherVersion) {
 		t.Fatalf("Start on the state of temporal 1.0.0: got %v, want ErrOtherVersion", err)
 	}
-	aside, err := devserver.SetAside(dir)
-	if err != nil {
-		t.Fatalf("SetAside: %v", err)
-	}
-	for _, file := range []string{aside, aside + ".version"} {
+	s := start(t, engine.Options{Dir: dir, SetAside: true})
+	defer stop(t, s)
+	for _, file := range []string{s.Aside(), s.Aside() + ".version"} {
 		if _, err := os.Stat(file); err != nil {
 			t.Errorf("the old state was not kept: %v", err)
 		}
 	}
-	stop(t, start(t, devserver.Options{Dir: dir}))
 }
 
 func TestUI(t *testing.T) {
-	first := start(t, devserver.Options{UI: true, UIPort: 0})
+	t.Parallel()
+	first := start(t, engine.Options{UI: true, UIPort: 0})
 	t.Cleanup(func() { stop(t, first) })
-	second := start(t, devserver.Options{UI: true})
+	second := start(t, engine.Options{UI: true})
 	t.Cleanup(func() { stop(t, second) })
 	if first.UIURL() == second.UIURL() {
 		t.Fatalf("two servers have one UI at %s", first.UIURL())
 	}
-	for _, s := range []*devserver.Server{first, second} {
+	for _, s := range []*engine.Server{first, second} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.UIURL()+"/namespaces/default/workflows", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -144,7 +159,7 @@ func TestUI(t *testing.T) {
 	}
 }
 
-func stop(t *testing.T, s *devserver.Server) {
+func stop(t *testing.T, s *engine.Server) {
 	t.Helper()
 	if err := s.Stop(); err != nil {
 		t.Errorf("Stop: %v", err)

@@ -1,4 +1,4 @@
-package devserver
+package main
 
 import (
 	"context"
@@ -55,11 +55,11 @@ func freePorts(ctx context.Context, preferred ...int) ([]int, error) {
 		held = append(held, l)
 		_, number, err := net.SplitHostPort(l.Addr().String())
 		if err != nil {
-			return nil, fmt.Errorf("devserver: listener: %w", errors.Join(err, closeAll(held)))
+			return nil, fmt.Errorf("temporal: listener: %w", errors.Join(err, closeAll(held)))
 		}
 		n, err := strconv.Atoi(number)
 		if err != nil {
-			return nil, fmt.Errorf("devserver: listener: %w", errors.Join(err, closeAll(held)))
+			return nil, fmt.Errorf("temporal: listener: %w", errors.Join(err, closeAll(held)))
 		}
 		chosen = append(chosen, n)
 	}
@@ -74,7 +74,7 @@ func listen(ctx context.Context, preferred int) (net.Listener, error) {
 	}
 	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
-		return nil, fmt.Errorf("devserver: no free port: %w", err)
+		return nil, fmt.Errorf("temporal: no free port: %w", err)
 	}
 	return l, nil
 }

@@ -1,4 +1,4 @@
-package devserver
+package main
 
 import (
 	"context"
@@ -27,9 +27,9 @@ type Options struct {
 	// Dir holds the state file, so that workflows survive a restart. Empty
 	// keeps the state in memory.
 	Dir string
-	// Namespace is created when it does not exist; DefaultNamespace when empty.
-	Namespace string
-	// SearchAttributes are the namespace's own, fixed when it is created.
+	// Namespaces are created with the state; DefaultNamespace alone when empty.
+	Namespaces []string
+	// SearchAttributes are those of each namespace, fixed when it is created.
 	SearchAttributes map[string]enumspb.IndexedValueType
 	// Port is where clients are served; another is taken when it is in use, and
 	// any free one when it is 0.
@@ -56,8 +56,8 @@ type Server struct {
 // ErrOtherVersion when the state file was written by another server version or
 // with other search attributes.
 func Start(ctx context.Context, options Options) (*Server, error) {
-	if options.Namespace == "" {
-		options.Namespace = DefaultNamespace
+	if len(options.Namespaces) == 0 {
+		options.Namespaces = []string{DefaultNamespace}
 	}
 	ports, err := choosePorts(ctx, options.Port)
 	if err != nil {
@@ -72,9 +72,9 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 		return nil, err
 	}
 	if err := engine.Start(); err != nil {
-		return nil, fmt.Errorf("devserver: start temporal: %w", err)
+		return nil, fmt.Errorf("temporal: start temporal: %w", err)
 	}
-	s := &Server{address: ports.address(ports.frontend), namespace: options.Namespace, temporal: engine}
+	s := &Server{address: ports.address(ports.frontend), namespace: options.Namespaces[0], temporal: engine}
 	if err := s.finish(ctx, options); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
@@ -100,9 +100,6 @@ func (s *Server) finish(ctx context.Context, options Options) error {
 // Address returns "host:port" for clients.
 func (s *Server) Address() string { return s.address }
 
-// Namespace returns the name of the namespace that exists.
-func (s *Server) Namespace() string { return s.namespace }
-
 // UIURL returns where the web interface is, or "" without one.
 func (s *Server) UIURL() string {
 	if s.ui == nil {
@@ -117,7 +114,7 @@ func (s *Server) Stop() error {
 		s.ui.server.Stop()
 	}
 	if err := s.temporal.Stop(); err != nil {
-		return fmt.Errorf("devserver: stop temporal: %w", err)
+		return fmt.Errorf("temporal: stop temporal: %w", err)
 	}
 	return nil
 }
@@ -131,7 +128,7 @@ func (s *Server) waitReady(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("devserver: temporal at %s does not answer: %w", s.address, errors.Join(ctx.Err(), err))
+			return fmt.Errorf("temporal: temporal at %s does not answer: %w", s.address, errors.Join(ctx.Err(), err))
 		case <-time.After(pollEvery):
 		}
 	}
@@ -143,11 +140,11 @@ func (s *Server) probe(ctx context.Context) error {
 		HostPort: s.address, Namespace: s.namespace, Logger: log.NewSdkLogger(log.NewNoopLogger()),
 	})
 	if err != nil {
-		return fmt.Errorf("devserver: dial: %w", err)
+		return fmt.Errorf("temporal: dial: %w", err)
 	}
 	defer c.Close()
 	if _, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Namespace: s.namespace}); err != nil {
-		return fmt.Errorf("devserver: count workflows: %w", err)
+		return fmt.Errorf("temporal: count workflows: %w", err)
 	}
 	return nil
 }
@@ -157,11 +154,11 @@ func (s *Server) probe(ctx context.Context) error {
 func newEngine(cfg *config.Config, p ports, logger log.Logger) (temporal.Server, error) {
 	authorizer, err := authorization.GetAuthorizerFromConfig(&cfg.Global.Authorization)
 	if err != nil {
-		return nil, fmt.Errorf("devserver: authorizer: %w", err)
+		return nil, fmt.Errorf("temporal: authorizer: %w", err)
 	}
 	claims, err := authorization.GetClaimMapperFromConfig(&cfg.Global.Authorization, logger)
 	if err != nil {
-		return nil, fmt.Errorf("devserver: claim mapper: %w", err)
+		return nil, fmt.Errorf("temporal: claim mapper: %w", err)
 	}
 	engine, err := temporal.NewServer(
 		temporal.WithConfig(cfg),
@@ -173,7 +170,7 @@ func newEngine(cfg *config.Config, p ports, logger log.Logger) (temporal.Server,
 		temporal.WithDynamicConfigClient(dynamicConfig()),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("devserver: assemble temporal: %w", err)
+		return nil, fmt.Errorf("temporal: assemble temporal: %w", err)
 	}
 	return engine, nil
 }

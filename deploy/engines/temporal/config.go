@@ -1,4 +1,4 @@
-package devserver
+package main
 
 import (
 	"path/filepath"
@@ -59,7 +59,7 @@ func sqlConfig(options Options, p ports) *config.SQL {
 	if options.Dir == "" {
 		return &config.SQL{
 			PluginName:        sqlite.PluginName,
-			DatabaseName:      "devserver-" + strconv.Itoa(p.frontend),
+			DatabaseName:      "temporal-" + strconv.Itoa(p.frontend),
 			ConnectAttributes: map[string]string{"mode": "memory", "cache": "shared"},
 		}
 	}
