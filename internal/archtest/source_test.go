@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -8,62 +9,104 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
 // module is the path of the module that is checked.
 const module = "github.com/rollcall-iam/rollcall"
 
-// source is one Go file of the module.
+// source is one Go file of the repository.
 type source struct {
 	name      string // "internal/plan/plan.go"
 	dir       string // "internal/plan"
 	test      bool
+	nested    bool // belongs to a module below the root
 	generated bool
 	lines     int
 	syntax    *ast.File
 	set       *token.FileSet
 }
 
-// sources parses every Go file of the module, nested modules left out.
+// sources returns every Go file of the module, nested modules left out.
 func sources(t *testing.T) []source {
 	t.Helper()
+	return slices.DeleteFunc(slices.Clone(allSources(t)), func(s source) bool { return s.nested })
+}
+
+// allSources returns every Go file of every module of the repository. Each file
+// is parsed once, for all tests together; tests do not change the syntax trees.
+func allSources(t *testing.T) []source {
+	t.Helper()
 	root := moduleRoot(t)
-	var all []source
+	parsed.once.Do(func() { parsed.sources, parsed.err = parseAll(root) })
+	if parsed.err != nil {
+		t.Fatalf("read the modules: %v", parsed.err)
+	}
+	if len(parsed.sources) == 0 {
+		t.Fatalf("there is no Go file below %s", root)
+	}
+	return parsed.sources
+}
+
+// parsed holds what parseAll returned to the first test that asked.
+var parsed struct {
+	once    sync.Once
+	sources []source
+	err     error
+}
+
+func parseAll(root string) ([]source, error) {
+	type location struct {
+		file   string
+		nested bool
+	}
+	var files []location
+	var nested []string // directories of modules below the root
 	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if entry.IsDir() {
-			if file != root && foreign(file, entry.Name()) {
+			if file != root && skipped(entry.Name()) {
 				return fs.SkipDir
+			}
+			if _, err := os.Stat(filepath.Join(file, "go.mod")); err == nil && file != root {
+				nested = append(nested, file+string(filepath.Separator))
 			}
 			return nil
 		}
-		if filepath.Ext(file) != ".go" {
-			return nil
+		if filepath.Ext(file) == ".go" {
+			below := slices.ContainsFunc(nested, func(dir string) bool { return strings.HasPrefix(file, dir) })
+			files = append(files, location{file, below})
 		}
-		s, err := parse(root, file)
-		all = append(all, s)
-		return err
+		return nil
 	})
 	if err != nil {
-		t.Fatalf("read the module: %v", err)
+		return nil, err
 	}
-	if len(all) == 0 {
-		t.Fatalf("there is no Go file below %s", root)
+	all := make([]source, len(files))
+	errs := make([]error, len(files))
+	var wait sync.WaitGroup
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i, p := range files {
+		wait.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			all[i], errs[i] = parse(root, p.file)
+			all[i].nested = p.nested
+		})
 	}
-	return all
+	wait.Wait()
+	return all, errors.Join(errs...)
 }
 
-// foreign reports whether a directory is none of this module's packages.
-func foreign(dir, name string) bool {
-	if name == "testdata" || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") {
-		return true
-	}
-	_, err := os.Stat(filepath.Join(dir, "go.mod"))
-	return err == nil
+// skipped reports whether no package is in a directory of that name.
+func skipped(name string) bool {
+	return name == "testdata" || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")
 }
 
 func parse(root, file string) (source, error) {
