@@ -1,3 +1,13 @@
 // Package archtest checks the shape of the code: which package may import
-// which, and what no package may have. It holds tests only.
+// which, what no package may have, and which words names and CLI texts may use.
+// It holds tests only.
+//
+// The words are in testdata/vocabulary: those of the field, the terms of
+// Rollcall (glossary.txt), and those that may never come back, each with the
+// term to use instead (retired.txt). What older code still uses is counted in
+// baseline.txt, which only shrinks:
+//
+//	go test ./internal/archtest -run Vocabulary -update         # after a rename
+//	go test ./internal/archtest -run Vocabulary -update -raise  # after a merge
+//	go test ./internal/archtest -run Vocabulary -v -most 60     # what is left
 package archtest

@@ -62,6 +62,10 @@ func TestVocabularyFinds(t *testing.T) {
 		"Tag":                {reason: "a name on the wire", text: inPackage + "type Store struct{ Names int `json:\"held_names,omitempty\" db:\"frobs\"` }", want: []string{"tag: -held", "tag: frobs"}},
 		"TypedCode":          {reason: "a constant of a named type is a code", text: inPackage + "type Group string\nconst All Group = \"held\"", want: []string{"code: -held"}},
 		"UntypedCode":        {reason: "a constant spelled as a code is one", text: inPackage + "const all = \"removal-held\"", want: []string{"code: -held", "code: removal"}},
+		"ConvertedCode":      {reason: "a constant may be converted to its type", text: inPackage + "type Group string\nconst All = Group(\"held\")", want: []string{"code: -held"}},
+		"UntypedWord":        {reason: "a constant of one word is a code", text: inPackage + "const All = \"HeldAttribute\"", want: []string{"code: -held", "code: attribute"}},
+		"ExampleInTest":      {reason: "in tests it is the name of an example", file: "internal/store/names_test.go", text: inPackage + "const user = \"held\""},
+		"Metric":             {reason: "a metric is on dashboards", text: inPackage + "func run() { user.Gauge(\"rollcall_held\") }", want: []string{"code: -held", "code: rollcall"}},
 		"CommandShort":       {reason: "a command's text is for people", text: inPackage + "var run = &cobra.Command{Short: \"Show the held removals\"}", want: []string{"CLI text: -held"}},
 		"CommandLong":        {reason: "all parts of a text count", text: inPackage + "var run = cobra.Command{Long: \"Show every user. \" + \"Who name the user\"}", want: []string{"CLI text: -. who"}},
 		"CommandUnlisted":    {reason: "a text's words are in lists, too", text: inPackage + "var run = cobra.Command{Long: \"Show the yonder user\"}", want: []string{"CLI text: yonder"}},
@@ -131,7 +135,7 @@ func usesIn(t *testing.T, file, text string) []use {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := source{name: file, dir: "internal/store", syntax: syntax, set: set}
+	s := source{name: file, dir: "internal/store", test: strings.HasSuffix(file, "_test.go"), syntax: syntax, set: set}
 	var all []use
 	if file != "" {
 		s.dir = filepath.Dir(file)
@@ -263,7 +267,41 @@ func TestVocabularyRatchet(t *testing.T) {
 			}
 		})
 	}
-	if _, err := parseBaseline("<<<<<<< ours\n"); err == nil {
-		t.Error("a baseline with a conflict of a merge is read as if it had none")
+}
+
+// TestVocabularyBaseline: the file follows the code down, and up only when told.
+func TestVocabularyBaseline(t *testing.T) {
+	t.Parallel()
+	at := func(n int) counts { return counts{figure{"internal/plan", true, "look"}: n} }
+	conflict := "<<<<<<< HEAD\n" + at(2).String()
+	cases := map[string]struct {
+		reason        string
+		text          string
+		now           counts
+		update, raise bool
+		want          string
+		rises, fails  bool
+	}{
+		"Equal":         {reason: "nothing to do", text: at(2).String(), now: at(2), want: at(2).String()},
+		"Lower":         {reason: "progress is written down", text: at(2).String(), now: at(1), want: at(2).String(), fails: true},
+		"LowerUpdate":   {reason: "an update lowers", text: at(2).String(), now: at(1), update: true, want: at(1).String()},
+		"Higher":        {reason: "a figure rose", text: at(2).String(), now: at(3), want: at(2).String(), rises: true},
+		"HigherUpdate":  {reason: "an update raises nothing", text: at(2).String(), now: at(3), update: true, want: at(2).String(), rises: true},
+		"HigherRaise":   {reason: "a second flag allows it", text: at(2).String(), now: at(3), update: true, raise: true, want: at(3).String()},
+		"RaiseAlone":    {reason: "without an update nothing is written", text: at(2).String(), now: at(3), raise: true, want: at(2).String(), rises: true},
+		"OtherTotal":    {reason: "a merge kept one side's total", text: strings.Replace(at(2).String(), "total: 2", "total: 3", 1), now: at(2), want: strings.Replace(at(2).String(), "total: 2", "total: 3", 1), fails: true},
+		"Conflict":      {reason: "a merge left its markers", text: conflict, now: at(2), update: true, want: conflict, fails: true},
+		"ConflictRaise": {reason: "the code's figures replace it", text: conflict, now: at(2), update: true, raise: true, want: at(2).String()},
+		"NoFile":        {reason: "without a baseline every package has none", now: at(2), rises: true},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, rises, err := nextBaseline(tc.text, tc.now, tc.update, tc.raise)
+			if got != tc.want || len(rises) > 0 != tc.rises || (err != nil) != tc.fails {
+				t.Errorf("next is %q with rises %v and error %v, want %q, rises %t, an error %t: %s",
+					got, rises, err, tc.want, tc.rises, tc.fails, tc.reason)
+			}
+		})
 	}
 }

@@ -251,6 +251,10 @@ func (v vocabulary) parts(u use, words []string) []string {
 			all = append(all, word)
 			continue
 		}
+		if verb, ok := strings.CutSuffix(word, "f"); ok && known(verb) {
+			all = append(all, verb) // as in Printf
+			continue
+		}
 		all = append(all, splitJoined(word, known)...)
 	}
 	return all

@@ -162,17 +162,26 @@ func (c *collector) tag(tag *ast.BasicLit) {
 }
 
 var (
-	tagKey = regexp.MustCompile(`(\w+):"`)
+	// metricName matches the name of a metric.
+	metricName = regexp.MustCompile(`^rollcall_[a-z_]+$`)
+	tagKey     = regexp.MustCompile(`(\w+):"`)
 	// codeText matches the value of a constant that is a code.
 	codeText = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*([-_.][A-Za-z0-9]+)*$`)
-	// codeInName matches an untyped constant that can only be a code.
-	codeInName = regexp.MustCompile(`^[a-z][a-z0-9]*([-_.][a-z0-9]+)+$`)
 	// flagMethod matches the methods of pflag that define a flag.
 	flagMethod = regexp.MustCompile(`^(Bool|Count|Duration|Float64|Int|Int32|Int64|String|Uint|Uint16)(Slice|Array)?(Var)?P?$|^VarPF?$|^Var$`)
 )
 
+// constant returns the value of a constant, which may be converted to its type.
+func constant(expr ast.Expr) (string, bool) {
+	if call, ok := expr.(*ast.CallExpr); ok && len(call.Args) == 1 {
+		return literal(call.Args[0])
+	}
+	return literal(expr)
+}
+
 // values adds the names of constants and variables, and the constants that are
-// codes: of a named type, or spelled as only codes are.
+// codes: one word without blanks. In tests, constants without a type are the
+// names of examples.
 func (c *collector) values(decl *ast.GenDecl) {
 	for _, spec := range decl.Specs {
 		value, ok := spec.(*ast.ValueSpec)
@@ -184,7 +193,8 @@ func (c *collector) values(decl *ast.GenDecl) {
 			continue
 		}
 		for _, v := range value.Values {
-			if text, ok := literal(v); ok && (codeInName.MatchString(text) || value.Type != nil && codeText.MatchString(text)) {
+			text, ok := constant(v)
+			if ok && (value.Type != nil || !c.source.test) && codeText.MatchString(text) {
 				c.add(kindCode, text, v)
 			}
 		}
@@ -239,12 +249,18 @@ func (c *collector) flag(call *ast.CallExpr) {
 	c.texts(kindText, last)
 }
 
-// text adds what the CLI says elsewhere: any text of three words.
+// text adds the names of metrics, and what the CLI prints: any text of three words.
 func (c *collector) text(lit *ast.BasicLit) {
-	if lit.Kind != token.STRING || c.source.test || c.seen[lit] || !matchesAny(cliPackages(), c.source.dir) {
+	if lit.Kind != token.STRING || c.source.test || c.seen[lit] {
 		return
 	}
-	if text, err := strconv.Unquote(lit.Value); err == nil && strings.Count(strings.TrimSpace(text), " ") >= 2 {
+	if text, ok := literal(lit); ok && metricName.MatchString(text) {
+		c.add(kindCode, text, lit)
+	}
+	if !matchesAny(cliPackages(), c.source.dir) {
+		return
+	}
+	if text, ok := literal(lit); ok && strings.Count(strings.TrimSpace(text), " ") >= 2 {
 		c.add(kindText, text, lit)
 	}
 }

@@ -2,6 +2,7 @@ package archtest
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -95,21 +96,13 @@ func baseForms(word string) []string {
 
 // isListed reports whether a list has a word, an inflection's base included.
 func isListed(word string, has func(string) bool) bool {
-	if len(word) < 3 || has(word) {
+	if len(word) < 3 || slices.ContainsFunc(baseForms(word), has) {
 		return true
 	}
-	for _, form := range baseForms(word) {
-		if has(form) {
-			return true
-		}
-	}
 	for _, prefix := range []string{"un", "re", "non"} {
-		if rest, ok := strings.CutPrefix(word, prefix); ok && len(rest) > 3 {
-			for _, form := range baseForms(rest) {
-				if has(form) {
-					return true
-				}
-			}
+		rest, ok := strings.CutPrefix(word, prefix)
+		if ok && len(rest) > 3 && slices.ContainsFunc(baseForms(rest), has) {
+			return true
 		}
 	}
 	return false
