@@ -19,14 +19,16 @@ func testVocabulary(t *testing.T) vocabulary {
 		}
 		return set
 	}
+	rules := parseRetired(t, []string{
+		"look, looks, looked | names | observe | look up (to find by a key)",
+		"held | everywhere | pending approval | internal/locks/... (of a lock); [flag] (kept for scripts)",
+		"view | whole names | tenant inputs",
+		"let go | everywhere | remove member",
+		". who | texts | the user",
+	})
 	return vocabulary{
-		retired: parseRetired(t, []string{
-			"look, looks, looked | names | observe | look up (to find by a key)",
-			"held | everywhere | pending approval | internal/locks/... (of a lock); [flag] (kept for scripts)",
-			"view | whole names | tenant inputs",
-			"let go | everywhere | remove member",
-			". who | texts | the user",
-		}),
+		retired: rules,
+		starts:  startsOf(rules),
 		names:   words("all group names user test store file set run plan approve tenant server web"),
 		prose:   words("the and name show list user every removals look"),
 		limited: []limitedList{{dirs: []string{"internal/driver/*/..."}, words: words("keystone")}},
@@ -79,6 +81,7 @@ func TestVocabularyFinds(t *testing.T) {
 		"Table":              {reason: "a table is a name in the database", file: "1.sql", text: "CREATE TABLE held (all text);", want: []string{"SQL name: -held"}},
 		"Column":             {reason: "so is a column", file: "1.sql", text: "CREATE TABLE names (user text PRIMARY KEY, held_all text DEFAULT 'a;b');", want: []string{"SQL name: -held"}},
 		"AddedColumn":        {reason: "a column comes later", file: "1.sql", text: "CREATE TABLE names (user text);\nALTER TABLE names ADD COLUMN held text;", want: []string{"SQL name: -held"}},
+		"ColumnOfEachTable":  {reason: "a column is renamed table by table", file: "1.sql", text: "CREATE TABLE names (held text);\nCREATE TABLE users (held text);", want: []string{"SQL name: -held", "SQL name: -held"}},
 		"Index":              {reason: "so is an index", file: "1.sql", text: "CREATE UNIQUE INDEX held_names ON names (user);", want: []string{"SQL name: -held"}},
 		"RightPhrase":        {reason: "an exception allows these words in a row", text: inPackage + "func lookUpUser() {}"},
 		"RightPath":          {reason: "an exception allows this directory", file: "internal/locks/file/run.go", text: "package store\nvar held int"},

@@ -163,6 +163,8 @@ func indexes(words, row []string) []int {
 // vocabulary is every list, read once.
 type vocabulary struct {
 	retired []retiredRule
+	// starts are the indexes of rules, by the first word of their spellings.
+	starts map[string][]int
 	// names are the words that any name may have; texts may have prose, too.
 	names, prose map[string]bool
 	limited      []limitedList
@@ -176,7 +178,8 @@ type limitedList struct {
 
 func readVocabulary(t *testing.T) vocabulary {
 	t.Helper()
-	v := vocabulary{retired: retiredRules(t), names: map[string]bool{}, prose: map[string]bool{}}
+	rules := retiredRules(t)
+	v := vocabulary{retired: rules, starts: startsOf(rules), names: map[string]bool{}, prose: map[string]bool{}}
 	for _, f := range fields() {
 		into := v.names
 		switch {
@@ -224,8 +227,8 @@ func (v vocabulary) check(u use) []finding {
 	words := v.parts(u, u.words())
 	matched := make([]bool, len(words))
 	var all []finding
-	for _, r := range v.retired {
-		if r.find(u, words, matched) {
+	for _, i := range v.rulesFor(words) {
+		if r := v.retired[i]; r.find(u, words, matched) {
 			all = append(all, finding{use: u, word: r.name(), retired: true, replacement: r.replacement})
 		}
 	}
@@ -269,10 +272,33 @@ func splitJoined(word string, known func(string) bool) []string {
 	return []string{word}
 }
 
+// isRetired reports whether a word alone is a retired one.
 func (v vocabulary) isRetired(word string) bool {
-	return slices.ContainsFunc(v.retired, func(r retiredRule) bool {
-		return slices.ContainsFunc(r.spellings, func(s []string) bool { return len(s) == 1 && s[0] == word })
+	return slices.ContainsFunc(v.starts[word], func(i int) bool {
+		return slices.ContainsFunc(v.retired[i].spellings, func(s []string) bool { return len(s) == 1 && s[0] == word })
 	})
+}
+
+// rulesFor returns the indexes of the rules that may be about some words.
+func (v vocabulary) rulesFor(words []string) []int {
+	var rules []int
+	for _, word := range words {
+		rules = append(rules, v.starts[word]...)
+	}
+	slices.Sort(rules)
+	return slices.Compact(rules)
+}
+
+// startsOf returns for each word the indexes of the rules with a spelling that
+// begins with it.
+func startsOf(rules []retiredRule) map[string][]int {
+	starts := map[string][]int{}
+	for i, r := range rules {
+		for _, spelling := range r.spellings {
+			starts[spelling[0]] = append(starts[spelling[0]], i)
+		}
+	}
+	return starts
 }
 
 // glossaryTerm is one line of glossary.txt.

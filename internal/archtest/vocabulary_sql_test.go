@@ -120,7 +120,7 @@ func (s schema) uses() []use {
 	for name, r := range s {
 		all = append(all, use{unit: migrations, kind: kindSQL, text: name, at: r.at})
 		for column, at := range r.columns {
-			all = append(all, use{unit: migrations, kind: kindSQL, text: column, at: at})
+			all = append(all, use{unit: migrations, table: name, kind: kindSQL, text: column, at: at + ": " + name})
 		}
 	}
 	slices.SortFunc(all, func(a, b use) int { return strings.Compare(a.text, b.text) })

@@ -42,10 +42,11 @@ var testName = regexp.MustCompile(`^(Test|Benchmark|Fuzz|Example)[A-Z_]`)
 
 // use is one name or text that people read or type.
 type use struct {
-	unit string // a directory; with " (tests)" for tests and their data
-	kind kind
-	text string
-	at   string
+	unit  string // a directory; with " (tests)" for tests and their data
+	table string // of a column
+	kind  kind
+	text  string
+	at    string
 }
 
 // words returns the words of the name or text.
@@ -305,7 +306,7 @@ func fileUses(t *testing.T) []use {
 			return err
 		}
 		name = filepath.ToSlash(name)
-		if strings.HasPrefix(entry.Name(), ".") || name == "bin" || name == "internal/archtest/testdata" || strings.HasSuffix(name, "testdata/rapid") {
+		if notCommitted.MatchString(name) || name == "internal/archtest/testdata" {
 			if entry.IsDir() {
 				return fs.SkipDir
 			}
@@ -320,6 +321,9 @@ func fileUses(t *testing.T) []use {
 	return all
 }
 
+// notCommitted matches what .gitignore has, and dotfiles, whose names are of tools.
+var notCommitted = regexp.MustCompile(`^(bin|rollcall-sim|coverage\.out)$|(^|/)\.[^/]*$|testdata/rapid$|\.(test|prof)$`)
+
 // fileUse returns the use that a path is.
 func fileUse(name string) use {
 	unit, base := path.Dir(name), path.Base(name)
@@ -331,16 +335,16 @@ func fileUse(name string) use {
 	return use{unit: unit, kind: kindFile, text: base, at: name}
 }
 
-// distinct drops repeated uses: a name counts once in each unit. Of those that
-// are equal, the first stays.
+// distinct drops repeated uses: a name counts once in each unit, a column once in
+// each table. Of those that are equal, the first stays.
 func distinct(uses []use) []use {
 	type key struct {
-		unit, text string
-		kind       kind
+		unit, table, text string
+		kind              kind
 	}
 	seen := map[key]bool{}
 	return slices.DeleteFunc(uses, func(u use) bool {
-		k := key{u.unit, u.text, u.kind}
+		k := key{u.unit, u.table, u.text, u.kind}
 		defer func() { seen[k] = true }()
 		return seen[k]
 	})
