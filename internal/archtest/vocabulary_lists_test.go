@@ -233,7 +233,7 @@ func (v vocabulary) check(u use) []finding {
 		}
 	}
 	for i, word := range words {
-		listed := matched[i] || u.kind == kindExample || isListed(word, func(w string) bool { return v.has(u, w) })
+		listed := matched[i] || u.kind.retiredOnly() || isListed(word, func(w string) bool { return v.has(u, w) })
 		if !listed && !slices.ContainsFunc(all, func(f finding) bool { return f.word == word }) {
 			all = append(all, finding{use: u, word: word})
 		}

@@ -26,11 +26,16 @@ const (
 	kindSQL        kind = "SQL name"
 	kindFlag       kind = "flag"
 	kindText       kind = "CLI text"
-	kindExample    kind = "CLI example" // with names of an example organisation
+	kindExample    kind = "CLI example" // with names of an example organization
+	kindMessage    kind = "message"     // an error or a warning, which the CLI shows, too
 )
 
 // prose reports whether it is a text for people rather than a name.
-func (k kind) prose() bool { return k == kindText || k == kindExample }
+func (k kind) prose() bool { return k == kindText || k.retiredOnly() }
+
+// retiredOnly reports whether its words need not be in a list: they have names
+// of examples, and the vendors' words, among them.
+func (k kind) retiredOnly() bool { return k == kindExample || k == kindMessage }
 
 // allowsProse reports whether the words of doc comments may be used, too: a
 // test's name is a sentence.
@@ -163,6 +168,8 @@ func (c *collector) tag(tag *ast.BasicLit) {
 }
 
 var (
+	// sqlText matches a statement, or a part of one.
+	sqlText = regexp.MustCompile(`\b(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|LOCK|TRUNCATE|WHERE|FROM|ORDER BY|SET)\b`)
 	// metricName matches the name of a metric.
 	metricName = regexp.MustCompile(`^rollcall_[a-z_]+$`)
 	tagKey     = regexp.MustCompile(`(\w+):"`)
@@ -250,7 +257,8 @@ func (c *collector) flag(call *ast.CallExpr) {
 	c.texts(kindText, last)
 }
 
-// text adds the names of metrics, and what the CLI prints: any text of three words.
+// text adds the names of metrics, and any text of three words: what the CLI
+// prints, or an error or warning of another package.
 func (c *collector) text(lit *ast.BasicLit) {
 	if lit.Kind != token.STRING || c.source.test || c.seen[lit] {
 		return
@@ -258,11 +266,14 @@ func (c *collector) text(lit *ast.BasicLit) {
 	if text, ok := literal(lit); ok && metricName.MatchString(text) {
 		c.add(kindCode, text, lit)
 	}
-	if !matchesAny(cliPackages(), c.source.dir) {
+	text, ok := literal(lit)
+	if !ok || strings.Count(strings.TrimSpace(text), " ") < 2 || sqlText.MatchString(text) {
 		return
 	}
-	if text, ok := literal(lit); ok && strings.Count(strings.TrimSpace(text), " ") >= 2 {
+	if matchesAny(cliPackages(), c.source.dir) {
 		c.add(kindText, text, lit)
+	} else {
+		c.add(kindMessage, text, lit)
 	}
 }
 

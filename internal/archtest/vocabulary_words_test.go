@@ -51,14 +51,17 @@ func startsWord(runes []rune, i int) bool {
 // fmt, flags, environment variables, placeholders, paths, addresses and names.
 var notProse = regexp.MustCompile(`%[-+# 0]*[0-9*.\[\]]*[a-zA-Z]|--[a-z-]+|\$\w+|\b[A-Z][A-Z0-9_|]+\b|\S*[/@_]\S*|\w+\.\w\S*|[a-z]+[A-Z]\w*`)
 
-// splitText returns the words of a text for people, in lower case, and a "."
-// wherever a sentence or a part of one begins.
+// splitText returns the words of a text for people, in lower case, a "."
+// wherever a sentence or a part of one begins, and "0" for a number.
 func splitText(text string) []string {
 	text = notProse.ReplaceAllString(text, " x ")
 	words := []string{"."}
 	for _, match := range textWord.FindAllString(strings.ToLower(text), -1) {
-		if strings.ContainsAny(match, ".;:!?") {
+		switch {
+		case strings.ContainsAny(match, ".;:!?"):
 			match = "."
+		case unicode.IsDigit(rune(match[0])):
+			match = "0" // between words, so that they are in no row
 		}
 		match = strings.TrimSuffix(match, "'s")
 		if match != "." || words[len(words)-1] != "." {
@@ -68,7 +71,7 @@ func splitText(text string) []string {
 	return words
 }
 
-var textWord = regexp.MustCompile(`\pL+(?:'\pL+)?|[.;:!?]`)
+var textWord = regexp.MustCompile(`\pL+(?:'\pL+)?|[0-9]+|[.;:!?]`)
 
 // baseForms returns a word and the words that it may be an inflection of, most
 // likely first. It is cheap, so some are no words at all.
