@@ -4,10 +4,10 @@
 //
 // The words are in testdata/vocabulary: those of the field, the terms of
 // Rollcall (glossary.txt), and those that may never come back, each with the
-// term to use instead (retired.txt). What older code still uses is counted in
-// baseline.txt, which only shrinks:
+// term to use instead (retired.txt). baseline.txt counts the uses of older code;
+// its figures only fall:
 //
 //	go test ./internal/archtest -run Vocabulary -update         # after a rename
 //	go test ./internal/archtest -run Vocabulary -update -raise  # after a merge
-//	go test ./internal/archtest -run Vocabulary -v -most 60     # what is left
+//	go test ./internal/archtest -run Vocabulary -v -most 60     # the uses left
 package archtest

@@ -35,7 +35,7 @@ func testVocabulary(t *testing.T) vocabulary {
 	}
 }
 
-// TestVocabularyFinds: each kind of name is found, and what is right is not.
+// TestVocabularyFinds: every kind of name is checked, and exceptions hold.
 func TestVocabularyFinds(t *testing.T) {
 	const inPackage = "package store\n"
 	cases := map[string]struct {
@@ -185,7 +185,7 @@ func TestVocabularySplitsNames(t *testing.T) {
 }
 
 // TestVocabularyRetiredRules: each line of retired.txt finds each of its
-// spellings, and each exception in words allows what it is about.
+// spellings, and each exception in words allows the spelling among them.
 func TestVocabularyRetiredRules(t *testing.T) {
 	t.Parallel()
 	for _, r := range retiredRules(t) {
@@ -210,7 +210,7 @@ func TestVocabularyRetiredRules(t *testing.T) {
 	}
 }
 
-// TestVocabularyLists: no list lets in what is retired, or what another has.
+// TestVocabularyLists: no list has a retired word, or a word of another list.
 func TestVocabularyLists(t *testing.T) {
 	t.Parallel()
 	listed := map[string]string{}
@@ -240,6 +240,30 @@ func TestVocabularyLists(t *testing.T) {
 			if r.find(u, words, make([]bool, len(words))) {
 				t.Errorf("glossary.txt has %q, but %q is retired: use %s", g.term, r.name(), r.replacement)
 			}
+		}
+	}
+}
+
+// TestVocabularyTerms: the terms that replace retired words may be used.
+func TestVocabularyTerms(t *testing.T) {
+	t.Parallel()
+	terms := []string{
+		"warning", "user", "account", "principal", "observe", "refresh", "DetectDrift", "tenantInputs", "planInput",
+		"unmanagedMembers", "unmanaged-member-removed", "externalPermission", "managed", "removal-pending-approval",
+		"repeatedDrift", "drifting", "propagationDelay", "resolveAccounts", "provisionedUser", "copyExternalGrant",
+		"copied_grants", "allocated", "affectedTenants", "groupReplacement", "replace", "buildGroup", "cutOver", "removeGroup",
+		"RecreateGroup", "membershipTransfer", "outOfBandRename", "removals", "grantProvenance", "missingObjects", "events",
+		"activePlatforms", "grants", "isolateFailures", "perMemberBindings", "deleteTombstone", "executor", "guard",
+		"ownershipMarker", "Validate", "complete", "recordOutcome", "workflowWorker", "pollInterval", "shutdownTimeout",
+		"maxFailures", "revocationWorker", "temporalx", "testenv", "differ", "scheduler", "Limitations", "NotFound",
+		"conformance", "fixture", "snapshot", "state", "driverInterface", "limiter", "reservedCapacity", "visibilityTimeout",
+		"heartbeat", "duplicate", "continueAsNew", "compensate", "setCurrentDetails", "rateLimit", "revision",
+		"desiredByOtherTenants", "removeMember", "repair", "fix", "user-not-found", "role-unmapped", "tenant-not-found",
+	}
+	v := readVocabulary(t)
+	for _, term := range terms {
+		for _, f := range v.check(use{unit: "internal/nowhere", kind: kindIdentifier, text: term}) {
+			t.Errorf("%q may not be used because of %q: add the term to glossary.txt, or an exception to retired.txt", term, f.word)
 		}
 	}
 }

@@ -47,7 +47,8 @@ func platformDirs() []string {
 	return []string{"internal/driver/*/...", "internal/simulate/...", "internal/engines/...", "internal/testenv/...", "deploy/..."}
 }
 
-// fields is the whole table. A list leaves out what a general one before it has.
+// fields is the whole table. A list leaves out the words of the
+// general lists before it.
 func fields() []field {
 	return []field{
 		{file: "go.txt", owner: "Go's standard library", modules: []string{"std"}, least: 2},
@@ -129,7 +130,7 @@ func newWords(counts map[string]int, least int, has, retired map[string]bool) []
 	return words
 }
 
-// wordPattern leaves out what is an encoding or a generated number.
+// wordPattern leaves out encodings and generated names.
 var wordPattern = regexp.MustCompile(`^[a-z]{3,18}$`)
 
 func writeField(t *testing.T, f field, versions, words []string) {
@@ -154,7 +155,7 @@ func writeField(t *testing.T, f field, versions, words []string) {
 }
 
 // fetch returns a module's name with its version and where its source is. It
-// downloads what is not there yet.
+// downloads the module unless the cache has it.
 func fetch(t *testing.T, module string) (string, string) {
 	t.Helper()
 	if module == "std" {

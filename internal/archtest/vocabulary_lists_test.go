@@ -85,8 +85,8 @@ func parseExceptions(t *testing.T, text string) []exception {
 }
 
 // retiredWords returns the single words that a list of the field must not bring
-// back: what is retired in texts, or else in names. A word that is right in some
-// dirs is none of the list's either, as its exceptions let it in.
+// back: for prose those retired in texts, else those retired in names. A word with
+// exceptions is left out, too, as the exceptions allow it.
 func retiredWords(t *testing.T, prose bool) map[string]bool {
 	t.Helper()
 	words := map[string]bool{}
@@ -214,7 +214,7 @@ func (v vocabulary) has(u use, word string) bool {
 	return false
 }
 
-// finding is what is wrong with one use.
+// finding is one wrong word of a use.
 type finding struct {
 	use         use
 	word        string

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// sqlUses returns the names in the database as all migrations leave it. What an
-// older migration named and a later one renamed or dropped is history.
+// sqlUses returns the names in the database as all migrations leave it. A
+// name that a later migration renames or drops does not count.
 func sqlUses(t *testing.T) []use {
 	t.Helper()
 	root := moduleRoot(t)
@@ -65,7 +65,7 @@ var (
 	notColumn    = regexp.MustCompile(`(?i)^(PRIMARY|UNIQUE|CHECK|CONSTRAINT|FOREIGN|EXCLUDE|LIKE)$`)
 )
 
-// migrate applies what a migration does to names on its way up.
+// migrate applies the statements of a migration that change names, on its way up.
 func (s schema) migrate(at, text string) {
 	up, _, _ := strings.Cut(text, "-- +goose Down")
 	up = sqlLiteral.ReplaceAllString(sqlComment.ReplaceAllString(up, ""), "''")

@@ -24,8 +24,8 @@ var (
 const lowerCommand = "go test ./internal/archtest -run Vocabulary -update"
 
 // TestVocabulary compares the words that names and CLI texts use with the lists
-// in testdata/vocabulary. What older code uses is in baseline.txt, which may
-// only shrink.
+// in testdata/vocabulary. The uses of older code are counted in
+// baseline.txt, whose figures only fall.
 func TestVocabulary(t *testing.T) {
 	found := findings(t)
 	now := countFindings(found)
@@ -51,8 +51,8 @@ func TestVocabulary(t *testing.T) {
 	}
 }
 
-// nextBaseline returns the baseline's text after a run, and what is higher than
-// it. Only an update changes the text, and only one that may raise figures writes
+// nextBaseline returns the baseline's text after a run, and the figures that
+// are higher than before. Only an update changes the text, and only one that may raise figures writes
 // higher ones, or over a text that it cannot read. It is an error that the text
 // is not the one of the code's figures.
 func nextBaseline(text string, now counts, update, raise bool) (string, []rise, error) {
@@ -72,7 +72,7 @@ func nextBaseline(text string, now counts, update, raise bool) (string, []rise, 
 	return text, nil, fmt.Errorf("its figures are higher than the code's: run %s", lowerCommand)
 }
 
-// findings returns what is wrong in the whole repository.
+// findings returns every wrong word in the repository.
 func findings(t *testing.T) []finding {
 	t.Helper()
 	v := readVocabulary(t)
@@ -140,7 +140,7 @@ func compareFigures(a, b figure) int {
 	return cmp.Or(cmp.Compare(a.unit, b.unit), cmp.Compare(a.list(), b.list()), cmp.Compare(a.word, b.word))
 }
 
-// parseBaseline reads what String writes.
+// parseBaseline reads the text that String writes.
 func parseBaseline(text string) (counts, error) {
 	c := counts{}
 	for line := range strings.Lines(text) {
@@ -180,8 +180,8 @@ func compareCounts(before, now counts) []rise {
 	return rises
 }
 
-// message says where the word is and what to do. The baseline does not know
-// which of the uses is the new one, so it shows all of a few.
+// message lists up to eight uses of the word and the term to use instead. The
+// baseline does not know which of the uses is new.
 func (r rise) message(found []finding) string {
 	var text strings.Builder
 	replacement := ""

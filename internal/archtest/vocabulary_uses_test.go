@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// kind says what a name is.
+// kind is a sort of names or texts.
 type kind string
 
 // The kinds of names that have a vocabulary.
@@ -257,8 +257,8 @@ func (c *collector) flag(call *ast.CallExpr) {
 	c.texts(kindText, last)
 }
 
-// text adds the names of metrics, and any text of three words: what the CLI
-// prints, or an error or warning of another package.
+// text adds the names of metrics, and any text of three words: a text of
+// the CLI, or an error or warning of another package.
 func (c *collector) text(lit *ast.BasicLit) {
 	if lit.Kind != token.STRING || c.source.test || c.seen[lit] {
 		return
@@ -302,8 +302,8 @@ func literal(expr ast.Expr) (string, bool) {
 	return text, err == nil
 }
 
-// fileUses returns the names of all files and directories. What is below a
-// testdata directory belongs to the tests of the package that has it.
+// fileUses returns the names of all files and directories. Names below a
+// testdata directory belong to the tests of the package that has it.
 func fileUses(t *testing.T) []use {
 	t.Helper()
 	root := moduleRoot(t)
@@ -332,7 +332,7 @@ func fileUses(t *testing.T) []use {
 	return all
 }
 
-// notCommitted matches what .gitignore has, and dotfiles, whose names are of tools.
+// notCommitted matches the names in .gitignore, and dotfiles, whose names tools define.
 var notCommitted = regexp.MustCompile(`^(bin|rollcall-sim|coverage\.out)$|(^|/)\.[^/]*$|testdata/rapid$|\.(test|prof)$`)
 
 // fileUse returns the use that a path is.

@@ -47,7 +47,7 @@ func startsWord(runes []rune, i int) bool {
 	return !suffix
 }
 
-// notProse matches what stands in a text without being a word of it: verbs of
+// notProse matches the parts of a text that are not words of it: verbs of
 // fmt, flags, environment variables, placeholders, paths, addresses and names.
 var notProse = regexp.MustCompile(`%[-+# 0]*[0-9*.\[\]]*[a-zA-Z]|--[a-z-]+|\$\w+|\b[A-Z][A-Z0-9_|]+\b|\S*[/@_]\S*|\w+\.\w\S*|[a-z]+[A-Z]\w*`)
 
