@@ -53,6 +53,7 @@ func TestVocabularyFinds(t *testing.T) {
 		"Parameter":          {reason: "a parameter is declared", text: inPackage + "func run(held int) {}", want: []string{"identifier: -held"}},
 		"Result":             {reason: "a result is declared", text: inPackage + "func run() (held int) { return }", want: []string{"identifier: -held"}},
 		"Local":              {reason: "a local variable is declared", text: inPackage + "func run() { held := 1; _ = held }", want: []string{"identifier: -held"}},
+		"Repeated":           {reason: "a name counts once in a package", text: inPackage + "func run(held int) {}\nfunc approve(held int) {}", want: []string{"identifier: -held"}},
 		"Range":              {reason: "a loop's variables are declared", text: inPackage + "func run() { for held := range 3 { _ = held } }", want: []string{"identifier: -held"}},
 		"InterfaceMethod":    {reason: "an interface's method is declared", text: inPackage + "type Store interface{ LookAll() }", want: []string{"identifier: -look"}},
 		"TypeParameter":      {reason: "a type parameter is declared", text: inPackage + "func run[Held any]() {}", want: []string{"identifier: -held"}},
