@@ -12,7 +12,7 @@ import (
 )
 
 // update writes the list of wire names instead of comparing it.
-var update = flag.Bool("update", false, "write testdata/wire-names.txt from the source") //nolint:gochecknoglobals // A test's flag.
+var update = flag.Bool("update", false, "write testdata/wire-names.txt from the source")
 
 // wireNamesFile is the checked-in list of wire names.
 const wireNamesFile = "wire-names.txt"
@@ -38,10 +38,10 @@ func TestWireNames(t *testing.T) {
 	got := lines(found)
 	file := filepath.Join("testdata", wireNamesFile)
 	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil { //nolint:gosec // Source code is public.
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(file, []byte(strings.Join(got, "\n")+"\n"), 0o644); err != nil { //nolint:gosec // As above.
+		if err := os.WriteFile(file, []byte(strings.Join(got, "\n")+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

@@ -37,7 +37,8 @@ func valueNames(s source, known values) []wireName {
 				continue
 			}
 			text, ok := known.eval(s, spec.Values[i])
-			if !ok || !stored.MatchString(text) || environmentName.MatchString(text) {
+			sentence := strings.HasPrefix(name.Name, "state") // the states of a run are words that people read
+			if !ok || !sentence && !stored.MatchString(text) || environmentName.MatchString(text) {
 				continue
 			}
 			names = append(names, typedValue(s, spec, name.Name, text))
