@@ -2,102 +2,126 @@ package store
 
 import (
 	"context"
-	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
-	"path"
-	"strconv"
-	"strings"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
 
-//go:embed migrations/*.sql
-var migrations embed.FS
-
-// Migrated says what Migrate did: the schema's version before and after.
-type Migrated struct {
+// Migration is a change of a database's schema: the one that Migrate would make, or
+// the one that it made.
+type Migration struct {
+	// From and To are the database's versions before and after, 0 for an empty
+	// database. They are equal if there is nothing to do, and above Program if a newer
+	// program migrated the database.
 	From, To int64
+	// OldFloor and Floor are the oldest programs that may run before and after.
+	OldFloor, Floor int64
+	// Program is this program's version.
+	Program int64
+	// Steps are the migrations between From and To, in order.
+	Steps []MigrationStep
 }
 
-// Migrate brings the database's tables to this program's version. Several may
-// run it at once; each waits for the one before.
-func Migrate(ctx context.Context, url string) (Migrated, error) {
-	config, err := parseURL(url)
+// Breaking reports whether programs that may run before the migration cannot run
+// after it. No program runs on an empty database.
+func (m Migration) Breaking() bool { return m.From > 0 && m.Floor > m.OldFloor }
+
+// Pending returns the migration that Migrate would make now. It returns an error that
+// wraps ErrSchema for a database that this program is too old for, and changes
+// nothing.
+func Pending(ctx context.Context, url string) (Migration, error) {
+	s, err := Open(ctx, url)
 	if err != nil {
-		return Migrated{}, err
+		return Migration{}, err
 	}
-	db := stdlib.OpenDB(*config.ConnConfig)
-	defer func() { _ = db.Close() }() // every statement has been answered
-	if err := db.PingContext(ctx); err != nil {
-		return Migrated{}, unreachable(config.ConnConfig, err)
+	defer s.Close()
+	return s.pending(ctx)
+}
+
+func (s *Store) pending(ctx context.Context) (Migration, error) {
+	known, err := knownMigrations(migrations)
+	if err != nil {
+		return Migration{}, err
 	}
+	database, err := s.schema(ctx)
+	if err != nil {
+		return Migration{}, err
+	}
+	return pendingOn(database, known)
+}
+
+// pendingOn returns the migration of a database to a program's migrations.
+func pendingOn(database schema, known []MigrationStep) (Migration, error) {
+	m := Migration{
+		From: database.version, To: database.version, OldFloor: database.floor, Floor: database.floor, Program: newest(known),
+	}
+	if m.From >= m.Program {
+		return m, database.admits(m.Program)
+	}
+	for _, step := range known {
+		if step.Version <= m.From {
+			continue
+		}
+		m.To, m.Floor = step.Version, max(m.Floor, step.Floor)
+		m.Steps = append(m.Steps, step)
+	}
+	return m, nil
+}
+
+// Migrate brings the database's tables to this program's version, and returns what it
+// changed. It leaves a newer database as it is, and returns an error that wraps
+// ErrSchema if this program is too old for it. Concurrent calls wait for each other.
+func Migrate(ctx context.Context, url string) (Migration, error) {
+	s, err := Open(ctx, url)
+	if err != nil {
+		return Migration{}, err
+	}
+	defer s.Close()
+	planned, err := s.pending(ctx)
+	if err != nil || planned.From >= planned.Program {
+		return planned, err
+	}
+	provider, err := s.migrator()
+	if err != nil {
+		return Migration{}, err
+	}
+	defer func() { _ = provider.Close() }() // every statement has been answered
+	results, err := provider.Up(ctx)
+	if err != nil {
+		return Migration{}, fmt.Errorf("store: migrate the database: %w", err)
+	}
+	if len(results) >= len(planned.Steps) {
+		return planned, nil
+	}
+	// A concurrent call made a part of the planned migration, or all of it.
+	made, err := s.pending(ctx)
+	if err != nil {
+		return Migration{}, err
+	}
+	made.Steps = planned.Steps[len(planned.Steps)-len(results):]
+	if len(results) > 0 {
+		made.From = made.Steps[0].Version - 1
+	}
+	return made, nil
+}
+
+// migrator runs this program's migrations, one call at a time.
+func (s *Store) migrator() (*goose.Provider, error) {
 	// One second between attempts for five minutes.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
 	if err != nil {
-		return Migrated{}, fmt.Errorf("store: %w", err)
+		return nil, fmt.Errorf("store: %w", err)
 	}
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return Migrated{}, fmt.Errorf("store: %w", err)
+		return nil, fmt.Errorf("store: %w", err)
 	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
+	provider, err := goose.NewProvider(goose.DialectPostgres, stdlib.OpenDBFromPool(s.pool), files, goose.WithSessionLocker(locker))
 	if err != nil {
-		return Migrated{}, fmt.Errorf("store: %w", err)
+		return nil, fmt.Errorf("store: %w", err)
 	}
-	done, err := provider.Up(ctx)
-	if err != nil {
-		return Migrated{}, fmt.Errorf("store: migrating the database: %w", err)
-	}
-	to, err := provider.GetDBVersion(ctx)
-	if err != nil {
-		return Migrated{}, fmt.Errorf("store: %w", err)
-	}
-	return Migrated{From: to - int64(len(done)), To: to}, nil
-}
-
-// CheckSchema reports tables that are not this program's, wrapping ErrSchema.
-func (s *Store) CheckSchema(ctx context.Context) error {
-	want, err := latest()
-	if err != nil {
-		return err
-	}
-	var have int64
-	err = s.one(ctx, &have, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied")
-	var missing *pgconn.PgError
-	if errors.As(err, &missing) && missing.Code == "42P01" { // undefined_table
-		err = nil
-	}
-	switch {
-	case err != nil:
-		return err
-	case have < want:
-		return fmt.Errorf("store: %w: it has version %d, this program needs %d: run `rollcall migrate`", ErrSchema, have, want)
-	case have > want:
-		return fmt.Errorf("store: %w: it has version %d, this program knows %d: run a newer program", ErrSchema, have, want)
-	default:
-		return nil
-	}
-}
-
-// latest returns the version of the last migration in this program.
-func latest() (int64, error) {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		return 0, fmt.Errorf("store: %w", err)
-	}
-	var last int64
-	for _, name := range names {
-		number, _, _ := strings.Cut(path.Base(name), "_")
-		version, err := strconv.ParseInt(number, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("store: migration %s: %w", name, err)
-		}
-		last = max(last, version)
-	}
-	return last, nil
+	return provider, nil
 }

@@ -21,7 +21,7 @@ import (
 var (
 	// ErrUnreachable reports a database that cannot be connected to.
 	ErrUnreachable = errors.New("cannot be reached")
-	// ErrSchema reports a database whose tables are not those of this program.
+	// ErrSchema reports a database that this program cannot run on.
 	ErrSchema = errors.New("database schema does not fit")
 	// ErrNotFound reports a name that nothing is stored under.
 	ErrNotFound = errors.New("not found")

@@ -105,20 +105,35 @@ func TestMigrateTwiceAndCheck(t *testing.T) {
 	}
 }
 
+// TestMigrateByTwoAtOnce: one migrates the database, and the other reports that
+// nothing was left to do.
 func TestMigrateByTwoAtOnce(t *testing.T) {
 	url := postgres.ForTest(t)
-	errs := make(chan error)
+	type result struct {
+		made store.Migration
+		err  error
+	}
+	results := make(chan result)
 	for range 2 {
 		go func() {
-			_, err := store.Migrate(context.WithoutCancel(t.Context()), url)
-			errs <- err
+			made, err := store.Migrate(context.WithoutCancel(t.Context()), url)
+			results <- result{made, err}
 		}()
 	}
+	from := map[int64]int{}
+	var last store.Migration
 	for range 2 {
-		if err := <-errs; err != nil {
-			t.Error(err)
+		r := <-results
+		if r.err != nil {
+			t.Error(r.err)
 		}
+		if r.made.To != r.made.Program {
+			t.Errorf("Migrate ends at version %d, want %d", r.made.To, r.made.Program)
+		}
+		from[r.made.From]++
+		last = r.made
 	}
+	diff(t, "versions that the two migrated from", map[int64]int{0: 1, last.Program: 1}, from)
 }
 
 func TestInstallationStays(t *testing.T) {
