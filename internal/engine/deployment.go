@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 )
@@ -101,11 +100,9 @@ func DescribeDeployment(ctx context.Context, c client.Client, name string) (Work
 		listener := workers.Of(summary.Version)
 		b.Workers, b.Seen = listener.Workers, listener.Seen
 		if b.Status != BuildDrained {
-			count, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: openRuns(summary.Version)})
-			if err != nil {
+			if b.OpenRuns, err = countRuns(ctx, c, openRuns(summary.Version)); err != nil {
 				return WorkerDeployment{}, fmt.Errorf("engine: count the open runs of build %q: %w", b.ID, err)
 			}
-			b.OpenRuns = count.GetCount()
 		}
 		d.Builds = append(d.Builds, b)
 	}
@@ -131,8 +128,7 @@ func buildOf(summary client.WorkerDeploymentVersionSummary, routing client.Worke
 
 // openRuns is the query for the open runs that are pinned to a version.
 func openRuns(v worker.WorkerDeploymentVersion) string {
-	return fmt.Sprintf("ExecutionStatus = 'Running' AND TaskQueue = '%s' AND TemporalWorkerDeploymentVersion = '%s:%s'",
-		WorkflowQueue, v.DeploymentName, v.BuildID)
+	return fmt.Sprintf("%s AND TemporalWorkerDeploymentVersion = '%s:%s'", allOpenRuns(), v.DeploymentName, v.BuildID)
 }
 
 // MakeCurrent has new runs begin on a build. Without force, a build is refused that
