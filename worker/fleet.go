@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -50,7 +51,8 @@ type fleet struct {
 	failed      chan error
 }
 
-// serve runs all workers until ctx ends or one of them fails for good.
+// serve runs all workers until ctx ends, one of them fails for good, or the database
+// was migrated beyond this program.
 func (f *fleet) serve(ctx context.Context) error {
 	f.platforms, f.failed = map[string]worker.Worker{}, make(chan error, 1)
 	stories := worker.New(f.temporal, engine.WorkflowQueue, f.options(worker.Options{DisableEagerActivities: true}))
@@ -67,7 +69,11 @@ func (f *fleet) serve(ctx context.Context) error {
 	f.log.Info("worker started", "queue", engine.WorkflowQueue, "installation", f.installation,
 		"deployment", f.version.DeploymentName, "build", f.version.BuildID)
 	for {
-		if err := f.look(ctx); err != nil && ctx.Err() == nil {
+		err := f.look(ctx)
+		if errors.Is(err, store.ErrSchema) {
+			return err
+		}
+		if err != nil && ctx.Err() == nil {
 			// The database may come back; what is served stays served.
 			f.log.Warn("cannot look for new platforms", "error", err)
 		}
@@ -96,8 +102,12 @@ func (f *fleet) urgent() (worker.Worker, error) {
 	return w, nil
 }
 
-// look starts a worker for every platform that has none yet.
+// look starts a worker for every platform that has none yet. It returns an error that
+// wraps store.ErrSchema after a migration that this program cannot run on.
 func (f *fleet) look(ctx context.Context) error {
+	if err := f.store.CheckSchema(ctx); err != nil {
+		return err
+	}
 	served, err := f.store.ServedPlatforms(ctx)
 	if err != nil {
 		return err

@@ -60,13 +60,14 @@ func (o *operations) temporalMetrics() client.MetricsHandler {
 	return opentelemetry.NewMetricsHandler(opentelemetry.MetricsHandlerOptions{Meter: o.meter})
 }
 
-// watch lets readiness depend on the database and on Temporal, and counts tenants
-// and what is held there.
+// watch lets readiness depend on the database, its schema and Temporal, and counts
+// tenants and what is held there.
 func (o *operations) watch(s *store.Store, c client.Client) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.checks = map[string]func(context.Context) error{
 		"database": s.Ping,
+		"schema":   s.CheckSchema,
 		"temporal": func(ctx context.Context) error {
 			_, err := c.CheckHealth(ctx, &client.CheckHealthRequest{})
 			return err

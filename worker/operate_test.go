@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.temporal.io/sdk/client"
+
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/store"
 	"github.com/rollcall-iam/rollcall/internal/store/storetest"
@@ -51,6 +53,38 @@ func TestProbes(t *testing.T) {
 				t.Errorf("/healthz is %d: what others do must not restart the worker", status)
 			}
 		})
+	}
+}
+
+// TestReadiness_EndsWithABreakingMigration: a worker that the database does not admit
+// any more says so, and what to do.
+func TestReadiness_EndsWithABreakingMigration(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	temporal, err := client.NewLazyClient(client.Options{HostPort: deadAddress(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(temporal.Close)
+	o, err := newOperations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.watch(s, temporal); err != nil {
+		t.Fatal(err)
+	}
+	if _, body := get(t, o, "/readyz"); !strings.Contains(body, `"schema":"ok"`) {
+		t.Errorf("/readyz on a migrated database: %s, want its schema ok", body)
+	}
+	_, err = s.Pool().Exec(t.Context(), `WITH ahead AS (
+		INSERT INTO goose_db_version (version_id, is_applied) SELECT max(version_id) + 1, true FROM goose_db_version RETURNING version_id
+	) UPDATE installation SET schema_floor = version_id FROM ahead`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, body := get(t, o, "/readyz")
+	if status != http.StatusServiceUnavailable || !strings.Contains(body, "run a newer build") {
+		t.Errorf("/readyz after a breaking migration: %d, %s; want %d, and that a newer build is needed", status, body, http.StatusServiceUnavailable)
 	}
 }
 

@@ -89,7 +89,9 @@ func (s *stack) migrate(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer func() { _ = log.Close() }()
-	cmd, err := s.rollcall("migrate")
+	// The stack runs one build at a time, and takeOver moves the runs that the build
+	// before left open: they cannot be completed before the migration.
+	cmd, err := s.rollcall("migrate", "--force")
 	if err != nil {
 		return "", err
 	}

@@ -51,14 +51,18 @@ func buildPrograms() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for name, pkg := range map[string]string{"rollcall": "./starter", "rollcall-worker": "./worker"} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg)
-		cmd.Dir = filepath.Join("..", "..", "..")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
-		}
+	return dir, errors.Join(build(dir, "rollcall"), build(dir, "rollcall-worker"))
+}
+
+// build compiles one program into a directory, with flags of go build.
+func build(dir, name string, flags ...string) error {
+	pkg := map[string]string{"rollcall": "./starter", "rollcall-worker": "./worker"}[name]
+	cmd := exec.Command("go", append(append([]string{"build", "-o", filepath.Join(dir, name)}, flags...), pkg)...)
+	cmd.Dir = filepath.Join("..", "..", "..")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
 	}
-	return dir, nil
+	return nil
 }
 
 // inParallel is how many tests run at once where the command line does not say:
