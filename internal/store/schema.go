@@ -30,8 +30,8 @@ import (
 //
 //	UPDATE installation SET schema_floor = 14;
 //
-// Examples are a renamed or dropped column, another meaning of a value, another shape
-// of stored JSON or of a workflow's input. A migration that only adds what older
+// Examples are a renamed or dropped column, a new column that every insert must fill,
+// another meaning of a value, another shape of stored JSON or of a workflow's input. A migration that only adds what older
 // programs leave alone has no such statement. A migration that removes what an
 // earlier one replaced raises the floor to the number of that earlier one.
 //
