@@ -50,7 +50,8 @@ that is applied while the worker runs is served within ten seconds.
 A worker belongs to a version: TEMPORAL_DEPLOYMENT_NAME (rollcall, if not set) and
 TEMPORAL_WORKER_BUILD_ID (the revision it was built from). Runs end on the version
 they began on. New runs begin on the version that is current, which
-"rollcall worker current" decides.
+"rollcall worker current" decides. A worker stops, and does not start, when the
+database needs a newer build: "rollcall migrate" says when it makes that so.
 
 SIGTERM and Ctrl-C stop it gracefully: running activities get half a minute to
 finish, and what is left goes on in another worker. A second one ends it at once,
