@@ -2,6 +2,7 @@ package archtest
 
 import (
 	"errors"
+	"flag"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -15,6 +16,9 @@ import (
 	"sync"
 	"testing"
 )
+
+// update writes what tests compare with, instead of comparing.
+var update = flag.Bool("update", false, "write testdata/wire-names.txt, lower the figures of testdata/vocabulary/baseline.txt")
 
 // module is the path of the module that is checked.
 const module = "github.com/rollcall-iam/rollcall"

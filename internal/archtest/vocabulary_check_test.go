@@ -134,9 +134,14 @@ func TestVocabularyFinds(t *testing.T) {
 func usesIn(t *testing.T, file, text string) []use {
 	t.Helper()
 	if filepath.Ext(file) == ".sql" {
-		s := schema{}
-		s.migrate(file, text)
-		return s.uses()
+		db := database{}
+		up, _, _ := strings.Cut(text, "-- +goose Down")
+		for _, sql := range statements(up) {
+			if err := db.run(sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return schemaUses(db.names())
 	}
 	set := token.NewFileSet()
 	syntax, err := parser.ParseFile(set, "file.go", text, parser.ParseComments|parser.SkipObjectResolution)

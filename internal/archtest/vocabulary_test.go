@@ -15,9 +15,8 @@ import (
 )
 
 var (
-	update = flag.Bool("update", false, "lower the figures of the vocabulary's baseline")
-	raise  = flag.Bool("raise", false, "with -update: accept higher figures, too; for a merge, or a package with a new name")
-	most   = flag.Int("most", 0, "log that many of the most frequent retired words, with their packages")
+	raise = flag.Bool("raise", false, "with -update: accept higher figures, too; for a merge, or a package with a new name")
+	most  = flag.Int("most", 0, "log that many of the most frequent retired words, with their packages")
 )
 
 // lowerCommand is how the baseline follows the code.

@@ -175,8 +175,6 @@ var (
 	tagKey     = regexp.MustCompile(`(\w+):"`)
 	// codeText matches the value of a constant that is a code.
 	codeText = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*([-_.][A-Za-z0-9]+)*$`)
-	// flagMethod matches the methods of pflag that define a flag.
-	flagMethod = regexp.MustCompile(`^(Bool|Count|Duration|Float64|Int|Int32|Int64|String|Uint|Uint16)(Slice|Array)?(Var)?P?$|^VarPF?$|^Var$`)
 )
 
 // constant returns the value of a constant, which may be converted to its type.

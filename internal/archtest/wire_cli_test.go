@@ -8,7 +8,7 @@ import (
 )
 
 // flagMethod matches the methods of flag sets that define a flag.
-var flagMethod = regexp.MustCompile(`^(Bool|String|StringSlice|StringArray|StringToString|Int|Int32|Int64|Uint|Float32|Float64|Duration|Count|Text)?(Var)?(P)?$`)
+var flagMethod = regexp.MustCompile(`^(Bool|String|StringSlice|StringArray|StringToString|Int|Int32|Int64|Uint|Uint16|Float32|Float64|Duration|Count|Text)?(Var)?(P)?$`)
 
 // flagName matches the name of a flag.
 var flagName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
@@ -25,7 +25,7 @@ func commandNames(s source, known values) []wireName {
 		switch n := node.(type) {
 		case *ast.CompositeLit:
 			if selector, ok := n.Type.(*ast.SelectorExpr); ok && selector.Sel.Name == "Command" {
-				names = append(names, use(s, known, where, n)...)
+				names = append(names, commandUse(s, known, where, n)...)
 			}
 		case *ast.CallExpr:
 			for _, name := range flagsOf(s, known, n) {
@@ -38,8 +38,8 @@ func commandNames(s source, known values) []wireName {
 	return names
 }
 
-// use returns the name and the other names of a command.
-func use(s source, known values, where string, lit *ast.CompositeLit) []wireName {
+// commandUse returns the name and the other names of a command.
+func commandUse(s source, known values, where string, lit *ast.CompositeLit) []wireName {
 	var names []wireName
 	for _, element := range lit.Elts {
 		pair, ok := element.(*ast.KeyValueExpr)

@@ -4,41 +4,17 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"path"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 )
 
-// allSources parses every Go file that is no test, of all modules.
-func allSources(t *testing.T) []source {
+// shippedSources returns every Go file that is no test, of all modules.
+func shippedSources(t *testing.T) []source {
 	t.Helper()
-	root := moduleRoot(t)
-	var all []source
-	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := entry.Name()
-		if entry.IsDir() {
-			if file != root && (name == "testdata" || name == "bin" || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")) {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
-			return nil
-		}
-		s, err := parse(root, file)
-		all = append(all, s)
-		return err
-	})
-	if err != nil {
-		t.Fatalf("read the modules: %v", err)
-	}
-	return all
+	return slices.DeleteFunc(slices.Clone(allSources(t)), func(s source) bool { return s.test })
 }
 
 // parseSource parses a file from memory.

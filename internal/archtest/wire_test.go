@@ -1,7 +1,6 @@
 package archtest
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,9 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// update writes the list of wire names instead of comparing it.
-var update = flag.Bool("update", false, "write testdata/wire-names.txt from the source")
 
 // wireNamesFile is the checked-in list of wire names.
 const wireNamesFile = "wire-names.txt"
@@ -133,7 +129,7 @@ var c = cobra.Command{Use: "show [TENANT]"}
 // wireNames collects every name on the wire.
 func wireNames(t *testing.T) []wireName {
 	t.Helper()
-	return slices.Concat(goNames(allSources(t)), schemaNames(t), documentNames(t))
+	return slices.Concat(goNames(shippedSources(t)), schemaNames(t), documentNames(t))
 }
 
 // goNames collects the names that Go files hold.
