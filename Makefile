@@ -14,6 +14,10 @@ linted := $(modules) deploy/engines/temporal
 # What the tests of a bare Debian lack. Elsewhere they say what they miss.
 packages := postgresql keystone gunicorn python3-psycopg2
 
+# What make soak runs, and how many draws it makes of each property.
+soak_tests  := TestOracle
+SOAK_CHECKS ?= 20000
+
 golangci_lint := $(tools)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 workflowcheck := $(tools)/workflowcheck-$(WORKFLOWCHECK_VERSION)
 
@@ -48,6 +52,16 @@ quick: ## the hermetic tests: no server is started
 bench: packages ## measure against the bars, on the real engines
 	go test -run '^$$' -bench . -benchmem ./internal/...
 	cd deploy/dev && go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...
+
+# Each test that runs here logs a line "soak: ..."; the last line joins them.
+.PHONY: soak
+soak: ## what is too long for CI: the last line sums it up
+	@mkdir -p $(bin)
+	@status=0; ROLLCALL_SOAK=1 go test -count=1 -timeout 2h -v -run '^($(soak_tests))$$' ./internal/plan \
+		-rapid.checks=$(SOAK_CHECKS) > $(bin)/soak.log 2>&1 || status=$$?; \
+	grep -E '^(ok|FAIL|panic:)|^ *--- FAIL' $(bin)/soak.log; \
+	echo "soak: $$([ $$status -eq 0 ] && echo passed || echo FAILED, see bin/soak.log): \
+	$$(sed -n 's/.* soak: //p' $(bin)/soak.log | paste -sd '#' | sed 's/#/; /g')"; exit $$status
 
 .PHONY: lint
 lint: $(golangci_lint) $(workflowcheck) ## format, vet, golangci-lint, workflow determinism

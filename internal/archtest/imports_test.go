@@ -54,7 +54,10 @@ func allowed(r rule, imported string) bool {
 // TestHelpersServeTestsOnly: what people run starts no servers of its own and
 // carries no test.
 func TestHelpersServeTestsOnly(t *testing.T) {
-	helpers := []string{"internal/engines/...", "internal/store/storetest", "internal/driver/drivertest/...", "internal/driver/*/*test/..."}
+	helpers := []string{
+		"internal/engines/...", "internal/store/storetest", "internal/driver/drivertest/...", "internal/driver/*/*test/...",
+		"internal/plan/oracle/...",
+	}
 	for _, s := range sources(t) {
 		if s.test || matchesAny(helpers, s.dir) {
 			continue
@@ -87,6 +90,15 @@ func TestTheRulesBite(t *testing.T) {
 		},
 		"AccessImportsPlan": {
 			reason: "imports point one way", dir: "internal/access", imported: module + "/internal/plan",
+		},
+		"OracleImportsPlan": {
+			reason: "the frozen copy of the planner must not follow it", dir: "internal/plan/oracle", imported: module + "/internal/plan",
+		},
+		"OracleImportsAccess": {
+			reason: "the frozen copy has nouns of its own", dir: "internal/plan/oracle", imported: module + "/internal/access",
+		},
+		"PlanImportsOracle": {
+			reason: "only tests compare with the oracle", dir: "internal/plan", imported: module + "/internal/plan/oracle",
 		},
 		"PlanImportsTemporal": {
 			reason: "the planner is pure", dir: "internal/plan", imported: "go.temporal.io/sdk/workflow",

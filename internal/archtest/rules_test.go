@@ -50,6 +50,10 @@ func importRules() []rule {
 			ours:     []string{"internal/access"},
 			reason:   "the planner is pure: it touches no platform, no clock, no database",
 		}, {
+			packages: []string{"internal/plan/oracle/..."},
+			ours:     []string{"internal/plan/oracle/access"},
+			reason:   "the oracle is a frozen copy: the planner and its nouns may change without it",
+		}, {
 			packages: []string{"internal/budget"},
 			ours:     []string{"internal/fault"},
 			others:   []string{xSync, xTime},

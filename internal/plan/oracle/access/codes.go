@@ -1,0 +1,22 @@
+package access
+
+// Codes are all that remarks can have, in order of their names.
+func Codes() []Code {
+	return []Code{
+		AccountCollision, CleanupOff, Contested, ForeignMemberRemoved, ForeignPermissionKept, ForeignPermissionRemoved,
+		InvitationPending, ObjectForeign, OwnershipUnclear, PlatformDenied, PlatformRefused, RemovalHeld, RenameWaiting,
+		RoleUnmapped, TenantNotFound, UserAmbiguous, UserCreationDeprecated, UserDisabled, UserNotFound, UserRevoked,
+		UserWithoutEUID,
+	}
+}
+
+// Personal reports whether remarks of this code are about a person: their Object
+// is the person's name.
+func (c Code) Personal() bool {
+	switch c {
+	case UserNotFound, UserWithoutEUID, UserAmbiguous, UserDisabled, InvitationPending, AccountCollision, UserRevoked:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,328 @@
+package plan_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/plan/oracle"
+	frozen "github.com/rollcall-iam/rollcall/internal/plan/oracle/access"
+)
+
+// deliberate lists the differences between the planner and the oracle that are
+// wanted. Each turns what the oracle plans into what is right.
+func deliberate() []difference { return nil }
+
+// difference is one of them.
+type difference struct {
+	reason string
+	// correct changes the meaning of the oracle's plan of this input.
+	correct func(in plan.Input, m *meaning)
+}
+
+// expected returns the meaning of the oracle's plan, with the deliberate
+// differences.
+func expected(in plan.Input, p oracle.Plan) meaning {
+	m := oracleMeaning(p)
+	for _, d := range deliberate() {
+		d.correct(in, &m)
+	}
+	return m
+}
+
+// worlds are the sorts of tenants that the planner and the oracle are compared
+// with.
+func worlds() map[string]func(*rapid.T) plan.Input {
+	return map[string]func(*rapid.T) plan.Input{"any": anyWorld, "replacements": renameWorld}
+}
+
+// TestOracle compares the planner with the oracle. CI draws a fixed number of
+// tenants; make soak draws many more.
+func TestOracle(t *testing.T) {
+	for i, d := range deliberate() {
+		if d.reason == "" {
+			t.Errorf("deliberate difference %d has no reason", i)
+		}
+	}
+	var drawn atomic.Int64
+	t.Run("worlds", func(t *testing.T) {
+		for name, draw := range worlds() {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				rapid.Check(t, func(t *rapid.T) {
+					const tenants = 5 // so that a failure shrinks to one of them
+					for range tenants {
+						compareWithOracle(t, draw(t))
+						drawn.Add(1)
+					}
+				})
+			})
+		}
+	})
+	t.Logf("soak: %d tenants planned as the oracle plans them, %d deliberate differences", drawn.Load(), len(deliberate()))
+}
+
+// compareWithOracle compares all that the planner says of one input.
+func compareWithOracle(t *rapid.T, in plan.Input) {
+	frozenIn := oracleInput(in)
+	p, q := plan.Make(in), oracle.Make(frozenIn)
+	if diff := cmp.Diff(expected(in, q).text(), meaningOf(p).text()); diff != "" {
+		t.Fatalf("Make differs from the oracle; if that is right, list it in deliberate (-oracle +planner):\n%s\n%s", diff, p)
+	}
+	if diff := cmp.Diff(each(q.Takes(frozenIn), oracleRemoval), each(p.Takes(in), removalText)); diff != "" {
+		t.Fatalf("Takes differs from the oracle (-oracle +planner):\n%s\n%s", diff, p)
+	}
+	if diff := cmp.Diff(each(q.HeldRemovals(), oracleRemoval), each(p.HeldRemovals(), removalText)); diff != "" {
+		t.Fatalf("HeldRemovals differs from the oracle (-oracle +planner):\n%s\n%s", diff, p)
+	}
+	gone := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"u1", "u2", "u3", "u4"}), 0, 3, rapid.ID[string]).Draw(t, "revoke")
+	revoke := plan.Revoke(in, gone)
+	if diff := cmp.Diff(oracleMeaning(oracle.Revoke(frozenIn, gone)).text(), meaningOf(revoke).text()); diff != "" {
+		t.Fatalf("Revoke of %v differs from the oracle (-oracle +planner):\n%s\n%s", gone, diff, revoke)
+	}
+}
+
+// oracleInput returns the input as the oracle takes it.
+func oracleInput(in plan.Input) oracle.Input {
+	return oracle.Input{
+		Tenant:  frozen.TenantID{Workspace: in.Tenant.Workspace, Project: in.Tenant.Project, Platform: in.Tenant.Platform},
+		Desired: toState(in.Desired), Observed: toState(in.Observed),
+		Owned: each(in.Owned, toOwned), Adopted: each(in.Adopted, toOwned),
+		Keep: each(in.Keep, func(k access.Keep) frozen.Keep { return frozen.Keep{Set: toKey(k.Set), Refs: slices.Clone(k.Refs)} }),
+		Newcomers: each(in.Newcomers, func(n access.Newcomer) frozen.Newcomer {
+			return frozen.Newcomer{
+				Account: frozen.Account{Name: n.Name, Ref: n.Ref}, Person: n.Person,
+				Email: n.Email, FirstName: n.FirstName, LastName: n.LastName,
+			}
+		}),
+		Elsewhere: each(in.Elsewhere, toBinding),
+		Approved:  each(in.Approved, toRemoval), Strangers: each(in.Strangers, toRemoval),
+		Rejected: each(in.Rejected, func(r plan.Rejection) oracle.Rejection {
+			return oracle.Rejection{Removal: toRemoval(r.Removal), By: r.By, Reason: r.Reason}
+		}),
+		Revoked: slices.Clone(in.Revoked),
+		Rules:   toRules(in.Rules),
+	}
+}
+
+func toRules(r plan.Rules) oracle.Rules {
+	return oracle.Rules{
+		Mark: toMark(r.Mark), MemberChunk: r.MemberChunk, Additional: oracle.Additional(word(r.Additional)), Cleanup: r.Cleanup,
+		Rename: oracle.Rename(word(r.Rename)), CanRename: r.CanRename, IgnoreCase: r.IgnoreCase, Carry: r.Carry,
+		Gone: r.Gone, AutoDelete: r.AutoDelete,
+		Guard:    oracle.Guard{Most: r.Guard.Most, Percent: r.Guard.Percent, Closed: r.Guard.Closed},
+		Separate: r.Separate, Shared: slices.Clone(r.Shared), Base: slices.Clone(r.Base),
+	}
+}
+
+func toState(s access.State) frozen.State {
+	return frozen.State{Groups: each(s.Groups, toGroup), Bindings: each(s.Bindings, toBinding)}
+}
+
+func toGroup(g access.Group) frozen.Group {
+	return frozen.Group{Name: g.Name, Ref: g.Ref, Mark: toMark(g.Mark), Members: each(g.Members, toMember), Why: g.Why, Serves: g.Serves}
+}
+
+func toBinding(b access.Binding) frozen.Binding {
+	return frozen.Binding{
+		Role: b.Role, Name: b.Name, Condition: b.Condition, Shielded: b.Shielded, InUse: b.InUse, Carried: b.Carried,
+		Group: b.Group, GroupRef: b.GroupRef, Subjects: each(b.Subjects, toMember), Ref: b.Ref, Version: b.Version,
+		Mark: toMark(b.Mark), Why: b.Why,
+	}
+}
+
+func toMember(m access.Member) frozen.Member {
+	return frozen.Member{Account: frozen.Account{Name: m.Name, Ref: m.Ref}, Person: m.Person, Why: m.Why}
+}
+
+func toMark(m access.Mark) frozen.Mark {
+	return frozen.Mark{Installation: m.Installation, Tenant: m.Tenant, Unread: m.Unread}
+}
+
+func toKey(k access.Key) frozen.Key {
+	return frozen.Key{Kind: frozen.Kind(word(k.Kind)), Group: k.Group, Role: k.Role, Name: k.Name}
+}
+
+func toOwned(o plan.Owned) oracle.Owned {
+	return oracle.Owned{Key: toKey(o.Key), Ref: o.Ref, Serves: o.Serves}
+}
+
+func toRemoval(r plan.Removal) oracle.Removal {
+	return oracle.Removal{Object: toKey(r.Object), Ref: r.Ref}
+}
+
+// TestOracleGetsTheWholeInput fails when the oracle's input lacks a field that the
+// planner's has: a comparison would say nothing about that field.
+func TestOracleGetsTheWholeInput(t *testing.T) {
+	var in plan.Input
+	fill(reflect.ValueOf(&in).Elem())
+	empty := fieldPaths(reflect.ValueOf(oracleInput(in)), "Input", func(v reflect.Value) bool { return v.IsZero() })
+	if len(empty) > 0 {
+		t.Errorf("oracleInput leaves fields empty, convert them: %v", empty)
+	}
+	given := fieldPaths(reflect.ValueOf(in), "Input", func(reflect.Value) bool { return true })
+	taken := fieldPaths(reflect.ValueOf(oracleInput(in)), "Input", func(reflect.Value) bool { return true })
+	if len(given) != len(taken) {
+		t.Errorf("the planner's input has %d fields and the oracle's %d: a new field needs an entry in deliberate", len(given), len(taken))
+	}
+}
+
+// fill sets every field to something; a list gets one element.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for _, field := range v.Fields() {
+			fill(field)
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0))
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem())
+	case reflect.String:
+		v.SetString("x")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int:
+		v.SetInt(1)
+	default:
+		panic("fill does not know " + v.Kind().String())
+	}
+}
+
+// fieldPaths returns the paths of the fields for which the predicate holds.
+func fieldPaths(v reflect.Value, path string, holds func(reflect.Value) bool) []string {
+	var found []string
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			found = append(found, fieldPaths(v.Field(i), path+"."+v.Type().Field(i).Name, holds)...)
+		}
+	case reflect.Slice:
+		if v.Len() == 0 {
+			return []string{path}
+		}
+		for i := range v.Len() {
+			found = append(found, fieldPaths(v.Index(i), path+"[]", holds)...)
+		}
+	default:
+		if holds(v) {
+			found = append(found, path)
+		}
+	}
+	return found
+}
+
+// TestOracleIsFrozen fails when somebody edits the oracle.
+func TestOracleIsFrozen(t *testing.T) {
+	const want = "8189540c8a6542926c7f0ffae709a883b399fd1470ef9c741856d145107f5a73"
+	sum := sha256.New()
+	err := filepath.WalkDir("oracle", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		body, err := os.ReadFile(path)
+		fmt.Fprintf(sum, "%s %d\n%s", filepath.ToSlash(path), len(body), body)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != want {
+		t.Errorf("a file in internal/plan/oracle changed (the sum is %s): restore it, and list the difference in deliberate", got)
+	}
+}
+
+// TestMeaningIgnoresWording changes every text that people read, and nothing else.
+func TestMeaningIgnoresWording(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := plan.Make(anyWorld(t))
+		before, text := meaningOf(p).text(), p.String()
+		for _, steps := range [][]plan.Step{p.Steps, p.Held} {
+			for i := range steps {
+				steps[i].Why += ", in other words"
+			}
+		}
+		for i := range p.Remarks {
+			p.Remarks[i].Text = "in other words"
+		}
+		if len(p.Steps)+len(p.Held)+len(p.Remarks) > 0 && p.String() == text {
+			t.Error("the plan reads as before")
+		}
+		if diff := cmp.Diff(before, meaningOf(p).text()); diff != "" {
+			t.Errorf("another wording has another meaning:\n%s", diff)
+		}
+	})
+}
+
+// TestMeaningSeesEveryField changes one field of a plan after the other: each
+// changes the meaning, but for the wording and what is derived.
+func TestMeaningSeesEveryField(t *testing.T) {
+	for variant := range reflect.TypeFor[plan.Object]().NumField() {
+		var p plan.Plan
+		fill(reflect.ValueOf(&p).Elem())
+		for _, o := range []*plan.Object{&p.Steps[0].Have, &p.Steps[0].Want, &p.Held[0].Have, &p.Held[0].Want} {
+			one := reflect.New(reflect.TypeFor[plan.Object]()).Elem()
+			one.Field(variant).Set(reflect.ValueOf(o).Elem().Field(variant))
+			*o = one.Interface().(plan.Object)
+		}
+		name := reflect.TypeFor[plan.Object]().Field(variant).Name
+		if changes := changeEach(t, name, &p, reflect.ValueOf(&p).Elem(), "Plan"); changes < 30 {
+			t.Errorf("%s: only %d fields were changed", name, changes)
+		}
+	}
+}
+
+// changeEach changes each field below v of the plan, one at a time, and demands
+// that the meaning changes with it. It returns how many there are.
+func changeEach(t *testing.T, name string, p *plan.Plan, v reflect.Value, path string) int {
+	wording := map[string]string{
+		"Why": "a reason", "Text": "the text of a warning", "ID": "derived from the rest",
+	}
+	changes := 0
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			nameOfKey := strings.HasSuffix(path, ".Steps[]") || strings.HasSuffix(path, ".Held[]")
+			if wording[f.Name] == "" && (f.Name != "Object" || !nameOfKey) {
+				changes += changeEach(t, name, p, v.Field(i), path+"."+f.Name)
+			}
+		}
+	case reflect.Slice:
+		return changeEach(t, name, p, v.Index(0), path+"[]")
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return changeEach(t, name, p, v.Elem(), path)
+		}
+	default:
+		before := meaningOf(*p).text()
+		old := reflect.New(v.Type()).Elem()
+		old.Set(v)
+		if v.Kind() == reflect.String {
+			v.SetString("y")
+		} else {
+			v.SetZero()
+		}
+		if meaningOf(*p).text() == before {
+			t.Errorf("%s: %s has no part in the meaning", name, path)
+		}
+		v.Set(old)
+		return 1
+	}
+	return changes
+}
