@@ -13,13 +13,38 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/plan/oracle"
 )
 
-var update = flag.Bool("update", false, "write the plans the code makes to testdata/*/plan.txt")
+var update = flag.Bool("update", false, "write what the code makes to testdata/*/plan.txt and meaning.txt; -run says which of them")
 
-// TestGolden walks through the truth table of the package comment, from the
-// easy to the odd. Each case's input.json begins with what it shows.
-func TestGolden(t *testing.T) {
+// TestGoldenWording walks through the truth table of the package comment, from
+// the easy to the odd, as people read it. Each case's input.json begins with what
+// it shows. A change of wording changes plan.txt and leaves meaning.txt alone.
+func TestGoldenWording(t *testing.T) {
+	golden(t, "plan.txt", func(_ *testing.T, reason string, in plan.Input) string {
+		p := plan.Make(in)
+		return "# " + reason + "\n" + p.String() + order(p)
+	})
+}
+
+// TestGoldenMeaning holds what the same plans do, in a form that no change of
+// wording touches, and that the oracle plans the same.
+func TestGoldenMeaning(t *testing.T) {
+	golden(t, "meaning.txt", func(t *testing.T, _ string, in plan.Input) string {
+		t.Helper()
+		got := meaningOf(plan.Make(in)).text()
+		if diff := cmp.Diff(expected(in, oracle.Make(oracleInput(in))).text(), got); diff != "" {
+			t.Errorf("the plan differs from the oracle's; if that is right, list it in deliberate (-oracle +planner):\n%s", diff)
+		}
+		return got
+	})
+}
+
+// golden compares a text about each case with the file of that name beside its
+// input.
+func golden(t *testing.T, name string, text func(t *testing.T, reason string, in plan.Input) string) {
+	t.Helper()
 	inputs, err := filepath.Glob("testdata/*/input.json")
 	if err != nil || len(inputs) == 0 {
 		t.Fatalf("no cases in testdata: %v", err)
@@ -28,20 +53,20 @@ func TestGolden(t *testing.T) {
 		dir := filepath.Dir(path)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			reason, in := readCase(t, path)
-			p := plan.Make(in)
-			got := "# " + reason + "\n" + p.String() + order(p)
-			golden := filepath.Join(dir, "plan.txt")
+			got, file := text(t, reason, in), filepath.Join(dir, name)
 			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
-			want, err := os.ReadFile(golden)
+			again, _, _ := strings.Cut(t.Name(), "/")
+			again = "go test ./internal/plan -run " + again + " -update"
+			want, err := os.ReadFile(file)
 			if err != nil {
-				t.Fatalf("%v: run go test ./internal/plan -update and read the new file", err)
+				t.Fatalf("%v: run %s and read the new file", err, again)
 			}
 			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("%s (-want +got); if that is right, run go test ./internal/plan -update:\n%s", reason, diff)
+				t.Errorf("%s (-want +got); if that is right, run %s:\n%s", reason, again, diff)
 			}
 		})
 	}
