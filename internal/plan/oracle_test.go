@@ -46,7 +46,10 @@ func expected(in plan.Input, p oracle.Plan) meaning {
 // worlds are the sorts of tenants that the planner and the oracle are compared
 // with.
 func worlds() map[string]func(*rapid.T) plan.Input {
-	return map[string]func(*rapid.T) plan.Input{"any": anyWorld, "replacements": renameWorld}
+	return map[string]func(*rapid.T) plan.Input{
+		"any": anyWorld, "replacements": renameWorld,
+		"any, decided": decidedWorld(anyWorld), "replacements, decided": decidedWorld(renameWorld),
+	}
 }
 
 // TestOracle compares the planner with the oracle. CI draws a fixed number of
