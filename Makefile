@@ -15,7 +15,7 @@ linted := $(modules) deploy/engines/temporal
 packages := postgresql keystone gunicorn python3-psycopg2
 
 # What make soak runs, and how many draws it makes of each property.
-soak_tests  := TestOracle
+soak_tests  := TestOracle|TestInversionsAreNoticed
 SOAK_CHECKS ?= 20000
 
 golangci_lint := $(tools)/golangci-lint-$(GOLANGCI_LINT_VERSION)

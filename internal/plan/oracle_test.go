@@ -75,6 +75,9 @@ func TestOracle(t *testing.T) {
 			})
 		}
 	})
+	if t.Failed() {
+		return
+	}
 	t.Logf("soak: %d tenants planned as the oracle plans them, %d deliberate differences", drawn.Load(), len(deliberate()))
 }
 
