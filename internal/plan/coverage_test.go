@@ -23,7 +23,7 @@ import (
 // within a fixed number of draws: the comparison would say nothing about it. The
 // draws are the same in each run.
 func TestOracleReachesEveryKind(t *testing.T) {
-	const draws = 400 // of each world
+	const draws = 250 // of each world
 	seen, texts := map[string]int{}, map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(worlds())) {
 		world := rapid.Custom(worlds()[name])
