@@ -233,7 +233,7 @@ func fieldPaths(v reflect.Value, path string, holds func(reflect.Value) bool) []
 	return found
 }
 
-// TestOracleIsFrozen fails when somebody edits the oracle.
+// TestOracleIsFrozen fails when a file of the oracle changes.
 func TestOracleIsFrozen(t *testing.T) {
 	const want = "8189540c8a6542926c7f0ffae709a883b399fd1470ef9c741856d145107f5a73"
 	sum := sha256.New()

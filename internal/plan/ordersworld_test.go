@@ -10,8 +10,8 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// decidedWorld returns a generator that draws a tenant with another and adds what
-// people decided and did: conditions, groups that another system renamed,
+// decidedWorld returns a generator that draws a tenant with another one and adds what
+// operators and other systems did: conditions, groups that another system renamed,
 // adoptions, provisioned users, unmanaged members, revocations, limits that are
 // reached, a removed tenant, approvals and rejections.
 func decidedWorld(draw func(*rapid.T) plan.Input) func(*rapid.T) plan.Input {

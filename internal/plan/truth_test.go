@@ -15,7 +15,7 @@ import (
 
 // TestInversionsAreNoticed makes each rule wrong, without a change of the tree,
 // and demands that the test fails which the list names. It runs a few of them, and
-// all in make soak: each one compiles the planner anew.
+// all in make soak: each one compiles the planner again.
 func TestInversionsAreNoticed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it compiles the planner several times")
