@@ -162,7 +162,7 @@ func TestMakeOfConvergedIsEmpty(t *testing.T) {
 
 func TestMakeIgnoresOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		in := anyWorld(t)
+		in := decidedWorld(anyWorld)(t)
 		if diff := cmp.Diff(asJSON(t, plan.Make(in)), asJSON(t, plan.Make(shuffled(t, in)))); diff != "" {
 			t.Errorf("the same input in another order gives another plan:\n%s", diff)
 		}
@@ -171,7 +171,7 @@ func TestMakeIgnoresOrder(t *testing.T) {
 
 func TestMakeLeavesInputAlone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		in := shuffled(t, anyWorld(t))
+		in := shuffled(t, decidedWorld(anyWorld)(t))
 		before := asJSON(t, in)
 		p := plan.Make(in)
 		text := asJSON(t, p)
@@ -208,7 +208,7 @@ func scribble(in plan.Input) {
 func TestNeedsAreEarlier(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		done := map[string]bool{}
-		for _, s := range plan.Make(anyWorld(t)).Steps {
+		for _, s := range plan.Make(decidedWorld(anyWorld)(t)).Steps {
 			for _, need := range s.Needs {
 				if !done[need] {
 					t.Errorf("%s %s %q needs %s, which is not before it", s.Op, s.Kind, s.Object, need)
@@ -221,7 +221,7 @@ func TestNeedsAreEarlier(t *testing.T) {
 
 func TestWaves(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := plan.Make(anyWorld(t))
+		p := plan.Make(decidedWorld(anyWorld)(t))
 		wave, place := map[string]int{}, map[string]int{}
 		for i, units := range p.Waves(rapid.SampledFrom([]plan.Unit{plan.PerObject, plan.PerTenant}).Draw(t, "unit")) {
 			seen := map[string]bool{}
@@ -372,7 +372,7 @@ func checkLoss(t *rapid.T, in plan.Input, key access.Key, before, after []access
 
 func TestStepIDs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		in := anyWorld(t)
+		in := decidedWorld(anyWorld)(t)
 		p := plan.Make(in)
 		all := slices.Concat(p.Steps, p.Held)
 		seen := map[string]bool{}
@@ -417,7 +417,7 @@ func otherReasons(in plan.Input) plan.Input {
 
 func TestPlanSurvivesJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := plan.Make(anyWorld(t))
+		p := plan.Make(decidedWorld(anyWorld)(t))
 		var back plan.Plan
 		if err := json.Unmarshal([]byte(asJSON(t, p)), &back); err != nil {
 			t.Fatal(err)
@@ -434,7 +434,7 @@ func TestPlanSurvivesJSON(t *testing.T) {
 // TestEveryHeldStepIsRemarked demands a remark for every held step.
 func TestEveryHeldStepIsRemarked(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := plan.Make(anyWorld(t))
+		p := plan.Make(decidedWorld(anyWorld)(t))
 		for _, s := range p.Held {
 			if !slices.ContainsFunc(p.Remarks, func(r access.Remark) bool {
 				return r.Code == access.RemovalHeld && r.Object == s.Object
