@@ -1,12 +1,14 @@
 package e2e
 
 import (
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	enumspb "go.temporal.io/api/enums/v1"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
@@ -71,21 +73,41 @@ func TestUnchangedTenantCostsElevenEvents(t *testing.T) {
 	_, org := memoryWorld(t, 1, 2)
 	s.worker()
 	s.apply(org.documents())
+	tenant, run := firstTenant(org), workflows.ReplicateTenantID(firstTenant(org))
+	s.must(done, "replicate", tenant.String(), "--wait")
+	s.isAsLongAs("changed", run)
+	s.must(done, "replicate", tenant.String(), "--wait")
+	s.isAsLongAs("unchanged", run)
+	if n := len(s.history(run)); n > 11 {
+		t.Errorf("an unchanged tenant cost %d events, want 11", n)
+	}
+	s.must(done, "plan", tenant.String())
+	s.isAsLongAs("dry-run", workflows.PlanTenantID(tenant))
 	s.replicate(done)
-	s.must(done, "replicate", "acme.project-00/sandbox.local", "--wait")
+	s.isAsLongAs("sweep-unchanged", workflows.SweepID(org.platform))
+}
 
-	tenant := access.TenantID{Workspace: "acme", Project: "project-00", Platform: "sandbox.local"}
-	events := s.client().GetWorkflowHistory(t.Context(), workflows.ReplicateTenantID(tenant), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	var types []string
-	for events.HasNext() {
-		e, err := events.Next()
-		if err != nil {
-			t.Fatal(err)
+// isAsLongAs checks that the last run with that ID has as many events as the recorded
+// history, whose length workflows/testdata/lengths.txt says.
+func (s *stack) isAsLongAs(recorded, workflowID string) {
+	s.t.Helper()
+	file := filepath.Join("..", "..", "..", "workflows", "testdata", "lengths.txt")
+	body, err := os.ReadFile(file)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	want := ""
+	for line := range strings.Lines(string(body)) {
+		if length, name, ok := strings.Cut(strings.TrimSpace(line), "  "); ok && name == recorded {
+			want = length
 		}
+	}
+	var types []string
+	for _, e := range s.history(workflowID) {
 		types = append(types, e.GetEventType().String())
 	}
-	if len(types) != 11 {
-		t.Errorf("an unchanged tenant cost %d events, want 11:\n%s", len(types), strings.Join(types, "\n"))
+	if got := strconv.Itoa(len(types)); got != want {
+		s.t.Errorf("%s has %s events, and the recorded %s has %s (%s):\n%s", workflowID, got, recorded, want, file, strings.Join(types, "\n"))
 	}
 }
 

@@ -1,6 +1,7 @@
 package aws_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
@@ -16,6 +17,7 @@ func TestLaws(t *testing.T) {
 		// The groups are known by name only: two calls to find each, one for its
 		// members and one for its assignments.
 		ConvergedCalls: func(scopes, groups int) int { return 4 * scopes * groups },
+		Calls:          filepath.Join("testdata", "calls.txt"),
 		Impossible: map[drivertest.Law]string{
 			drivertest.TwinsAreAmbiguous: "Identity Store keeps user names unique",
 		},

@@ -1,6 +1,7 @@
 package cloudfoundry_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
@@ -13,6 +14,7 @@ func TestLaws(t *testing.T) {
 		// Roles of spaces, roles of organizations, the organizations' spaces and the
 		// roles in those, each on as many pages as they have.
 		ConvergedCalls: func(scopes, groups int) int { return 4 + (2*scopes*groups+scopes)/page + 1 },
+		Calls:          filepath.Join("testdata", "calls.txt"),
 		Impossible: map[drivertest.Law]string{
 			drivertest.VersionsAreCompared: "a role has no version: it is given and taken, and never changed",
 		},

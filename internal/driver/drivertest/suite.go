@@ -18,6 +18,9 @@ type Suite struct {
 	// ConvergedCalls is the most calls one Observe of so many scopes, with so
 	// many groups each, may cost once it is signed in. Groups fit into one page.
 	ConvergedCalls func(scopes, groups int) int
+	// Calls is the file with the calls that everyday work costs on the platform, such
+	// as testdata/calls.txt; empty to count none.
+	Calls string
 	// Impossible names laws about what the platform does not have, with the
 	// reason. Where ResolveIsExact is among them there is nobody to ask, and the
 	// laws of trouble leave Resolve out.
@@ -99,6 +102,9 @@ func Run(t *testing.T, s Suite) {
 			}
 			examine(t, s, e)
 		})
+	}
+	if s.Calls != "" {
+		t.Run("Calls", func(t *testing.T) { compareCalls(t, s) })
 	}
 	for _, line := range s.exceptions() {
 		t.Log(line)

@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
@@ -9,5 +10,7 @@ import (
 
 func TestLaws(t *testing.T) {
 	t.Parallel()
-	drivertest.Run(t, memorytest.Suite())
+	suite := memorytest.Suite()
+	suite.Calls = filepath.Join("testdata", "calls.txt")
+	drivertest.Run(t, suite)
 }
