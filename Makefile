@@ -25,7 +25,7 @@ workflowcheck := $(tools)/workflowcheck-$(WORKFLOWCHECK_VERSION)
 
 .PHONY: help
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/rollcall, bin/rollcall-worker, bin/rollcall-dev and bin/rollcall-sim
@@ -80,6 +80,11 @@ fmt: ## format the code
 .PHONY: histories
 histories: ## record anew the workflow histories that the replay test replays
 	cd deploy/dev && go test ./e2e -run TestRecordHistories -record -count=1
+
+.PHONY: transcripts
+transcripts: ## record the transcripts of all commands; ARGS=-dump also dumps the database
+	cd deploy/dev && go test ./e2e -run TestTranscripts -count=1 -update $(ARGS)
+	go test ./starter -run Transcripts -count=1 -update-unreached
 
 .PHONY: docs
 docs: ## write anew what is generated: the golden files and pages

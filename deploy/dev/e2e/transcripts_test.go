@@ -1,0 +1,423 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/driver/memory"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// The tenants of the transcripts.
+const (
+	webSandbox  = "shop.web/sandbox.local"
+	dataSandbox = "shop.data/sandbox.local"
+	webAnnex    = "shop.web/annex.north"
+	dataAnnex   = "shop.data/annex.north"
+)
+
+// story is the story that the transcripts tell, and what it needs to know.
+type story struct {
+	*transcripts
+	sandbox, annex string // the platforms' files
+	documents      string // as they were applied last
+	first          *exec.Cmd
+}
+
+// TestTranscripts runs every command of rollcall on a stack that fills up as the
+// story goes on, and compares the JSON, the error stream and the exit code of each
+// with testdata/transcripts. starter/transcripts_test.go checks that no command is
+// missing.
+func TestTranscripts(t *testing.T) {
+	dir := t.TempDir()
+	s := newStory(t, dir)
+	s.begin()
+	for _, chapter := range []func(){
+		s.program, s.applied, s.replicated, s.explained, s.adoption, s.guarded, s.decided, s.groupsRenamed, s.peopleRevoked,
+		s.drifted, s.removed, s.waits, s.builds,
+	} {
+		chapter()
+	}
+	s.end()
+	s.dump(dir)
+}
+
+func newStory(t *testing.T, dir string) *story {
+	t.Helper()
+	s := &story{
+		transcripts: &transcripts{stack: newStack(t), t: t},
+		sandbox:     filepath.Join(dir, "sandbox.json"), annex: filepath.Join(dir, "annex.json"),
+	}
+	body, err := os.ReadFile(filepath.Join("testdata", "organisation.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.documents = strings.NewReplacer(`"SANDBOX"`, fmt.Sprintf("%q", s.sandbox), `"ANNEX"`, fmt.Sprintf("%q", s.annex)).Replace(string(body))
+	s.seed()
+	s.known = map[string]string{dir: "/srv/platforms", s.installation(): "<installation>"}
+	return s
+}
+
+// seed makes the platforms as they were before Rollcall came.
+func (s *story) seed() {
+	s.t.Helper()
+	var people []memory.User
+	for _, name := range strings.Fields("ada ben cara dora eli fay gus hana ivo kai") {
+		people = append(people, memory.User{ID: "u-" + name, Name: name + "@example.com"})
+	}
+	tenants := []memory.Tenant{{ID: "t-web"}, {ID: "t-data"}}
+	mark := access.Mark{Installation: "elsewhere", Tenant: dataSandbox}
+	worlds := map[string]memory.World{
+		s.sandbox: {
+			Tenants: tenants,
+			Users: slices.Concat(people, []memory.User{
+				{ID: "u-dirk", Name: "dirk@example.com", Disabled: true},
+				{ID: "u-amy", Name: "amy@example.com"}, {ID: "u-amy-again", Name: "amy@example.com"},
+				{ID: "u-stranger", Name: "stranger@example.com"},
+			}),
+			Groups: []memory.Group{
+				{ID: "g-admin", Name: "shop-data-admin", Description: "ask Ada", Members: []string{"u-ada", "u-stranger"}},
+				{ID: "g-user", Name: "shop-data-user", Description: mark.Text(), Members: []string{"u-gus"}},
+				{ID: "g-team", Name: "platform-team", Members: []string{"u-fay"}},
+			},
+			Bindings: []memory.Binding{
+				{ID: "b-admin", Tenant: "t-data", Role: "billing", Group: "g-admin"},
+				{ID: "b-team", Tenant: "t-web", Role: "support", Group: "g-team"},
+			},
+		},
+		s.annex: {
+			Tenants: tenants,
+			Users:   slices.DeleteFunc(slices.Clone(people), func(u memory.User) bool { return u.ID == "u-cara" }),
+		},
+	}
+	for file, world := range worlds {
+		if err := memory.Seed(file, world); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// edit changes a platform behind Rollcall's back.
+func (s *story) edit(file string, change func(*memory.World)) {
+	s.t.Helper()
+	if err := memory.Edit(file, func(w *memory.World) error { change(w); return nil }); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// open opens the database; the caller closes it.
+func (s *stack) open() *store.Store {
+	s.t.Helper()
+	db, err := store.Open(s.t.Context(), s.database)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return db
+}
+
+// installation is the random text in the marks of this database.
+func (s *stack) installation() string {
+	s.t.Helper()
+	db := s.open()
+	defer db.Close()
+	id, err := db.Installation(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return id
+}
+
+// program: what needs neither documents nor a worker.
+func (s *story) program() {
+	var build map[string]string
+	if err := json.Unmarshal([]byte(s.must(done, "version", "-o", "json")), &build); err != nil {
+		s.t.Fatal(err)
+	}
+	for name, value := range build {
+		s.known[fmt.Sprintf("%q: %q", name, value)] = fmt.Sprintf("%q: %q", name, "<"+name+">")
+	}
+	s.run("help", done, "help")
+	s.run("version", done, "version", "-o", "json")
+	s.run("platforms", done, "platforms", "-o", "json")
+	s.do(command{slug: "schema", args: []string{"schema", "Guard"}, keys: true})
+	s.run("migrate", done, "migrate", "-o", "json")
+	s.run("serve-refused", invalid, "serve", "--listen", "0.0.0.0:0", "--origin", "http://127.0.0.1:8233")
+	s.run("get-nothing", done, "get", "-o", "json")
+}
+
+// input applies documents, or tries to, with the flags.
+func (s *story) input(slug string, exit int, from, documents string, flags ...string) {
+	s.t.Helper()
+	s.do(command{slug: slug, exit: exit, input: documents, from: from, args: append([]string{"apply", "-", "-o", "json"}, flags...)})
+}
+
+// applied: the documents are refused, shown, stored and read again.
+func (s *story) applied() {
+	s.input("apply-refused", invalid, "organisation.yaml with a misspelt field and an unknown user",
+		strings.NewReplacer("displayName: Web", "displayname: Web", "subject: {name: ivo}", "subject: {name: nobody}").Replace(s.documents))
+	s.input("apply-shown", done, "organisation.yaml", s.documents, "--dry-run")
+	s.input("apply", done, "organisation.yaml", s.documents)
+	s.input("apply-again", done, "organisation.yaml", s.documents)
+	s.learnDrawn()
+	s.run("get", done, "get", "-o", "json")
+	s.run("get-kind", done, "get", "users", "-o", "json")
+	s.run("get-one", done, "get", "meshTenant", webAnnex, "-o", "json")
+	s.run("get-unknown", invalid, "get", "meshTenant", "shop.web/nowhere.east", "-o", "json")
+	s.run("export", done, "export", "-o", "json")
+	s.run("status-never", done, "status", "-o", "json")
+	s.run("explain-never", done, "explain", "ada", webSandbox, "-o", "json")
+	s.run("plan-without-worker", failed, "plan", "--all", "-o", "json")
+}
+
+// learnDrawn has the parts of names that were drawn written as what they are.
+func (s *story) learnDrawn() {
+	s.t.Helper()
+	db := s.open()
+	defer db.Close()
+	tenants, err := db.Tenants(s.t.Context(), store.TenantFilter{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	inputs, err := db.TenantInputs(s.t.Context(), tenants)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, in := range inputs {
+		s.known["."+in.Drawn.Random[:8]] = fmt.Sprintf(".<random of %d>", in.Drawn.Number)
+	}
+}
+
+// replicated: a plan, the first replication, one that finds nothing to do, and what
+// is known then.
+func (s *story) replicated() {
+	s.first = s.worker()
+	s.run("plan", changes, "plan", "--all", "--exit-code", "-o", "json")
+	s.run("replicate-all", failed, "replicate", "--all", "--wait", "-o", "json")
+	s.run("replicate-tenant", done, "replicate", webSandbox, "--wait", "-o", "json")
+	s.run("status", done, "status", "-o", "json")
+	s.run("status-of-code", done, "status", "--code", "user-not-found,user-disabled", "-o", "json")
+	s.run("status-of-person", done, "status", "--person", "una@example.com", "-o", "json")
+	s.run("status-refused", invalid, "status", "--code", "no-such-code", "-o", "json")
+}
+
+// explained: one person for each reason to have or lack access.
+func (s *story) explained() {
+	for _, who := range []struct{ slug, person, tenant string }{
+		{"bound", "ada", webSandbox},
+		{"in-a-group", "eli@example.com", webSandbox},
+		{"without-euid", "nils", webSandbox},
+		{"not-found", "una", webSandbox},
+		{"disabled", "dirk", webSandbox},
+		{"ambiguous", "amy", webSandbox},
+		{"unmapped", "ivo", webSandbox},
+		{"provisioned", "cara", webAnnex},
+		{"foreign-group", "cara", dataSandbox},
+		{"no-platform-tenant", "hana", "labs.probe/sandbox.local"},
+		{"no-binding", "dora", dataSandbox},
+		{"no-tenant", "ada", "labs.probe/annex.north"},
+		{"no-platform", "ada", "shop.web/nowhere.east"},
+	} {
+		s.run("explain-"+who.slug, done, "explain", who.person, who.tenant, "-o", "json")
+	}
+	s.edit(s.sandbox, func(w *memory.World) { w.Tenants = append(w.Tenants, memory.Tenant{ID: "t-probe"}) })
+	s.run("explain-tenant", done, "explain", dataSandbox, "-o", "json")
+	s.run("explain-unknown", invalid, "explain", "nobody", webSandbox, "-o", "json")
+}
+
+// adoption: a group that somebody made by hand is taken over.
+func (s *story) adoption() {
+	s.run("adopt-none", done, "adopt", "-o", "json")
+	s.run("adopt-shown", done, "adopt", dataSandbox, "--dry-run", "-o", "json")
+	s.run("adopt-refused", invalid, "adopt", dataSandbox, "shop-data-user", "--reason", "CHG-77", "--as", "ada", "--yes", "-o", "json")
+	s.run("adopt", done, "adopt", dataSandbox, "shop-data-admin", "--reason", "made by hand, CHG-77", "--as", "ada", "--yes", "--wait", "-o", "json")
+	s.run("adopt-listed", done, "adopt", "-o", "json")
+	s.run("explain-adopted", done, "explain", "ada", dataSandbox, "-o", "json")
+}
+
+// leave applies the documents without those of the names, from now on.
+func (s *story) leave(names ...string) {
+	s.documents = without(s.documents, names...)
+}
+
+// change replaces a part of the documents from now on.
+func (s *story) change(from, to string) {
+	s.t.Helper()
+	if !strings.Contains(s.documents, from) {
+		s.t.Fatalf("the documents lack %q", from)
+	}
+	s.documents = strings.ReplaceAll(s.documents, from, to)
+}
+
+// guarded: three of a group leave at once, which a guard holds.
+func (s *story) guarded() {
+	s.run("approve-nothing", done, "approve", "-o", "json")
+	s.leave("web-user-ben", "web-user-cara", "web-user-dora", "web-reader-kai", "kai")
+	s.input("apply-prune-unasked", invalid, "organisation.yaml without four bindings and a user", s.documents, "--prune")
+	s.input("apply-prune", done, "organisation.yaml without four bindings and a user", s.documents, "--prune", "--yes")
+	s.run("plan-held", changes, "plan", webSandbox, "--exit-code", "-o", "json")
+	s.run("replicate-held", waiting, "replicate", "--workspace", "shop", "--wait", "-o", "json")
+	s.run("status-held", done, "status", "--workspace", "shop", "-o", "json")
+	s.run("explain-held", done, "explain", "ben", webSandbox, "-o", "json")
+}
+
+// digest names what is held on a tenant.
+func (s *story) digest(tenant string) string {
+	s.t.Helper()
+	for _, h := range s.held() {
+		if h.Tenant+"/"+h.Platform == tenant {
+			s.known[h.Digest] = "<digest held on " + tenant + ">"
+			return h.Digest
+		}
+	}
+	s.t.Fatalf("nothing is held on %s", tenant)
+	return ""
+}
+
+// decided: one removal is rejected, one approved, one left open; on the other
+// platform all are approved, which does not answer yet.
+func (s *story) decided() {
+	held := s.digest(webSandbox)
+	s.run("approve-listed", done, "approve", "-o", "json")
+	s.run("approve-mistaken", invalid, "approve", webSandbox, "no-such-digest", "--reason", "left", "--as", "ada", "-o", "json")
+	s.run("reject", done, "reject", webSandbox, held, "--only", "ben@example.com", "--reason", "wrong export, INC-77", "--as", "ada", "-o", "json")
+	s.idle()
+	s.run("approve-one", waiting, "approve", webSandbox, held, "--only", "cara@example.com", "--reason", "left, CHG-12", "--as", "ada", "--wait", "-o", "json")
+	s.run("explain-rejected", done, "explain", "ben", webSandbox, "-o", "json")
+	s.run("explain-undecided", done, "explain", "dora", webSandbox, "-o", "json")
+
+	breakPlatform(s.t, s.annex, memory.Fault{Op: "*", Class: "unavailable"})
+	s.run("approve-all", done, "approve", webAnnex, s.digest(webAnnex), "--reason", "left, CHG-12", "--as", "ada", "-o", "json")
+	s.run("explain-approved", done, "explain", "ben", webAnnex, "-o", "json")
+	breakPlatform(s.t, s.annex)
+	s.idle()
+	s.run("plan-waiting", waiting, "plan", webSandbox, "--exit-code", "-o", "json")
+	s.run("status-decided", done, "status", "--workspace", "shop", "-o", "json")
+}
+
+// idle waits until no run is open.
+func (s *story) idle() {
+	s.t.Helper()
+	s.eventually("all runs to end", func() bool {
+		var status struct{ Live []struct{ Workflow string } }
+		if err := json.Unmarshal([]byte(s.must(done, "status", "-o", "json")), &status); err != nil {
+			s.t.Fatal(err)
+		}
+		return !slices.ContainsFunc(status.Live, func(l struct{ Workflow string }) bool { return l.Workflow != "" })
+	})
+}
+
+// groupsRenamed: groups get other names, one of which has a role of somebody else's,
+// and one of which holds people back.
+func (s *story) groupsRenamed() {
+	s.change("groupAlias: admin, roles: [owner]", "groupAlias: leads, roles: [owner]")
+	s.input("apply-renamed", done, "organisation.yaml with admin called leads", s.documents)
+	s.run("plan-renamed", changes, "plan", dataSandbox, "--exit-code", "-o", "json")
+	s.run("replicate-renamed", waiting, "replicate", "--project", "shop.data", "--wait", "-o", "json")
+	s.run("approve-carried-listed", done, "approve", "-o", "json")
+	s.run("explain-renaming", done, "explain", "ben", dataSandbox, "-o", "json")
+	s.run("approve-carried", done, "approve", dataSandbox, s.digest(dataSandbox), "--reason", "billing goes on", "--as", "ada", "--wait", "-o", "json")
+	s.run("explain-renamed", done, "explain", "ben", dataSandbox, "-o", "json")
+	s.change("rename: recreate", "rename: in-place")
+	s.change("groupAlias: reader, roles: [viewer]", "groupAlias: viewers, roles: [viewer, auditor]")
+	s.apply(s.documents)
+	s.run("replicate-in-place", waiting, "replicate", "--platform", "sandbox.local", "--wait", "-o", "json")
+	s.run("explain-renamed-in-place", done, "explain", "hana", dataSandbox, "-o", "json")
+}
+
+// peopleRevoked: one person's access is revoked and given back; another one's stays
+// revoked, where one platform refuses.
+func (s *story) peopleRevoked() {
+	s.run("revoke-none", done, "revoke", "-o", "json")
+	s.run("revoke", done, "revoke", "fay", "--reason", "left, HR-1", "--as", "hr", "--wait", "-o", "json")
+	s.run("revoke-shown", done, "revoke", "fay", "-o", "json")
+	s.run("explain-revoked", done, "explain", "fay", webSandbox, "-o", "json")
+	s.idle()
+	s.run("revoke-lifted", waiting, "revoke", "--lift", "fay", "--as", "hr", "--wait", "-o", "json")
+	s.run("revoke-lifted-shown", done, "revoke", "fay", "-o", "json")
+	s.run("revoke-unknown", invalid, "revoke", "nobody", "--reason", "left", "--as", "hr", "-o", "json")
+
+	breakPlatform(s.t, s.annex, memory.Fault{Op: "write:*", Class: "denied"})
+	s.run("revoke-denied", failed, "revoke", "gus", "--reason", "left, HR-2", "--as", "hr", "--wait", "-o", "json")
+	s.run("revoke-listed", done, "revoke", "-o", "json")
+	breakPlatform(s.t, s.annex)
+	s.idle()
+}
+
+// drifted: others put somebody into a group of ours and give it a role.
+func (s *story) drifted() {
+	s.edit(s.sandbox, func(w *memory.World) {
+		i := slices.IndexFunc(w.Groups, func(g memory.Group) bool { return g.Name == "shop-web-leads" })
+		w.Groups[i].Members = append(w.Groups[i].Members, "u-stranger")
+		w.Bindings = append(w.Bindings, memory.Binding{ID: "b-extra", Tenant: "t-web", Role: "extra", Group: w.Groups[i].ID})
+	})
+	s.edit(s.annex, func(w *memory.World) {
+		i := slices.IndexFunc(w.Groups, func(g memory.Group) bool { return strings.HasPrefix(g.Name, "staff.") })
+		w.Bindings = append(w.Bindings, memory.Binding{ID: "b-extra", Tenant: "t-web", Role: "extra", Group: w.Groups[i].ID})
+	})
+	s.run("replicate-drifted", waiting, "replicate", "--all", "--wait", "-o", "json")
+	s.run("replicate-mended", waiting, "replicate", "--all", "--wait", "-o", "json")
+	s.run("status-ended", done, "status", "--ended", "-o", "json")
+}
+
+// removed: documents go, and with them a tenant that is to be cleaned up; others
+// come, of a platform that is not replicated yet.
+func (s *story) removed() {
+	s.run("delete-refused", invalid, "delete", "meshUser", "ada", "--yes", "-o", "json")
+	s.run("delete", done, "delete", "meshTenant", dataAnnex, "--yes", "-o", "json")
+	s.run("replicate-removed", waiting, "replicate", "--platform", "annex.north", "--wait", "-o", "json")
+	s.run("explain-removed", done, "explain", "ivo", dataAnnex, "-o", "json")
+	s.input("apply-replicate", done, "one binding more", `{apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: web-user-ivo}, `+
+		`roleRef: {name: user}, targetRef: {name: web, ownedByWorkspace: shop}, subject: {name: ivo}}`, "--replicate")
+	s.idle()
+	s.input("apply-depot", done, "a third platform with a tenant", fmt.Sprintf(
+		`{apiVersion: v1, kind: meshPlatform, metadata: {name: depot}, spec: {displayName: Depot, locationRef: {name: south}, config: {memory: {file: %q, replication: {groupNamePattern: "depot-#{projectIdentifier}-#{platformGroupAlias}", roleMappings: [{projectRoleRef: {name: user}, groupAlias: user, roles: [developer]}]}}}}}
+---
+{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: shop, ownedByProject: web}, spec: {platformIdentifier: depot.south, platformTenantId: t-web}}`,
+		filepath.Join(filepath.Dir(s.sandbox), "depot.json")))
+	s.run("status-removed", done, "status", "-o", "json")
+	s.run("export-drawn", done, "export", "-o", "json")
+}
+
+// waits: a platform does not answer, and Temporal does not.
+func (s *story) waits() {
+	breakPlatform(s.t, s.annex, memory.Fault{Op: "*", Class: "unavailable"})
+	s.run("replicate-started", done, "replicate", webAnnex, "-o", "json")
+	s.do(command{
+		slug: "status-waits", args: []string{"status", "--platform", "annex.north", "-o", "json"},
+		until: func(out string) bool { return strings.Contains(out, `"next_try_ms"`) },
+	})
+	environ := s.environ
+	s.environ = append(slices.Clone(environ), "TEMPORAL_ADDRESS=127.0.0.1:1")
+	s.run("status-without-temporal", done, "status", "--platform", "annex.north", "-o", "json")
+	s.environ = environ
+}
+
+// builds: another build takes over, and the run that the one before leaves.
+func (s *story) builds() {
+	s.second()
+	s.do(command{
+		slug: "worker-versions", args: []string{"worker", "versions", "-o", "json"},
+		until: func(out string) bool { return strings.Count(out, `"open_runs": 1`) == 1 },
+	})
+	s.run("worker-ramp", done, "worker", "ramp", secondBuild, "10", "--yes", "-o", "json")
+	s.run("worker-versions-ramping", done, "worker", "versions", "-o", "json")
+	s.run("worker-ramp-none", done, "worker", "ramp", secondBuild, "0", "--yes", "-o", "json")
+	s.run("worker-current-refused", failed, "worker", "current", "e2e-3", "--yes", "-o", "json")
+	s.run("worker-current", done, "worker", "current", secondBuild, "--yes", "-o", "json")
+	s.terminate(s.first)
+	s.do(command{
+		slug: "worker-versions-left", args: []string{"worker", "versions", "-o", "json"},
+		until: func(out string) bool { return strings.Count(out, `"workers": 0`) == 1 },
+	})
+	s.run("worker-move", done, "worker", "move", "--from", firstBuild, "--yes", "-o", "json")
+	breakPlatform(s.t, s.annex)
+	s.idle()
+	s.run("status-last", done, "status", "-o", "json")
+}
