@@ -20,15 +20,15 @@ import (
 // comparing with them.
 const UpdateCalls = "ROLLCALL_UPDATE_CALLS"
 
-// figures are the calls that a driver makes for what it is asked most, in the order
-// in which they were counted.
+// figures are the calls that a driver makes for everyday work, in the order in which
+// they are counted.
 type figures struct {
 	*lab
 	lines []string
 }
 
-// compareCalls counts what everyday work costs on a platform of its own and compares
-// each figure with the file: fewer calls are news as well as more.
+// compareCalls counts the calls of everyday work on a new platform and compares each
+// count with the file. Fewer calls differ, too.
 func compareCalls(t *testing.T, s Suite) {
 	t.Helper()
 	f := &figures{lab: newLab(t, s)}
@@ -52,7 +52,7 @@ func compareCalls(t *testing.T, s Suite) {
 	}
 }
 
-// count adds a figure: the calls that do makes, signing in included where it has to.
+// count adds the number of calls that do makes, signing in included.
 func (f *figures) count(what string, do func(context.Context)) {
 	f.Helper()
 	ctx, meter := budget.WithMeter(f.Context())
@@ -60,8 +60,8 @@ func (f *figures) count(what string, do func(context.Context)) {
 	f.lines = append(f.lines, fmt.Sprintf("%4d  %s", meter.Calls(), what))
 }
 
-// everyday is the life of some tenants: the first look, the first replication, looks
-// at what is as it should be, and one person who comes and goes.
+// everyday counts the life of some tenants: the first observation, the first
+// replication, observations of converged tenants, one member added and removed.
 func (f *figures) everyday() {
 	const tenants = 10
 	people := f.people("figures", 3)
@@ -69,16 +69,16 @@ func (f *figures) everyday() {
 	two, three := first.want(people[:2], people[:1]), first.want(people, people[:1])
 	first.know(two.Groups...)
 	if f.suite.Impossible[ResolveIsExact] == "" {
-		f.resolve("look up 1 account", people[:1])
-		f.resolve("look up 3 accounts", people)
+		f.resolve("resolve 1 account", people[:1])
+		f.resolve("resolve 3 accounts", people)
 	}
-	f.observe("look at 1 empty tenant", first)
-	f.apply("first replication: 2 roles, 3 people", first, two)
+	f.observe("observe 1 empty tenant", first)
+	f.apply("replicate 1 tenant first: 2 roles, 3 members", first, two)
 	first.converges(two)
-	f.observe("look at 1 tenant that is as it should be", first)
-	f.apply("add 1 person", first, three)
+	f.observe("observe 1 converged tenant", first)
+	f.apply("add 1 member", first, three)
 	first.converges(three)
-	f.apply("take 1 person out", first, two)
+	f.apply("remove 1 member", first, two)
 	first.converges(two)
 	all := []*tenant{first}
 	for i := 1; i < tenants; i++ {
@@ -88,10 +88,10 @@ func (f *figures) everyday() {
 		t.converges(want)
 		all = append(all, t)
 	}
-	f.observe(fmt.Sprintf("look at %d tenants that are as they should be", tenants), all...)
+	f.observe(fmt.Sprintf("observe %d converged tenants", tenants), all...)
 	f.driver = f.world.Open(f)
-	f.observe("the same by a worker that just started", all...)
-	f.apply("take everything away: 2 roles, 3 people", first, access.State{})
+	f.observe("observe them by a new process", all...)
+	f.apply("remove everything: 2 roles, 3 members", first, access.State{})
 }
 
 func (f *figures) resolve(what string, people []access.Member) {
@@ -120,7 +120,7 @@ func (f *figures) observe(what string, tenants ...*tenant) {
 	})
 }
 
-// apply counts the writes of one plan alone, not the look that it is made from.
+// apply counts the calls of applying one plan, without those of making it.
 func (f *figures) apply(what string, t *tenant, desired access.State) {
 	f.Helper()
 	p := t.plan(desired)
