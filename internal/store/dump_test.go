@@ -79,7 +79,7 @@ func checkMeaning(t *testing.T, url string) {
 func kinds() []string {
 	return []string{
 		"rows", "tenant", "removed", "allocated", "status", "warning", "ended warning", "plan", "record", "owned", "replacement", "decision", "revocation",
-		"revoked account", "adoption", "counted removal", "budget", "account", "user by documents", "user by name", "user by account", "user by ref",
+		"revoked account", "adoption", "counted removal", "budget", "account", "user by documents", "user by euid", "user by name", "user by account", "user by ref",
 		"user pending", "given", "addition", "pending",
 	}
 }
@@ -451,6 +451,8 @@ func (m *meaning) user(p document.Platform, who, euid string) {
 	}
 	documented, err := m.store.PersonTenants(ctx, who, euid, platform)
 	say("user by documents", documented, err)
+	alike, err := m.store.PersonTenants(ctx, "", euid, platform)
+	say("user by euid", alike, err)
 	recorded, err := m.ledger.TenantsOf(ctx, platform, who, nil)
 	say("user by name", recorded, err)
 	refs, err := m.ledger.RefsOf(ctx, platform, who)
@@ -481,7 +483,7 @@ func (m *meaning) given() {
 	records, err := m.ledger.Records(m.t.Context(), ledger.Filter{Limit: 100_000})
 	leaving := map[access.TenantID][]plan.Removal{}
 	for _, r := range check(m, records, err) {
-		for _, who := range slices.Concat(r.Step.Adds(), r.Step.Removes()) {
+		for _, who := range slices.Concat(r.Step.Adds(), r.Step.Removes(), stays(r.Step)) {
 			removal := plan.Removal{Object: r.Step.Key(), Ref: who.Ref}
 			if !slices.Contains(leaving[r.Run.Tenant], removal) {
 				leaving[r.Run.Tenant] = append(leaving[r.Run.Tenant], removal)
@@ -494,6 +496,14 @@ func (m *meaning) given() {
 			m.say("given", "%s %s %q: %s", tenant, removal.Object.Kind, removal.Object, removal.Ref)
 		}
 	}
+}
+
+// stays are the accounts of a binding that a step neither adds nor removes.
+func stays(s plan.Step) []access.Member {
+	if s.Have.Binding == nil {
+		return nil
+	}
+	return s.Have.Binding.Subjects
 }
 
 // revokesTheForgotten revokes users whom only the records name. It changes the

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -22,6 +25,7 @@ func (s *story) dump(dir string) {
 	if !*dumpFlag {
 		return
 	}
+	s.bindingsOfUsers()
 	done, err := store.Migrate(s.t.Context(), s.database) // which says the version
 	if err != nil {
 		s.t.Fatal(err)
@@ -39,6 +43,44 @@ func (s *story) dump(dir string) {
 		s.t.Fatal(err)
 	}
 	s.t.Logf("wrote %s: now run  go test ./internal/store -run Meaning -update", path)
+}
+
+// bindingsOfUsers adds what a platform without groups leaves behind: bindings that
+// list their users, whole before and after a change, and one that a guard holds.
+func (s *story) bindingsOfUsers() {
+	s.t.Helper()
+	s.apply(`{apiVersion: v1, kind: meshPlatform, metadata: {name: cluster}, spec: {displayName: Cluster, locationRef: {name: west}, config: {kubernetes: {server: "https://cluster.example.com", replication: {credentials: {environment: {prefix: CLUSTER}}, roleMappings: [{projectRoleRef: {name: user}, roles: [edit]}]}}}}}
+---
+{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: shop, ownedByProject: data}, spec: {platformIdentifier: cluster.west, platformTenantId: data}}`)
+	db := s.open()
+	defer db.Close()
+	tenant := access.TenantID{Workspace: "shop", Project: "data", Platform: "cluster.west"}
+	binding := func(people ...string) plan.Object {
+		b := access.Binding{Role: "edit", Version: "7", Ref: "b-edit"}
+		for _, p := range people {
+			b.Subjects = append(b.Subjects, access.Member{Account: access.Account{Name: p + "@example.com", Ref: "u-" + p}, Person: p})
+		}
+		return plan.Object{Binding: &b}
+	}
+	step := func(id string, have, want plan.Object) plan.Step {
+		s := plan.Step{ID: id, Op: plan.Change, Kind: access.KindBinding, Have: have, Want: want}
+		s.Object = s.Key().String()
+		return s
+	}
+	steps := []plan.Step{step("s1", binding("ivo"), binding("cara", "ivo"))}
+	p := plan.Plan{Tenant: tenant, Steps: steps, Held: []plan.Step{step("s2", binding("cara", "ivo"), binding("cara"))}}
+	digest, err := db.PutPlan(s.t.Context(), p, 1)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	run := ledger.Run{Tenant: tenant, WorkflowID: "tenant/shop.data/cluster.west", RunID: "r1", Pass: 1, Digest: digest, Cause: "replicate"}
+	if err := ledger.New(db).Intend(s.t.Context(), ledger.Entry{Run: run, Steps: steps}); err != nil {
+		s.t.Fatal(err)
+	}
+	err = db.PutStatus(s.t.Context(), store.Status{Tenant: tenant, Outcome: "waiting", RunID: run.RunID, Digest: digest, Held: 1, Removals: 1})
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // plainSQL leaves out what is psql's and what says which programs wrote it.
