@@ -120,8 +120,8 @@ type meaning struct {
 	kinds map[string]int
 }
 
-// say adds a line of a kind.
-func (m *meaning) say(kind, format string, args ...any) {
+// sayf adds a line of a kind.
+func (m *meaning) sayf(kind, format string, args ...any) {
 	m.kinds[kind]++
 	m.lines = append(m.lines, kind+": "+fmt.Sprintf(format, args...))
 }
@@ -194,7 +194,7 @@ func (m *meaning) rows() {
 		if n == 0 {
 			m.t.Errorf("the table %s has no row: the dump has to fill it", table)
 		}
-		m.say("rows", "%s %d", table, n)
+		m.sayf("rows", "%s %d", table, n)
 	}
 }
 
@@ -202,18 +202,18 @@ func (m *meaning) rows() {
 func (m *meaning) tenant(in document.TenantInput) {
 	m.t.Helper()
 	id := in.Tenant.TenantID
-	m.say("tenant", "%s with %d bindings of %d users", id, len(in.UserBindings)+len(in.GroupBindings), len(in.Users))
+	m.sayf("tenant", "%s with %d bindings of %d users", id, len(in.UserBindings)+len(in.GroupBindings), len(in.Users))
 	if in.Deleted {
-		m.say("removed", "%s", id)
+		m.sayf("removed", "%s", id)
 	}
-	m.say("allocated", "%s %d %s", id, in.Drawn.Number, in.Drawn.Random)
+	m.sayf("allocated", "%s %d %s", id, in.Drawn.Number, in.Drawn.Random)
 	owned, err := m.ledger.Owned(m.t.Context(), id)
 	for _, o := range check(m, owned, err) {
-		m.say("owned", "%s %s %q ref %q for the role %q", id, o.Key.Kind, o.Key, o.Ref, o.Serves)
+		m.sayf("owned", "%s %s %q ref %q for the role %q", id, o.Key.Kind, o.Key, o.Ref, o.Serves)
 	}
 	renamings, err := m.ledger.Renamings(m.t.Context(), id)
 	for _, r := range check(m, renamings, err) {
-		m.say("replacement", "%s from %s to %s, %s: %s after %d states", id, r.From, r.To, r.Mode, r.State(), len(r.Changes))
+		m.sayf("replacement", "%s from %s to %s, %s: %s after %d states", id, r.From, r.To, r.Mode, r.State(), len(r.Changes))
 	}
 }
 
@@ -221,13 +221,13 @@ func (m *meaning) statuses() {
 	m.t.Helper()
 	found, err := m.store.Statuses(m.t.Context(), store.TenantFilter{})
 	for _, s := range check(m, found, err) {
-		m.say("status", "%s %s, %d steps, %d pending, %d removals, %d calls, generation %d",
+		m.sayf("status", "%s %s, %d steps, %d pending, %d removals, %d calls, generation %d",
 			s.Tenant, s.Outcome, s.Steps, s.Held, s.Removals, s.Calls, s.Generation)
 		for _, r := range s.Remarks {
 			if s.Since(r).IsZero() {
 				m.t.Errorf("%s: since when %s holds on %s is not known", s.Tenant, r.Code, r.Object)
 			}
-			m.say("warning", "%s %s on %s: %s", s.Tenant, r.Code, r.Object, r.Text)
+			m.sayf("warning", "%s %s on %s: %s", s.Tenant, r.Code, r.Object, r.Text)
 		}
 		if s.Digest == "" {
 			continue
@@ -239,11 +239,11 @@ func (m *meaning) statuses() {
 	}
 	ended, err := m.store.EndedRemarks(m.t.Context(), store.TenantFilter{})
 	for _, r := range check(m, ended, err) {
-		m.say("ended warning", "%s %s on %s: %s", r.Tenant, r.Code, r.Object, r.Text)
+		m.sayf("ended warning", "%s %s on %s: %s", r.Tenant, r.Code, r.Object, r.Text)
 	}
 	counts, err := m.store.CountHeld(m.t.Context())
 	for _, c := range check(m, counts, err) {
-		m.say("pending", "%s %d on %d", c.Platform, c.Removals, c.Tenants)
+		m.sayf("pending", "%s %d on %d", c.Platform, c.Removals, c.Tenants)
 	}
 }
 
@@ -265,7 +265,7 @@ func (m *meaning) plans() {
 		if got := p.Digest(); got != digest {
 			m.t.Errorf("the plan %s of %s has the digest %s now: what refers to it finds nothing", digest, p.Tenant, got)
 		}
-		m.say("plan", "%s with %d steps, %d pending, %d replacements, %d warnings: %s",
+		m.sayf("plan", "%s with %d steps, %d pending, %d replacements, %d warnings: %s",
 			p.Tenant, len(p.Steps), len(p.Held), len(p.Renames), len(p.Remarks), plannedFor(p))
 		return nil
 	})
@@ -291,21 +291,22 @@ func plannedFor(p plan.Plan) string {
 
 // does says what a step does, to whom.
 func does(s plan.Step) string {
-	text := fmt.Sprintf("%s %s %q", s.Op, s.Kind, s.Object)
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s %s %q", s.Op, s.Kind, s.Object)
 	for _, who := range s.Adds() {
-		text += fmt.Sprintf(" +%s=%s=%s", who.Person, who.Name, who.Ref)
+		fmt.Fprintf(&text, " +%s=%s=%s", who.Person, who.Name, who.Ref)
 	}
 	for _, who := range s.Removes() {
-		text += fmt.Sprintf(" -%s=%s=%s", who.Person, who.Name, who.Ref)
+		fmt.Fprintf(&text, " -%s=%s=%s", who.Person, who.Name, who.Ref)
 	}
-	return text
+	return text.String()
 }
 
 func (m *meaning) records() {
 	m.t.Helper()
 	all, err := m.ledger.Records(m.t.Context(), ledger.Filter{Limit: 100_000})
 	for _, r := range check(m, all, err) {
-		m.say("record", "%s %s, ref %q, error %q, %d attempts, %d calls, done %v, by %q because of %s",
+		m.sayf("record", "%s %s, ref %q, error %q, %d attempts, %d calls, done %v, by %q because of %s",
 			r.Run.Tenant, does(r.Step), r.Ref, r.Err, r.Attempts, r.Calls, !r.DoneAt.IsZero(), r.Run.Actor, r.Run.Cause)
 	}
 	rows, err := m.store.Pool().Query(m.t.Context(), "SELECT step FROM records")
@@ -327,13 +328,13 @@ func (m *meaning) decisions() {
 	decided, err := m.store.Decisions(m.t.Context(), m.tenants)
 	for tenant, all := range check(m, decided, err) {
 		for _, d := range all {
-			m.say("decision", "%s %s %q ref %q: %s by %s (%s)",
+			m.sayf("decision", "%s %s %q ref %q: %s by %s (%s)",
 				tenant, d.Removal.Object.Kind, d.Removal.Object, d.Removal.Ref, d.Verdict, d.Approver, d.Reason)
 		}
 	}
 	adoptions, err := m.store.AllAdoptions(m.t.Context(), nil)
 	for _, a := range check(m, adoptions, err) {
-		m.say("adoption", "%s %s ref %s by %s (%s): %q", a.Tenant, a.Group, a.Ref, a.Adopter, a.Reason, a.End)
+		m.sayf("adoption", "%s %s ref %s by %s (%s): %q", a.Tenant, a.Group, a.Ref, a.Adopter, a.Reason, a.End)
 		if _, _, err := m.store.Plan(m.t.Context(), a.Digest); err != nil {
 			m.t.Errorf("the plan that the adoption of %s was agreed to: %v", a.Group, err)
 		}
@@ -344,12 +345,12 @@ func (m *meaning) revocations() {
 	m.t.Helper()
 	found, err := m.store.Revocations(m.t.Context(), store.RevocationFilter{Lifted: true})
 	for _, r := range check(m, found, err) {
-		m.say("revocation", "%s of euid %s by %s (%s), lifted by %q", r.Person, r.EUID, r.By, r.Reason, r.LiftedBy)
+		m.sayf("revocation", "%s of euid %s by %s (%s), lifted by %q", r.Person, r.EUID, r.By, r.Reason, r.LiftedBy)
 		for _, p := range r.Platforms {
-			m.say("revocation", "%s on %s: %s, accepted %v, %d tenants, %d sets, %d calls, problem %q",
+			m.sayf("revocation", "%s on %s: %s, accepted %v, %d tenants, %d sets, %d calls, problem %q",
 				r.Person, p.Platform, p.State, p.Took > 0, p.Tenants, p.Sets, p.Calls, p.Problem)
 			for _, remark := range p.Remarks {
-				m.say("revocation", "%s on %s: %s on %s: %s", r.Person, p.Platform, remark.Code, remark.Object, remark.Text)
+				m.sayf("revocation", "%s on %s: %s on %s: %s", r.Person, p.Platform, remark.Code, remark.Object, remark.Text)
 			}
 		}
 	}
@@ -375,7 +376,7 @@ func (m *meaning) taken() {
 			full, err := m.store.ReserveRemovals(m.t.Context(), tenant.Platform, store.RemovalLimits{},
 				[]store.Taking{{Tenant: tenant, Removals: []plan.Removal{r}}}, true)
 			if _, none := check(m, full, err)[tenant]; !none {
-				m.say("counted removal", "%s %s %q ref %q", tenant, r.Object.Kind, r.Object, r.Ref)
+				m.sayf("counted removal", "%s %s %q ref %q", tenant, r.Object.Kind, r.Object, r.Ref)
 			}
 		}
 	}
@@ -386,11 +387,11 @@ func (m *meaning) platform(name string) {
 	m.t.Helper()
 	ctx := m.t.Context()
 	if state, _, _, err := m.store.ReadBudget(ctx, name); len(check(m, state, err)) > 0 {
-		m.say("budget", "%s is shared", name)
+		m.sayf("budget", "%s is shared", name)
 	}
 	revoked, err := m.store.RevokedRefs(ctx, name)
 	for _, ref := range check(m, revoked, err) {
-		m.say("revoked account", "%s %s", name, ref)
+		m.sayf("revoked account", "%s %s", name, ref)
 	}
 	platforms, err := m.store.Platforms(ctx)
 	i := slices.IndexFunc(check(m, platforms, err), func(p document.Platform) bool { return p.Identifier() == name })
@@ -403,11 +404,11 @@ func (m *meaning) platform(name string) {
 	for _, ref := range refs {
 		tenants, err := m.ledger.TenantsOf(ctx, name, "", []string{ref})
 		if tenants = check(m, tenants, err); len(tenants) > 0 {
-			m.say("user by ref", "%s has steps on %s", ref, names(tenants))
+			m.sayf("user by ref", "%s has steps on %s", ref, names(tenants))
 		}
 		additions, err := m.ledger.Additions(ctx, name, []string{ref}, 1000*time.Hour)
 		for _, a := range check(m, additions, err) {
-			m.say("addition", "%s %s: %q, open %v", a.Tenant, ref, a.Step.Object, a.Open)
+			m.sayf("addition", "%s %s: %q, open %v", a.Tenant, ref, a.Step.Object, a.Open)
 		}
 	}
 }
@@ -446,7 +447,7 @@ func (m *meaning) user(p document.Platform, who, euid string) {
 	say := func(kind string, tenants []access.TenantID, err error) {
 		m.t.Helper()
 		if tenants = check(m, tenants, err); len(tenants) > 0 {
-			m.say(kind, "%s on %s: %s", who, platform, names(tenants))
+			m.sayf(kind, "%s on %s: %s", who, platform, names(tenants))
 		}
 	}
 	documented, err := m.store.PersonTenants(ctx, who, euid, platform)
@@ -457,14 +458,14 @@ func (m *meaning) user(p document.Platform, who, euid string) {
 	say("user by name", recorded, err)
 	refs, err := m.ledger.RefsOf(ctx, platform, who)
 	if refs = check(m, refs, err); len(refs) > 0 {
-		m.say("user by account", "%s has %s on %s", who, strings.Join(refs, ", "), platform)
+		m.sayf("user by account", "%s has %s on %s", who, strings.Join(refs, ", "), platform)
 	}
 	accounts, err := desired.AccountsOf(p, []string{euid})
 	held, err2 := m.store.HeldTenants(ctx, platform, refs, check(m, accounts, err))
 	say("user pending", held, err2)
 	known, err := m.store.KnownRefs(ctx, platform, "name", accounts)
 	for _, ref := range check(m, known, err) {
-		m.say("account", "%s is %s on %s", who, ref, platform)
+		m.sayf("account", "%s is %s on %s", who, ref, platform)
 	}
 }
 
@@ -493,7 +494,7 @@ func (m *meaning) given() {
 	known, err := m.ledger.Given(m.t.Context(), leaving)
 	for tenant, removals := range check(m, known, err) {
 		for removal := range removals {
-			m.say("given", "%s %s %q: %s", tenant, removal.Object.Kind, removal.Object, removal.Ref)
+			m.sayf("given", "%s %s %q: %s", tenant, removal.Object.Kind, removal.Object, removal.Ref)
 		}
 	}
 }
