@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/rollcall-iam/rollcall/activities"
@@ -36,6 +37,8 @@ func (p *revoked) run(t *testing.T, prepare func(*testsuite.TestWorkflowEnvironm
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
+	// A busy machine is no deadlock.
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
 	env.RegisterActivityWithOptions(func(ctx context.Context, in activities.RevokeInput) (activities.RevokeOutput, error) {
 		info := activity.GetInfo(ctx)
 		p.mu.Lock()

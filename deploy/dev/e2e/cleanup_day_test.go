@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -57,6 +58,8 @@ func (l long) run(id access.TenantID) (result workflows.ReplicateResult, err err
 	l.t.Helper()
 	env := (&testsuite.WorkflowTestSuite{}).NewTestWorkflowEnvironment()
 	env.SetTestTimeout(5 * time.Minute)
+	// A busy machine is no deadlock.
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 5 * time.Minute})
 	platform := activities.NewPlatform(l.store, ledger.New(l.store), "lab", map[string]driver.Open{"memory": memory.Open})
 	platform.Register(env)
 	workflows.Register(env)

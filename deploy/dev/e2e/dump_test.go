@@ -15,12 +15,12 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// dumpFlag writes what the story of the transcripts leaves in the database.
+// dumpFlag writes what the scenario of the transcripts leaves in the database.
 var dumpFlag = flag.Bool("dump", false, "write the database that TestTranscripts leaves to internal/store/testdata/dumps")
 
 // dump writes the database as SQL, for internal/store/dump_test.go. It is named after
 // the version of its schema. The files of the platforms were in dir.
-func (s *story) dump(dir string) {
+func (s *scenario) dump(dir string) {
 	s.t.Helper()
 	if !*dumpFlag {
 		return
@@ -47,7 +47,7 @@ func (s *story) dump(dir string) {
 
 // bindingsOfUsers adds what a platform without groups leaves behind: bindings that
 // list their users, whole before and after a change, and one that a guard holds.
-func (s *story) bindingsOfUsers() {
+func (s *scenario) bindingsOfUsers() {
 	s.t.Helper()
 	s.apply(`{apiVersion: v1, kind: meshPlatform, metadata: {name: cluster}, spec: {displayName: Cluster, locationRef: {name: west}, config: {kubernetes: {server: "https://cluster.example.com", replication: {credentials: {environment: {prefix: CLUSTER}}, roleMappings: [{projectRoleRef: {name: user}, roles: [edit]}]}}}}}
 ---

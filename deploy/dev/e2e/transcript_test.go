@@ -21,7 +21,7 @@ import (
 // update writes the transcripts instead of comparing with them.
 var update = flag.Bool("update", false, "write testdata/transcripts instead of comparing with it")
 
-// transcriptDir holds one file for each command of the story, in its order.
+// transcriptDir holds one file for each command of the scenario, in its order.
 var transcriptDir = filepath.Join("testdata", "transcripts")
 
 // transcript is what one command left.
@@ -47,14 +47,14 @@ type transcripts struct {
 	files []string
 }
 
-// command is one command of the story.
+// command is one command of the scenario.
 type command struct {
 	slug  string // of the file's name
 	exit  int
 	input string // standard input
 	from  string // what the transcript calls the input
 	args  []string
-	// until has the command repeated until its output is what the story waits for.
+	// until has the command repeated until its output is what the scenario waits for.
 	until func(stdout string) bool
 	// keys keeps only the names of the output's fields: what they hold is checked
 	// elsewhere, and long.
@@ -76,7 +76,7 @@ func (tr *transcripts) do(c command) (stdout string) {
 		code, stdout, stderr = tr.rollcall(c.input, c.args...)
 		return c.until == nil || c.until(stdout)
 	}
-	tr.eventually("rollcall "+strings.Join(c.args, " ")+" to answer what the story goes on with", once)
+	tr.eventually("rollcall "+strings.Join(c.args, " ")+" to answer what the scenario goes on with", once)
 	if code != c.exit {
 		tr.t.Errorf("%s: rollcall %s ended with %d, want %d\n%s%s", c.slug, strings.Join(c.args, " "), code, c.exit, stdout, stderr)
 	}
@@ -171,7 +171,7 @@ func (tr *transcripts) begin() {
 	}
 }
 
-// end checks that every file is one of this story.
+// end checks that every file is one of this scenario.
 func (tr *transcripts) end() {
 	tr.t.Helper()
 	entries, err := os.ReadDir(transcriptDir)

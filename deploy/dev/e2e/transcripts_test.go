@@ -23,8 +23,8 @@ const (
 	dataAnnex   = "shop.data/annex.north"
 )
 
-// story is the story that the transcripts tell, and what it needs to know.
-type story struct {
+// scenario is what the transcripts record, with the state that its parts share.
+type scenario struct {
 	*transcripts
 	sandbox, annex string // the platforms' files
 	documents      string // as they were applied last
@@ -32,26 +32,26 @@ type story struct {
 }
 
 // TestTranscripts runs every command of rollcall on a stack that fills up as the
-// story goes on, and compares the JSON, the error stream and the exit code of each
+// scenario goes on, and compares the JSON, the error stream and the exit code of each
 // with testdata/transcripts. starter/transcripts_test.go checks that no command is
 // missing.
 func TestTranscripts(t *testing.T) {
 	dir := t.TempDir()
-	s := newStory(t, dir)
+	s := newScenario(t, dir)
 	s.begin()
-	for _, chapter := range []func(){
-		s.program, s.applied, s.replicated, s.explained, s.adoption, s.guarded, s.decided, s.groupsRenamed, s.peopleRevoked,
+	for _, part := range []func(){
+		s.program, s.applied, s.replicated, s.explained, s.adoption, s.guarded, s.decided, s.groupsReplaced, s.usersRevoked,
 		s.drifted, s.removed, s.waits, s.builds,
 	} {
-		chapter()
+		part()
 	}
 	s.end()
 	s.dump(dir)
 }
 
-func newStory(t *testing.T, dir string) *story {
+func newScenario(t *testing.T, dir string) *scenario {
 	t.Helper()
-	s := &story{
+	s := &scenario{
 		transcripts: &transcripts{stack: newStack(t), t: t},
 		sandbox:     filepath.Join(dir, "sandbox.json"), annex: filepath.Join(dir, "annex.json"),
 	}
@@ -66,7 +66,7 @@ func newStory(t *testing.T, dir string) *story {
 }
 
 // seed makes the platforms as they were before Rollcall came.
-func (s *story) seed() {
+func (s *scenario) seed() {
 	s.t.Helper()
 	var people []memory.User
 	for _, name := range strings.Fields("ada ben cara dora eli fay gus hana ivo kai") {
@@ -74,7 +74,7 @@ func (s *story) seed() {
 	}
 	tenants := []memory.Tenant{{ID: "t-web"}, {ID: "t-data"}}
 	mark := access.Mark{Installation: "elsewhere", Tenant: dataSandbox}
-	worlds := map[string]memory.World{
+	snapshots := map[string]memory.World{
 		s.sandbox: {
 			Tenants: tenants,
 			Users: slices.Concat(people, []memory.User{
@@ -97,7 +97,7 @@ func (s *story) seed() {
 			Users:   slices.DeleteFunc(slices.Clone(people), func(u memory.User) bool { return u.ID == "u-cara" }),
 		},
 	}
-	for file, world := range worlds {
+	for file, world := range snapshots {
 		if err := memory.Seed(file, world); err != nil {
 			s.t.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func (s *story) seed() {
 }
 
 // edit changes a platform behind Rollcall's back.
-func (s *story) edit(file string, change func(*memory.World)) {
+func (s *scenario) edit(file string, change func(*memory.World)) {
 	s.t.Helper()
 	if err := memory.Edit(file, func(w *memory.World) error { change(w); return nil }); err != nil {
 		s.t.Fatal(err)
@@ -135,7 +135,7 @@ func (s *stack) installation() string {
 }
 
 // program: what needs neither documents nor a worker.
-func (s *story) program() {
+func (s *scenario) program() {
 	var build map[string]string
 	if err := json.Unmarshal([]byte(s.must(done, "version", "-o", "json")), &build); err != nil {
 		s.t.Fatal(err)
@@ -153,19 +153,19 @@ func (s *story) program() {
 }
 
 // input applies documents, or tries to, with the flags.
-func (s *story) input(slug string, exit int, from, documents string, flags ...string) {
+func (s *scenario) input(slug string, exit int, from, documents string, flags ...string) {
 	s.t.Helper()
 	s.do(command{slug: slug, exit: exit, input: documents, from: from, args: append([]string{"apply", "-", "-o", "json"}, flags...)})
 }
 
 // applied: the documents are refused, shown, stored and read again.
-func (s *story) applied() {
+func (s *scenario) applied() {
 	s.input("apply-refused", invalid, "organisation.yaml with a misspelt field and an unknown user",
 		strings.NewReplacer("displayName: Web", "displayname: Web", "subject: {name: ivo}", "subject: {name: nobody}").Replace(s.documents))
 	s.input("apply-shown", done, "organisation.yaml", s.documents, "--dry-run")
 	s.input("apply", done, "organisation.yaml", s.documents)
-	s.input("apply-again", done, "organisation.yaml", s.documents)
-	s.learnDrawn()
+	s.input("apply-unchanged", done, "organisation.yaml", s.documents)
+	s.learnAllocated()
 	s.run("get", done, "get", "-o", "json")
 	s.run("get-kind", done, "get", "users", "-o", "json")
 	s.run("get-one", done, "get", "meshTenant", webAnnex, "-o", "json")
@@ -176,8 +176,8 @@ func (s *story) applied() {
 	s.run("plan-without-worker", failed, "plan", "--all", "-o", "json")
 }
 
-// learnDrawn has the parts of names that were drawn written as what they are.
-func (s *story) learnDrawn() {
+// learnAllocated has the parts of names that were drawn written as what they are.
+func (s *scenario) learnAllocated() {
 	s.t.Helper()
 	db := s.open()
 	defer db.Close()
@@ -196,19 +196,19 @@ func (s *story) learnDrawn() {
 
 // replicated: a plan, the first replication, one that finds nothing to do, and what
 // is known then.
-func (s *story) replicated() {
+func (s *scenario) replicated() {
 	s.first = s.worker()
 	s.run("plan", changes, "plan", "--all", "--exit-code", "-o", "json")
 	s.run("replicate-all", failed, "replicate", "--all", "--wait", "-o", "json")
 	s.run("replicate-tenant", done, "replicate", webSandbox, "--wait", "-o", "json")
 	s.run("status", done, "status", "-o", "json")
 	s.run("status-of-code", done, "status", "--code", "user-not-found,user-disabled", "-o", "json")
-	s.run("status-of-person", done, "status", "--person", "una@example.com", "-o", "json")
+	s.run("status-of-user", done, "status", "--person", "una@example.com", "-o", "json")
 	s.run("status-refused", invalid, "status", "--code", "no-such-code", "-o", "json")
 }
 
 // explained: one person for each reason to have or lack access.
-func (s *story) explained() {
+func (s *scenario) explained() {
 	for _, who := range []struct{ slug, person, tenant string }{
 		{"bound", "ada", webSandbox},
 		{"in-a-group", "eli@example.com", webSandbox},
@@ -218,7 +218,7 @@ func (s *story) explained() {
 		{"ambiguous", "amy", webSandbox},
 		{"unmapped", "ivo", webSandbox},
 		{"provisioned", "cara", webAnnex},
-		{"foreign-group", "cara", dataSandbox},
+		{"unmanaged-group", "cara", dataSandbox},
 		{"no-platform-tenant", "hana", "labs.probe/sandbox.local"},
 		{"no-binding", "dora", dataSandbox},
 		{"no-tenant", "ada", "labs.probe/annex.north"},
@@ -232,7 +232,7 @@ func (s *story) explained() {
 }
 
 // adoption: a group that somebody made by hand is taken over.
-func (s *story) adoption() {
+func (s *scenario) adoption() {
 	s.run("adopt-none", done, "adopt", "-o", "json")
 	s.run("adopt-shown", done, "adopt", dataSandbox, "--dry-run", "-o", "json")
 	s.run("adopt-refused", invalid, "adopt", dataSandbox, "shop-data-user", "--reason", "CHG-77", "--as", "ada", "--yes", "-o", "json")
@@ -242,12 +242,12 @@ func (s *story) adoption() {
 }
 
 // leave applies the documents without those of the names, from now on.
-func (s *story) leave(names ...string) {
+func (s *scenario) leave(names ...string) {
 	s.documents = without(s.documents, names...)
 }
 
 // change replaces a part of the documents from now on.
-func (s *story) change(from, to string) {
+func (s *scenario) change(from, to string) {
 	s.t.Helper()
 	if !strings.Contains(s.documents, from) {
 		s.t.Fatalf("the documents lack %q", from)
@@ -256,19 +256,19 @@ func (s *story) change(from, to string) {
 }
 
 // guarded: three of a group leave at once, which a guard holds.
-func (s *story) guarded() {
+func (s *scenario) guarded() {
 	s.run("approve-nothing", done, "approve", "-o", "json")
 	s.leave("web-user-ben", "web-user-cara", "web-user-dora", "web-reader-kai", "kai")
 	s.input("apply-prune-unasked", invalid, "organisation.yaml without four bindings and a user", s.documents, "--prune")
 	s.input("apply-prune", done, "organisation.yaml without four bindings and a user", s.documents, "--prune", "--yes")
-	s.run("plan-held", changes, "plan", webSandbox, "--exit-code", "-o", "json")
-	s.run("replicate-held", waiting, "replicate", "--workspace", "shop", "--wait", "-o", "json")
-	s.run("status-held", done, "status", "--workspace", "shop", "-o", "json")
-	s.run("explain-held", done, "explain", "ben", webSandbox, "-o", "json")
+	s.run("plan-pending", changes, "plan", webSandbox, "--exit-code", "-o", "json")
+	s.run("replicate-pending", waiting, "replicate", "--workspace", "shop", "--wait", "-o", "json")
+	s.run("status-pending", done, "status", "--workspace", "shop", "-o", "json")
+	s.run("explain-pending", done, "explain", "ben", webSandbox, "-o", "json")
 }
 
 // digest names what is held on a tenant.
-func (s *story) digest(tenant string) string {
+func (s *scenario) digest(tenant string) string {
 	s.t.Helper()
 	for _, h := range s.held() {
 		if h.Tenant+"/"+h.Platform == tenant {
@@ -282,7 +282,7 @@ func (s *story) digest(tenant string) string {
 
 // decided: one removal is rejected, one approved, one left open; on the other
 // platform all are approved, which does not answer yet.
-func (s *story) decided() {
+func (s *scenario) decided() {
 	held := s.digest(webSandbox)
 	s.run("approve-listed", done, "approve", "-o", "json")
 	s.run("approve-mistaken", invalid, "approve", webSandbox, "no-such-digest", "--reason", "left", "--as", "ada", "-o", "json")
@@ -302,7 +302,7 @@ func (s *story) decided() {
 }
 
 // idle waits until no run is open.
-func (s *story) idle() {
+func (s *scenario) idle() {
 	s.t.Helper()
 	s.eventually("all runs to end", func() bool {
 		var status struct{ Live []struct{ Workflow string } }
@@ -313,27 +313,27 @@ func (s *story) idle() {
 	})
 }
 
-// groupsRenamed: groups get other names, one of which has a role of somebody else's,
+// groupsReplaced: groups get other names, one of which has a role of somebody else's,
 // and one of which holds people back.
-func (s *story) groupsRenamed() {
+func (s *scenario) groupsReplaced() {
 	s.change("groupAlias: admin, roles: [owner]", "groupAlias: leads, roles: [owner]")
-	s.input("apply-renamed", done, "organisation.yaml with admin called leads", s.documents)
-	s.run("plan-renamed", changes, "plan", dataSandbox, "--exit-code", "-o", "json")
-	s.run("replicate-renamed", waiting, "replicate", "--project", "shop.data", "--wait", "-o", "json")
-	s.run("approve-carried-listed", done, "approve", "-o", "json")
-	s.run("explain-renaming", done, "explain", "ben", dataSandbox, "-o", "json")
-	s.run("approve-carried", done, "approve", dataSandbox, s.digest(dataSandbox), "--reason", "billing goes on", "--as", "ada", "--wait", "-o", "json")
-	s.run("explain-renamed", done, "explain", "ben", dataSandbox, "-o", "json")
+	s.input("apply-replaced", done, "organisation.yaml with admin called leads", s.documents)
+	s.run("plan-replaced", changes, "plan", dataSandbox, "--exit-code", "-o", "json")
+	s.run("replicate-replaced", waiting, "replicate", "--project", "shop.data", "--wait", "-o", "json")
+	s.run("approve-copied-listed", done, "approve", "-o", "json")
+	s.run("explain-replacing", done, "explain", "ben", dataSandbox, "-o", "json")
+	s.run("approve-copied", done, "approve", dataSandbox, s.digest(dataSandbox), "--reason", "billing goes on", "--as", "ada", "--wait", "-o", "json")
+	s.run("explain-replaced", done, "explain", "ben", dataSandbox, "-o", "json")
 	s.change("rename: recreate", "rename: in-place")
 	s.change("groupAlias: reader, roles: [viewer]", "groupAlias: viewers, roles: [viewer, auditor]")
 	s.apply(s.documents)
 	s.run("replicate-in-place", waiting, "replicate", "--platform", "sandbox.local", "--wait", "-o", "json")
-	s.run("explain-renamed-in-place", done, "explain", "hana", dataSandbox, "-o", "json")
+	s.run("explain-replaced-in-place", done, "explain", "hana", dataSandbox, "-o", "json")
 }
 
-// peopleRevoked: one person's access is revoked and given back; another one's stays
+// usersRevoked: one person's access is revoked and given back; another one's stays
 // revoked, where one platform refuses.
-func (s *story) peopleRevoked() {
+func (s *scenario) usersRevoked() {
 	s.run("revoke-none", done, "revoke", "-o", "json")
 	s.run("revoke", done, "revoke", "fay", "--reason", "left, HR-1", "--as", "hr", "--wait", "-o", "json")
 	s.run("revoke-shown", done, "revoke", "fay", "-o", "json")
@@ -351,7 +351,7 @@ func (s *story) peopleRevoked() {
 }
 
 // drifted: others put somebody into a group of ours and give it a role.
-func (s *story) drifted() {
+func (s *scenario) drifted() {
 	s.edit(s.sandbox, func(w *memory.World) {
 		i := slices.IndexFunc(w.Groups, func(g memory.Group) bool { return g.Name == "shop-web-leads" })
 		w.Groups[i].Members = append(w.Groups[i].Members, "u-stranger")
@@ -362,13 +362,13 @@ func (s *story) drifted() {
 		w.Bindings = append(w.Bindings, memory.Binding{ID: "b-extra", Tenant: "t-web", Role: "extra", Group: w.Groups[i].ID})
 	})
 	s.run("replicate-drifted", waiting, "replicate", "--all", "--wait", "-o", "json")
-	s.run("replicate-mended", waiting, "replicate", "--all", "--wait", "-o", "json")
+	s.run("replicate-repaired", waiting, "replicate", "--all", "--wait", "-o", "json")
 	s.run("status-ended", done, "status", "--ended", "-o", "json")
 }
 
 // removed: documents go, and with them a tenant that is to be cleaned up; others
 // come, of a platform that is not replicated yet.
-func (s *story) removed() {
+func (s *scenario) removed() {
 	s.run("delete-refused", invalid, "delete", "meshUser", "ada", "--yes", "-o", "json")
 	s.run("delete", done, "delete", "meshTenant", dataAnnex, "--yes", "-o", "json")
 	s.run("replicate-removed", waiting, "replicate", "--platform", "annex.north", "--wait", "-o", "json")
@@ -376,17 +376,17 @@ func (s *story) removed() {
 	s.input("apply-replicate", done, "one binding more", `{apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: web-user-ivo}, `+
 		`roleRef: {name: user}, targetRef: {name: web, ownedByWorkspace: shop}, subject: {name: ivo}}`, "--replicate")
 	s.idle()
-	s.input("apply-depot", done, "a third platform with a tenant", fmt.Sprintf(
+	s.input("apply-project", done, "a third platform with a tenant", fmt.Sprintf(
 		`{apiVersion: v1, kind: meshPlatform, metadata: {name: depot}, spec: {displayName: Depot, locationRef: {name: south}, config: {memory: {file: %q, replication: {groupNamePattern: "depot-#{projectIdentifier}-#{platformGroupAlias}", roleMappings: [{projectRoleRef: {name: user}, groupAlias: user, roles: [developer]}]}}}}}
 ---
 {apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: shop, ownedByProject: web}, spec: {platformIdentifier: depot.south, platformTenantId: t-web}}`,
 		filepath.Join(filepath.Dir(s.sandbox), "depot.json")))
 	s.run("status-removed", done, "status", "-o", "json")
-	s.run("export-drawn", done, "export", "-o", "json")
+	s.run("export-allocated", done, "export", "-o", "json")
 }
 
 // waits: a platform does not answer, and Temporal does not.
-func (s *story) waits() {
+func (s *scenario) waits() {
 	breakPlatform(s.t, s.annex, memory.Fault{Op: "*", Class: "unavailable"})
 	s.run("replicate-started", done, "replicate", webAnnex, "-o", "json")
 	s.do(command{
@@ -400,7 +400,7 @@ func (s *story) waits() {
 }
 
 // builds: another build takes over, and the run that the one before leaves.
-func (s *story) builds() {
+func (s *scenario) builds() {
 	s.second()
 	s.do(command{
 		slug: "worker-versions", args: []string{"worker", "versions", "-o", "json"},
