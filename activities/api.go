@@ -9,14 +9,14 @@ import (
 
 // Names under which a platform's activities are registered.
 const (
-	PlanActivity     = "Plan"
-	ApplyActivity    = "Apply"
-	ConcludeActivity = "Conclude"
-	SurveyActivity   = "Survey"
+	PlanActivity          = "Plan"
+	ApplyActivity         = "Apply"
+	RecordOutcomeActivity = "RecordOutcome"
+	DetectDriftActivity   = "DetectDrift"
 
-	ConfirmRenamingActivity = "ConfirmRenaming"
-	UndoRenamingActivity    = "UndoRenaming"
-	EndRenamingActivity     = "EndRenaming"
+	ConfirmReplacementActivity    = "ConfirmReplacement"
+	CompensateReplacementActivity = "CompensateReplacement"
+	RecordReplacementActivity     = "RecordReplacement"
 )
 
 // Outcome is how a run ended for a tenant.
@@ -29,7 +29,7 @@ const (
 	Converged Outcome = "converged" // the platform already was as desired
 	Changed   Outcome = "changed"   // it is now
 	Waiting   Outcome = "waiting"   // all but held removals is done
-	Contested Outcome = "contested" // somebody else keeps undoing our work
+	Contested Outcome = "drifting"  // somebody else keeps undoing our work
 	Failed    Outcome = "failed"    // something only people can mend
 )
 
@@ -46,7 +46,7 @@ type PlanInput struct {
 	// Patience is how long what this run has written may stay unseen. Until then
 	// the platform is looked at again while it differs; what differs after that
 	// really does.
-	Patience time.Duration `json:"patience,omitempty"`
+	Patience time.Duration `json:"visibilityTimeout,omitempty"`
 	// Prepared is a plan that a survey has just made, to begin with.
 	Prepared Prepared `json:"prepared,omitzero"`
 	// Adopt are names of groups to plan as if they were to be taken over. Only for
@@ -75,19 +75,19 @@ type PlanOutput struct {
 	// Desired names the desired access the plan was made for.
 	Desired string `json:"desired,omitempty"`
 	Steps   int    `json:"steps,omitempty"`
-	Held    int    `json:"held,omitempty"`
+	Held    int    `json:"pendingApproval,omitempty"`
 	// HeldDigest names what is held, as an approval does; empty where nothing is.
-	HeldDigest string `json:"heldDigest,omitempty"`
-	Remarks    int    `json:"remarks,omitempty"`
+	HeldDigest string `json:"pendingApprovalDigest,omitempty"`
+	Remarks    int    `json:"warnings,omitempty"`
 	Calls      int    `json:"calls,omitempty"`
 	// Batches are applied one after the other, an activity each.
 	Batches []Batch `json:"batches,omitempty"`
 	// Renamings follow, each as a workflow of its own.
-	Renamings []Renaming `json:"renamings,omitempty"`
+	Renamings []Renaming `json:"replacements,omitempty"`
 	// After are the batches that need a step of a renaming.
 	After []Batch `json:"after,omitempty"`
 	// Settle is how long the platform may take to show what was written.
-	Settle time.Duration `json:"settle,omitempty"`
+	Settle time.Duration `json:"propagationDelay,omitempty"`
 }
 
 // Renaming is a group that gets another name by another group, see plan.Renaming.
@@ -142,8 +142,8 @@ type ApplyOutput struct {
 	Refused int `json:"refused,omitempty"`
 }
 
-// ConcludeInput ends a run that did not converge.
-type ConcludeInput struct {
+// RecordOutcomeInput ends a run that did not converge.
+type RecordOutcomeInput struct {
 	Tenant  access.TenantID `json:"tenant"`
 	Outcome Outcome         `json:"outcome"`
 	Digest  string          `json:"digest,omitempty"`
@@ -153,18 +153,18 @@ type ConcludeInput struct {
 	Reason string `json:"reason,omitempty"`
 	// Type is that error's type, one of this package's.
 	Type string `json:"type,omitempty"`
-	Held int    `json:"held,omitempty"`
+	Held int    `json:"pendingApproval,omitempty"`
 	// Renamings are the runs of renamings that the platform refused.
-	Renamings []string `json:"renamings,omitempty"`
+	Renamings []string `json:"replacements,omitempty"`
 }
 
-// ConcludeOutput counts the remarks that were left.
-type ConcludeOutput struct {
-	Remarks int `json:"remarks"`
+// RecordOutcomeOutput counts the remarks that were left.
+type RecordOutcomeOutput struct {
+	Remarks int `json:"warnings"`
 }
 
-// SurveyInput asks which tenants of a platform drifted.
-type SurveyInput struct {
+// DetectDriftInput asks which tenants of a platform drifted.
+type DetectDriftInput struct {
 	Platform string `json:"platform"`
 	// After is the last tenant of the shard before; empty for the first shard.
 	After string `json:"after,omitempty"`
@@ -172,9 +172,9 @@ type SurveyInput struct {
 	Limit int `json:"limit"`
 }
 
-// SurveyOutput is one shard's result. Tenants that need nothing are done with:
+// DetectDriftOutput is one shard's result. Tenants that need nothing are done with:
 // their status is stored.
-type SurveyOutput struct {
+type DetectDriftOutput struct {
 	// Drifted tenants have something to apply.
 	Drifted []Drift `json:"drifted,omitempty"`
 	// Next is the After of the next shard; empty when this was the last.
@@ -196,7 +196,7 @@ type Totals struct {
 	Waiting   int `json:"waiting"`
 	Failed    int `json:"failed"`
 	Steps     int `json:"steps"`
-	Remarks   int `json:"remarks"`
+	Remarks   int `json:"warnings"`
 	Calls     int `json:"calls"`
 }
 

@@ -12,29 +12,29 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// Conclude stores how a run ended that did not converge, with remarks that say
+// RecordOutcome stores how a run ended that did not converge, with remarks that say
 // what to do about it.
-func (p *Platform) Conclude(ctx context.Context, in ConcludeInput) (ConcludeOutput, error) {
+func (p *Platform) RecordOutcome(ctx context.Context, in RecordOutcomeInput) (RecordOutcomeOutput, error) {
 	defer beat(ctx)()
 	remarks, removals, err := p.conclusions(ctx, in)
 	if err != nil {
-		return ConcludeOutput{}, toTemporal(err)
+		return RecordOutcomeOutput{}, toTemporal(err)
 	}
 	generation, err := p.store.Generation(ctx)
 	if err != nil {
-		return ConcludeOutput{}, toTemporal(fmt.Errorf("activities: read the generation of the documents: %w", err))
+		return RecordOutcomeOutput{}, toTemporal(fmt.Errorf("activities: read the generation of the documents: %w", err))
 	}
 	err = p.store.PutStatus(ctx, store.Status{
 		Tenant: in.Tenant, Outcome: string(in.Outcome), RunID: activity.GetInfo(ctx).WorkflowExecution.RunID,
 		Digest: in.Digest, Steps: in.Done.Steps, Held: in.Held, Removals: removals, Calls: in.Done.Calls,
 		Generation: generation, Remarks: remarks, Blind: in.Digest == "",
 	})
-	return ConcludeOutput{Remarks: len(remarks)}, toTemporal(err)
+	return RecordOutcomeOutput{Remarks: len(remarks)}, toTemporal(err)
 }
 
 // conclusions are the plan's remarks, and what went wrong with it, and how many
 // removals it holds.
-func (p *Platform) conclusions(ctx context.Context, in ConcludeInput) (remarks []access.Remark, removals int, err error) {
+func (p *Platform) conclusions(ctx context.Context, in RecordOutcomeInput) (remarks []access.Remark, removals int, err error) {
 	if in.Digest != "" {
 		stored, _, err := p.store.Plan(ctx, in.Digest)
 		if err != nil {
@@ -69,7 +69,7 @@ func (p *Platform) conclusions(ctx context.Context, in ConcludeInput) (remarks [
 
 // refusals are the steps that failed last, in the run itself and in those of its
 // renamings that were refused.
-func (p *Platform) refusals(ctx context.Context, in ConcludeInput) ([]ledger.Record, error) {
+func (p *Platform) refusals(ctx context.Context, in RecordOutcomeInput) ([]ledger.Record, error) {
 	runs := []ledger.Run{{RunID: activity.GetInfo(ctx).WorkflowExecution.RunID, Pass: in.Pass}}
 	for _, id := range in.Renamings {
 		runs = append(runs, ledger.Run{RunID: id})

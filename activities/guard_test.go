@@ -254,7 +254,7 @@ func TestShardIsServedInOrder(t *testing.T) {
 	w.run(projects...)
 	w.ask(map[string][]string{"a": people[:3], "b": people[:2], "c": people[:3]})
 	for range 2 {
-		out, err := execute[activities.SurveyOutput](&w.lab, activities.SurveyActivity, activities.SurveyInput{Platform: "sandbox.local", Limit: 10})
+		out, err := execute[activities.DetectDriftOutput](&w.lab, activities.DetectDriftActivity, activities.DetectDriftInput{Platform: "sandbox.local", Limit: 10})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -241,9 +241,9 @@ func (s *stage) persist(project string, p activities.PlanOutput, done *activitie
 }
 
 // survey looks at all tenants together.
-func (s *stage) survey() activities.SurveyOutput {
+func (s *stage) survey() activities.DetectDriftOutput {
 	s.t.Helper()
-	out, err := execute[activities.SurveyOutput](&s.lab, activities.SurveyActivity, activities.SurveyInput{Platform: "stage.local", Limit: 500})
+	out, err := execute[activities.DetectDriftOutput](&s.lab, activities.DetectDriftActivity, activities.DetectDriftInput{Platform: "stage.local", Limit: 500})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -271,7 +271,7 @@ func (s *stage) status(project string) (outcome activities.Outcome, codes []acce
 // conclude ends a run that did not converge.
 func (s *stage) conclude(project string, p activities.PlanOutput, outcome activities.Outcome) {
 	s.t.Helper()
-	_, err := execute[activities.ConcludeOutput](&s.lab, activities.ConcludeActivity, activities.ConcludeInput{
+	_, err := execute[activities.RecordOutcomeOutput](&s.lab, activities.RecordOutcomeActivity, activities.RecordOutcomeInput{
 		Tenant: s.tenant(project), Outcome: outcome, Digest: p.Digest, Pass: s.pass,
 	})
 	if err != nil {

@@ -116,7 +116,7 @@ func TestIncidentPruneAfterPartialError(t *testing.T) {
 	for _, op := range []string{"read:tenants", "read:bindings", "read:groups"} {
 		for _, class := range []string{"unavailable", "throttled", "partial read"} {
 			s.breaks(memory.Fault{Op: op, Skip: 1, Class: class})
-			_, err := execute[activities.SurveyOutput](&s.lab, activities.SurveyActivity, activities.SurveyInput{Platform: "stage.local", Limit: 10})
+			_, err := execute[activities.DetectDriftOutput](&s.lab, activities.DetectDriftActivity, activities.DetectDriftInput{Platform: "stage.local", Limit: 10})
 			s.retryable(err, activities.TypeUnavailable, activities.TypeThrottled)
 		}
 	}

@@ -13,11 +13,11 @@ import (
 
 // Names of the metrics, each by platform. They name no people and no tenants.
 const (
-	callsMetric     = "rollcall_calls"       // calls made to the platform
-	throttlesMetric = "rollcall_throttles"   // answers that asked to come back later
-	stepsMetric     = "rollcall_steps"       // changes made
-	waitMetric      = "rollcall_budget_wait" // how long an activity's calls waited for the platform's budget, together
-	delayMetric     = "rollcall_change_time" // from the apply of documents to the verified platform
+	callsMetric     = "rollcall_calls"           // calls made to the platform
+	throttlesMetric = "rollcall_throttles"       // answers that asked to come back later
+	stepsMetric     = "rollcall_steps"           // changes made
+	waitMetric      = "rollcall_rate_limit_wait" // how long the calls of an activity waited for the platform's rate limit, together
+	delayMetric     = "rollcall_change_time"     // from the apply of documents to the verified platform
 )
 
 // measure counts what an activity did, and whether it was throttled.

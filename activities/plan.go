@@ -42,7 +42,7 @@ func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 	}
 	out, err = p.finish(ctx, views[0], d.Profile(), in, meter)
 	activity.GetLogger(ctx).Info("tenant compared", "tenant", in.Tenant.String(), "outcome", out.Outcome,
-		"steps", out.Steps, "held", out.Held, "remarks", out.Remarks, "calls", out.Calls)
+		"steps", out.Steps, "pendingApproval", out.Held, "warnings", out.Remarks, "calls", out.Calls)
 	return out, toTemporal(err)
 }
 

@@ -61,8 +61,8 @@ func NewPlatform(s *store.Store, l *ledger.Ledger, installation string, drivers 
 // Register makes the activities known to a worker under their names.
 func (p *Platform) Register(w worker.ActivityRegistry) {
 	for name, run := range map[string]any{
-		PlanActivity: p.Plan, ApplyActivity: p.Apply, ConcludeActivity: p.Conclude, SurveyActivity: p.Survey,
-		ConfirmRenamingActivity: p.ConfirmRenaming, UndoRenamingActivity: p.UndoRenaming, EndRenamingActivity: p.EndRenaming,
+		PlanActivity: p.Plan, ApplyActivity: p.Apply, RecordOutcomeActivity: p.RecordOutcome, DetectDriftActivity: p.DetectDrift,
+		ConfirmReplacementActivity: p.ConfirmReplacement, CompensateReplacementActivity: p.CompensateReplacement, RecordReplacementActivity: p.RecordReplacement,
 	} {
 		w.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
 	}

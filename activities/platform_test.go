@@ -259,7 +259,7 @@ func TestDeniedStepLeavesARemark(t *testing.T) {
 	if err != nil || out.Refused != 1 {
 		t.Fatalf("apply: %+v, %v; want one step refused", out, err)
 	}
-	_, err = execute[activities.ConcludeOutput](l, activities.ConcludeActivity, activities.ConcludeInput{
+	_, err = execute[activities.RecordOutcomeOutput](l, activities.RecordOutcomeActivity, activities.RecordOutcomeInput{
 		Tenant: web, Outcome: activities.Failed, Digest: p.Digest, Pass: 1,
 	})
 	if err != nil {
@@ -340,8 +340,8 @@ func TestRemovedTenantIsForgottenWhenItIsCleanedUp(t *testing.T) {
 func TestSurveysPlanIsTakenUpWithoutAskingAgain(t *testing.T) {
 	l := newLab(t)
 	l.want(2)
-	survey := func() activities.SurveyOutput {
-		out, err := execute[activities.SurveyOutput](l, activities.SurveyActivity, activities.SurveyInput{Platform: web.Platform, Limit: 10})
+	survey := func() activities.DetectDriftOutput {
+		out, err := execute[activities.DetectDriftOutput](l, activities.DetectDriftActivity, activities.DetectDriftInput{Platform: web.Platform, Limit: 10})
 		if err != nil {
 			t.Fatal(err)
 		}

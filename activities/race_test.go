@@ -352,20 +352,20 @@ func (tr *track) revoke() {
 	}
 	tr.taken.Store(true)
 	env := tr.environment()
-	env.RegisterWorkflowWithOptions(workflows.RevokePerson, workflow.RegisterOptions{Name: workflows.RevokePersonWorkflow})
+	env.RegisterWorkflowWithOptions(workflows.RevokeUser, workflow.RegisterOptions{Name: workflows.RevokeUserWorkflow})
 	env.RegisterWorkflowWithOptions(func(workflow.Context, workflows.ReplicateInput) (workflows.ReplicateResult, error) {
 		tr.open.Go(tr.replicate)
 		return workflows.ReplicateResult{}, nil
 	}, workflow.RegisterOptions{Name: workflows.ReplicateTenantWorkflow})
-	env.RegisterActivityWithOptions(func(ctx context.Context, in activities.RevokeInput) (activities.RevokeOutput, error) {
-		out, err := tr.revocations.Revoke(ctx, in)
+	env.RegisterActivityWithOptions(func(ctx context.Context, in activities.RemoveUserInput) (activities.RemoveUserOutput, error) {
+		out, err := tr.revocations.RemoveUser(ctx, in)
 		if err == nil {
 			tr.out.Store(true)
 			tr.look("as soon as the revocation is done")
 		}
 		return out, err
-	}, activity.RegisterOptions{Name: activities.RevokeActivity})
-	env.ExecuteWorkflow(workflows.RevokePersonWorkflow, workflows.RevokePersonInput{ID: r.ID, Platforms: []string{tr.tenant.Platform}})
+	}, activity.RegisterOptions{Name: activities.RemoveUserActivity})
+	env.ExecuteWorkflow(workflows.RevokeUserWorkflow, workflows.RevokeUserInput{ID: r.ID, Platforms: []string{tr.tenant.Platform}})
 	if err := env.GetWorkflowError(); err != nil {
 		tr.t.Errorf("%s: %v", tr.tenant, err)
 	}

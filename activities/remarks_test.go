@@ -68,7 +68,7 @@ func (l *lab) runOnce() {
 	for pass := range 4 {
 		p, err := l.plan(activities.PlanInput{Done: done, Fresh: unsure})
 		if app, failed := errors.AsType[*temporal.ApplicationError](err); failed {
-			l.conclude(activities.ConcludeInput{Outcome: activities.Failed, Reason: app.Message(), Type: app.Type()})
+			l.conclude(activities.RecordOutcomeInput{Outcome: activities.Failed, Reason: app.Message(), Type: app.Type()})
 			return
 		}
 		if err != nil {
@@ -91,10 +91,10 @@ func (l *lab) runOnce() {
 	l.t.Fatal("the platform does not come to rest")
 }
 
-func (l *lab) conclude(in activities.ConcludeInput) {
+func (l *lab) conclude(in activities.RecordOutcomeInput) {
 	l.t.Helper()
 	in.Tenant = web
-	if _, err := execute[activities.ConcludeOutput](l, activities.ConcludeActivity, in); err != nil {
+	if _, err := execute[activities.RecordOutcomeOutput](l, activities.RecordOutcomeActivity, in); err != nil {
 		l.t.Fatal(err)
 	}
 }
@@ -240,9 +240,9 @@ func TestContestedEndsWithARunThatHolds(t *testing.T) {
 	l := newLab(t)
 	l.want(2)
 	l.runOnce()
-	l.conclude(activities.ConcludeInput{Outcome: activities.Contested})
+	l.conclude(activities.RecordOutcomeInput{Outcome: activities.Contested})
 	first := l.since(access.Contested, web.String())
-	l.conclude(activities.ConcludeInput{Outcome: activities.Contested})
+	l.conclude(activities.RecordOutcomeInput{Outcome: activities.Contested})
 	if again := l.since(access.Contested, web.String()); first.IsZero() || !again.Equal(first) {
 		t.Errorf("contested since %v, then %v", first, again)
 	}
@@ -263,7 +263,7 @@ func TestAnOutageEndsNoRemark(t *testing.T) {
 	if l.since(access.PlatformDenied, web.String()).IsZero() || !l.since(access.UserWithoutEUID, "adaline").Equal(first) {
 		t.Errorf("after a run that saw nothing: %v, want adaline's remark, and the failure", l.remarks())
 	}
-	_, err := execute[activities.SurveyOutput](l, activities.SurveyActivity, activities.SurveyInput{Platform: web.Platform, Limit: 10})
+	_, err := execute[activities.DetectDriftOutput](l, activities.DetectDriftActivity, activities.DetectDriftInput{Platform: web.Platform, Limit: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

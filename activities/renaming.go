@@ -41,7 +41,7 @@ type ConfirmInput struct {
 	Tenant access.TenantID `json:"tenant"`
 	ID     string          `json:"id"`
 	// Patience is how long what was written may stay unseen.
-	Patience time.Duration `json:"patience,omitempty"`
+	Patience time.Duration `json:"visibilityTimeout,omitempty"`
 	// Cause is the run's.
 	Cause string `json:"cause,omitempty"`
 }
@@ -65,8 +65,8 @@ type ConfirmOutput struct {
 	Calls   int     `json:"calls,omitempty"`
 }
 
-// EndRenamingInput says how a run left a renaming.
-type EndRenamingInput struct {
+// RecordReplacementInput says how a run left a renaming.
+type RecordReplacementInput struct {
 	Tenant access.TenantID `json:"tenant"`
 	ID     string          `json:"id"`
 	// Digest names the plan that has the renaming.
@@ -74,10 +74,10 @@ type EndRenamingInput struct {
 	State  RenamingState `json:"state"`
 }
 
-// ConfirmRenaming looks at the platform anew, until the new group is complete or
+// ConfirmReplacement looks at the platform anew, until the new group is complete or
 // patience runs out. Nothing that is remembered counts here: what comes next
 // takes the old group away.
-func (p *Platform) ConfirmRenaming(ctx context.Context, in ConfirmInput) (ConfirmOutput, error) {
+func (p *Platform) ConfirmReplacement(ctx context.Context, in ConfirmInput) (ConfirmOutput, error) {
 	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
 	d, views, err := p.patientLook(ctx, PlanInput{Tenant: in.Tenant, Fresh: true, Patience: in.Patience}, func(v *view) bool {
@@ -90,7 +90,7 @@ func (p *Platform) ConfirmRenaming(ctx context.Context, in ConfirmInput) (Confir
 	}
 	out, err := p.confirmed(ctx, views[0], d.Profile(), in)
 	out.Calls = meter.Calls()
-	activity.GetLogger(ctx).Info("renaming looked at", "tenant", in.Tenant.String(), "renaming", in.ID,
+	activity.GetLogger(ctx).Info("group replacement checked", "tenant", in.Tenant.String(), "replacement", in.ID,
 		"state", out.State, "calls", out.Calls)
 	return out, toTemporal(err)
 }
@@ -152,8 +152,8 @@ func needsMore(p plan.Plan, r plan.Renaming) bool {
 	})
 }
 
-// EndRenaming records how a run left a renaming.
-func (p *Platform) EndRenaming(ctx context.Context, in EndRenamingInput) error {
+// RecordReplacement records how a run left a renaming.
+func (p *Platform) RecordReplacement(ctx context.Context, in RecordReplacementInput) error {
 	made, _, err := p.store.Plan(ctx, in.Digest)
 	if err != nil {
 		return toTemporal(fmt.Errorf("activities: read plan %s: %w", in.Digest, err))

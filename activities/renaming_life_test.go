@@ -25,7 +25,7 @@ func TestUndoRefusesPastAnotherRunsPoint(t *testing.T) {
 	p := s.planned()
 	s.build(p)
 	s.confirm(p, 0)
-	if _, err := s.store.Pool().Exec(t.Context(), `UPDATE renamings SET run_id = 'earlier'`); err != nil {
+	if _, err := s.store.Pool().Exec(t.Context(), `UPDATE group_replacements SET run_id = 'earlier'`); err != nil {
 		t.Fatal(err)
 	}
 	s.edit(func(w *memory.World) { // it had taken the old group's role when it was ended
@@ -44,7 +44,7 @@ func TestRenamingBegunAnewIsUndone(t *testing.T) {
 		t.Run(string(over), func(t *testing.T) {
 			s := newRenamed(t, "")
 			p := s.planned()
-			_, err := s.store.Pool().Exec(t.Context(), `INSERT INTO renamings (run_id, id, state, tenant, from_group, to_group, mode, at)
+			_, err := s.store.Pool().Exec(t.Context(), `INSERT INTO group_replacements (run_id, id, state, tenant, from_group, to_group, mode, at)
 				VALUES ('earlier', $1, 'passed', $2, 'web-user', 'web-team', 'recreate', now() - interval '2 hours'),
 					('earlier', $1, $3, $2, 'web-user', 'web-team', 'recreate', now() - interval '1 hour')`,
 				p.Renamings[0].ID, s.tenant("web").String(), string(over))

@@ -69,7 +69,7 @@ func (s *renamed) build(p activities.PlanOutput) {
 
 func (s *renamed) confirm(p activities.PlanOutput, patience time.Duration) activities.ConfirmOutput {
 	s.t.Helper()
-	out, err := execute[activities.ConfirmOutput](&s.lab, activities.ConfirmRenamingActivity, activities.ConfirmInput{
+	out, err := execute[activities.ConfirmOutput](&s.lab, activities.ConfirmReplacementActivity, activities.ConfirmInput{
 		Tenant: s.tenant("web"), ID: p.Renamings[0].ID, Patience: patience,
 	})
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *renamed) confirm(p activities.PlanOutput, patience time.Duration) activ
 
 func (s *renamed) undo(p activities.PlanOutput) (activities.UndoOutput, error) {
 	s.t.Helper()
-	return execute[activities.UndoOutput](&s.lab, activities.UndoRenamingActivity, activities.UndoInput{
+	return execute[activities.UndoOutput](&s.lab, activities.CompensateReplacementActivity, activities.UndoInput{
 		Tenant: s.tenant("web"), ID: p.Renamings[0].ID, Digest: p.Digest, Pass: s.pass + 1,
 	})
 }
@@ -153,7 +153,7 @@ func TestRenamingIsConfirmedBeforeTheOldGroupGoes(t *testing.T) {
 	if out, err := s.part(p, ledger.Passed, c.Remove); err != nil || out.Refused > 0 || out.Replan {
 		t.Fatalf("remove: %+v, %v; want all done", out, err)
 	}
-	_, err := s.env.ExecuteActivity(activities.EndRenamingActivity, activities.EndRenamingInput{
+	_, err := s.env.ExecuteActivity(activities.RecordReplacementActivity, activities.RecordReplacementInput{
 		Tenant: s.tenant("web"), ID: p.Renamings[0].ID, Digest: p.Digest, State: ledger.Finished,
 	})
 	if err != nil {
@@ -291,7 +291,7 @@ func TestUndoLeavesWhatOthersMade(t *testing.T) {
 	p := s.planned()
 	s.build(p)
 	before := s.groups()
-	other, err := execute[activities.UndoOutput](&s.lab, activities.UndoRenamingActivity, activities.UndoInput{
+	other, err := execute[activities.UndoOutput](&s.lab, activities.CompensateReplacementActivity, activities.UndoInput{
 		Tenant: s.tenant("web"), ID: p.Renamings[0].ID, Digest: p.Digest, Pass: 1, // nothing was made before
 	})
 	if err != nil || other.Done != 0 {
@@ -338,7 +338,7 @@ func TestRefusedRenamingLeavesARemark(t *testing.T) {
 	}
 	conclude := func(runs ...string) {
 		t.Helper()
-		_, err := execute[activities.ConcludeOutput](&s.lab, activities.ConcludeActivity, activities.ConcludeInput{
+		_, err := execute[activities.RecordOutcomeOutput](&s.lab, activities.RecordOutcomeActivity, activities.RecordOutcomeInput{
 			Tenant: s.tenant("web"), Outcome: activities.Failed, Digest: p.Digest, Pass: 99, Renamings: runs,
 		})
 		if err != nil {
@@ -395,7 +395,7 @@ func TestOlderRowsAreToldWhatTheyServe(t *testing.T) {
 	s := &renamed{stage: memoryStage(t, 100, "web"), members: people[:3]}
 	s.ask(map[string][]string{"web": s.members})
 	s.run("web")
-	if _, err := s.store.Pool().Exec(t.Context(), `UPDATE owned SET serves = ''`); err != nil {
+	if _, err := s.store.Pool().Exec(t.Context(), `UPDATE owned SET grants = ''`); err != nil {
 		t.Fatal(err)
 	}
 	s.run("web")

@@ -17,19 +17,19 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// RevokeActivity is the name under which Revoke is registered.
-const RevokeActivity = "Revoke"
+// RemoveUserActivity is the name under which RemoveUser is registered.
+const RemoveUserActivity = "RemoveUser"
 
-// RevokeInput asks for somebody to be taken out of everything on one platform.
+// RemoveUserInput asks for somebody to be taken out of everything on one platform.
 // Who that is stands in the database.
-type RevokeInput struct {
+type RemoveUserInput struct {
 	// ID is the revocation's.
 	ID       string `json:"id"`
 	Platform string `json:"platform"`
 }
 
-// RevokeOutput says what was done, without people.
-type RevokeOutput struct {
+// RemoveUserOutput says what was done, without people.
+type RemoveUserOutput struct {
 	// Tenants were looked at. Each wants to be replicated: what somebody else gives
 	// at the same moment is seen then.
 	Tenants []access.TenantID `json:"tenants,omitempty"`
@@ -58,18 +58,18 @@ func (r *Revocations) Serve(platform string, p *Platform) {
 
 // Register makes the activity known to a worker under its name.
 func (r *Revocations) Register(w worker.ActivityRegistry) {
-	w.RegisterActivityWithOptions(r.Revoke, activity.RegisterOptions{Name: RevokeActivity})
+	w.RegisterActivityWithOptions(r.RemoveUser, activity.RegisterOptions{Name: RemoveUserActivity})
 }
 
-// Revoke takes a person out of every set of ours on one platform, and ends when the
+// RemoveUser takes a person out of every set of ours on one platform, and ends when the
 // platform shows it. Guards do not apply. Sets of others are remarked.
-func (r *Revocations) Revoke(ctx context.Context, in RevokeInput) (RevokeOutput, error) {
+func (r *Revocations) RemoveUser(ctx context.Context, in RemoveUserInput) (RemoveUserOutput, error) {
 	r.mu.Lock()
 	p := r.platforms[in.Platform]
 	r.mu.Unlock()
 	if p == nil {
 		err := fmt.Errorf("activities: %w: this worker does not serve %s yet", fault.ErrUnavailable, in.Platform)
-		return RevokeOutput{}, toTemporal(err)
+		return RemoveUserOutput{}, toTemporal(err)
 	}
 	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(budget.Urgent(ctx))
@@ -82,9 +82,9 @@ func (r *Revocations) Revoke(ctx context.Context, in RevokeInput) (RevokeOutput,
 	activity.GetLogger(ctx).Info("person revoked", "revocation", in.ID, "platform", in.Platform,
 		"tenants", len(work.tenants), "sets", work.sets(), "calls", meter.Calls(), "done", err == nil)
 	if err != nil {
-		return RevokeOutput{}, toTemporal(err)
+		return RemoveUserOutput{}, toTemporal(err)
 	}
-	return RevokeOutput{Tenants: work.tenants, Sets: work.report.Sets, Calls: work.report.Calls}, nil
+	return RemoveUserOutput{Tenants: work.tenants, Sets: work.report.Sets, Calls: work.report.Calls}, nil
 }
 
 const (

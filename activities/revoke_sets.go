@@ -25,7 +25,7 @@ import (
 type revoking struct {
 	platform *Platform
 	driver   driver.Driver // nil until there is anything to look at
-	in       RevokeInput
+	in       RemoveUserInput
 	meter    *budget.Meter
 	who      store.Revocation
 	// refs are the person's accounts, tenants those where they may be in a set.

@@ -32,13 +32,13 @@ func (l *lab) revoke(person string) store.Revocation {
 }
 
 // takeOut runs the Revoke activity, in an environment of its own.
-func (l *lab) takeOut(r store.Revocation) (activities.RevokeOutput, error) {
+func (l *lab) takeOut(r store.Revocation) (activities.RemoveUserOutput, error) {
 	all := activities.NewRevocations()
 	all.Serve(web.Platform, l.platform)
 	env := (&testsuite.WorkflowTestSuite{}).NewTestActivityEnvironment()
 	all.Register(env)
-	var out activities.RevokeOutput
-	value, err := env.ExecuteActivity(activities.RevokeActivity, activities.RevokeInput{ID: r.ID, Platform: web.Platform})
+	var out activities.RemoveUserOutput
+	value, err := env.ExecuteActivity(activities.RemoveUserActivity, activities.RemoveUserInput{ID: r.ID, Platform: web.Platform})
 	if err != nil {
 		return out, err
 	}
@@ -64,7 +64,7 @@ func TestRevokeTakesOutWhomTheDocumentsWant(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(activities.RevokeOutput{Tenants: []access.TenantID{web}, Sets: 1, Calls: out.Calls}, out); diff != "" {
+	if diff := cmp.Diff(activities.RemoveUserOutput{Tenants: []access.TenantID{web}, Sets: 1, Calls: out.Calls}, out); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"u-benedict"}, l.members()); diff != "" {

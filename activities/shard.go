@@ -12,18 +12,18 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// Survey reads a shard of a platform's tenants together and tells which of them
+// DetectDrift reads a shard of a platform's tenants together and tells which of them
 // need a run of their own. For all others it stores the status.
-func (p *Platform) Survey(ctx context.Context, in SurveyInput) (SurveyOutput, error) {
+func (p *Platform) DetectDrift(ctx context.Context, in DetectDriftInput) (DetectDriftOutput, error) {
 	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
 	ids, next, err := p.shard(ctx, in)
 	if err != nil {
-		return SurveyOutput{}, toTemporal(err)
+		return DetectDriftOutput{}, toTemporal(err)
 	}
 	views, unread, err := p.lookAll(ctx, ids)
 	measure(ctx, in.Platform, meter.Calls(), 0, err)
-	out := SurveyOutput{Next: next}
+	out := DetectDriftOutput{Next: next}
 	if err != nil && permanent(err) {
 		// Only people can mend it: each tenant says so, and none waits for it.
 		out.Totals, err = p.failAll(ctx, ids, err)
@@ -31,17 +31,17 @@ func (p *Platform) Survey(ctx context.Context, in SurveyInput) (SurveyOutput, er
 		return out, toTemporal(err)
 	}
 	if err != nil {
-		return SurveyOutput{}, toTemporal(err)
+		return DetectDriftOutput{}, toTemporal(err)
 	}
 	if out.Totals, err = p.setApart(ctx, unread); err != nil {
-		return SurveyOutput{}, toTemporal(err)
+		return DetectDriftOutput{}, toTemporal(err)
 	}
 	var settled []*view
 	for _, v := range views {
 		if len(v.plan.Steps) > 0 {
 			digest, err := p.store.PutPlan(ctx, v.plan, v.input.Generation)
 			if err != nil {
-				return SurveyOutput{}, toTemporal(fmt.Errorf("activities: store the plan of %s: %w", v.input.Tenant.TenantID, err))
+				return DetectDriftOutput{}, toTemporal(fmt.Errorf("activities: store the plan of %s: %w", v.input.Tenant.TenantID, err))
 			}
 			out.Drifted = append(out.Drifted, Drift{v.input.Tenant.TenantID, Prepared{digest, v.desiredDigest()}})
 			continue
@@ -75,7 +75,7 @@ func (p *Platform) failAll(ctx context.Context, ids []access.TenantID, cause err
 }
 
 // shard returns the tenants to read, and where the next shard begins.
-func (p *Platform) shard(ctx context.Context, in SurveyInput) (ids []access.TenantID, next string, err error) {
+func (p *Platform) shard(ctx context.Context, in DetectDriftInput) (ids []access.TenantID, next string, err error) {
 	ids, err = p.store.Tenants(ctx, store.TenantFilter{Platform: in.Platform})
 	if err != nil {
 		return nil, "", fmt.Errorf("activities: list the tenants of %s: %w", in.Platform, err)

@@ -230,7 +230,7 @@ func TestAgedPlanTakesNothingThatAnotherTenantWantsByNow(t *testing.T) {
 	c.ask(map[string][]string{"web": people[:3], "shop": people[1:3]})
 	c.run("web", "shop")
 	c.ask(map[string][]string{"web": people[1:3], "shop": people[1:3]})
-	survey, err := execute[activities.SurveyOutput](&c.lab, activities.SurveyActivity, activities.SurveyInput{Platform: "cf.local", Limit: 10})
+	survey, err := execute[activities.DetectDriftOutput](&c.lab, activities.DetectDriftActivity, activities.DetectDriftInput{Platform: "cf.local", Limit: 10})
 	if err != nil || len(survey.Drifted) != 1 {
 		t.Fatalf("survey %+v, %v; want one drifted tenant", survey, err)
 	}
@@ -256,7 +256,7 @@ func TestSeparateTenantIsSurveyedInFewCalls(t *testing.T) {
 	c := newCloud(t)
 	c.ask(map[string][]string{"web": people[:3], "shop": people[:2], "far": people[:3]})
 	c.run("web", "shop", "far")
-	survey, err := execute[activities.SurveyOutput](&c.lab, activities.SurveyActivity, activities.SurveyInput{Platform: "cf.local", Limit: 10})
+	survey, err := execute[activities.DetectDriftOutput](&c.lab, activities.DetectDriftActivity, activities.DetectDriftInput{Platform: "cf.local", Limit: 10})
 	if err != nil || survey.Totals.Converged != 3 || survey.Totals.Calls > 2 {
 		t.Errorf("survey %+v, %v; want three converged tenants in two calls", survey, err)
 	}

@@ -34,12 +34,12 @@ type UndoOutput struct {
 	ApplyOutput
 	// Passed is true where the old group is about to go, or gone: then nothing is
 	// undone, and the only way is on.
-	Passed bool `json:"passed,omitempty"`
+	Passed bool `json:"cutOver,omitempty"`
 }
 
-// UndoRenaming takes away what this run has made for the new group. Nobody loses
+// CompensateReplacement takes away what this run has made for the new group. Nobody loses
 // anything by that: the old group is untouched.
-func (p *Platform) UndoRenaming(ctx context.Context, in UndoInput) (UndoOutput, error) {
+func (p *Platform) CompensateReplacement(ctx context.Context, in UndoInput) (UndoOutput, error) {
 	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
 	passed, err := p.hasPassed(ctx, in)
@@ -52,7 +52,7 @@ func (p *Platform) UndoRenaming(ctx context.Context, in UndoInput) (UndoOutput, 
 	out, err := p.undo(ctx, in)
 	out.Calls = meter.Calls()
 	measure(ctx, in.Tenant.Platform, out.Calls, out.Done, err)
-	activity.GetLogger(ctx).Info("renaming undone", "tenant", in.Tenant.String(), "renaming", in.ID, "done", out.Done,
+	activity.GetLogger(ctx).Info("group replacement compensated", "tenant", in.Tenant.String(), "replacement", in.ID, "done", out.Done,
 		"refused", out.Refused, "replan", out.Replan, "calls", out.Calls)
 	if err != nil {
 		return UndoOutput{}, toTemporal(err)

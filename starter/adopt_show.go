@@ -38,10 +38,10 @@ type adoptedGroup struct {
 	Group string `json:"group"`
 	Ref   string `json:"ref"`
 	// Marked is true for a group that carries this tenant's mark already.
-	Marked bool `json:"marked"`
+	Marked bool `json:"has_ownership_marker"`
 	// Steps are what changes about it, those that a guard holds among them.
 	Steps   []planStep      `json:"steps"`
-	Remarks []access.Remark `json:"remarks"`
+	Remarks []access.Remark `json:"warnings"`
 }
 
 type notAdopted struct {

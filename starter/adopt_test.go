@@ -56,7 +56,7 @@ func TestAdoptionIsWhatIsAboutTheGroup(t *testing.T) {
 	if diff := cmp.Diff([]string{"change group", "change members", "create binding", "change members held"}, steps); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"foreign-permission-kept", "removal-held"}, remarks); diff != "" {
+	if diff := cmp.Diff([]string{"external-permission-kept", "removal-pending-approval"}, remarks); diff != "" {
 		t.Errorf("remarks (-want +got):\n%s", diff)
 	}
 	want := []notAdopted{

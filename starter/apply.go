@@ -117,7 +117,7 @@ type changeResult struct {
 	Changed    []document.ID     `json:"changed"`
 	Removed    []document.ID     `json:"removed"`
 	Unchanged  int               `json:"unchanged"`
-	Generation int64             `json:"generation"`
+	Generation int64             `json:"revision"`
 	Stored     bool              `json:"stored"`
 	Tenants    []access.TenantID `json:"tenants"`
 	// Dropped counts fields that only a server owns, by name.

@@ -23,7 +23,7 @@ const recordsRead = 10_000
 
 func explainCommand(c *cli) *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain [PERSON] TENANT",
+		Use:   "explain [USER] TENANT",
 		Short: "Say why somebody has or lacks access, or who has any",
 		Long: `explain says why a person has access on a tenant, as a chain of facts: which binding
 gives them which role, directly or through a group, which mapping turns it into which

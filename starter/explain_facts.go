@@ -19,7 +19,7 @@ import (
 type explanation struct {
 	Tenant   string `json:"tenant"`
 	Platform string `json:"platform"`
-	Person   string `json:"person,omitempty"`
+	Person   string `json:"user,omitempty"`
 	// Access is what the documents ask for, and how far it has come.
 	Access []grantedAccess `json:"access"`
 	// Leaving is what the documents no longer ask for and is there still.
@@ -29,7 +29,7 @@ type explanation struct {
 	Reasons []reasonWhy `json:"reasons"`
 	// Lacks are the texts of those reasons that are no remarks.
 	Lacks   []string        `json:"lacks,omitempty"`
-	Remarks []access.Remark `json:"remarks"`
+	Remarks []access.Remark `json:"warnings"`
 	// Groups are those that the access goes through.
 	Groups []groupFacts `json:"groups"`
 	// LastRun is left out where no run has looked at the tenant yet.
@@ -38,7 +38,7 @@ type explanation struct {
 
 // The states of an access.
 const (
-	accessGiven   = "given"   // by this Rollcall, as the record says
+	accessGiven   = "granted" // by this Rollcall, as the record says
 	accessFound   = "found"   // it was there when a run compared the same documents
 	accessBlocked = "blocked" // something is in the way
 	accessPending = "pending" // it is not there yet
@@ -46,7 +46,7 @@ const (
 
 // grantedAccess is one person's way to one or more roles.
 type grantedAccess struct {
-	Person  string   `json:"person"`
+	Person  string   `json:"user"`
 	Account string   `json:"account"`
 	Group   string   `json:"group,omitempty"`
 	Roles   []string `json:"roles"`
@@ -58,7 +58,7 @@ type grantedAccess struct {
 	Applied []appliedStep `json:"applied"`
 	// Given is true when the person themselves was given it, as far as the record
 	// goes back.
-	Given bool `json:"given"`
+	Given bool `json:"granted_by_rollcall"`
 }
 
 type appliedStep struct {
@@ -96,7 +96,7 @@ type groupFacts struct {
 	Named string `json:"named"`
 	// Ref is its id on the platform; empty where it is not ours yet.
 	Ref      string        `json:"ref,omitempty"`
-	Renaming *renamingFact `json:"renaming,omitempty"`
+	Renaming *renamingFact `json:"replacement,omitempty"`
 	Adoption *adoptionFact `json:"adoption,omitempty"`
 }
 

@@ -26,7 +26,7 @@ func (e *explainer) reasons(out explanation) []reasonWhy {
 	}
 	if failed := activities.Outcome(e.last.Outcome); e.looked && !e.settled() {
 		reasons = append(reasons, reasonWhy{"tenant-failed", fmt.Sprintf(
-			"the last run of %s ended %s at %s, so not all that the documents ask for may be there: rollcall status %s --remarks says why",
+			"the last run of %s ended %s at %s, so not all that the documents ask for may be there: rollcall status %s --warnings says why",
 			tenant, failed, e.last.At.Format(time.DateTime), tenant)})
 	}
 	if slices.ContainsFunc(out.Access, func(got grantedAccess) bool { return got.State == accessPending }) {

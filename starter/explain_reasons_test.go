@@ -178,14 +178,14 @@ func TestExplainSaysWhySomebodyLacksAccess(t *testing.T) {
 			}
 		}, []string{"ada", on}, []string{"no-binding", "user-revoked"}, ""},
 		"same account":      {"the pattern makes one of two", collision, nil, []string{"kim", on}, []string{"account-collision"}, ""},
-		"group taken":       {"somebody else has the group", "", about(access.ObjectForeign, adminGroup), []string{"jane", on}, []string{"object-foreign"}, accessBlocked},
+		"group taken":       {"somebody else has the group", "", about(access.ObjectForeign, adminGroup), []string{"jane", on}, []string{"object-unmanaged"}, accessBlocked},
 		"group unclear":     {"nobody knows whose the group is", "", about(access.OwnershipUnclear, adminGroup), []string{"jane", on}, []string{"ownership-unclear"}, accessBlocked},
 		"role refused":      {"the platform does not know the role", "", failing(access.PlatformRefused, "owner → "+adminGroup), []string{"jane", on}, []string{"platform-refused", "tenant-failed", "not-replicated"}, accessPending},
 		"another's":         {"what others lack is no reason", "", about(access.UserNotFound, "joe"), []string{"jane", on}, []string{}, accessFound},
 		"another group":     {"nor is another group's trouble", "", about(access.ObjectForeign, "other"), []string{"jane", on}, []string{}, accessFound},
 		"no tenant there":   {"the platform has no such tenant", "", failing(access.TenantNotFound, on), []string{"jane", on}, []string{"tenant-not-found", "tenant-failed"}, accessBlocked},
 		"denied":            {"our credentials lack something", "", failing(access.PlatformDenied, "sandbox.local"), []string{"jane", on}, []string{"platform-denied", "tenant-failed", "not-replicated"}, accessPending},
-		"contested":         {"somebody else undoes it", "", failing(access.Contested, on), []string{"jane", on}, []string{"contested", "tenant-failed", "not-replicated"}, accessPending},
+		"contested":         {"somebody else undoes it", "", failing(access.Contested, on), []string{"jane", on}, []string{"drifting", "tenant-failed", "not-replicated"}, accessPending},
 		"no such platform":  {"nothing is known of the platform", "", nil, []string{"jane", "marketing.web/sandbox.moon"}, []string{"no-platform"}, ""},
 		"not on that one":   {"the project is not there", otherPlatform, nil, []string{"jane", "marketing.web/other.local"}, []string{"no-tenant"}, ""},
 		"tenant is removed": {"it is only cleaned up", "", func(s scene) { must(s.T, s.url, "", "delete", "tenant", on, "--yes") }, []string{"jane", on}, []string{"tenant-removed"}, ""},
@@ -193,11 +193,11 @@ func TestExplainSaysWhySomebodyLacksAccess(t *testing.T) {
 			s.did("run-1", puts("1", adminGroup))
 			must(s.T, s.url, "", "delete", "userbinding", "b-jane-web", "--yes")
 			s.ended(activities.Waiting, []plan.Step{takes("2", adminGroup)}, access.Remark{Code: access.RemovalHeld, Object: adminGroup, Text: "1 of 1"})
-		}, []string{"jane", on}, []string{"no-binding", "removal-held"}, ""},
+		}, []string{"jane", on}, []string{"no-binding", "removal-pending-approval"}, ""},
 		"a group is held": {"the whole group waits", "", func(s scene) {
 			s.did("run-1", puts("1", "old"))
 			s.ended(activities.Waiting, []plan.Step{{ID: "2", Op: plan.Delete, Kind: access.KindGroup, Object: "old", Have: plan.Object{Group: &access.Group{Name: "old", Ref: "g-9"}}}})
-		}, []string{"jane", on}, []string{"removal-held"}, accessFound},
+		}, []string{"jane", on}, []string{"removal-pending-approval"}, accessFound},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -395,7 +395,7 @@ func TestExplainKnowsWhoHasNoDocument(t *testing.T) {
 	}
 	s.ended(activities.Waiting, []plan.Step{takes("2", adminGroup)})
 	e := s.explain("jane", "marketing.web/sandbox.local")
-	if diff := cmp.Diff([]string{"no-binding", "removal-held"}, codesOf(e.Reasons)); diff != "" {
+	if diff := cmp.Diff([]string{"no-binding", "removal-pending-approval"}, codesOf(e.Reasons)); diff != "" {
 		t.Errorf("reasons (-want +got):\n%s", diff)
 	}
 }

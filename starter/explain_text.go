@@ -83,7 +83,7 @@ func groupText(e explanation, group string) []string {
 		switch a.State {
 		case "adopted":
 			state = "was on the platform before and was taken over"
-		case "gone", "unwanted":
+		case "not-found", "not-desired":
 			state = "was to be taken over, which came to nothing (" + a.State + ")"
 		}
 		text = append(text, fmt.Sprintf("the group %s, as %s asked at %s: %s", state, a.By, a.At.Format(time.DateTime), a.Reason))
@@ -114,7 +114,7 @@ func (c *cli) writeEverybody(w io.Writer, e explanation) {
 		lines[i] = []string{got.Person, got.Account, cmp.Or(got.Group, "-"), strings.Join(got.Roles, ", "), got.State, got.Because[0]}
 	}
 	slices.SortFunc(lines, slices.Compare)
-	rows(w, []string{"PERSON", "ACCOUNT", "GROUP", "ROLES", "STATE", "BECAUSE"}, lines)
+	rows(w, []string{"USER", "ACCOUNT", "GROUP", "ROLES", "STATE", "BECAUSE"}, lines)
 }
 
 // writeLeaving lists who has access still that the documents do not ask for.

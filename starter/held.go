@@ -97,8 +97,8 @@ func decidedText(removals, carried int) string {
 
 // heldTotals is what waits for approvals, of all that was asked for.
 type heldTotals struct {
-	HeldRemovals int `json:"held_removals"`
-	HeldTenants  int `json:"held_tenants"`
+	HeldRemovals int `json:"removals_pending_approval"`
+	HeldTenants  int `json:"tenants_pending_approval"`
 }
 
 func (s statuses) heldTotals(tenants []access.TenantID) (h heldTotals) {

@@ -58,7 +58,7 @@ type live struct {
 	// SinceMS is for how long the run has been open.
 	SinceMS int64 `json:"since_ms,omitempty"`
 	// Held counts the steps that wait for an approval.
-	Held int `json:"held,omitempty"`
+	Held int `json:"pending_approval,omitempty"`
 }
 
 // whatRuns returns what runs of the tenants are open, and what they do. More is
@@ -103,7 +103,7 @@ func (c *cli) whatRuns(ctx context.Context, tenants []access.TenantID) (found []
 func (c *cli) openRuns(ctx context.Context, tenants []access.TenantID) (open []live, more int, err error) {
 	wanted := wantedRuns(tenants)
 	query := fmt.Sprintf("ExecutionStatus = 'Running' AND WorkflowType IN ('%s', '%s', '%s', '%s')", workflows.ReplicateTenantWorkflow,
-		workflows.SweepWorkflow, workflows.RecreateGroupWorkflow, workflows.RevokePersonWorkflow)
+		workflows.SweepWorkflow, workflows.RecreateGroupWorkflow, workflows.RevokeUserWorkflow)
 	for token := []byte(nil); ; {
 		page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, NextPageToken: token})
 		if err != nil {
@@ -145,7 +145,7 @@ func runOf(e *workflowpb.WorkflowExecutionInfo, wanted map[string]live) (live, b
 	id := e.GetExecution().GetWorkflowId()
 	run, ok := wanted[id]
 	switch e.GetType().GetName() {
-	case workflows.RevokePersonWorkflow:
+	case workflows.RevokeUserWorkflow:
 		run, ok = live{}, true
 	case workflows.RecreateGroupWorkflow:
 		var platform, project string
@@ -209,19 +209,19 @@ func doing(activity string) string {
 	switch activity {
 	case activities.PlanActivity:
 		return "comparing"
-	case activities.SurveyActivity:
+	case activities.DetectDriftActivity:
 		return "comparing all tenants"
 	case activities.ApplyActivity:
 		return "applying"
-	case activities.ConcludeActivity:
+	case activities.RecordOutcomeActivity:
 		return "storing the outcome"
-	case activities.ConfirmRenamingActivity:
+	case activities.ConfirmReplacementActivity:
 		return "checking the new group"
-	case activities.UndoRenamingActivity:
+	case activities.CompensateReplacementActivity:
 		return "taking back what was built"
-	case activities.EndRenamingActivity:
+	case activities.RecordReplacementActivity:
 		return "storing how the renaming ended"
-	case activities.RevokeActivity:
+	case activities.RemoveUserActivity:
 		return "taking a person out"
 	default:
 		return activity
@@ -259,7 +259,7 @@ func (l live) what() string {
 		parts[0] = l.Doing
 	}
 	for prefix, purpose := range map[string]string{
-		"plan/": " for a plan", workflows.RecreateGroupID(""): " for a group's new name", workflows.RevokePersonID(""): " for a revocation",
+		"plan/": " for a plan", workflows.RecreateGroupID(""): " for a group's new name", workflows.RevokeUserID(""): " for a revocation",
 	} {
 		if strings.HasPrefix(l.Workflow, prefix) {
 			parts[0] += purpose

@@ -53,11 +53,11 @@ func TestWhatARunDoes(t *testing.T) {
 		"plans":       {"a plan is no replication", activity(activities.PlanActivity, started, 1, nil), 0, "plan/x", "comparing for a plan"},
 		"queued":      {"all workers of the platform are busy", activity(activities.PlanActivity, scheduled, 1, nil), 0, "", "waiting for a worker"},
 		"platform":    {"the platform is down", activity(activities.ApplyActivity, scheduled, 4, refused("Unavailable")), 0, "", "waiting for the platform, attempt 4, Unavailable, next try in 12s"},
-		"tries again": {"it is not known yet how it ends", activity(activities.SurveyActivity, started, 2, refused("Throttled")), 0, "", "comparing all tenants, attempt 2, Throttled"},
+		"tries again": {"it is not known yet how it ends", activity(activities.DetectDriftActivity, started, 2, refused("Throttled")), 0, "", "comparing all tenants, attempt 2, Throttled"},
 		"dead worker": {"another one takes over", activity(activities.ApplyActivity, scheduled, 2, timeout), 0, "", "waiting for the platform, attempt 2, TimedOut, next try in 12s"},
 		"no worker":   {"nobody has taken the run up", nil, enumspb.PENDING_WORKFLOW_TASK_STATE_SCHEDULED, "", "waiting for a worker"},
-		"renames":     {"a group gets another name", activity(activities.ConfirmRenamingActivity, started, 1, nil), 0, "group/1", "checking the new group for a group's new name"},
-		"revokes":     {"the platform that is down says most", append(activity(activities.RevokeActivity, started, 1, nil), activity(activities.RevokeActivity, scheduled, 3, refused("Unavailable"))...), 0, "revoke/1", "waiting for the platform for a revocation, attempt 3, Unavailable, next try in 12s"},
+		"renames":     {"a group gets another name", activity(activities.ConfirmReplacementActivity, started, 1, nil), 0, "group/1", "checking the new group for a group's new name"},
+		"revokes":     {"the platform that is down says most", append(activity(activities.RemoveUserActivity, started, 1, nil), activity(activities.RemoveUserActivity, scheduled, 3, refused("Unavailable"))...), 0, "revoke/1", "waiting for the platform for a revocation, attempt 3, Unavailable, next try in 12s"},
 		"between":     {"a run decides, or sleeps", nil, 0, "", "running"},
 	}
 	for name, tc := range cases {
@@ -137,7 +137,7 @@ func TestOpenRunsAreTold(t *testing.T) {
 		"other's tenant":   {open(workflows.ReplicateTenantWorkflow, workflows.ReplicateTenantID(other), other), live{}, false},
 		"renaming":         {open(workflows.RecreateGroupWorkflow, workflows.RecreateGroupID("1"), tenant()), mine, true},
 		"other's renaming": {open(workflows.RecreateGroupWorkflow, workflows.RecreateGroupID("2"), other), live{}, false},
-		"revocation":       {open(workflows.RevokePersonWorkflow, workflows.RevokePersonID("3"), access.TenantID{}), live{}, true},
+		"revocation":       {open(workflows.RevokeUserWorkflow, workflows.RevokeUserID("3"), access.TenantID{}), live{}, true},
 	} {
 		got, ok := runOf(tc.run, wantedRuns([]access.TenantID{tenant()}))
 		if tc.want.Workflow = tc.run.GetExecution().GetWorkflowId(); ok != tc.ok || ok && got != tc.want {

@@ -29,7 +29,7 @@ func TestPlansAreColouredOnTerminalsOnly(t *testing.T) {
 	if diff := cmp.Diff(plain.String(), colours.ReplaceAllString(painted.String(), "")); diff != "" {
 		t.Errorf("colours change the text (-plain +painted):\n%s", diff)
 	}
-	for sign, code := range map[string]string{"  + group": "32", "  ~ members": "33", "  - binding": "31", "  ! held": "35", "  ? removal-held": "36"} {
+	for sign, code := range map[string]string{"  + group": "32", "  ~ members": "33", "  - binding": "31", "  ! held": "35", "  ? removal-pending-approval": "36"} {
 		if !strings.Contains(painted.String(), "\x1b["+code+"m"+sign) {
 			t.Errorf("%q has not the colour %s:\n%q", sign, code, painted.String())
 		}

@@ -181,7 +181,7 @@ type planStep struct {
 	Want   plan.Object `json:"want"`
 	Why    string      `json:"why"`
 	// Held is true for a step that waits for an approval.
-	Held bool `json:"held,omitempty"`
+	Held bool `json:"pending_approval,omitempty"`
 }
 
 func planItem(p plan.Plan, run *tenantRun) item {

@@ -18,16 +18,16 @@ type platformReport struct {
 	Lookup                string   `json:"lookup"`
 	IgnoresCase           bool     `json:"ignores_case"`
 	Creates               string   `json:"creates"`
-	Marks                 bool     `json:"marks"`
+	Marks                 bool     `json:"ownership_markers"`
 	AdditionalPermissions string   `json:"additional_permissions"`
 	Cleanup               bool     `json:"cleanup"`
 	Conditions            bool     `json:"conditions"`
-	BringsIn              string   `json:"brings_in"`
+	BringsIn              string   `json:"provisions"`
 	VerifyOne             string   `json:"verify_one"`
 	VerifyAll             string   `json:"verify_all"`
 	ChangeOne             string   `json:"change_one"`
 	Missed                string   `json:"missed,omitempty"`
-	Cannot                []string `json:"cannot"`
+	Cannot                []string `json:"limitations"`
 }
 
 func platformsCommand(c *cli) *cobra.Command {

@@ -52,16 +52,16 @@ type remarkFlags struct {
 }
 
 func (f *remarkFlags) add(c *cli, cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.all, "remarks", false, "show all remarks, and since when they hold")
+	cmd.Flags().BoolVar(&f.all, "warnings", false, "show all warnings, and since when they hold")
 	cmd.Flags().BoolVar(&f.ended, "ended", false, "show remarks of the last 90 days that hold no more, too")
 	cmd.Flags().StringSliceVar(&f.codes, "code", nil, "only remarks of these codes, such as user-not-found")
-	cmd.Flags().StringVar(&f.person, "person", "", "only remarks about one person: metadata.name, euid, email, or an account")
+	cmd.Flags().StringVar(&f.person, "user", "", "only warnings about one user: metadata.name, euid, email, or an account")
 	codes := make([]string, 0, len(access.Codes()))
 	for _, code := range access.Codes() {
 		codes = append(codes, string(code))
 	}
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("code", cobra.FixedCompletions(codes, cobra.ShellCompDirectiveNoFileComp)))
-	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("person", c.completePeople))
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("user", c.completePeople))
 }
 
 // shown reports whether remarks are what is asked for.

@@ -29,19 +29,19 @@ func TestRemarksAreChosen(t *testing.T) {
 		args        []string
 		holds, over []access.Remark
 	}{
-		"all":                {"without a choice", []string{"--remarks"}, []access.Remark{notFound, foreign, held, stranger, like}, nil},
+		"all":                {"without a choice", []string{"--warnings"}, []access.Remark{notFound, foreign, held, stranger, like}, nil},
 		"ended":              {"those that ended, too", []string{"--ended"}, []access.Remark{notFound, foreign, held, stranger, like}, []access.Remark{disabled}},
 		"code":               {"one code", []string{"--code", "user-not-found"}, []access.Remark{notFound}, nil},
-		"codes":              {"several codes", []string{"--code", "user-not-found,removal-held"}, []access.Remark{notFound, held}, nil},
-		"person":             {"what is about her, and not a group of her name", []string{"--person", "jane"}, []access.Remark{notFound, held, stranger}, nil},
-		"person by euid":     {"an euid is as good", []string{"--person", "jane@example.com"}, []access.Remark{notFound, held, stranger}, nil},
-		"another":            {"eve's has ended", []string{"--person", "eve", "--ended"}, nil, []access.Remark{disabled}},
-		"person and code":    {"both count", []string{"--person", "jane", "--code", "removal-held"}, []access.Remark{held}, nil},
+		"codes":              {"several codes", []string{"--code", "user-not-found,removal-pending-approval"}, []access.Remark{notFound, held}, nil},
+		"person":             {"what is about her, and not a group of her name", []string{"--user", "jane"}, []access.Remark{notFound, held, stranger}, nil},
+		"person by euid":     {"an euid is as good", []string{"--user", "jane@example.com"}, []access.Remark{notFound, held, stranger}, nil},
+		"another":            {"eve's has ended", []string{"--user", "eve", "--ended"}, nil, []access.Remark{disabled}},
+		"person and code":    {"both count", []string{"--user", "jane", "--code", "removal-pending-approval"}, []access.Remark{held}, nil},
 		"on a platform":      {"with a selection", []string{"--platform", "sandbox.local", "--code", "user-not-found"}, []access.Remark{notFound}, nil},
-		"on a project":       {"with a selection", []string{"--project", "marketing.web", "--person", "jane"}, []access.Remark{notFound, held, stranger}, nil},
-		"in a workspace":     {"with a selection", []string{"--workspace", "marketing", "--code", "object-foreign"}, []access.Remark{foreign}, nil},
-		"of nobody":          {"nobody of that name", []string{"--person", "nobody"}, nil, nil},
-		"account of no user": {"an account is as good", []string{"--person", "mary-jane@example.com"}, []access.Remark{like}, nil},
+		"on a project":       {"with a selection", []string{"--project", "marketing.web", "--user", "jane"}, []access.Remark{notFound, held, stranger}, nil},
+		"in a workspace":     {"with a selection", []string{"--workspace", "marketing", "--code", "object-unmanaged"}, []access.Remark{foreign}, nil},
+		"of nobody":          {"nobody of that name", []string{"--user", "nobody"}, nil, nil},
+		"account of no user": {"an account is as good", []string{"--user", "mary-jane@example.com"}, []access.Remark{like}, nil},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -73,11 +73,11 @@ func TestRemarksAreChosen(t *testing.T) {
 			}
 		})
 	}
-	out := must(t, s.url, "", "status", "--person", "eve", "--ended")
+	out := must(t, s.url, "", "status", "--user", "eve", "--ended")
 	if !strings.Contains(out, "Remarks that hold no more:\n  user-disabled on marketing.web/sandbox.local from ") {
 		t.Errorf("people are not told what ended:\n%s", out)
 	}
-	if out := must(t, s.url, "", "status", "--remarks"); !strings.Contains(out, "  user-not-found on marketing.web/sandbox.local since 20") {
+	if out := must(t, s.url, "", "status", "--warnings"); !strings.Contains(out, "  user-not-found on marketing.web/sandbox.local since 20") {
 		t.Errorf("people are not told since when:\n%s", out)
 	}
 	run(t, s.url, "", "status", "--code", "user-not-fund").ends(t, "a code is checked", exitInvalid, `"user-not-fund"`, "user-not-found")

@@ -36,9 +36,9 @@ type item struct {
 	Platform string             `json:"platform"`
 	Outcome  activities.Outcome `json:"outcome"`
 	Steps    any                `json:"steps"` // a number; for plan the steps themselves
-	Remarks  []shownRemark      `json:"remarks"`
+	Remarks  []shownRemark      `json:"warnings"`
 	// Ended are remarks that hold no more, where somebody asked for them.
-	Ended []shownRemark `json:"ended_remarks,omitempty"`
+	Ended []shownRemark `json:"ended_warnings,omitempty"`
 }
 
 // never is the outcome of a tenant that no run has looked at yet.
@@ -170,7 +170,7 @@ func (c *cli) writeRemarks(w io.Writer, items []item, most int) {
 		}
 	}
 	if n > most {
-		fmt.Fprintf(w, "  ... and %d more: rollcall status --remarks\n", n-most)
+		fmt.Fprintf(w, "  ... and %d more: rollcall status --warnings\n", n-most)
 	}
 }
 

@@ -29,7 +29,7 @@ type revokeFlags struct {
 func revokeCommand(c *cli) *cobra.Command {
 	var flags revokeFlags
 	cmd := &cobra.Command{
-		Use:   "revoke [PERSON]",
+		Use:   "revoke [USER]",
 		Short: "Take a person out of everything, before all other work",
 		Long: `revoke takes a person, named as the meshUser is, out of every group and role of
 Rollcall's on every platform, at once and before all other work. No guard holds it
@@ -123,12 +123,12 @@ func (c *cli) startRevocation(ctx context.Context, person string, f *revokeFlags
 	if r.Reason != f.reason || r.By != f.as {
 		fmt.Fprintf(c.err, "The access of %s is revoked already: who did so and why stays, and all platforms are asked again.\n", person)
 	}
-	in := workflows.RevokePersonInput{ID: r.ID, Cause: "revoke"}
+	in := workflows.RevokeUserInput{ID: r.ID, Cause: "revoke"}
 	for _, p := range r.Platforms {
 		in.Platforms = append(in.Platforms, p.Platform)
 	}
 	run, err := c.start(ctx, start{
-		id: workflows.RevokePersonID(r.ID), workflow: workflows.RevokePersonWorkflow,
+		id: workflows.RevokeUserID(r.ID), workflow: workflows.RevokeUserWorkflow,
 		summary: "take a person out of everything", input: in, priority: engine.Priority(engine.PriorityRevoke, r.ID),
 	}, in.Cause)
 	if err != nil {
@@ -249,7 +249,7 @@ func (c *cli) liftRevocation(ctx context.Context, person string, f *revokeFlags)
 
 // revocationReport is one revocation as JSON.
 type revocationReport struct {
-	Person    string               `json:"person"`
+	Person    string               `json:"user"`
 	Reason    string               `json:"reason"`
 	By        string               `json:"by"`
 	At        time.Time            `json:"at"`
@@ -270,7 +270,7 @@ type revocationPlatform struct {
 	Sets        int             `json:"sets"`
 	Calls       int             `json:"calls"`
 	Problem     string          `json:"problem,omitempty"`
-	Remarks     []access.Remark `json:"remarks,omitempty"`
+	Remarks     []access.Remark `json:"warnings,omitempty"`
 }
 
 func reportOfRevocation(r store.Revocation) revocationReport {
@@ -309,7 +309,7 @@ func (c *cli) listRevocations(ctx context.Context) error {
 		for _, r := range found {
 			lines = append(lines, []string{r.Person, stamp(r.At), r.By, howFar(r.Platforms), r.Reason})
 		}
-		rows(w, []string{"PERSON", "REVOKED", "BY", "PLATFORMS", "REASON"}, lines)
+		rows(w, []string{"USER", "REVOKED", "BY", "PLATFORMS", "REASON"}, lines)
 	})
 }
 

@@ -125,7 +125,7 @@ func TestStatusWithoutSuchRemarks(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	for _, tc := range []struct{ args, want string }{
-		{"status --person jane", "No tenant has such a remark now: --ended shows those of the last 90 days, too.\n"},
+		{"status --user jane", "No tenant has such a remark now: --ended shows those of the last 90 days, too.\n"},
 		{"status --code user-not-found --ended", "No tenant has such a remark, or had one in the last 90 days.\n"},
 	} {
 		if out := must(t, url, "", strings.Fields(tc.args)...); out != tc.want {

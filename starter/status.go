@@ -32,15 +32,15 @@ else keeps undoing the work) and never (no run has looked at it yet).
 
 Each remark has a code, names an object and says what to do. It holds until a run
 finds it mended, and is remembered for 90 days then (--ended). With --code or
---person only the tenants with such remarks are shown.
+--user only the tenants with such remarks are shown.
 
 Below it says what is not done now: what runs, and what waits for a worker, for a
 platform that does not answer, or for an approval. Without Temporal it shows the
 rest.`,
 		Example: `  rollcall status
-  rollcall status --platform openstack.eu --remarks
+  rollcall status --platform openstack.eu --warnings
   rollcall status --code user-not-found,user-disabled -o json
-  rollcall status --person jane-doe --ended
+  rollcall status --user jane-doe --ended
   rollcall status --watch`,
 		ValidArgsFunction: c.completeTenants,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -12,12 +12,12 @@ import (
 
 // countHeld shows what waits for approvals, asked for at every scrape.
 func (o *operations) countHeld(s *store.Store) error {
-	removals, err := o.meter.Int64ObservableGauge("rollcall_held_removals",
+	removals, err := o.meter.Int64ObservableGauge("rollcall_removals_pending_approval",
 		metric.WithDescription("Removals and carried roles that wait for an approval, by platform."))
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
-	tenants, err := o.meter.Int64ObservableGauge("rollcall_held_tenants",
+	tenants, err := o.meter.Int64ObservableGauge("rollcall_tenants_pending_approval",
 		metric.WithDescription("Tenants on which something waits for an approval, by platform."))
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)

@@ -37,8 +37,8 @@ func TestMetricsCountWhatIsHeld(t *testing.T) {
 	}
 	_, body := get(t, o, "/metrics")
 	for _, want := range []string{
-		`rollcall_held_removals{platform="lab.a"} 10`, `rollcall_held_tenants{platform="lab.a"} 1`,
-		`rollcall_held_removals{platform="lab.b"} 0`, `rollcall_held_tenants{platform="lab.b"} 0`,
+		`rollcall_removals_pending_approval{platform="lab.a"} 10`, `rollcall_tenants_pending_approval{platform="lab.a"} 1`,
+		`rollcall_removals_pending_approval{platform="lab.b"} 0`, `rollcall_tenants_pending_approval{platform="lab.b"} 0`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("/metrics lacks %s:\n%s", want, body)

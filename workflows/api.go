@@ -52,7 +52,7 @@ type ReplicateResult struct {
 	// Digest names the last plan that had steps; for a dry run, its plan.
 	Digest  string `json:"digest,omitempty"`
 	Steps   int    `json:"steps"`
-	Held    int    `json:"held"`
-	Remarks int    `json:"remarks"`
+	Held    int    `json:"pendingApproval"`
+	Remarks int    `json:"warnings"`
 	Calls   int    `json:"calls"`
 }

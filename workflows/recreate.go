@@ -18,7 +18,7 @@ const (
 	RecreateGroupWorkflow = "RecreateGroup"
 	// RenamingFailedType is the type of the application error that a renaming ends
 	// with when only people can mend what is wrong. Its details are a RecreateResult.
-	RenamingFailedType = "RenamingFailed"
+	RenamingFailedType = "ReplacementFailed"
 )
 
 // RecreateGroupID is the workflow ID that makes runs of one renaming exclusive.
@@ -30,10 +30,10 @@ type RecreateInput struct {
 	// Digest and Desired are those of the plan that the renaming is part of.
 	Digest   string              `json:"digest"`
 	Desired  string              `json:"desired"`
-	Renaming activities.Renaming `json:"renaming"`
+	Renaming activities.Renaming `json:"replacement"`
 	// Settle is how long the platform may take to show what was written. The old
 	// group stays at least that long after the new one was written.
-	Settle time.Duration `json:"settle,omitempty"`
+	Settle time.Duration `json:"propagationDelay,omitempty"`
 	Cause  string        `json:"cause,omitempty"`
 }
 
@@ -153,7 +153,7 @@ func (r *recreation) settle(ctx workflow.Context) error {
 func (r *recreation) confirm(ctx workflow.Context) (activities.ConfirmOutput, error) {
 	r.say(ctx, "**Checking** that the new group is complete on the platform.")
 	var out activities.ConfirmOutput
-	err := workflow.ExecuteActivity(r.activity(ctx, "check that the new group is complete"), activities.ConfirmRenamingActivity,
+	err := workflow.ExecuteActivity(r.activity(ctx, "check that the new group is complete"), activities.ConfirmReplacementActivity,
 		activities.ConfirmInput{
 			Tenant: r.in.Tenant, ID: r.in.Renaming.ID, Patience: r.in.Settle, Cause: r.in.Cause,
 		}).Get(ctx, &out)
@@ -221,7 +221,7 @@ func (r *recreation) giveUp(ctx workflow.Context, cause error) (RecreateResult, 
 	r.say(ctx, "**Taking away again what was built**: the old group is untouched.")
 	r.pass++
 	var out activities.UndoOutput
-	err := workflow.ExecuteActivity(r.activity(ctx, "take away what was built"), activities.UndoRenamingActivity, activities.UndoInput{
+	err := workflow.ExecuteActivity(r.activity(ctx, "take away what was built"), activities.CompensateReplacementActivity, activities.UndoInput{
 		Tenant: r.in.Tenant, ID: r.in.Renaming.ID, Digest: r.digest, Pass: r.pass, Cause: r.in.Cause,
 	}).Get(ctx, &out)
 	if err != nil {
@@ -261,8 +261,8 @@ func (r *recreation) goOn(ctx workflow.Context) (RecreateResult, error) {
 
 // end records how the run left the renaming, where that is not recorded yet.
 func (r *recreation) end(ctx workflow.Context) (RecreateResult, error) {
-	err := workflow.ExecuteActivity(r.activity(ctx, "record that it is "+string(r.result.State)), activities.EndRenamingActivity,
-		activities.EndRenamingInput{
+	err := workflow.ExecuteActivity(r.activity(ctx, "record that it is "+string(r.result.State)), activities.RecordReplacementActivity,
+		activities.RecordReplacementInput{
 			Tenant: r.in.Tenant, ID: r.in.Renaming.ID, Digest: r.digest, State: r.result.State,
 		}).Get(ctx, nil)
 	if err != nil {

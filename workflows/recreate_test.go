@@ -29,19 +29,19 @@ type renaming struct {
 	undos    []answer[activities.UndoOutput]
 	asked    []activities.ConfirmInput
 	undone   []activities.UndoInput
-	ended    []activities.EndRenamingInput
+	ended    []activities.RecordReplacementInput
 }
 
 func (r *renaming) register(as func(name string, run any)) {
-	as(activities.ConfirmRenamingActivity, func(_ context.Context, in activities.ConfirmInput) (activities.ConfirmOutput, error) {
+	as(activities.ConfirmReplacementActivity, func(_ context.Context, in activities.ConfirmInput) (activities.ConfirmOutput, error) {
 		r.asked = append(r.asked, in)
 		return next(&r.confirms)
 	})
-	as(activities.UndoRenamingActivity, func(_ context.Context, in activities.UndoInput) (activities.UndoOutput, error) {
+	as(activities.CompensateReplacementActivity, func(_ context.Context, in activities.UndoInput) (activities.UndoOutput, error) {
 		r.undone = append(r.undone, in)
 		return next(&r.undos)
 	})
-	as(activities.EndRenamingActivity, func(_ context.Context, in activities.EndRenamingInput) error {
+	as(activities.RecordReplacementActivity, func(_ context.Context, in activities.RecordReplacementInput) error {
 		r.ended = append(r.ended, in)
 		return nil
 	})
@@ -107,7 +107,7 @@ func (p *platform) story() []string {
 func TestReplicateTenantRenames(t *testing.T) {
 	t.Parallel()
 	denied := temporal.NewNonRetryableApplicationError("platform: denied", activities.TypeDenied, nil)
-	const building, passed = " building", " passed"
+	const building, passed = " building", " cut-over"
 	strict := renames("r1")
 	strict.out.Renamings[0].Mode = plan.Strict
 	cases := map[string]struct {
@@ -357,21 +357,21 @@ func TestCancelledRenamings(t *testing.T) {
 			story: []string{"d1 alone", "d1 build building", "undo"},
 		},
 		"checking": {
-			reason: "also while somebody looks", at: activities.ConfirmRenamingActivity, nth: 1,
+			reason: "also while somebody looks", at: activities.ConfirmReplacementActivity, nth: 1,
 			story: []string{"d1 alone", "d1 build building", "undo"},
 		},
 		"passed": {
-			reason: "the look had passed the point of no return before it was stopped", at: activities.ConfirmRenamingActivity, nth: 1,
+			reason: "the look had passed the point of no return before it was stopped", at: activities.ConfirmReplacementActivity, nth: 1,
 			undo:  activities.UndoOutput{Passed: true},
-			story: []string{"d1 alone", "d1 build building", "d2 remove passed", "undo", "ended done"},
+			story: []string{"d1 alone", "d1 build building", "d2 remove cut-over", "undo", "ended done"},
 		},
 		"removing": {
 			reason: "nothing stops it any more", at: activities.ApplyActivity, nth: 3,
-			story: []string{"d1 alone", "d1 build building", "d2 remove passed", "ended done"},
+			story: []string{"d1 alone", "d1 build building", "d2 remove cut-over", "ended done"},
 		},
 		"ending": {
-			reason: "nor this", at: activities.EndRenamingActivity, nth: 1,
-			story: []string{"d1 alone", "d1 build building", "d2 remove passed", "ended done"},
+			reason: "nor this", at: activities.RecordReplacementActivity, nth: 1,
+			story: []string{"d1 alone", "d1 build building", "d2 remove cut-over", "ended done"},
 		},
 	}
 	for name, c := range cases {

@@ -12,7 +12,7 @@ func Register(w worker.WorkflowRegistry) {
 		ReplicateTenantWorkflow: ReplicateTenant,
 		SweepWorkflow:           Sweep,
 		RecreateGroupWorkflow:   RecreateGroup,
-		RevokePersonWorkflow:    RevokePerson,
+		RevokeUserWorkflow:      RevokeUser,
 	} {
 		w.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{
 			Name: name, VersioningBehavior: workflow.VersioningBehaviorPinned,

@@ -190,7 +190,7 @@ func (r *replication) conclude(
 	if temporal.IsCanceledError(cause) {
 		return ReplicateResult{}, cause
 	}
-	in := activities.ConcludeInput{
+	in := activities.RecordOutcomeInput{
 		Tenant: r.in.Tenant, Outcome: outcome, Digest: r.digest, Pass: r.pass, Done: r.done, Held: p.Held,
 		Renamings: r.renamings.failed,
 	}
@@ -203,8 +203,8 @@ func (r *replication) conclude(
 		return r.result(in.Outcome, 0, 0), r.failure(in.Outcome, 0)
 	}
 	ctx = workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, "store the outcome"))
-	var out activities.ConcludeOutput
-	if err := workflow.ExecuteActivity(ctx, activities.ConcludeActivity, in).Get(ctx, &out); err != nil {
+	var out activities.RecordOutcomeOutput
+	if err := workflow.ExecuteActivity(ctx, activities.RecordOutcomeActivity, in).Get(ctx, &out); err != nil {
 		return ReplicateResult{}, err
 	}
 	return r.result(in.Outcome, p.Held, out.Remarks), nil

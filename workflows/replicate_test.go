@@ -31,10 +31,10 @@ var tenant = access.TenantID{Workspace: "marketing", Project: "web", Platform: "
 type platform struct {
 	plans     []answer[activities.PlanOutput]
 	applies   []answer[activities.ApplyOutput]
-	conclude  activities.ConcludeOutput
+	conclude  activities.RecordOutcomeOutput
 	planned   []activities.PlanInput
 	applied   []activities.ApplyInput
-	concluded []activities.ConcludeInput
+	concluded []activities.RecordOutcomeInput
 	renaming  renaming
 }
 
@@ -72,7 +72,7 @@ func (p *platform) run(
 		p.applied = append(p.applied, in)
 		return next(&p.applies)
 	})
-	register(activities.ConcludeActivity, func(_ context.Context, in activities.ConcludeInput) (activities.ConcludeOutput, error) {
+	register(activities.RecordOutcomeActivity, func(_ context.Context, in activities.RecordOutcomeInput) (activities.RecordOutcomeOutput, error) {
 		p.concluded = append(p.concluded, in)
 		return p.conclude, nil
 	})
@@ -153,7 +153,7 @@ func TestReplicateTenant(t *testing.T) {
 			platform: platform{
 				plans:    []answer[activities.PlanOutput]{open(1)},
 				applies:  []answer[activities.ApplyOutput]{applied(activities.ApplyOutput{Done: 1, Calls: 1})},
-				conclude: activities.ConcludeOutput{Remarks: 1},
+				conclude: activities.RecordOutcomeOutput{Remarks: 1},
 			},
 			want:  workflows.ReplicateResult{Outcome: activities.Contested, Digest: "d1", Steps: 3, Calls: 11, Remarks: 1},
 			fails: true, plans: 4, applies: 3, concludes: 1,
@@ -163,14 +163,14 @@ func TestReplicateTenant(t *testing.T) {
 			platform: platform{
 				plans:    []answer[activities.PlanOutput]{open(2)},
 				applies:  []answer[activities.ApplyOutput]{applied(activities.ApplyOutput{Done: 1, Refused: 1, Calls: 2})},
-				conclude: activities.ConcludeOutput{Remarks: 1},
+				conclude: activities.RecordOutcomeOutput{Remarks: 1},
 			},
 			want:  workflows.ReplicateResult{Outcome: activities.Failed, Digest: "d1", Steps: 1, Calls: 4, Remarks: 1},
 			fails: true, plans: 1, applies: 1, concludes: 1,
 		},
 		"denied": {
 			reason:   "a read that is denied is no empty world: nothing is applied",
-			platform: platform{plans: []answer[activities.PlanOutput]{{err: denied}}, conclude: activities.ConcludeOutput{Remarks: 1}},
+			platform: platform{plans: []answer[activities.PlanOutput]{{err: denied}}, conclude: activities.RecordOutcomeOutput{Remarks: 1}},
 			want:     workflows.ReplicateResult{Outcome: activities.Failed, Remarks: 1},
 			fails:    true, plans: 1, concludes: 1,
 		},

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// RevokePersonWorkflow is the name under which RevokePerson is registered.
-	RevokePersonWorkflow = "RevokePerson"
+	// RevokeUserWorkflow is the name under which RevokeUser is registered.
+	RevokeUserWorkflow = "RevokeUser"
 	// RevokeFailedType is the type of the application error of a run that could not
 	// take the person out everywhere. Its details are a RevokeResult.
 	RevokeFailedType = "RevokeFailed"
@@ -27,12 +27,12 @@ const (
 	starting = 20
 )
 
-// RevokePersonID is the workflow ID of a revocation, by its random id.
-func RevokePersonID(id string) string { return "revoke/" + id }
+// RevokeUserID is the workflow ID of a revocation, by its random id.
+func RevokeUserID(id string) string { return "revoke/" + id }
 
-// RevokePersonInput is what RevokePerson needs to start. Who it is about stands in
+// RevokeUserInput is what RevokeUser needs to start. Who it is about stands in
 // the database.
-type RevokePersonInput struct {
+type RevokeUserInput struct {
 	ID        string   `json:"id"`
 	Platforms []string `json:"platforms"`
 	Cause     string   `json:"cause,omitempty"`
@@ -54,7 +54,7 @@ type RevokedOn struct {
 	Failed string `json:"failed,omitempty"`
 }
 
-// RevokePerson takes a person out of everything:
+// RevokeUser takes a person out of everything:
 //
 //   - on all platforms at once, each by an activity that goes first, and that
 //     outlives a day's outage;
@@ -62,7 +62,7 @@ type RevokedOn struct {
 //     away what somebody else gave at the same moment;
 //   - look once more where somebody asked again meanwhile, at once where nothing is
 //     waited for.
-func RevokePerson(ctx workflow.Context, in RevokePersonInput) (RevokeResult, error) {
+func RevokeUser(ctx workflow.Context, in RevokeUserInput) (RevokeResult, error) {
 	r := &revocation{in: in, on: make([]revokedOn, len(in.Platforms)), starts: workflow.NewSemaphore(ctx, starting)}
 	triggers := workflow.GetSignalChannel(ctx, TriggerSignal)
 	for {
@@ -74,14 +74,14 @@ func RevokePerson(ctx workflow.Context, in RevokePersonInput) (RevokeResult, err
 			return r.result(), r.failure()
 		}
 		if r.running() == 0 && renewalDue(ctx) {
-			return RevokeResult{}, renew(ctx, RevokePersonWorkflow, in)
+			return RevokeResult{}, renew(ctx, RevokeUserWorkflow, in)
 		}
 	}
 }
 
 // revocation is the state of one run.
 type revocation struct {
-	in     RevokePersonInput
+	in     RevokeUserInput
 	on     []revokedOn // in the order of the input
 	starts workflow.Semaphore
 }
@@ -136,9 +136,9 @@ func (r *revocation) result() RevokeResult {
 // platform takes the person out of one platform and has its tenants looked at.
 func (r *revocation) platform(ctx workflow.Context, on *RevokedOn, platform string) {
 	*on = RevokedOn{Platform: platform}
-	var out activities.RevokeOutput
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, revokeOptions(platform)), activities.RevokeActivity,
-		activities.RevokeInput{ID: r.in.ID, Platform: platform}).Get(ctx, &out)
+	var out activities.RemoveUserOutput
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, revokeOptions(platform)), activities.RemoveUserActivity,
+		activities.RemoveUserInput{ID: r.in.ID, Platform: platform}).Get(ctx, &out)
 	if err != nil {
 		on.Failed = Reason(err)
 		return

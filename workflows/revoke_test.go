@@ -24,10 +24,10 @@ import (
 
 // revoked are scripted platforms, by name.
 type revoked struct {
-	answers map[string]func(attempt int32) (activities.RevokeOutput, error)
+	answers map[string]func(attempt int32) (activities.RemoveUserOutput, error)
 
 	mu         sync.Mutex
-	asked      []activities.RevokeInput
+	asked      []activities.RemoveUserInput
 	queues     []string
 	replicated []string
 }
@@ -39,15 +39,15 @@ func (p *revoked) run(t *testing.T, prepare func(*testsuite.TestWorkflowEnvironm
 	env.SetTestTimeout(time.Minute)
 	// A busy machine is no deadlock.
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
-	env.RegisterActivityWithOptions(func(ctx context.Context, in activities.RevokeInput) (activities.RevokeOutput, error) {
+	env.RegisterActivityWithOptions(func(ctx context.Context, in activities.RemoveUserInput) (activities.RemoveUserOutput, error) {
 		info := activity.GetInfo(ctx)
 		p.mu.Lock()
 		p.asked = append(p.asked, in)
 		p.queues = append(p.queues, info.TaskQueue)
 		p.mu.Unlock()
 		return p.answers[in.Platform](info.Attempt)
-	}, activity.RegisterOptions{Name: activities.RevokeActivity})
-	env.RegisterWorkflowWithOptions(workflows.RevokePerson, workflow.RegisterOptions{Name: workflows.RevokePersonWorkflow})
+	}, activity.RegisterOptions{Name: activities.RemoveUserActivity})
+	env.RegisterWorkflowWithOptions(workflows.RevokeUser, workflow.RegisterOptions{Name: workflows.RevokeUserWorkflow})
 	env.RegisterWorkflowWithOptions(func(_ workflow.Context, in workflows.ReplicateInput) (workflows.ReplicateResult, error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -62,7 +62,7 @@ func (p *revoked) run(t *testing.T, prepare func(*testsuite.TestWorkflowEnvironm
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	env.ExecuteWorkflow(workflows.RevokePersonWorkflow, workflows.RevokePersonInput{ID: "r1", Platforms: names})
+	env.ExecuteWorkflow(workflows.RevokeUserWorkflow, workflows.RevokeUserInput{ID: "r1", Platforms: names})
 	if !env.IsWorkflowCompleted() {
 		t.Fatal("the run did not end")
 	}
@@ -85,17 +85,17 @@ func tenantsOn(platform string, projects ...string) []access.TenantID {
 
 func TestRevokePersonAsksAllPlatformsAndHasTheirTenantsLookedAt(t *testing.T) {
 	t.Parallel()
-	p := &revoked{answers: map[string]func(int32) (activities.RevokeOutput, error){
-		"a.x": func(int32) (activities.RevokeOutput, error) {
-			return activities.RevokeOutput{Tenants: tenantsOn("a.x", "p", "q"), Sets: 3, Calls: 7}, nil
+	p := &revoked{answers: map[string]func(int32) (activities.RemoveUserOutput, error){
+		"a.x": func(int32) (activities.RemoveUserOutput, error) {
+			return activities.RemoveUserOutput{Tenants: tenantsOn("a.x", "p", "q"), Sets: 3, Calls: 7}, nil
 		},
-		"b.x": func(attempt int32) (activities.RevokeOutput, error) {
+		"b.x": func(attempt int32) (activities.RemoveUserOutput, error) {
 			if attempt < 5 {
-				return activities.RevokeOutput{}, errors.New("connection refused")
+				return activities.RemoveUserOutput{}, errors.New("connection refused")
 			}
-			return activities.RevokeOutput{Tenants: tenantsOn("b.x", "p"), Sets: 1, Calls: 2}, nil
+			return activities.RemoveUserOutput{Tenants: tenantsOn("b.x", "p"), Sets: 1, Calls: 2}, nil
 		},
-		"c.x": func(int32) (activities.RevokeOutput, error) { return activities.RevokeOutput{}, nil },
+		"c.x": func(int32) (activities.RemoveUserOutput, error) { return activities.RemoveUserOutput{}, nil },
 	}}
 	got, err := p.run(t, nil)
 	if err != nil {
@@ -119,13 +119,13 @@ func TestRevokePersonAsksAllPlatformsAndHasTheirTenantsLookedAt(t *testing.T) {
 
 func TestRevokePersonGivesUpOnOnePlatformAlone(t *testing.T) {
 	t.Parallel()
-	p := &revoked{answers: map[string]func(int32) (activities.RevokeOutput, error){
-		"a.x": func(int32) (activities.RevokeOutput, error) {
-			return activities.RevokeOutput{}, temporal.NewApplicationErrorWithOptions("a.x: denied", activities.TypeDenied,
+	p := &revoked{answers: map[string]func(int32) (activities.RemoveUserOutput, error){
+		"a.x": func(int32) (activities.RemoveUserOutput, error) {
+			return activities.RemoveUserOutput{}, temporal.NewApplicationErrorWithOptions("a.x: denied", activities.TypeDenied,
 				temporal.ApplicationErrorOptions{NonRetryable: true})
 		},
-		"b.x": func(int32) (activities.RevokeOutput, error) {
-			return activities.RevokeOutput{Tenants: tenantsOn("b.x", "p"), Sets: 1}, nil
+		"b.x": func(int32) (activities.RemoveUserOutput, error) {
+			return activities.RemoveUserOutput{Tenants: tenantsOn("b.x", "p"), Sets: 1}, nil
 		},
 	}}
 	_, err := p.run(t, nil)
@@ -146,14 +146,14 @@ func TestRevokePersonAsksAgainWhenAsked(t *testing.T) {
 	t.Parallel()
 	var env *testsuite.TestWorkflowEnvironment
 	p := &revoked{}
-	p.answers = map[string]func(int32) (activities.RevokeOutput, error){
-		"a.x": func(int32) (activities.RevokeOutput, error) {
+	p.answers = map[string]func(int32) (activities.RemoveUserOutput, error){
+		"a.x": func(int32) (activities.RemoveUserOutput, error) {
 			if len(p.asked) == 1 {
 				for range 3 {
 					env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "revoke"})
 				}
 			}
-			return activities.RevokeOutput{}, nil
+			return activities.RemoveUserOutput{}, nil
 		},
 	}
 	if _, err := p.run(t, func(e *testsuite.TestWorkflowEnvironment) { env = e }); err != nil {
@@ -182,21 +182,21 @@ func TestRevokePersonAsksAgainAtOnceWhereNothingIsWaitedFor(t *testing.T) {
 		return n
 	}
 	refused := temporal.NewApplicationErrorWithOptions("denied", activities.TypeDenied, temporal.ApplicationErrorOptions{NonRetryable: true})
-	p.answers = map[string]func(int32) (activities.RevokeOutput, error){
-		"down.x": func(attempt int32) (activities.RevokeOutput, error) {
+	p.answers = map[string]func(int32) (activities.RemoveUserOutput, error){
+		"down.x": func(attempt int32) (activities.RemoveUserOutput, error) {
 			if attempt == 3 {
 				env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "revoke"})
 			}
 			if asked("refuses.x") < 2 {
-				return activities.RevokeOutput{}, errors.New("connection refused")
+				return activities.RemoveUserOutput{}, errors.New("connection refused")
 			}
-			return activities.RevokeOutput{}, nil
+			return activities.RemoveUserOutput{}, nil
 		},
-		"refuses.x": func(int32) (activities.RevokeOutput, error) {
+		"refuses.x": func(int32) (activities.RemoveUserOutput, error) {
 			if asked("refuses.x") < 2 {
-				return activities.RevokeOutput{}, refused
+				return activities.RemoveUserOutput{}, refused
 			}
-			return activities.RevokeOutput{Sets: 1}, nil
+			return activities.RemoveUserOutput{Sets: 1}, nil
 		},
 	}
 	got, err := p.run(t, func(e *testsuite.TestWorkflowEnvironment) { env = e })

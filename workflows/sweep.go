@@ -76,9 +76,9 @@ func (s *sweep) result() SweepResult { return SweepResult{Totals: s.in.Totals, B
 func (s *sweep) shard(ctx workflow.Context) (next string, err error) {
 	s.say(ctx, "Comparing the documents with the platform.", 0, 0)
 	options := options(s.in.Platform, "survey tenants after "+s.in.After)
-	var out activities.SurveyOutput
-	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activities.SurveyActivity,
-		activities.SurveyInput{Platform: s.in.Platform, After: s.in.After, Limit: shardSize}).Get(ctx, &out)
+	var out activities.DetectDriftOutput
+	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activities.DetectDriftActivity,
+		activities.DetectDriftInput{Platform: s.in.Platform, After: s.in.After, Limit: shardSize}).Get(ctx, &out)
 	if err != nil {
 		return "", err
 	}

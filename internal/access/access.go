@@ -65,7 +65,7 @@ type Account struct {
 type Member struct {
 	Account
 	// Person names the meshUser behind a desired member; empty on observed ones.
-	Person string `json:"person,omitempty"`
+	Person string `json:"user,omitempty"`
 	// Why says which binding puts a desired member there. It is never compared.
 	Why string `json:"why,omitempty"`
 }
@@ -76,7 +76,7 @@ type Newcomer struct {
 	// Account is known by its Name; it has a Ref once the account is made.
 	Account
 	// Person names the meshUser.
-	Person    string `json:"person"`
+	Person    string `json:"user"`
 	Email     string `json:"email,omitempty"`
 	FirstName string `json:"firstName,omitempty"`
 	LastName  string `json:"lastName,omitempty"`
@@ -91,14 +91,14 @@ type Group struct {
 	// Ref is the platform's own id, empty until the group exists.
 	Ref string `json:"ref,omitempty"`
 	// Mark is what the object itself says about its owner.
-	Mark Mark `json:"mark,omitzero"`
+	Mark Mark `json:"ownershipMarker,omitzero"`
 	// Members is sorted by CompareMembers and free of repetitions.
 	Members []Member `json:"members,omitempty"`
 	// Why says which role mapping asks for the group. It is never compared.
 	Why string `json:"why,omitempty"`
 	// Serves names the project role whose people the group holds: by it a group
 	// is known again under another name. Empty on observed ones, never compared.
-	Serves string `json:"serves,omitempty"`
+	Serves string `json:"grants,omitempty"`
 }
 
 // Key returns the group's name in plans and in the ledger.
@@ -125,7 +125,7 @@ type Binding struct {
 	// Carried is true for a role that somebody else gave to the group under its
 	// former name, given to the new one by approval. It is not ours and gets no
 	// mark. Never compared.
-	Carried bool `json:"carried,omitempty"`
+	Carried bool `json:"copied,omitempty"`
 	// Group names the group that is the subject; empty when Subjects are people.
 	Group string `json:"group,omitempty"`
 	// GroupRef is that group's id on the platform, empty until it is known.
@@ -139,7 +139,7 @@ type Binding struct {
 	// one changes it.
 	Version string `json:"version,omitempty"`
 	// Mark is what the object itself says about its owner.
-	Mark Mark `json:"mark,omitzero"`
+	Mark Mark `json:"ownershipMarker,omitzero"`
 	// Why says which role mapping asks for the binding. It is never compared.
 	Why string `json:"why,omitempty"`
 }

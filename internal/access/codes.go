@@ -3,10 +3,10 @@ package access
 // Codes are all that remarks can have, in order of their names.
 func Codes() []Code {
 	return []Code{
-		AccountCollision, CleanupOff, Contested, ForeignMemberRemoved, ForeignPermissionKept, ForeignPermissionRemoved,
-		InvitationPending, ObjectForeign, OwnershipUnclear, PlatformDenied, PlatformRefused, RemovalHeld, RenameWaiting,
-		RoleUnmapped, TenantNotFound, UserAmbiguous, UserCreationDeprecated, UserDisabled, UserNotFound, UserRevoked,
-		UserWithoutEUID,
+		AccountCollision, CleanupOff, Contested, ForeignPermissionKept, ForeignPermissionRemoved, InvitationPending,
+		ObjectForeign, OwnershipUnclear, PlatformDenied, PlatformRefused, RemovalHeld, RenameWaiting, RoleUnmapped,
+		TenantNotFound, ForeignMemberRemoved, UserAmbiguous, UserCreationDeprecated, UserDisabled, UserNotFound,
+		UserRevoked, UserWithoutEUID,
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 // only urgent ones may use beyond it.
 type lanes struct {
 	Ordinary int `json:"ordinary,omitempty"`
-	Urgent   int `json:"urgent,omitempty"`
+	Urgent   int `json:"reserved,omitempty"`
 }
 
 func (l *lanes) total() int { return l.Ordinary + l.Urgent }

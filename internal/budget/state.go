@@ -26,14 +26,14 @@ type state struct {
 
 // worker is what the others know of one worker.
 type worker struct {
-	Slots lanes `json:"slots,omitzero"` // its own until Expires
-	Want  lanes `json:"want,omitzero"`  // how many it could use
+	Slots lanes `json:"slots,omitzero"`     // its own until Expires
+	Want  lanes `json:"requested,omitzero"` // how many it could use
 	// Turn is since when it has as many slots as it has.
 	Turn time.Time `json:"turn"`
 	// Hungry is when it last got fewer calls than it asked for.
-	Hungry time.Time `json:"hungry,omitzero"`
+	Hungry time.Time `json:"denied,omitzero"`
 	// Served is when it last got any.
-	Served  time.Time `json:"served,omitzero"`
+	Served  time.Time `json:"granted,omitzero"`
 	Expires time.Time `json:"expires"`
 }
 

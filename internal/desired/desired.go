@@ -62,12 +62,12 @@ type Desired struct {
 	// State knows every account by Name and none by Ref.
 	State access.State `json:"state"`
 	// Remarks are sorted.
-	Remarks []access.Remark `json:"remarks,omitempty"`
+	Remarks []access.Remark `json:"warnings,omitempty"`
 	// LookupAttribute is the one of Options.
 	LookupAttribute string `json:"lookupAttribute,omitempty"`
 	// Newcomers are the people to bring in if the platform does not know their
 	// accounts, by account name; nil where nobody is brought in.
-	Newcomers map[string]access.Newcomer `json:"newcomers,omitempty"`
+	Newcomers map[string]access.Newcomer `json:"provisioned,omitempty"`
 	// Revoked are the account names of people to whom the documents would give
 	// something here, had their access not been revoked by name; sorted. They are
 	// in no set, and are looked up to be known when they are found in one.

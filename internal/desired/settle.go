@@ -17,12 +17,12 @@ type Settled struct {
 	Keep []access.Keep `json:"keep,omitempty"`
 	// Newcomers are to be brought in, sorted by account name. Until the platform
 	// knows them they are granted nothing.
-	Newcomers []access.Newcomer `json:"newcomers,omitempty"`
+	Newcomers []access.Newcomer `json:"provisioned,omitempty"`
 	// Revoked are the ids of accounts whose access is revoked by name, sorted: of
 	// people to whom the documents would give something here.
 	Revoked []string `json:"revoked,omitempty"`
 	// Remarks are sorted and include those of Compute.
-	Remarks []access.Remark `json:"remarks,omitempty"`
+	Remarks []access.Remark `json:"warnings,omitempty"`
 }
 
 // Settle puts in the answers to Accounts. Only an account that is found is

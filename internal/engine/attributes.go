@@ -23,7 +23,7 @@ const (
 	PlatformAttribute = "RollcallPlatform"
 	ProjectAttribute  = "RollcallProject"
 	OutcomeAttribute  = "RollcallOutcome"
-	RemarksAttribute  = "RollcallRemarks"
+	RemarksAttribute  = "RollcallWarnings"
 )
 
 // Attributes returns the search attributes a namespace needs, with their types.

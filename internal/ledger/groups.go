@@ -59,7 +59,7 @@ func (l *Ledger) Serve(ctx context.Context, tenant access.TenantID, roles map[st
 	batch := &pgx.Batch{}
 	names := slices.Sorted(maps.Keys(roles))
 	for _, name := range names {
-		batch.Queue(`UPDATE owned SET serves = $4 WHERE tenant = $1 AND kind = $2 AND group_name = $3 AND serves <> $4`,
+		batch.Queue(`UPDATE owned SET grants = $4 WHERE tenant = $1 AND kind = $2 AND group_name = $3 AND grants <> $4`,
 			tenant.String(), string(access.KindGroup), name, roles[name])
 	}
 	batch.Queue(`DELETE FROM owned WHERE tenant = $1 AND group_name IN (

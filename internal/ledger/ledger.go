@@ -179,12 +179,12 @@ func queueOwned(batch *pgx.Batch, t access.TenantID, step plan.Step, ref, state 
 	if g := step.Want.Group; g != nil {
 		serves = g.Serves
 	}
-	batch.Queue(`INSERT INTO owned (tenant, kind, group_name, role, name, platform, ref, state, serves)
+	batch.Queue(`INSERT INTO owned (tenant, kind, group_name, role, name, platform, ref, state, grants)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT (tenant, kind, group_name, role, name) DO UPDATE SET
 			ref = CASE WHEN excluded.ref = '' THEN owned.ref ELSE excluded.ref END,
 			state = CASE WHEN owned.state = 'made' THEN owned.state ELSE excluded.state END,
-			serves = CASE WHEN excluded.serves = '' THEN owned.serves ELSE excluded.serves END`,
+			grants = CASE WHEN excluded.grants = '' THEN owned.grants ELSE excluded.grants END`,
 		append(keyArgs(t, step.Key()), t.Platform, ref, state, serves)...)
 }
 
@@ -250,7 +250,7 @@ func (l *Ledger) OwnedMany(ctx context.Context, tenants []access.TenantID) (map[
 		names[i] = t.String()
 		byName[names[i]] = t
 	}
-	rows, err := l.pool.Query(ctx, `SELECT tenant, kind, group_name, role, name, ref, serves FROM owned WHERE tenant = ANY($1)
+	rows, err := l.pool.Query(ctx, `SELECT tenant, kind, group_name, role, name, ref, grants FROM owned WHERE tenant = ANY($1)
 		ORDER BY tenant, kind, group_name, role, name`, names)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)

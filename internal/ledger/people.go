@@ -14,7 +14,7 @@ import (
 // The two ways in which a step names a person, written as the indexes have them.
 const (
 	stepRefs   = "jsonb_path_query_array(step::jsonb, '$.**.ref')"
-	stepPeople = "jsonb_path_query_array(step::jsonb, '$.**.person')"
+	stepPeople = "jsonb_path_query_array(step::jsonb, '$.**.user')"
 	onPlatform = "right(tenant, length($1) + 1) = '/' || $1"
 )
 
@@ -43,7 +43,7 @@ func (l *Ledger) TenantsOf(ctx context.Context, platform, person string, refs []
 // person something, sorted.
 func (l *Ledger) RefsOf(ctx context.Context, platform, person string) ([]string, error) {
 	rows, err := l.pool.Query(ctx, `SELECT DISTINCT found #>> '{}' FROM records,
-			jsonb_path_query(step::jsonb, '$.** ? (@.person == $who).ref', jsonb_build_object('who', $2::text)) AS found
+			jsonb_path_query(step::jsonb, '$.** ? (@.user == $who).ref', jsonb_build_object('who', $2::text)) AS found
 		WHERE `+onPlatform+` AND `+stepPeople+` ? $2 AND found <> '""' ORDER BY 1`, platform, person)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)

@@ -38,7 +38,7 @@ type RenamingState string
 // The states. From Passed on, nothing of it is taken back.
 const (
 	Building    RenamingState = "building"    // the new group is made, filled and given its roles
-	Passed      RenamingState = "passed"      // the old group is about to go: the point of no return
+	Passed      RenamingState = "cut-over"    // the old group is about to go: the point of no return
 	Finished    RenamingState = "done"        // the old group is gone
 	Compensated RenamingState = "compensated" // what the run had made is taken away again
 	Waiting     RenamingState = "waiting"     // the new group is complete, the old one stays for what is held
@@ -54,7 +54,7 @@ type StateChange struct {
 // Bring records that a run brought a renaming to a state. Doing it again changes
 // nothing.
 func (l *Ledger) Bring(ctx context.Context, run Run, of plan.Renaming, to RenamingState) error {
-	_, err := l.pool.Exec(ctx, `INSERT INTO renamings (run_id, id, state, tenant, from_group, to_group, mode)
+	_, err := l.pool.Exec(ctx, `INSERT INTO group_replacements (run_id, id, state, tenant, from_group, to_group, mode)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
 		run.RunID, of.ID, string(to), run.Tenant.String(), of.From.Name, of.To, string(of.Mode))
 	if err != nil {
@@ -70,7 +70,7 @@ func (l *Ledger) Renamings(ctx context.Context, tenant access.TenantID) ([]Renam
 
 func (l *Ledger) renamings(ctx context.Context, where string, args ...any) ([]Renaming, error) {
 	rows, err := l.pool.Query(ctx, `SELECT run_id, id, tenant, from_group, to_group, mode, state, at,
-		max(at) OVER (PARTITION BY run_id, id) AS latest FROM renamings WHERE `+where+` ORDER BY latest DESC, run_id, id, at`, args...)
+		max(at) OVER (PARTITION BY run_id, id) AS latest FROM group_replacements WHERE `+where+` ORDER BY latest DESC, run_id, id, at`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}

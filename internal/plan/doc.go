@@ -14,7 +14,7 @@
 //	yes     │ yes      │ unclear │ adopted: mark it, ours    │ on our group: nothing to do;
 //	        │          │         │ else ownership-unclear    │ else ownership-unclear, no step
 //	yes     │ yes      │ foreign │ adopted: mark it, ours    │ on our group: nothing to do;
-//	        │          │         │ else object-foreign       │ else object-foreign, no step
+//	        │          │         │ else object-unmanaged       │ else object-unmanaged, no step
 //	no      │ yes      │ ours    │ served a role that another│ delete; with a group that is
 //	        │          │         │ group is to serve: rename │ renamed see below
 //	        │          │         │ else cleanup on: delete   │
@@ -40,7 +40,7 @@
 // their roles are untouched, with ownership-unclear for what has our mark.
 //
 // A role of ours under another condition than the desired one is changed in
-// place; under a condition that somebody else set it is object-foreign.
+// place; under a condition that somebody else set it is object-unmanaged.
 // A shielded binding of somebody else is kept, whatever Additional says.
 //
 // Newcomers are brought in first thing, and waited for by nothing: they have no
@@ -68,7 +68,7 @@
 // Whoever is in the old group and not to be in the new one leaves it at once,
 // under the guard, which counts nobody else. While such a removal is held, or
 // somebody else has the new name, or a decision is to be made, the renaming waits
-// (rename-waiting): the new group is built, and the old one stays as it is. It
+// (replacement-pending-approval): the new group is built, and the old one stays as it is. It
 // also waits for people who move between two groups that both change their
 // names: they arrive only when the other renaming is done, and the next plan goes
 // on. Accounts that are kept come along. Of several old groups of one role all go
@@ -121,5 +121,5 @@
 //	Input.Rejected            │ just that, but for the revoked
 //
 // A member of ours whom somebody else put there (Input.Strangers) goes like any
-// other, with foreign-member-removed.
+// other, with unmanaged-member-removed.
 package plan

@@ -127,11 +127,11 @@ func truthInversions() []inversion {
 			file: "make.go", old: "m.at(want.Name).ready = true\n\t\tm.takeOver(want, have)", new: "m.takeOver(want, have)",
 			test: "TestGoldenMeaning/150-adopt",
 		}, {
-			rule: "yes/yes/foreign: group", says: "else object-foreign",
+			rule: "yes/yes/foreign: group", says: "else object-unmanaged",
 			file: "make.go", old: "case foreign:\n\t\tm.remark(access.ObjectForeign,", new: "case foreign:\n\t\tm.remark(access.OwnershipUnclear,",
 			test: "TestGoldenMeaning/007-foreign-group",
 		}, {
-			rule: "yes/yes/foreign: group", says: "else object-foreign",
+			rule: "yes/yes/foreign: group", says: "else object-unmanaged",
 			file: "make.go", old: "case foreign:\n\t\tm.remark(", new: "case foreign:\n\t\tm.takeOver(want, have)\n\t\tm.remark(",
 			test: "TestGoldenMeaning/007-foreign-group",
 		}, {
@@ -140,7 +140,7 @@ func truthInversions() []inversion {
 			new:  "case want.Condition != have.Condition || m.whose(have.Key(), have.Ref, have.Mark) == foreign:",
 			test: "TestGoldenMeaning/033-foreign-binding-wanted",
 		}, {
-			rule: "yes/yes/foreign: binding", says: "else object-foreign,",
+			rule: "yes/yes/foreign: binding", says: "else object-unmanaged,",
 			file: "bindings.go", old: "m.remark(access.ObjectForeign, want.Key().String(), fmt.Sprintf(\n\t\t\t\"the platform",
 			new:  "m.remark(access.OwnershipUnclear, want.Key().String(), fmt.Sprintf(\n\t\t\t\"the platform",
 			test: "TestGoldenMeaning/046-subjects-foreign",
@@ -301,7 +301,7 @@ func truthProseInversions() []inversion {
 			file: "bindings.go", old: "case want.Condition != have.Condition:", new: "case false:",
 			test: "TestGoldenMeaning/070-condition-changed",
 		}, {
-			rule: rule, says: "under a condition that somebody else set it is object-foreign.",
+			rule: rule, says: "under a condition that somebody else set it is object-unmanaged.",
 			file: "bindings.go", old: "case foreign:\n\t\tm.remark(access.ObjectForeign, want.Key().String(), fmt.Sprintf(\n\t\t\t\"somebody else",
 			new:  "case foreign:\n\t\tm.remark(access.OwnershipUnclear, want.Key().String(), fmt.Sprintf(\n\t\t\t\"somebody else",
 			test: "TestGoldenMeaning/071-condition-of-others",
@@ -428,7 +428,7 @@ func renamingProseInversions() []inversion {
 			file: "renamed.go", old: "r.wait(fmt.Sprintf(\"a decision on its role %q\", have.Role))\n", new: "\n",
 			test: "TestGoldenMeaning/136-rename-roles-too",
 		}, {
-			rule: rule, says: "the renaming waits (rename-waiting): the new group is built,",
+			rule: rule, says: "the renaming waits (replacement-pending-approval): the new group is built,",
 			file: "renamed.go", old: "m.remark(access.RenameWaiting,", new: "m.remark(access.CleanupOff,",
 			test: "TestGoldenMeaning/111-rename-leavers-held",
 		}, {
@@ -637,7 +637,7 @@ func removalInversions() []inversion {
 			new:  "d.removes = slices.DeleteFunc(m.giveReasons(c.set, d.removes, c.why), func(who access.Member) bool { return m.strangers[Removal{Object: c.set, Ref: who.Ref}] })",
 			test: "TestGoldenMeaning/175-stranger",
 		}, {
-			rule: rule, says: "with foreign-member-removed.",
+			rule: rule, says: "with unmanaged-member-removed.",
 			file: "guard.go", old: "m.remark(access.ForeignMemberRemoved,", new: "m.remark(access.ForeignPermissionRemoved,",
 			test: "TestGoldenMeaning/175-stranger",
 		},

@@ -55,7 +55,12 @@ type schedule map[string][][][]string
 // currentWords has, by today's name of an operation, a kind, a mode or a warning
 // code, the name that the oracle has for it. Both mean the same. A name that is
 // missing here is the same in both.
-var currentWords = map[string]string{}
+var currentWords = map[string]string{
+	"removal-pending-approval": "removal-held", "replacement-pending-approval": "rename-waiting",
+	"object-unmanaged": "object-foreign", "unmanaged-member-removed": "foreign-member-removed",
+	"external-permission-kept": "foreign-permission-kept", "external-permission-removed": "foreign-permission-removed",
+	"drifting": "contested",
+}
 
 // word returns the oracle's name of a current one.
 func word[T ~string](name T) string { return cmp.Or(currentWords[string(name)], string(name)) }

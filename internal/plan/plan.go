@@ -54,7 +54,7 @@ type Step struct {
 	Why string `json:"why"`
 	// Carries is set where the step gives a renamed group a role that somebody
 	// else gave to the old one: the id of that binding, or "carry" without one.
-	Carries string `json:"carries,omitempty"`
+	Carries string `json:"copies,omitempty"`
 	// Needs are the IDs of steps that are done before.
 	Needs []string `json:"needs,omitempty"`
 }
@@ -102,11 +102,11 @@ type Plan struct {
 	Steps []Step `json:"steps"`
 	// Held are removals above the guard's limit, and foreign roles that could be
 	// carried over to a renamed group. They wait for an approval.
-	Held []Step `json:"held,omitempty"`
+	Held []Step `json:"pendingApproval,omitempty"`
 	// Renames say which of the Steps give groups another name.
-	Renames []Renaming `json:"renames,omitempty"`
+	Renames []Renaming `json:"replacements,omitempty"`
 	// Remarks say what is not done, and why.
-	Remarks []access.Remark `json:"remarks,omitempty"`
+	Remarks []access.Remark `json:"warnings,omitempty"`
 }
 
 // Digest names the plan's content: equal plans have equal digests.
@@ -116,8 +116,13 @@ func (p Plan) Digest() string {
 		// Strings, slices and structs of them always marshal.
 		return ""
 	}
-	return digest(body)
+	return DigestOf(body)
 }
+
+// DigestOf returns the digest of the plan whose JSON encoding body is. A stored plan
+// is checked by its own bytes, so that plans of earlier programs, which encode fields
+// in other ways, stay readable.
+func DigestOf(body []byte) string { return digest(body) }
 
 // Step returns the step with that ID.
 func (p Plan) Step(id string) (Step, bool) {

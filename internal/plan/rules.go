@@ -91,7 +91,7 @@ type Owned struct {
 	Ref string `json:"ref,omitempty"`
 	// Serves is access.Group's; empty for what is no group, and where the ledger
 	// does not know it yet.
-	Serves string `json:"serves,omitempty"`
+	Serves string `json:"grants,omitempty"`
 }
 
 // Input is all that a plan depends on.

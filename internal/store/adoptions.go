@@ -15,10 +15,10 @@ type AdoptionEnd string
 
 // The ends. An adoption that is still to be done has none.
 const (
-	Adopted  AdoptionEnd = "adopted"  // the group is ours
-	Gone     AdoptionEnd = "gone"     // the platform has no group of that name and id any more
-	Unwanted AdoptionEnd = "unwanted" // the documents do not ask for the group any more
-	Replaced AdoptionEnd = "replaced" // by a later adoption of the same name
+	Adopted  AdoptionEnd = "adopted"     // the group is ours
+	Gone     AdoptionEnd = "not-found"   // the platform has no group of that name and id any more
+	Unwanted AdoptionEnd = "not-desired" // the documents do not ask for the group any more
+	Replaced AdoptionEnd = "replaced"    // by a later adoption of the same name
 )
 
 // Adoption is a group on a platform that somebody told Rollcall to take over.

@@ -138,7 +138,7 @@ func load(ctx context.Context, tx pgx.Tx) (world, error) {
 		tombs: map[access.TenantID]bool{},
 	}
 	var err error
-	if err = tx.QueryRow(ctx, "SELECT generation FROM installation").Scan(&w.generation); err != nil {
+	if err = tx.QueryRow(ctx, "SELECT revision FROM installation").Scan(&w.generation); err != nil {
 		return w, fmt.Errorf("store: %w", err)
 	}
 	if w.rows, err = queryRows(ctx, tx, "SELECT "+columns+" FROM documents"); err != nil {
@@ -148,7 +148,7 @@ func load(ctx context.Context, tx pgx.Tx) (world, error) {
 	var drawn document.Drawn
 	var number int
 	return w, errors.Join(
-		each(ctx, tx, "SELECT tenant, number, random FROM drawn", []any{&tenant, &drawn.Number, &drawn.Random}, func() error {
+		each(ctx, tx, "SELECT tenant, number, random FROM allocations", []any{&tenant, &drawn.Number, &drawn.Random}, func() error {
 			id, err := access.ParseTenantID(tenant)
 			w.drawn[id] = drawn
 			return err

@@ -109,7 +109,7 @@ func reportMemory(b *testing.B) {
 // each, on a platform where 20,000 were taken within the day.
 func BenchmarkReserveRemovals(b *testing.B) {
 	s := fresh(b)
-	if _, err := s.Pool().Exec(b.Context(), `INSERT INTO removals (tenant, kind, group_name, role, name, ref, platform, generation, taken, at)
+	if _, err := s.Pool().Exec(b.Context(), `INSERT INTO removals (tenant, kind, group_name, role, name, ref, platform, revision, reserved, at)
 		SELECT 'w.q-' || n % 700 || '/lab.here', 'members', 'g', '', '', 'u-' || n, 'lab.here', n % 9, true, now() - n * interval '4 seconds'
 		FROM generate_series(1, 20000) AS n`); err != nil {
 		b.Fatal(err)

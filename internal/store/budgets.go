@@ -13,7 +13,7 @@ import (
 // by, 0 where nothing is stored, and the database's time.
 func (s *Store) ReadBudget(ctx context.Context, name string) (state []byte, version int64, now time.Time, err error) {
 	err = s.pool.QueryRow(ctx, `SELECT clock_timestamp(), coalesce(version, 0), state
-		FROM (VALUES (1)) AS always LEFT JOIN budgets ON name = $1`, name).Scan(&now, &version, &state)
+		FROM (VALUES (1)) AS always LEFT JOIN rate_limits ON name = $1`, name).Scan(&now, &version, &state)
 	if err != nil {
 		return nil, 0, time.Time{}, fmt.Errorf("store: %w", err)
 	}
@@ -28,14 +28,14 @@ func (s *Store) WriteBudget(ctx context.Context, name string, state []byte, vers
 	args := []any{name, version}
 	switch {
 	case len(state) == 0:
-		sql = `WITH gone AS (DELETE FROM budgets WHERE name = $1 AND version = $2 OR at < now() - interval '1 day' RETURNING name)
+		sql = `WITH gone AS (DELETE FROM rate_limits WHERE name = $1 AND version = $2 OR at < now() - interval '1 day' RETURNING name)
 			SELECT 1 FROM gone WHERE name = $1`
 	case version == 0:
-		sql = `INSERT INTO budgets (name, state, version) SELECT $1, $3, nextval('budget_versions') WHERE $2::bigint = 0
+		sql = `INSERT INTO rate_limits (name, state, version) SELECT $1, $3, nextval('rate_limit_versions') WHERE $2::bigint = 0
 			ON CONFLICT DO NOTHING RETURNING 1`
 		args = append(args, state)
 	default:
-		sql = `UPDATE budgets SET state = $3, version = nextval('budget_versions'), at = now()
+		sql = `UPDATE rate_limits SET state = $3, version = nextval('rate_limit_versions'), at = now()
 			WHERE name = $1 AND version = $2 RETURNING 1`
 		args = append(args, state)
 	}

@@ -234,7 +234,7 @@ func TestForgottenBudgetsGo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Pool().Exec(t.Context(), "UPDATE budgets SET at = now() - interval '25 hours' WHERE name = 'p dead'"); err != nil {
+	if _, err := s.Pool().Exec(t.Context(), "UPDATE rate_limits SET at = now() - interval '25 hours' WHERE name = 'p dead'"); err != nil {
 		t.Fatal(err)
 	}
 	_, version, _, err := s.ReadBudget(t.Context(), "p")

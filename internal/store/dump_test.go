@@ -37,7 +37,18 @@ func dumpFile(ending string) string {
 
 // since are the words of the dump that a later migration changes, each with what it
 // changes them to: table names and codes. It is the one place to write them down.
-func since() map[string]string { return map[string]string{} }
+func since() map[string]string {
+	return map[string]string{
+		"rows: drawn ": "rows: allocations ", "rows: touched ": "rows: affected_tenants ", "rows: generations ": "rows: revisions ",
+		"rows: renamings ": "rows: group_replacements ", "rows: ended_remarks ": "rows: ended_warnings ",
+		// What workers share of a rate limit lives for seconds and is not migrated.
+		"rows: budgets 1\n": "rows: rate_limits 0\n", "budget: annex.north is shared\n": "",
+		" removal-held on ": " removal-pending-approval on ", " rename-waiting on ": " replacement-pending-approval on ",
+		" object-foreign on ": " object-unmanaged on ", " foreign-member-removed on ": " unmanaged-member-removed on ",
+		" foreign-permission-kept on ": " external-permission-kept on ", " foreign-permission-removed on ": " external-permission-removed on ",
+		" contested on ": " drifting on ", " contested,": " drifting,",
+	}
+}
 
 // TestMigrationsKeepTheMeaning: a database that was filled by the version of the dump
 // is migrated to this one's, and every query answers as before. A query into JSON that
@@ -79,7 +90,7 @@ func checkMeaning(t *testing.T, url string) {
 func kinds() []string {
 	return []string{
 		"rows", "tenant", "removed", "allocated", "status", "warning", "ended warning", "plan", "record", "owned", "replacement", "decision", "revocation",
-		"revoked account", "adoption", "counted removal", "budget", "account", "user by documents", "user by euid", "user by name", "user by account", "user by ref",
+		"revoked account", "adoption", "counted removal", "account", "user by documents", "user by euid", "user by name", "user by account", "user by ref",
 		"user pending", "given", "addition", "pending",
 	}
 }
@@ -191,7 +202,7 @@ func (m *meaning) rows() {
 		if err != nil {
 			m.t.Fatal(err)
 		}
-		if n == 0 {
+		if n == 0 && table != "rate_limits" { // see since
 			m.t.Errorf("the table %s has no row: the dump has to fill it", table)
 		}
 		m.sayf("rows", "%s %d", table, n)

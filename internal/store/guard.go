@@ -117,7 +117,7 @@ func (s *Store) anyReserved(ctx context.Context, t Taking) (bool, error) {
 	err := s.one(ctx, &found, `SELECT EXISTS (SELECT FROM removals
 		JOIN unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) AS r (kind, group_name, role, name, ref)
 			USING (kind, group_name, role, name, ref)
-		WHERE tenant = $1 AND taken)`, t.Tenant.String(), kinds, groups, roles, names, refs)
+		WHERE tenant = $1 AND reserved)`, t.Tenant.String(), kinds, groups, roles, names, refs)
 	return found, err
 }
 
@@ -131,7 +131,7 @@ type HeldCount struct {
 // CountHeld counts what waits for approvals, by platform; those where nothing
 // waits are among them.
 func (s *Store) CountHeld(ctx context.Context) ([]HeldCount, error) {
-	rows, err := s.pool.Query(ctx, `SELECT platform, sum(removals), count(*) FILTER (WHERE held > 0)
+	rows, err := s.pool.Query(ctx, `SELECT platform, sum(pending_removals), count(*) FILTER (WHERE pending_approval > 0)
 		FROM statuses JOIN `+living+` USING (tenant, workspace, project, platform) GROUP BY platform ORDER BY platform`)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
@@ -146,6 +146,6 @@ func queueTouched(batch *pgx.Batch, tenants []access.TenantID) {
 	if len(tenants) == 0 {
 		return
 	}
-	batch.Queue(`INSERT INTO touched (tenant, generation) SELECT tenant, generation FROM unnest($1::text[]) AS t (tenant), installation
-		ON CONFLICT (tenant) DO UPDATE SET generation = excluded.generation`, texts(tenants))
+	batch.Queue(`INSERT INTO affected_tenants (tenant, revision) SELECT tenant, revision FROM unnest($1::text[]) AS t (tenant), installation
+		ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision`, texts(tenants))
 }

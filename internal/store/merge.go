@@ -17,7 +17,7 @@ type Changes struct {
 	// Unchanged counts the given documents that are stored as they are.
 	Unchanged int `json:"unchanged"`
 	// Generation is the one that holds with the changes stored.
-	Generation int64 `json:"generation"`
+	Generation int64 `json:"revision"`
 	// Tenants are those whose input depends on a changed document, removed ones
 	// among them, sorted.
 	Tenants []access.TenantID `json:"tenants,omitempty"`

@@ -20,8 +20,8 @@ func (s *Store) PutPlan(ctx context.Context, p plan.Plan, generation int64) (dig
 		return "", fmt.Errorf("store: %w", err)
 	}
 	digest = p.Digest()
-	return digest, s.exec(ctx, `INSERT INTO plans (digest, tenant, generation, body) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (digest) DO UPDATE SET generation = greatest(plans.generation, excluded.generation)`,
+	return digest, s.exec(ctx, `INSERT INTO plans (digest, tenant, revision, body) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (digest) DO UPDATE SET revision = greatest(plans.revision, excluded.revision)`,
 		digest, p.Tenant.String(), generation, body)
 }
 
@@ -31,19 +31,19 @@ func (s *Store) PutPlan(ctx context.Context, p plan.Plan, generation int64) (dig
 func (s *Store) Plan(ctx context.Context, digest string) (plan.Plan, int64, error) {
 	var body []byte
 	var generation int64
-	err := s.pool.QueryRow(ctx, "SELECT body, generation FROM plans WHERE digest = $1", digest).Scan(&body, &generation)
+	err := s.pool.QueryRow(ctx, "SELECT body, revision FROM plans WHERE digest = $1", digest).Scan(&body, &generation)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return plan.Plan{}, 0, fmt.Errorf("store: plan %s: %w", digest, ErrNotFound)
 	}
 	if err != nil {
 		return plan.Plan{}, 0, fmt.Errorf("store: %w", err)
 	}
+	if plan.DigestOf(body) != digest {
+		return plan.Plan{}, 0, fmt.Errorf("store: plan %s: %w: its text is not what the digest names", digest, ErrCorrupt)
+	}
 	var p plan.Plan
 	if err := json.Unmarshal(body, &p); err != nil {
-		return plan.Plan{}, 0, fmt.Errorf("store: plan %s: %w", digest, ErrCorrupt)
-	}
-	if p.Digest() != digest {
-		return plan.Plan{}, 0, fmt.Errorf("store: plan %s: %w", digest, ErrCorrupt)
+		return plan.Plan{}, 0, fmt.Errorf("store: plan %s: %w: %w", digest, ErrCorrupt, err)
 	}
 	return p, generation, nil
 }

@@ -33,14 +33,14 @@ func endRemarks(ctx context.Context, tx pgx.Tx, tenant access.TenantID, ended []
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO ended_remarks (tenant, code, object, text, since)
+	_, err = tx.Exec(ctx, `INSERT INTO ended_warnings (tenant, code, object, text, since)
 		SELECT $1, code, object, text, since FROM jsonb_to_recordset($2) AS r(code text, object text, text text, since timestamptz)`,
 		tenant.String(), string(body))
 	if err != nil {
 		return err
 	}
 	// Whoever else does the same now takes others.
-	_, err = tx.Exec(ctx, `DELETE FROM ended_remarks WHERE id IN (SELECT id FROM ended_remarks
+	_, err = tx.Exec(ctx, `DELETE FROM ended_warnings WHERE id IN (SELECT id FROM ended_warnings
 		WHERE ended_at < now() - $1::interval ORDER BY ended_at LIMIT 1000 FOR UPDATE SKIP LOCKED)`, RemarksKept)
 	return err
 }
@@ -49,7 +49,7 @@ func endRemarks(ctx context.Context, tx pgx.Tx, tenant access.TenantID, ended []
 // RemarksKept, newest first. Those of tenants that are gone for good are left out.
 func (s *Store) EndedRemarks(ctx context.Context, f TenantFilter) ([]EndedRemark, error) {
 	rows, err := s.pool.Query(ctx, `SELECT workspace, project, platform, code, object, text, since, ended_at
-		FROM ended_remarks JOIN `+living+` USING (tenant)
+		FROM ended_warnings JOIN `+living+` USING (tenant)
 		WHERE `+chosen+` AND ended_at >= now() - $5::interval ORDER BY ended_at DESC, id DESC`, append(f.args(), RemarksKept)...)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)

@@ -114,7 +114,7 @@ func TestEndedRemarksAreForgottenInTime(t *testing.T) {
 	ada := access.Remark{Code: access.UserNotFound, Object: "ada", Text: "no such account"}
 	age := func(by time.Duration) {
 		t.Helper()
-		if _, err := l.s.Pool().Exec(t.Context(), "UPDATE ended_remarks SET ended_at = ended_at - $1::interval", by); err != nil {
+		if _, err := l.s.Pool().Exec(t.Context(), "UPDATE ended_warnings SET ended_at = ended_at - $1::interval", by); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -128,7 +128,7 @@ func TestEndedRemarksAreForgottenInTime(t *testing.T) {
 	l.run(false)
 	l.ended("a new one is shown", ada)
 	var left int
-	if err := l.s.Pool().QueryRow(t.Context(), "SELECT count(*) FROM ended_remarks").Scan(&left); err != nil || left != 1 {
+	if err := l.s.Pool().QueryRow(t.Context(), "SELECT count(*) FROM ended_warnings").Scan(&left); err != nil || left != 1 {
 		t.Errorf("%d are stored, %v; want the old one to be gone", left, err)
 	}
 }

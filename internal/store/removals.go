@@ -81,8 +81,8 @@ func (b *booking) read(ctx context.Context, tx pgx.Tx, lock bool) error {
 	}
 	batch.Queue("SELECT clock_timestamp()").QueryRow(func(r pgx.Row) error { return r.Scan(&b.now) })
 	var m minute
-	batch.Queue(`SELECT generation, date_trunc('minute', at) AS minute, count(*), count(*) FILTER (WHERE at > now() - interval '1 hour')
-		FROM removals WHERE platform = $1 AND at > now() - interval '1 day' AND taken GROUP BY 1, 2 ORDER BY 2`, b.platform).
+	batch.Queue(`SELECT revision, date_trunc('minute', at) AS minute, count(*), count(*) FILTER (WHERE at > now() - interval '1 hour')
+		FROM removals WHERE platform = $1 AND at > now() - interval '1 day' AND reserved GROUP BY 1, 2 ORDER BY 2`, b.platform).
 		Query(func(rows pgx.Rows) error {
 			_, err := pgx.ForEachRow(rows, []any{&m.cause, &m.at, &m.day, &m.hour}, func() error {
 				b.minutes = append(b.minutes, m)
@@ -98,7 +98,7 @@ func (b *booking) read(ctx context.Context, tx pgx.Tx, lock bool) error {
 	}
 	var tenant string
 	var generation int64
-	batch.Queue("SELECT tenant, generation FROM touched WHERE tenant = ANY($1)", texts(b.tenants)).Query(func(rows pgx.Rows) error {
+	batch.Queue("SELECT tenant, revision FROM affected_tenants WHERE tenant = ANY($1)", texts(b.tenants)).Query(func(rows pgx.Rows) error {
 		_, err := pgx.ForEachRow(rows, []any{&tenant, &generation}, func() error {
 			b.touched[byName[tenant]] = generation
 			return nil
@@ -110,7 +110,7 @@ func (b *booking) read(ctx context.Context, tx pgx.Tx, lock bool) error {
 }
 
 func (b *booking) queueKnown(batch *pgx.Batch, byName map[string]access.TenantID) {
-	batch.Queue(`SELECT tenant, kind, group_name, role, name, ref, generation, taken,
+	batch.Queue(`SELECT tenant, kind, group_name, role, name, ref, revision, reserved,
 			at > now() - interval '1 hour', at > now() - interval '1 day'
 		FROM removals WHERE tenant = ANY($1)`, texts(b.tenants)).Query(func(rows pgx.Rows) error {
 		var tenant string
@@ -248,12 +248,12 @@ func (b *booking) write(ctx context.Context, tx pgx.Tx) error {
 		causes, taken = append(causes, e.cause), append(taken, e.taken)
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(`INSERT INTO removals (tenant, kind, group_name, role, name, ref, platform, generation, taken, at)
-		SELECT DISTINCT ON (1, 2, 3, 4, 5, 6) tenant, kind, group_name, role, name, ref, $9, generation, taken, clock_timestamp()
+	batch.Queue(`INSERT INTO removals (tenant, kind, group_name, role, name, ref, platform, revision, reserved, at)
+		SELECT DISTINCT ON (1, 2, 3, 4, 5, 6) tenant, kind, group_name, role, name, ref, $9, revision, reserved, clock_timestamp()
 			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::boolean[])
-			AS r (tenant, kind, group_name, role, name, ref, generation, taken)
+			AS r (tenant, kind, group_name, role, name, ref, revision, reserved)
 		ON CONFLICT (tenant, kind, group_name, role, name, ref) DO UPDATE SET
-			generation = excluded.generation, taken = excluded.taken, at = excluded.at`,
+			revision = excluded.revision, reserved = excluded.reserved, at = excluded.at`,
 		tenants, kinds, groups, roles, names, refs, causes, taken, b.platform)
 	batch.Queue("DELETE FROM removals WHERE platform = $1 AND at < now() - $2::interval", b.platform, keep)
 	return tx.SendBatch(ctx, batch).Close()

@@ -78,7 +78,7 @@ type RevocationFilter struct {
 func (s *Store) Revoke(ctx context.Context, person, reason, by string) (Revocation, error) {
 	var id string
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, "SELECT id FROM revocations WHERE person = $1 AND lifted_at IS NULL", person).Scan(&id)
+		err := tx.QueryRow(ctx, "SELECT id FROM revocations WHERE user_name = $1 AND lifted_at IS NULL", person).Scan(&id)
 		if errors.Is(err, pgx.ErrNoRows) {
 			id, err = revoke(ctx, tx, person, reason, by)
 		}
@@ -88,7 +88,7 @@ func (s *Store) Revoke(ctx context.Context, person, reason, by string) (Revocati
 		_, err = tx.Exec(ctx, `INSERT INTO revocation_platforms (revocation, platform, state)
 			SELECT $1, name, 'waiting' FROM `+served+`
 			ON CONFLICT (revocation, platform) DO UPDATE SET state = excluded.state, asked_at = now(), took = '0',
-				tenants = 0, sets = 0, calls = 0, problem = '', remarks = '[]'`, id)
+				tenants = 0, sets = 0, calls = 0, problem = '', warnings = '[]'`, id)
 		return err
 	})
 	if err != nil {
@@ -111,14 +111,14 @@ func revoke(ctx context.Context, tx pgx.Tx, person, reason, by string) (string, 
 	var known bool
 	err := tx.QueryRow(ctx, `SELECT (SELECT body -> 'spec' ->> 'euid' FROM documents WHERE kind = 'meshUser' AND name = $1),
 		EXISTS (SELECT FROM documents WHERE kind = 'meshUser' AND name = $1)
-			OR EXISTS (SELECT FROM records WHERE jsonb_path_query_array(step::jsonb, '$.**.person') ? $1)`, person).Scan(&euid, &known)
+			OR EXISTS (SELECT FROM records WHERE jsonb_path_query_array(step::jsonb, '$.**.user') ? $1)`, person).Scan(&euid, &known)
 	if err != nil {
 		return "", err
 	}
 	if !known {
 		return "", fmt.Errorf("store: the person: %w: there is no such meshUser, and no record of one", ErrNotFound)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO revocations (id, person, euid, reason, revoked_by) VALUES ($1, $2, coalesce($3, ''), $4, $5)`,
+	_, err = tx.Exec(ctx, `INSERT INTO revocations (id, user_name, euid, reason, revoked_by) VALUES ($1, $2, coalesce($3, ''), $4, $5)`,
 		id, person, euid, reason, by)
 	if err != nil {
 		return "", err
@@ -128,8 +128,8 @@ func revoke(ctx context.Context, tx pgx.Tx, person, reason, by string) (string, 
 
 // age makes every plan look again whether it is still desired.
 func age(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `WITH next AS (UPDATE installation SET generation = generation + 1 RETURNING generation)
-		INSERT INTO generations (generation) SELECT generation FROM next`)
+	_, err := tx.Exec(ctx, `WITH next AS (UPDATE installation SET revision = revision + 1 RETURNING revision)
+		INSERT INTO revisions (revision) SELECT revision FROM next`)
 	return err
 }
 
@@ -137,7 +137,7 @@ func age(ctx context.Context, tx pgx.Tx) error {
 // It fails with ErrNotFound where none stands.
 func (s *Store) Lift(ctx context.Context, person, by string) error {
 	return prefixed(pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		done, err := tx.Exec(ctx, "UPDATE revocations SET lifted_by = $2, lifted_at = now() WHERE person = $1 AND lifted_at IS NULL",
+		done, err := tx.Exec(ctx, "UPDATE revocations SET lifted_by = $2, lifted_at = now() WHERE user_name = $1 AND lifted_at IS NULL",
 			person, by)
 		if err != nil {
 			return err
@@ -151,8 +151,8 @@ func (s *Store) Lift(ctx context.Context, person, by string) error {
 
 // Revocations returns the chosen revocations, the newest first.
 func (s *Store) Revocations(ctx context.Context, f RevocationFilter) ([]Revocation, error) {
-	rows, err := s.pool.Query(ctx, `SELECT id, person, euid, reason, revoked_by, at, lifted_by, lifted_at FROM revocations
-		WHERE ($1 = '' OR id = $1) AND ($2 = '' OR person = $2) AND ($3 OR lifted_at IS NULL)
+	rows, err := s.pool.Query(ctx, `SELECT id, user_name, euid, reason, revoked_by, at, lifted_by, lifted_at FROM revocations
+		WHERE ($1 = '' OR id = $1) AND ($2 = '' OR user_name = $2) AND ($3 OR lifted_at IS NULL)
 		ORDER BY at DESC, id`, f.ID, f.Person, f.Lifted)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
@@ -179,7 +179,7 @@ func (s *Store) revokedPlatforms(ctx context.Context, found []Revocation) error 
 	for i, r := range found {
 		at[r.ID], ids[i] = i, r.ID
 	}
-	rows, err := s.pool.Query(ctx, `SELECT revocation, platform, state, took, settle, tenants, sets, calls, problem, remarks
+	rows, err := s.pool.Query(ctx, `SELECT revocation, platform, state, took, propagation_delay, tenants, sets, calls, problem, warnings
 		FROM revocation_platforms WHERE revocation = ANY($1) ORDER BY revocation, platform`, ids)
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
@@ -201,11 +201,11 @@ func (s *Store) revokedPlatforms(ctx context.Context, found []Revocation) error 
 // here, when it is first accepted.
 func (s *Store) RevokedOn(ctx context.Context, id string, p RevokedPlatform) error {
 	remarks := append([]access.Remark{}, p.Remarks...) // not nil, which would be null
-	return s.exec(ctx, `INSERT INTO revocation_platforms (revocation, platform, state, settle, tenants, sets, calls, problem, remarks)
+	return s.exec(ctx, `INSERT INTO revocation_platforms (revocation, platform, state, propagation_delay, tenants, sets, calls, problem, warnings)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-		ON CONFLICT (revocation, platform) DO UPDATE SET state = excluded.state, settle = excluded.settle,
+		ON CONFLICT (revocation, platform) DO UPDATE SET state = excluded.state, propagation_delay = excluded.propagation_delay,
 			tenants = excluded.tenants, sets = excluded.sets, calls = excluded.calls, problem = excluded.problem,
-			remarks = excluded.remarks, took = CASE WHEN revocation_platforms.took = '0' AND excluded.state IN ('accepted', 'done')
+			warnings = excluded.warnings, took = CASE WHEN revocation_platforms.took = '0' AND excluded.state IN ('accepted', 'done')
 				THEN now() - revocation_platforms.asked_at ELSE revocation_platforms.took END`,
 		id, p.Platform, string(p.State), p.Settle, p.Tenants, p.Sets, p.Calls, p.Problem, remarks)
 }
@@ -281,14 +281,14 @@ SELECT t.workspace, t.project, t.platform FROM documents t JOIN projects USING (
 // group. Nothing else may know that they are there: somebody else put them in, or
 // they were in a group that was taken over.
 func (s *Store) HeldTenants(ctx context.Context, platform string, refs, names []string) ([]access.TenantID, error) {
-	const people = `jsonb_path_query_array(p.body::jsonb, '$.held[*].have.%s[*].%s') ?| `
+	const people = `jsonb_path_query_array(p.body::jsonb, '$.pendingApproval[*].have.%s[*].%s') ?| `
 	who := make([]string, 0, 4)
 	for _, list := range []string{"members.accounts", "binding.subjects"} {
 		who = append(who, fmt.Sprintf(people, list, "ref")+"$2", fmt.Sprintf(people, list, "name")+"$3")
 	}
 	rows, err := s.pool.Query(ctx, `SELECT workspace, project, platform FROM statuses s JOIN plans p USING (digest)
-		WHERE platform = $1 AND held > 0 AND ($2::text[] <> '{}' OR $3::text[] <> '{}')
-			AND (jsonb_path_exists(p.body::jsonb, '$.held[*].have.group') OR `+strings.Join(who, " OR ")+`)
+		WHERE platform = $1 AND pending_approval > 0 AND ($2::text[] <> '{}' OR $3::text[] <> '{}')
+			AND (jsonb_path_exists(p.body::jsonb, '$.pendingApproval[*].have.group') OR `+strings.Join(who, " OR ")+`)
 		ORDER BY workspace, project`, platform, notNil(refs), notNil(names))
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
@@ -302,7 +302,7 @@ func notNil(texts []string) []string { return append([]string{}, texts...) }
 
 // standing reads all whose access is revoked.
 func standing(batch *pgx.Batch, into *[]document.Revocation) {
-	batch.Queue("SELECT person, euid FROM revocations WHERE lifted_at IS NULL ORDER BY person").Query(func(rows pgx.Rows) error {
+	batch.Queue("SELECT user_name, euid FROM revocations WHERE lifted_at IS NULL ORDER BY user_name").Query(func(rows pgx.Rows) error {
 		var err error
 		*into, err = pgx.CollectRows(rows, pgx.RowToStructByPos[document.Revocation])
 		return err

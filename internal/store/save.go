@@ -29,9 +29,9 @@ func save(ctx context.Context, tx pgx.Tx, w world, m *merged, d draws) error {
 	if m.servesOtherPlatforms() {
 		served = 1
 	}
-	batch.Queue(`WITH next AS (UPDATE installation SET generation = generation + 1, platforms_version = platforms_version + $1
-			RETURNING generation)
-		INSERT INTO generations (generation) SELECT generation FROM next RETURNING generation`,
+	batch.Queue(`WITH next AS (UPDATE installation SET revision = revision + 1, platforms_version = platforms_version + $1
+			RETURNING revision)
+		INSERT INTO revisions (revision) SELECT revision FROM next RETURNING revision`,
 		served).QueryRow(func(r pgx.Row) error { return r.Scan(&m.changes.Generation) })
 	queueTouched(batch, m.causes)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
@@ -86,7 +86,7 @@ func queueDrawn(batch *pgx.Batch, d draws) {
 		tenants, platforms = append(tenants, id.String()), append(platforms, id.Platform)
 		numbers, randoms = append(numbers, drawn.Number), append(randoms, drawn.Random)
 	}
-	batch.Queue(`INSERT INTO drawn (tenant, platform, number, random)
+	batch.Queue(`INSERT INTO allocations (tenant, platform, number, random)
 		SELECT tenant, platform, number, random FROM unnest($1::text[], $2::text[], $3::int[], $4::text[])
 			AS new (tenant, platform, number, random)`, tenants, platforms, numbers, randoms)
 	for platform, last := range d.last {

@@ -39,7 +39,7 @@ func (s *Store) StatusesSince(ctx context.Context, t time.Time) (int, error) {
 // SinceGeneration returns how long ago a generation of the documents was stored.
 func (s *Store) SinceGeneration(ctx context.Context, generation int64) (time.Duration, error) {
 	var since time.Duration
-	err := s.one(ctx, &since, "SELECT now() - at FROM generations WHERE generation = $1", generation)
+	err := s.one(ctx, &since, "SELECT now() - at FROM revisions WHERE revision = $1", generation)
 	return since, err
 }
 

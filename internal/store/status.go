@@ -73,7 +73,7 @@ func (s *Store) PutStatus(ctx context.Context, status Status) error {
 		}
 		var before []keptRemark
 		var at time.Time
-		err := tx.QueryRow(ctx, "SELECT remarks, at FROM statuses WHERE tenant = $1 FOR UPDATE", status.Tenant.String()).Scan(&before, &at)
+		err := tx.QueryRow(ctx, "SELECT warnings, at FROM statuses WHERE tenant = $1 FOR UPDATE", status.Tenant.String()).Scan(&before, &at)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
@@ -83,12 +83,12 @@ func (s *Store) PutStatus(ctx context.Context, status Status) error {
 		kept, ended := carryOver(before, status, now)
 		t := status.Tenant
 		_, err = tx.Exec(ctx, `INSERT INTO statuses (tenant, workspace, project, platform, outcome, run_id, digest,
-				steps, held, calls, generation, duration, remarks, removals)
+				steps, pending_approval, calls, revision, duration, warnings, pending_removals)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 			ON CONFLICT (tenant) DO UPDATE SET outcome = excluded.outcome, run_id = excluded.run_id,
-				digest = excluded.digest, steps = excluded.steps, held = excluded.held, calls = excluded.calls,
-				generation = excluded.generation, duration = excluded.duration, remarks = excluded.remarks,
-				removals = excluded.removals, at = now()`,
+				digest = excluded.digest, steps = excluded.steps, pending_approval = excluded.pending_approval, calls = excluded.calls,
+				revision = excluded.revision, duration = excluded.duration, warnings = excluded.warnings,
+				pending_removals = excluded.pending_removals, at = now()`,
 			t.String(), t.Workspace, t.Project, t.Platform, status.Outcome, status.RunID, status.Digest,
 			status.Steps, status.Held, status.Calls, status.Generation, status.Duration, kept, status.Removals)
 		if err != nil {
@@ -143,7 +143,7 @@ func seenOnly(code access.Code) bool {
 // good, have none.
 func (s *Store) Statuses(ctx context.Context, f TenantFilter) ([]Status, error) {
 	rows, err := s.pool.Query(ctx, `SELECT workspace, project, platform, outcome, run_id, digest,
-			steps, held, calls, generation, duration, remarks, at, removals
+			steps, pending_approval, calls, revision, duration, warnings, at, pending_removals
 		FROM statuses JOIN `+living+` USING (tenant, workspace, project, platform)
 		WHERE `+chosen+` ORDER BY platform, workspace, project`, f.args()...)
 	if err != nil {

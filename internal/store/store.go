@@ -105,7 +105,7 @@ func (s *Store) Installation(ctx context.Context) (string, error) {
 // Generation counts the applies that changed any document.
 func (s *Store) Generation(ctx context.Context) (int64, error) {
 	var generation int64
-	err := s.one(ctx, &generation, "SELECT generation FROM installation")
+	err := s.one(ctx, &generation, "SELECT revision FROM installation")
 	return generation, err
 }
 

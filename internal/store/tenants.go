@@ -106,8 +106,8 @@ SELECT ` + columns + ` FROM (TABLE tenants UNION ALL TABLE bindings UNION ALL TA
 func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string) error {
 	p.drawn, p.tombs = map[string]document.Drawn{}, map[string][]document.Document{}
 	batch := &pgx.Batch{}
-	batch.Queue("SELECT generation FROM installation").QueryRow(func(r pgx.Row) error { return r.Scan(&p.generation) })
-	batch.Queue("SELECT tenant, number, random FROM drawn WHERE tenant = ANY($1)", tenants).Query(func(rows pgx.Rows) error {
+	batch.Queue("SELECT revision FROM installation").QueryRow(func(r pgx.Row) error { return r.Scan(&p.generation) })
+	batch.Queue("SELECT tenant, number, random FROM allocations WHERE tenant = ANY($1)", tenants).Query(func(rows pgx.Rows) error {
 		var tenant string
 		var d document.Drawn
 		_, err := pgx.ForEachRow(rows, []any{&tenant, &d.Number, &d.Random}, func() error {
@@ -186,8 +186,8 @@ func (p *inputParts) input(set *document.Set, id access.TenantID) (document.Tena
 func (s *Store) TombstoneDone(ctx context.Context, id access.TenantID) error {
 	return s.exec(ctx, `
 WITH gone AS (DELETE FROM tombstones WHERE tenant = $1 RETURNING tenant, platform),
-numbers AS (DELETE FROM drawn WHERE tenant IN (SELECT tenant FROM gone)),
-touches AS (DELETE FROM touched WHERE tenant IN (SELECT tenant FROM gone)),
+numbers AS (DELETE FROM allocations WHERE tenant IN (SELECT tenant FROM gone)),
+touches AS (DELETE FROM affected_tenants WHERE tenant IN (SELECT tenant FROM gone)),
 status AS (DELETE FROM statuses WHERE tenant IN (SELECT tenant FROM gone))
 UPDATE installation SET platforms_version = platforms_version + 1 FROM gone
 	WHERE NOT EXISTS (SELECT FROM documents WHERE kind = 'meshPlatform' AND name = gone.platform)`, id.String())

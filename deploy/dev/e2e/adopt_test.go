@@ -17,12 +17,12 @@ type adoption struct {
 	Digest string
 	Groups []struct {
 		Group, Ref string
-		Marked     bool
+		Marked     bool `json:"has_ownership_marker"`
 		Steps      []struct {
 			Op, Kind, Object string
-			Held             bool
+			Held             bool `json:"pending_approval"`
 		}
-		Remarks []struct{ Code, Object, Text string }
+		Warnings []struct{ Code, Object, Text string }
 	}
 	NotAdoptable []struct{ Group, State, Why string } `json:"not_adoptable"`
 	MoreSteps    int                                  `json:"more_steps"`

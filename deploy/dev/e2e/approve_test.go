@@ -70,7 +70,7 @@ func TestApprovedRemovalsGoOn(t *testing.T) {
 	if len(rest) != 1 || rest[0].Digest == digest {
 		t.Fatalf("what waits now is %+v, want the rest under another digest", rest)
 	}
-	if out := s.must(done, "status", "--remarks"); !strings.Contains(out, "wrong export") {
+	if out := s.must(done, "status", "--warnings"); !strings.Contains(out, "wrong export") {
 		t.Errorf("the remark does not say who rejected it and why:\n%s", out)
 	}
 	s.must(done, "approve", tenant, rest[0].Digest, "--reason", "it was right", "--as", "ada", "--wait")

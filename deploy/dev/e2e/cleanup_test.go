@@ -396,7 +396,7 @@ func TestForeignThingsThroughACleanup(t *testing.T) {
 				code, given = access.ForeignPermissionKept, 7
 			}
 			y.expect(t, "with what others did", full(0, 1), given)
-			remarks := y.must(done, "status", "--remarks", "-o", "json")
+			remarks := y.must(done, "status", "--warnings", "-o", "json")
 			for _, want := range []string{string(code), "billing", string(access.ForeignMemberRemoved), "stranger@example.com"} {
 				if !strings.Contains(remarks, want) {
 					t.Errorf("the remarks do not name %s:\n%s", want, remarks)

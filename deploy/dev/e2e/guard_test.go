@@ -93,13 +93,13 @@ func (s *stack) saysWhatWaits() {
 		s.t.Errorf("status does not say how much waits:\n%s", out)
 	}
 	var status struct {
-		Held int `json:"held_removals"`
+		Held int `json:"removals_pending_approval"`
 	}
 	if err := json.Unmarshal([]byte(s.must(done, "status", "-o", "json")), &status); err != nil || status.Held != 3 {
 		s.t.Errorf("the status has %+v, %v; want 3 held removals", status, err)
 	}
-	const metric = `rollcall_held_removals{platform="sandbox.local"} 3`
-	if got := s.metrics(s.logs[0].text()); !strings.Contains(got, metric) || !strings.Contains(got, `rollcall_held_tenants{platform="sandbox.local"} 1`) {
+	const metric = `rollcall_removals_pending_approval{platform="sandbox.local"} 3`
+	if got := s.metrics(s.logs[0].text()); !strings.Contains(got, metric) || !strings.Contains(got, `rollcall_tenants_pending_approval{platform="sandbox.local"} 1`) {
 		s.t.Errorf("the metrics lack %s", metric)
 	}
 }

@@ -137,7 +137,7 @@ func TestKeystoneConverges(t *testing.T) {
 	s.worker(c.environ()...)
 	s.apply(c.documents())
 
-	if r := s.replicate(done); r.Changed != 3 || r.Remarks != 0 {
+	if r := s.replicate(done); r.Changed != 3 || r.Warnings != 0 {
 		t.Fatalf("first replication: %+v, want 3 tenants changed and no remarks", r)
 	}
 	c.want(t, 9, 2)

@@ -91,7 +91,7 @@ func TestKubernetesConverges(t *testing.T) {
 	s.worker()
 	s.apply(c.documents())
 
-	if r := s.replicate(done); r.Changed != 3 || r.Remarks != 0 {
+	if r := s.replicate(done); r.Changed != 3 || r.Warnings != 0 {
 		t.Fatalf("first replication: %+v, want 3 tenants changed and no remarks", r)
 	}
 	c.want(t, 3)

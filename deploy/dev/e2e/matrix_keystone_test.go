@@ -83,7 +83,7 @@ func TestWorkerKilledInARenameOnKeystone(t *testing.T) {
 	}
 	c := newCrashSite(t, newStack(t), newKeystonePlace(t), recreating())
 	for _, boundary := range []string{
-		"after Apply 2", "before ConfirmRenaming 1", "after ConfirmRenaming 1", "after deciding RecreateGroup 3", "before Apply 3", "after Apply 3",
+		"after Apply 2", "before ConfirmReplacement 1", "after ConfirmReplacement 1", "after deciding RecreateGroup 3", "before Apply 3", "after Apply 3",
 	} {
 		t.Run(boundary, func(t *testing.T) { c.survive(t, atGate(boundary)) })
 	}

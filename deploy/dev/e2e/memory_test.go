@@ -191,7 +191,7 @@ func TestRemovalAboveTheLimitIsHeld(t *testing.T) {
 	}
 	s.apply(without(org.documents(), append(leavers, bindingName(0, "admin", 0))...), "--prune", "--yes")
 	r := s.replicate(waiting)
-	if len(r.Items) != 1 || len(r.Items[0].Remarks) != 1 || r.Items[0].Remarks[0].Code != string(access.RemovalHeld) {
+	if len(r.Items) != 1 || len(r.Items[0].Warnings) != 1 || r.Items[0].Warnings[0].Code != string(access.RemovalHeld) {
 		t.Errorf("remarks %+v, want one %s", r.Items, access.RemovalHeld)
 	}
 	got := map[string]int{}
@@ -240,7 +240,7 @@ func TestMissingCredentialsAreNamed(t *testing.T) {
 	s.worker()
 	s.apply(org.documents())
 	r := s.replicate(failed)
-	if len(r.Items) != 1 || len(r.Items[0].Remarks) != 1 || !strings.Contains(r.Items[0].Remarks[0].Text, "NOBODY_SET_") {
+	if len(r.Items) != 1 || len(r.Items[0].Warnings) != 1 || !strings.Contains(r.Items[0].Warnings[0].Text, "NOBODY_SET_") {
 		t.Errorf("remarks %+v, want one that names the variables to set", r.Items)
 	}
 }

@@ -117,7 +117,7 @@ func TestOpenShiftConverges(t *testing.T) {
 	s := newStack(t)
 	s.worker(o.environ...)
 	s.apply(o.documents())
-	if r := s.replicate(done); r.Changed != 2 || r.Remarks != 0 {
+	if r := s.replicate(done); r.Changed != 2 || r.Warnings != 0 {
 		t.Fatalf("first replication: %+v, want 2 tenants changed and no remarks", r)
 	}
 	want := map[string]int{}

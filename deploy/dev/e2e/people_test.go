@@ -25,7 +25,7 @@ func TestNewcomersGetAnAccountAndTheirAccess(t *testing.T) {
 	s.worker()
 	s.apply(org.documents())
 	r := s.replicate(done)
-	if len(r.Items) != 1 || len(r.Items[0].Remarks) != 1 || r.Items[0].Remarks[0].Code != "user-not-found" {
+	if len(r.Items) != 1 || len(r.Items[0].Warnings) != 1 || r.Items[0].Warnings[0].Code != "user-not-found" {
 		t.Fatalf("without userCreation: remarks %+v, want one user-not-found", r.Items)
 	}
 
@@ -35,7 +35,7 @@ func TestNewcomersGetAnAccountAndTheirAccess(t *testing.T) {
 		t.Errorf("the plan does not say whom it brings in:\n%s", out)
 	}
 	r = s.replicate(done)
-	if r.Changed != 1 || r.Remarks != 0 {
+	if r.Changed != 1 || r.Warnings != 0 {
 		t.Fatalf("with userCreation: %+v, want a change and no remark", r)
 	}
 	now := world(t, file)

@@ -42,7 +42,7 @@ func TestNobodyIsNamedOutsideTheDatabase(t *testing.T) {
 	s.replicate(waiting)
 	breakPlatform(t, file, memory.Fault{Op: "write:*", Class: "denied"})
 	s.apply(org.documents())
-	if r := s.replicate(failed); r.Failed != 1 || len(r.Items[0].Remarks) == 0 || r.Items[0].Remarks[0].Code != string(access.PlatformDenied) {
+	if r := s.replicate(failed); r.Failed != 1 || len(r.Items[0].Warnings) == 0 || r.Items[0].Warnings[0].Code != string(access.PlatformDenied) {
 		t.Errorf("with all writes denied: %+v, want the tenant that differs to fail, with a remark", r)
 	}
 	// An outage leaves an open activity with its last failure.
@@ -91,7 +91,7 @@ func TestTheExampleNamesNobody(t *testing.T) {
 	s.observed(environ...)
 	s.apply(documents)
 	s.must(done, "plan", "--all")
-	if r := s.replicate(done); r.Changed == 0 || r.Failed != 0 || r.Remarks == 0 {
+	if r := s.replicate(done); r.Changed == 0 || r.Failed != 0 || r.Warnings == 0 {
 		t.Fatalf("the example: %+v, want changes and remarks, and no failure", r)
 	}
 	proxy.Add(faultproxy.Rule{Fault: faultproxy.Fault{Status: http.StatusForbidden}})
@@ -117,7 +117,7 @@ func TestTheExampleNamesNobody(t *testing.T) {
 // by design, and secrets in none, nor in what commands write.
 func (s *stack) databaseNames(people, secrets []string) {
 	s.t.Helper()
-	about := []string{"documents", "drawn", "accounts", "plans", "statuses", "records", "decisions", "tombstones"}
+	about := []string{"documents", "allocations", "accounts", "plans", "statuses", "records", "decisions", "tombstones"}
 	others, all := scan{t: s.t, texts: map[string]string{}}, scan{t: s.t, texts: map[string]string{"commands' output": s.said.text()}}
 	for name, text := range s.tables() {
 		all.texts["table "+name] = text

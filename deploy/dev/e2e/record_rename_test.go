@@ -46,8 +46,8 @@ func (r *recorder) group() string {
 func (r *recorder) renamed() {
 	r.called("team", "recreate")
 	r.run(done)
-	r.keep("renamed", r.runs())
-	r.keep("group-renamed", r.group())
+	r.keep("replaced", r.runs())
+	r.keep("group-replaced", r.group())
 	r.called("crew", "strict")
 	r.run(done)
 	r.keep("group-strict", r.group())
@@ -64,7 +64,7 @@ func (r *recorder) renamedBadly() {
 	}
 	r.called("team", "recreate", leavers...)
 	r.run(waiting)
-	r.keep("rename-waiting", r.runs())
+	r.keep("replace-waiting", r.runs())
 	r.keep("group-waiting", r.group())
 	r.called("team", "recreate")
 	r.run(done)
@@ -77,7 +77,7 @@ func (r *recorder) renamedBadly() {
 	r.called("staff", "recreate")
 	breakPlatform(r.t, r.file, memory.Fault{Op: "write:bindings.create", Class: "denied"})
 	r.run(failed)
-	r.keep("rename-compensated", r.runs())
+	r.keep("replace-compensated", r.runs())
 	r.keep("group-compensated", r.group())
 	breakPlatform(r.t, r.file)
 	r.run(done)
@@ -94,10 +94,10 @@ func (r *recorder) renamedAndStopped() {
 		r.t.Fatal(err)
 	}
 	r.ended(r.runs(), "")
-	r.keep("rename-cancelled", r.runs())
+	r.keep("replace-cancelled", r.runs())
 	r.keep("group-cancelled", r.group())
 	r.orphaned()
-	r.keep("rename-orphan", r.runs())
+	r.keep("replace-orphan", r.runs())
 	r.wants()
 	r.run(done)
 }

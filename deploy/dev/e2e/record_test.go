@@ -113,7 +113,7 @@ func (r *recorder) held() {
 	}
 	r.wants(leavers...)
 	r.run(waiting)
-	r.keep("held", r.runs())
+	r.keep("pending-approval", r.runs())
 	r.wants()
 	r.run(done)
 }
@@ -128,7 +128,7 @@ func (r *recorder) remarks() {
 `
 	r.stack.apply(r.org.documents() + stranger)
 	r.run(done)
-	r.keep("remarks", r.runs())
+	r.keep("warnings", r.runs())
 	r.wants()
 	r.run(done)
 }
@@ -147,7 +147,7 @@ func (r *recorder) contested() {
 	r.wants(bindingName(0, "user", 0))
 	breakPlatform(r.t, r.file, memory.Fault{Op: "write:*", Class: "conflict"})
 	r.run(failed)
-	r.keep("contested", r.runs())
+	r.keep("drifting", r.runs())
 	r.mend()
 }
 
@@ -196,7 +196,7 @@ func (r *recorder) renewed() {
 	r.must(done, "worker", "current", secondBuild, "--yes")
 	breakPlatform(r.t, r.file)
 	r.ended(r.runs(), first)
-	r.keep("renewed", r.runs(), first)
+	r.keep("continued-as-new", r.runs(), first)
 	r.eventually("the new run", func() bool { return r.status(r.runs()) == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED })
 	r.keep("continued", r.runs())
 }

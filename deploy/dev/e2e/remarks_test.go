@@ -21,8 +21,8 @@ func (s *stack) remarks(choice ...string) (holds, ended []datedRemark) {
 	s.t.Helper()
 	var got struct {
 		Items []struct {
-			Remarks []datedRemark
-			Ended   []datedRemark `json:"ended_remarks"`
+			Warnings []datedRemark
+			Ended    []datedRemark `json:"ended_warnings"`
 		}
 	}
 	out := s.must(done, append([]string{"status", "--ended", "-o", "json"}, choice...)...)
@@ -30,7 +30,7 @@ func (s *stack) remarks(choice ...string) (holds, ended []datedRemark) {
 		s.t.Fatal(err)
 	}
 	for _, it := range got.Items {
-		holds, ended = append(holds, it.Remarks...), append(ended, it.Ended...)
+		holds, ended = append(holds, it.Warnings...), append(ended, it.Ended...)
 	}
 	return holds, ended
 }
@@ -62,7 +62,7 @@ func TestRemarksLive(t *testing.T) {
 	})
 	s.apply(strings.ReplaceAll(org.documents(), who+"@example.com", who+"@example.org")) // which nobody remembers
 	s.replicate(done)
-	first, _ := s.remarks("--person", who, "--code", "user-not-found")
+	first, _ := s.remarks("--user", who, "--code", "user-not-found")
 	if len(first) != 2 || first[0].Object != who || first[0].Since.IsZero() {
 		t.Fatalf("remarks about %s: %+v, want one on each of two tenants", who, first)
 	}
@@ -74,10 +74,10 @@ func TestRemarksLive(t *testing.T) {
 			t.Errorf("after more runs: %+v, ended %+v; want both to hold since %v", now, ended, again.Since)
 		}
 	}
-	if one, _ := s.remarks("acme.project-01/sandbox.local", "--person", who+"@example.org"); len(one) != 1 {
+	if one, _ := s.remarks("acme.project-01/sandbox.local", "--user", who+"@example.org"); len(one) != 1 {
 		t.Errorf("on one tenant: %+v, want one", one)
 	}
-	for _, choice := range [][]string{{"--person", person("user", 0)}, {"--code", "user-disabled"}, {"--person", who, "--code", "contested"}} {
+	for _, choice := range [][]string{{"--user", person("user", 0)}, {"--code", "user-disabled"}, {"--user", who, "--code", "drifting"}} {
 		if none, _ := s.remarks(choice...); len(none) != 0 {
 			t.Errorf("%v: %+v, want none", choice, none)
 		}
@@ -89,11 +89,11 @@ func TestRemarksLive(t *testing.T) {
 		w.Users[at].Name = who + "@example.com"
 	})
 	s.replicate(done)
-	holds, ended := s.remarks("--person", who)
+	holds, ended := s.remarks("--user", who)
 	if len(holds) != 0 || len(ended) != 2 || !ended[0].Ended.After(ended[0].Since) {
 		t.Errorf("mended: %+v, ended %+v; want two that ended", holds, ended)
 	}
-	if out := s.must(done, "status", "--person", who, "--ended"); !strings.Contains(out, "Remarks that hold no more:") {
+	if out := s.must(done, "status", "--user", who, "--ended"); !strings.Contains(out, "Remarks that hold no more:") {
 		t.Errorf("people are not told that it ended:\n%s", out)
 	}
 }
@@ -119,15 +119,15 @@ func TestRemovedByOthersHandIsRemarked(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := s.replicate(done)
-	if r.Changed != 1 || len(r.Items[0].Remarks) != 1 || r.Items[0].Remarks[0].Code != "foreign-member-removed" {
+	if r.Changed != 1 || len(r.Items[0].Warnings) != 1 || r.Items[0].Warnings[0].Code != "unmanaged-member-removed" {
 		t.Fatalf("%+v, want a change with a remark about who was taken out", r)
 	}
-	holds, _ := s.remarks("--person", person("user", 0))
+	holds, _ := s.remarks("--user", person("user", 0))
 	if len(holds) != 1 || holds[0].Object != "project-00-admin" {
 		t.Errorf("remarks about the stranger: %+v, want one on the group", holds)
 	}
 	s.replicate(done)
-	if holds, ended := s.remarks("--code", "foreign-member-removed"); len(holds) != 0 || len(ended) != 1 {
+	if holds, ended := s.remarks("--code", "unmanaged-member-removed"); len(holds) != 0 || len(ended) != 1 {
 		t.Errorf("after the next run: %+v, ended %+v; want it to have ended", holds, ended)
 	}
 }

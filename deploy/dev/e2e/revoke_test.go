@@ -20,11 +20,11 @@ import (
 	"github.com/rollcall-iam/rollcall/workflows"
 )
 
-// revocation is the JSON of rollcall revoke PERSON.
+// revocation is the JSON of rollcall revoke USER.
 type revocation struct {
-	Person, Reason, By string
-	LiftedBy           string `json:"lifted_by"`
-	Platforms          []revokedOn
+	User, Reason, By string
+	LiftedBy         string `json:"lifted_by"`
+	Platforms        []revokedOn
 }
 
 type revokedOn struct {
@@ -149,7 +149,7 @@ func TestALeaverIsTakenOutOfEverything(t *testing.T) {
 	})
 	after := s.replicate(done)
 	c.expect("after the outage", map[string]int{"a.local": 0, "b.local": 0, "c.local": 0})
-	if after.Steps != 0 || after.Failed != 0 || len(after.Items) == 0 || after.Items[0].Remarks[0].Code != string(access.UserRevoked) {
+	if after.Steps != 0 || after.Failed != 0 || len(after.Items) == 0 || after.Items[0].Warnings[0].Code != string(access.UserRevoked) {
 		t.Errorf("a replication after it: %+v, want nothing to do, and the remark %s", after, access.UserRevoked)
 	}
 	s.goesFirst(r)
@@ -173,7 +173,7 @@ func (s *stack) goesFirst(r revocation) {
 	s.t.Helper()
 	found := 0
 	for _, id := range s.revocationIDs() {
-		for _, e := range s.history(workflows.RevokePersonID(id)) {
+		for _, e := range s.history(workflows.RevokeUserID(id)) {
 			if e.GetEventType() != enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED {
 				continue
 			}
@@ -326,8 +326,8 @@ func TestARevocationNamesNobodyOutsideTheDatabase(t *testing.T) {
 	})
 	found := s.scan("")
 	found.lacks("person", []string{leaver, colleague, "officer-of-all", "harassment", "@example.com"})
-	found.covers("revoke/"+s.revocationIDs()[0], "RevokePerson", "rollcall_calls")
-	about := []string{"documents", "drawn", "accounts", "plans", "statuses", "records", "decisions", "tombstones", "revocations",
+	found.covers("revoke/"+s.revocationIDs()[0], "RevokeUser", "rollcall_calls")
+	about := []string{"documents", "allocations", "accounts", "plans", "statuses", "records", "decisions", "tombstones", "revocations",
 		"revocation_platforms", "revoked_accounts", "removals"}
 	tables := s.tables()
 	maps.DeleteFunc(tables, func(name, _ string) bool { return slices.Contains(about, name) })
@@ -370,7 +370,7 @@ func TestALeaverIsTakenOutOfKeystone(t *testing.T) {
 func (r *recorder) revoked() {
 	who := person("admin", 0)
 	r.must(done, "revoke", who, "--reason", "left", "--as", "hr", "--wait")
-	r.keep("revoked", workflows.RevokePersonID(r.revocationIDs()[0]))
+	r.keep("revoked", workflows.RevokeUserID(r.revocationIDs()[0]))
 	r.must(done, "revoke", "--lift", who, "--as", "hr", "--wait")
 
 	r.wants(bindingName(0, "user", 3))
@@ -379,13 +379,13 @@ func (r *recorder) revoked() {
 	r.eventually("a failed write", func() bool { return world(r.t, r.file).Faults[0].Hits > 0 })
 	breakPlatform(r.t, r.file, memory.Fault{Op: "write:groups.members", Delay: memory.Duration(2 * time.Second)})
 	r.must(done, "revoke", who, "--reason", "left", "--as", "hr", "--wait")
-	r.keep("revoke-busy", workflows.RevokePersonID(r.revocationIDs()[0]))
+	r.keep("revoke-busy", workflows.RevokeUserID(r.revocationIDs()[0]))
 	r.mend()
 	r.must(done, "revoke", "--lift", who, "--as", "hr", "--wait")
 
 	breakPlatform(r.t, r.file, memory.Fault{Op: "write:*", Class: "denied"})
 	r.must(failed, "revoke", who, "--reason", "left", "--as", "hr", "--wait")
-	r.keep("revoke-failed", workflows.RevokePersonID(r.revocationIDs()[0]))
+	r.keep("revoke-failed", workflows.RevokeUserID(r.revocationIDs()[0]))
 	breakPlatform(r.t, r.file)
 	r.must(done, "revoke", "--lift", who, "--as", "hr", "--wait")
 	r.mend()

@@ -181,14 +181,14 @@ func (s *stack) apply(documents string, flags ...string) {
 
 // report is the JSON of replicate.
 type report struct {
-	Tenants, Converged, Changed, Waiting, Failed, Steps, Remarks, Calls int
-	DurationMS                                                          int64 `json:"duration_ms"`
-	Items                                                               []item
+	Tenants, Converged, Changed, Waiting, Failed, Steps, Warnings, Calls int
+	DurationMS                                                           int64 `json:"duration_ms"`
+	Items                                                                []item
 }
 
 type item struct {
 	Tenant, Platform, Outcome string
-	Remarks                   []struct{ Code, Object, Text string }
+	Warnings                  []struct{ Code, Object, Text string }
 }
 
 // replicate replicates everything and waits.

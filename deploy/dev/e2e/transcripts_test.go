@@ -203,7 +203,7 @@ func (s *scenario) replicated() {
 	s.run("replicate-tenant", done, "replicate", webSandbox, "--wait", "-o", "json")
 	s.run("status", done, "status", "-o", "json")
 	s.run("status-of-code", done, "status", "--code", "user-not-found,user-disabled", "-o", "json")
-	s.run("status-of-user", done, "status", "--person", "una@example.com", "-o", "json")
+	s.run("status-of-user", done, "status", "--user", "una@example.com", "-o", "json")
 	s.run("status-refused", invalid, "status", "--code", "no-such-code", "-o", "json")
 }
 
