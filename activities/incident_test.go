@@ -49,7 +49,7 @@ import (
 //	group-sync-operator #166, #169, #248: prune after an error    TestIncidentPruneAfterPartialError
 //	group-sync-operator #184: only 100 groups read                TestIncidentOnlyHundredRead
 //	group-sync-operator: every group written every run            TestIncidentUnchangedGroupsWereWritten
-//	Keystone: 200 with truncated: true                            e2e TestIncidentTruncatedAnswerTakenForAll
+//	Keystone: 200 with truncated: true                            e2e TestOnKeystone/IncidentTruncatedAnswerTakenForAll
 //	Entra: drift in the target is not repaired                    TestIncidentDriftWasNotRepaired
 //	Entra: who comes into scope is not noticed                    TestIncidentLateAccountWasNotNoticed
 //	appmod-blueprints #748: throttled create left pending         TestIncidentThrottledCreateWasLeftPending

@@ -123,8 +123,21 @@ func isWrite(e faultproxy.Entry) bool {
 	return e.Method != http.MethodGet && !strings.HasSuffix(e.Path, "/auth/tokens")
 }
 
-func TestKeystoneConverges(t *testing.T) {
+// TestOnKeystone runs what is tested on the real Keystone, one after the other: it
+// is slow enough alone, and one test's load would be another's outage.
+func TestOnKeystone(t *testing.T) {
 	t.Parallel()
+	t.Run("Converges", keystoneConverges)
+	t.Run("FaultsTakeNothing", keystoneFaultsTakeNothing)
+	t.Run("IncidentTruncatedAnswerTakenForAll", incidentTruncatedAnswerTakenForAll)
+	t.Run("LeaverIsRemoved", leaverIsRemoved)
+	t.Run("Probe", keystoneProbe)
+	t.Run("ExampleNamesNoUser", exampleNamesNoUser)
+	t.Run("WorkerKilledInAReplacement", workerKilledInAReplacement)
+	t.Run("OutageIsWaitedFor", keystoneOutageIsWaitedFor)
+}
+
+func keystoneConverges(t *testing.T) {
 	s := newStack(t)
 	server := keystone.ForTest(t, keystone.Options{})
 	target, err := url.Parse(server.URL())
@@ -167,8 +180,7 @@ func reachable(t *testing.T) string {
 	return dir
 }
 
-func TestKeystoneOutageIsWaitedFor(t *testing.T) {
-	t.Parallel()
+func keystoneOutageIsWaitedFor(t *testing.T) {
 	s := newStack(t)
 	if err := keystone.Available(); err != nil {
 		keystone.ForTest(t, keystone.Options{}) // skips or fails, as everywhere

@@ -74,10 +74,9 @@ func (p *keystonePlace) without() []string {
 	return gone
 }
 
-// TestWorkerKilledInARenameOnKeystone is a sample of the crash matrix on a real
+// workerKilledInAReplacement is a sample of the crash matrix on a real
 // Keystone: the boundaries around the point of no return.
-func TestWorkerKilledInARenameOnKeystone(t *testing.T) {
-	t.Parallel()
+func workerKilledInAReplacement(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a real server: run without -short")
 	}

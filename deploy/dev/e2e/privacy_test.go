@@ -67,12 +67,11 @@ func peopleOf(org organisation) []string {
 	return append(people, "@example.com")
 }
 
-// TestTheExampleNamesNobody replicates the organisation of the demo to a real
+// exampleNamesNoUser replicates the organisation of the demo to a real
 // Keystone, and looks for its people, the administrator's password and every token
 // in the files of Temporal's own database, too, and for both in ours: people stand
 // in the tables that are about people, secrets in none.
-func TestTheExampleNamesNobody(t *testing.T) {
-	t.Parallel()
+func exampleNamesNoUser(t *testing.T) {
 	server := keystone.ForTest(t, keystone.Options{})
 	dir := t.TempDir()
 	s := stackOn(t, postgres.ForTest(t), temporal.Options{Dir: dir, LogFile: filepath.Join(dir, "temporal.log")})

@@ -91,8 +91,7 @@ func TestProbeOfSandbox(t *testing.T) {
 	probed{s, org, probe.Sandbox{File: file}}.renames(t, map[string]bool{"recreate": false, "in-place": false, "strict": true})
 }
 
-func TestProbeOfKeystone(t *testing.T) {
-	t.Parallel()
+func keystoneProbe(t *testing.T) {
 	server := keystone.ForTest(t, keystone.Options{})
 	s := newStack(t)
 	c := newCloud(t, server, server.URL(), 2, 3)

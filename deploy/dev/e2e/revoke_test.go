@@ -339,9 +339,8 @@ func TestARevocationNamesNobodyOutsideTheDatabase(t *testing.T) {
 	c.expect("asked again", map[string]int{"a.local": 0, "b.local": 0, "c.local": 0})
 }
 
-// TestALeaverIsTakenOutOfKeystone: twenty groups on a real Keystone.
-func TestALeaverIsTakenOutOfKeystone(t *testing.T) {
-	t.Parallel()
+// leaverIsRemoved: twenty groups on a real Keystone.
+func leaverIsRemoved(t *testing.T) {
 	server := keystone.ForTest(t, keystone.Options{})
 	s := newStack(t)
 	c := newCloud(t, server, server.URL(), 20, 3)
