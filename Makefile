@@ -78,7 +78,7 @@ fmt: ## format the code
 	gofmt -w .
 
 .PHONY: histories
-histories: ## record anew the workflow histories that the replay test replays
+histories: ## record the workflow histories that the replay test replays
 	cd deploy/dev && go test ./e2e -run TestRecordHistories -record -count=1
 
 .PHONY: transcripts
@@ -87,7 +87,7 @@ transcripts: ## record the transcripts of all commands; ARGS=-dump also dumps th
 	go test ./starter -run Transcripts -count=1 -update-unreached
 
 .PHONY: docs
-docs: ## write anew what is generated: the golden files and pages
+docs: ## write what is generated: the golden files and pages
 	go generate ./...
 
 .PHONY: packages

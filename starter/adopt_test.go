@@ -57,7 +57,7 @@ func TestAdoptionIsWhatIsAboutTheGroup(t *testing.T) {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"external-permission-kept", "removal-pending-approval"}, remarks); diff != "" {
-		t.Errorf("remarks (-want +got):\n%s", diff)
+		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 	want := []notAdopted{
 		{"web-user", "absent", "the platform has no group of this name: the next run makes it"},

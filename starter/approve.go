@@ -66,7 +66,7 @@ func rejectCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reject TENANT DIGEST",
 		Short: "Keep what removals would take that a guard holds",
-		Long: `reject says no to removals that a guard holds: they stay held, and their remark says
+		Long: `reject says no to removals that a guard holds: they stay held, and their warning says
 who rejected them and why, until --expires. What is wrong in the documents is still
 to be mended. With --only it is about what names one of the given accounts or
 objects.`,

@@ -25,14 +25,14 @@ func explainCommand(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain [USER] TENANT",
 		Short: "Say why somebody has or lacks access, or who has any",
-		Long: `explain says why a person has access on a tenant, as a chain of facts: which binding
+		Long: `explain says why a user has access on a tenant, as a chain of facts: which binding
 gives them which role, directly or through a group, which mapping turns it into which
 group and platform role, how the group's name came about, which account the euid
 pattern makes of their euid, and what was done on the platform when, by which run. A
-person is named by metadata.name, euid or email.
+user is named by metadata.name, euid or email.
 
 It says as well what is in the way of access they lack, each with a code that does not
-change: no-binding, role-unmapped, the codes of remarks such as user-not-found,
+change: no-binding, role-unmapped, the codes of warnings such as user-not-found,
 no-platform, no-tenant, tenant-removed, tenant-failed and not-replicated. Access that
 the documents no longer ask for, and that is held back by a guard, is shown as such,
 with what was decided about it.
@@ -42,7 +42,7 @@ from the documents and the record of what was done, and asks no platform.`,
 		Example: `  rollcall explain jane-doe marketing.web/openstack.eu
   rollcall explain jane@example.com marketing.web/openstack.eu -o json
   rollcall explain marketing.web/openstack.eu`,
-		Args:              between(1, 2, "name a tenant, or a person and a tenant"),
+		Args:              between(1, 2, "name a tenant, or a user and a tenant"),
 		ValidArgsFunction: c.completeExplain,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			who := ""
@@ -154,7 +154,7 @@ func (c *cli) aboutPerson(ctx context.Context, e *explainer, who string) error {
 		e.accounts[account] = true
 	}
 	if !known && len(e.accounts) == 0 {
-		return invalid(fmt.Errorf("there is no person %q: rollcall get users lists those there are", who))
+		return invalid(fmt.Errorf("there is no user %q: rollcall get users lists those there are", who))
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func (c *cli) explainNoTenant(ctx context.Context, who string, id access.TenantI
 		return err
 	}
 	if !known {
-		return invalid(fmt.Errorf("there is no person %q: rollcall get users lists those there are", who))
+		return invalid(fmt.Errorf("there is no user %q: rollcall get users lists those there are", who))
 	}
 	platforms, err := c.documents.Platforms(ctx)
 	if err != nil {

@@ -61,5 +61,5 @@ subject: {name: eve}
 	}
 	run(t, db, "", "explain", "nobody", "marketing.web/sandbox.local").
 		ends(t, "nobody of that name", exitInvalid, `"nobody"`, "rollcall get users")
-	run(t, db, "", "explain").ends(t, "nothing to explain", exitInvalid, "a person and a tenant")
+	run(t, db, "", "explain").ends(t, "nothing to explain", exitInvalid, "a user and a tenant")
 }

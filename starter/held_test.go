@@ -68,7 +68,7 @@ func TestDecisionsAreCounted(t *testing.T) {
 		want   string
 	}{
 		{"all of it", nil, "4 removals and 1 carried role"},
-		{"one person", []string{"eve"}, "1 removal"},
+		{"one user", []string{"eve"}, "1 removal"},
 		{"the role alone", []string{"audit → new"}, "1 carried role"},
 	} {
 		p := waitingPlan()

@@ -222,7 +222,7 @@ func doing(activity string) string {
 	case activities.RecordReplacementActivity:
 		return "storing how the renaming ended"
 	case activities.RemoveUserActivity:
-		return "taking a person out"
+		return "taking a user out"
 	default:
 		return activity
 	}

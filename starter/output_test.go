@@ -39,9 +39,9 @@ func TestPlansAreColouredOnTerminalsOnly(t *testing.T) {
 func TestPlanEndsWithWhatItComesTo(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{
-		0: "0 tenants: 0 steps, 0 remarks; 0 calls in 120ms.\n",
-		1: "\n1 tenant: 3 steps, 1 held removal, 1 remark; 4 calls in 120ms.\n",
-		2: "\n2 tenants: 6 steps, 2 held removals, 2 remarks; 8 calls in 120ms.\n",
+		0: "0 tenants: 0 steps, 0 warnings; 0 calls in 120ms.\n",
+		1: "\n1 tenant: 3 steps, 1 held removal, 1 warning; 4 calls in 120ms.\n",
+		2: "\n2 tenants: 6 steps, 2 held removals, 2 warnings; 8 calls in 120ms.\n",
 	} {
 		var out bytes.Buffer
 		shownPlan(t, &cli{out: &out, format: formatTable}, n)

@@ -55,7 +55,7 @@ func (w planTable) end(t activities.Totals, held int, took time.Duration) error 
 	if t.Failed > 0 {
 		fmt.Fprintf(w.out, "%d failed, ", t.Failed)
 	}
-	fmt.Fprintf(w.out, "%s; %s in %s.\n", count(t.Remarks, "remark"), count(t.Calls, "call"), took.Round(time.Millisecond))
+	fmt.Fprintf(w.out, "%s; %s in %s.\n", count(t.Remarks, "warning"), count(t.Calls, "call"), took.Round(time.Millisecond))
 	return nil
 }
 

@@ -69,7 +69,7 @@ func creates(p driver.Profile) string {
 	case p.Groups:
 		return "a group per tenant and role, bound to roles"
 	case p.Separate:
-		return "a role for each person"
+		return "a role for each user"
 	default:
 		return "a binding per tenant and role, with the people in it"
 	}
@@ -110,7 +110,7 @@ func platformTable() string {
 		line("`"+p.Type+"`", lookup(p), createsText(p), foreign(p), cleanup(p), cmp.Or(string(p.BringIn), "-"))
 	}
 	b.WriteString("\nWhat a look and a change cost, in calls, with T tenants of R roles with M people:\n\n")
-	line("Type", "verify one tenant", "verify all", "change one person", "more than the platform would allow, because")
+	line("Type", "verify one tenant", "verify all", "change one user", "more than the platform would allow, because")
 	b.WriteString("|---|---|---|---|---|\n")
 	for _, t := range platformTypes() {
 		cost := t.profile.Cost

@@ -53,8 +53,8 @@ type remarkFlags struct {
 
 func (f *remarkFlags) add(c *cli, cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.all, "warnings", false, "show all warnings, and since when they hold")
-	cmd.Flags().BoolVar(&f.ended, "ended", false, "show remarks of the last 90 days that hold no more, too")
-	cmd.Flags().StringSliceVar(&f.codes, "code", nil, "only remarks of these codes, such as user-not-found")
+	cmd.Flags().BoolVar(&f.ended, "ended", false, "show warnings of the last 90 days that hold no more, too")
+	cmd.Flags().StringSliceVar(&f.codes, "code", nil, "only warnings of these codes, such as user-not-found")
 	cmd.Flags().StringVar(&f.person, "user", "", "only warnings about one user: metadata.name, euid, email, or an account")
 	codes := make([]string, 0, len(access.Codes()))
 	for _, code := range access.Codes() {
@@ -73,9 +73,9 @@ func (f *remarkFlags) chosen() bool { return len(f.codes) > 0 || f.person != "" 
 // noneText says that no tenant has what is asked for.
 func (f *remarkFlags) noneText() string {
 	if f.ended {
-		return "No tenant has such a remark, or had one in the last 90 days."
+		return "No tenant has such a warning, or had one in the last 90 days."
 	}
-	return "No tenant has such a remark now: --ended shows those of the last 90 days, too."
+	return "No tenant has such a warning now: --ended shows those of the last 90 days, too."
 }
 
 // check refuses codes that no remark has.
@@ -295,6 +295,6 @@ func (c *cli) writeDated(w io.Writer, items []item) {
 			}
 		}
 	}
-	write("Remarks", func(it item) []shownRemark { return it.Remarks })
-	write("Remarks that hold no more", func(it item) []shownRemark { return it.Ended })
+	write("Warnings", func(it item) []shownRemark { return it.Remarks })
+	write("Warnings that hold no more", func(it item) []shownRemark { return it.Ended })
 }

@@ -34,9 +34,9 @@ func TestRemarksAreChosen(t *testing.T) {
 		"code":               {"one code", []string{"--code", "user-not-found"}, []access.Remark{notFound}, nil},
 		"codes":              {"several codes", []string{"--code", "user-not-found,removal-pending-approval"}, []access.Remark{notFound, held}, nil},
 		"person":             {"what is about her, and not a group of her name", []string{"--user", "jane"}, []access.Remark{notFound, held, stranger}, nil},
-		"person by euid":     {"an euid is as good", []string{"--user", "jane@example.com"}, []access.Remark{notFound, held, stranger}, nil},
+		"user by euid":     {"an euid is as good", []string{"--user", "jane@example.com"}, []access.Remark{notFound, held, stranger}, nil},
 		"another":            {"eve's has ended", []string{"--user", "eve", "--ended"}, nil, []access.Remark{disabled}},
-		"person and code":    {"both count", []string{"--user", "jane", "--code", "removal-pending-approval"}, []access.Remark{held}, nil},
+		"user and code":    {"both count", []string{"--user", "jane", "--code", "removal-pending-approval"}, []access.Remark{held}, nil},
 		"on a platform":      {"with a selection", []string{"--platform", "sandbox.local", "--code", "user-not-found"}, []access.Remark{notFound}, nil},
 		"on a project":       {"with a selection", []string{"--project", "marketing.web", "--user", "jane"}, []access.Remark{notFound, held, stranger}, nil},
 		"in a workspace":     {"with a selection", []string{"--workspace", "marketing", "--code", "object-unmanaged"}, []access.Remark{foreign}, nil},
@@ -63,18 +63,18 @@ func TestRemarksAreChosen(t *testing.T) {
 				}
 			}
 			if diff := cmp.Diff(tc.holds, holds); diff != "" {
-				t.Errorf("%s: remarks (-want +got):\n%s", tc.reason, diff)
+				t.Errorf("%s: warnings (-want +got):\n%s", tc.reason, diff)
 			}
 			if diff := cmp.Diff(tc.over, over); diff != "" {
 				t.Errorf("%s: those that ended (-want +got):\n%s", tc.reason, diff)
 			}
 			if got.Remarks != len(tc.holds) || len(got.Items) > 1 || len(tc.holds)+len(tc.over) == 0 && len(got.Items) > 0 {
-				t.Errorf("%s: %d remarks on %d tenants, want %d", tc.reason, got.Remarks, len(got.Items), len(tc.holds))
+				t.Errorf("%s: %d warnings on %d tenants, want %d", tc.reason, got.Remarks, len(got.Items), len(tc.holds))
 			}
 		})
 	}
 	out := must(t, s.url, "", "status", "--user", "eve", "--ended")
-	if !strings.Contains(out, "Remarks that hold no more:\n  user-disabled on marketing.web/sandbox.local from ") {
+	if !strings.Contains(out, "Warnings that hold no more:\n  user-disabled on marketing.web/sandbox.local from ") {
 		t.Errorf("people are not told what ended:\n%s", out)
 	}
 	if out := must(t, s.url, "", "status", "--warnings"); !strings.Contains(out, "  user-not-found on marketing.web/sandbox.local since 20") {

@@ -137,7 +137,7 @@ func (s statuses) items(tenants []access.TenantID) []item {
 func summary(t activities.Totals) string {
 	text := fmt.Sprintf("%s: %d converged, %d changed, %d waiting, %d failed; %s, %s, %s",
 		count(t.Tenants, "tenant"), t.Converged, t.Changed, t.Waiting, t.Failed,
-		count(t.Steps, "step"), count(t.Remarks, "remark"), count(t.Calls, "call"))
+		count(t.Steps, "step"), count(t.Remarks, "warning"), count(t.Calls, "call"))
 	if t.Steps == 0 && t.Failed == 0 {
 		text += "; nothing was changed"
 	}
@@ -149,7 +149,7 @@ func writeItems(w io.Writer, items []item) {
 	for i, it := range items {
 		lines[i] = []string{it.Tenant, it.Platform, string(it.Outcome), fmt.Sprint(it.Steps), strconv.Itoa(len(it.Remarks))}
 	}
-	rows(w, []string{"TENANT", "PLATFORM", "OUTCOME", "STEPS", "REMARKS"}, lines)
+	rows(w, []string{"TENANT", "PLATFORM", "OUTCOME", "STEPS", "WARNINGS"}, lines)
 }
 
 // remarksAtMost is how many remarks a report shows unless asked for all.

@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "write the reports the code makes to tes
 func remarks(n int) []access.Remark {
 	all := make([]access.Remark, n)
 	for i := range all {
-		person := fmt.Sprintf("person-%02d", i)
+		person := fmt.Sprintf("user-%02d", i)
 		all[i] = access.Remark{Code: access.UserNotFound, Object: person, Text: person + " has no account: create it"}
 	}
 	return all
@@ -123,7 +123,7 @@ func TestVerdict(t *testing.T) {
 		want   int
 	}{
 		"nothing":            {"no tenants are done", activities.Totals{}, exitDone},
-		"done with remarks":  {"remarks are allowed", activities.Totals{Tenants: 2, Changed: 1, Converged: 1, Remarks: 9}, exitDone},
+		"done with warnings":  {"warnings are allowed", activities.Totals{Tenants: 2, Changed: 1, Converged: 1, Remarks: 9}, exitDone},
 		"waiting":            {"somebody has to approve", activities.Totals{Tenants: 2, Converged: 1, Waiting: 1}, exitWaiting},
 		"failed":             {"one is enough", activities.Totals{Tenants: 2, Converged: 1, Failed: 1}, exitFailed},
 		"failed and waiting": {"a failure is worse than waiting", activities.Totals{Tenants: 2, Failed: 1, Waiting: 1}, exitFailed},
@@ -283,7 +283,7 @@ func TestSummarySaysWhenNothingChanged(t *testing.T) {
 			t.Errorf("%s: %q", name, summary(tc.totals))
 		}
 	}
-	if text := summary(activities.Totals{Tenants: 1, Steps: 1, Calls: 1}); !strings.HasPrefix(text, "1 tenant: ") || !strings.Contains(text, "1 step, 0 remarks, 1 call") {
+	if text := summary(activities.Totals{Tenants: 1, Steps: 1, Calls: 1}); !strings.HasPrefix(text, "1 tenant: ") || !strings.Contains(text, "1 step, 0 warnings, 1 call") {
 		t.Errorf("one is written as many: %q", text)
 	}
 }
@@ -302,7 +302,7 @@ func TestTableOfAReport(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	want := "TENANT         PLATFORM       OUTCOME  STEPS  REMARKS\n" +
+	want := "TENANT         PLATFORM       OUTCOME  STEPS  WARNINGS\n" +
 		"marketing.web  sandbox.local  changed  3      1\n\nRemarks:\n" +
 		"  user-not-found on marketing.web/sandbox.local: jane\uFFFD[31m has no account\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {

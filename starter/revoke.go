@@ -30,17 +30,17 @@ func revokeCommand(c *cli) *cobra.Command {
 	var flags revokeFlags
 	cmd := &cobra.Command{
 		Use:   "revoke [USER]",
-		Short: "Take a person out of everything, before all other work",
-		Long: `revoke takes a person, named as the meshUser is, out of every group and role of
+		Short: "Take a user out of everything, before all other work",
+		Long: `revoke takes a user, named as the meshUser is, out of every group and role of
 Rollcall's on every platform, at once and before all other work. No guard holds it
 up. A platform that does not answer is waited for, for a day. Until the revocation
-is lifted nothing is granted to the person again, whatever the documents say; a
-remark on each tenant says where they still give something. Groups and roles that
+is lifted nothing is granted to the user again, whatever the documents say; a
+warning on each tenant says where they still give something. Groups and roles that
 are not Rollcall's are left alone and named.
 
-Without --reason it shows how the person's revocation stands on each platform: when
+Without --reason it shows how the user's revocation stands on each platform: when
 the platform had accepted all of it, and within which time it acts on it. Without a
-person it lists all revocations that stand. With --lift it ends one, and starts runs
+user it lists all revocations that stand. With --lift it ends one, and starts runs
 that give back what the documents say. Who revoked is recorded as --as says; nobody
 checks it yet.
 
@@ -50,13 +50,13 @@ leaves the work running.`,
   rollcall revoke jdoe
   rollcall revoke
   rollcall revoke --lift jdoe`,
-		Args:              atMost(1, "name one person, as the meshUser is named"),
+		Args:              atMost(1, "name one user, as the meshUser is named"),
 		ValidArgsFunction: c.completeRevoked,
 		RunE:              func(cmd *cobra.Command, args []string) error { return c.revoke(cmd.Context(), args, &flags) },
 	}
 	cmd.Flags().StringVar(&flags.reason, "reason", "", "why; kept with the revocation")
 	cmd.Flags().StringVar(&flags.as, "as", "", "who revokes or lifts; $USER when left out")
-	cmd.Flags().BoolVar(&flags.lift, "lift", false, "end the person's revocation")
+	cmd.Flags().BoolVar(&flags.lift, "lift", false, "end the user's revocation")
 	cmd.Flags().BoolVar(&flags.wait, "wait", false, "wait for the end and report it")
 	return cmd
 }
@@ -89,7 +89,7 @@ func (c *cli) revoke(ctx context.Context, args []string, f *revokeFlags) error {
 	changes := f.lift || strings.TrimSpace(f.reason) != ""
 	switch {
 	case changes && len(args) == 0:
-		return invalid(errors.New("name the person, as the meshUser is named"))
+		return invalid(errors.New("name the user, as the meshUser is named"))
 	case changes && strings.TrimSpace(f.as) == "":
 		return invalid(errors.New("say who you are with --as: it is kept with the revocation"))
 	}
@@ -129,7 +129,7 @@ func (c *cli) startRevocation(ctx context.Context, person string, f *revokeFlags
 	}
 	run, err := c.start(ctx, start{
 		id: workflows.RevokeUserID(r.ID), workflow: workflows.RevokeUserWorkflow,
-		summary: "take a person out of everything", input: in, priority: engine.Priority(engine.PriorityRevoke, r.ID),
+		summary: "take a user out of everything", input: in, priority: engine.Priority(engine.PriorityRevoke, r.ID),
 	}, in.Cause)
 	if err != nil {
 		return fmt.Errorf("the revocation is stored and gives nobody anything; to take away what is there, run this again: %w", err)

@@ -20,11 +20,11 @@ func TestRevokeAsksForWhatIsKept(t *testing.T) {
 		user   string
 		want   string
 	}{
-		{"a reason is about somebody", []string{"revoke", "--reason", "left"}, "hr", "name the person"},
-		{"so is a lift", []string{"revoke", "--lift"}, "hr", "name the person"},
+		{"a reason is about somebody", []string{"revoke", "--reason", "left"}, "hr", "name the user"},
+		{"so is a lift", []string{"revoke", "--lift"}, "hr", "name the user"},
 		{"who does it is kept", []string{"revoke", "jdoe", "--reason", "left"}, "", "--as"},
 		{"also who lifts it", []string{"revoke", "jdoe", "--lift", "--as", " "}, "", "--as"},
-		{"one at a time", []string{"revoke", "jdoe", "jane", "--reason", "left"}, "hr", "one person"},
+		{"one at a time", []string{"revoke", "jdoe", "jane", "--reason", "left"}, "hr", "one user"},
 	}
 	for _, tc := range cases {
 		var out, errs bytes.Buffer
@@ -125,8 +125,8 @@ func TestStatusWithoutSuchRemarks(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	for _, tc := range []struct{ args, want string }{
-		{"status --user jane", "No tenant has such a remark now: --ended shows those of the last 90 days, too.\n"},
-		{"status --code user-not-found --ended", "No tenant has such a remark, or had one in the last 90 days.\n"},
+		{"status --user jane", "No tenant has such a warning now: --ended shows those of the last 90 days, too.\n"},
+		{"status --code user-not-found --ended", "No tenant has such a warning, or had one in the last 90 days.\n"},
 	} {
 		if out := must(t, url, "", strings.Fields(tc.args)...); out != tc.want {
 			t.Errorf("rollcall %s: %q, want %q", tc.args, out, tc.want)

@@ -110,10 +110,10 @@ func TestStatusShowsTheLastRun(t *testing.T) {
 	got := fromJSON[report](t, must(t, url, "", "status", tenant().String(), "-o", "json"))
 	want := activities.Totals{Tenants: 1, Waiting: 1, Steps: 2, Remarks: remarksAtMost + 1, Calls: 7}
 	if diff := cmp.Diff(want, got.Totals); diff != "" || len(got.Items[0].Remarks) != remarksAtMost+1 {
-		t.Errorf("%d remarks (-want +got):\n%s", len(got.Items[0].Remarks), diff)
+		t.Errorf("%d warnings (-want +got):\n%s", len(got.Items[0].Remarks), diff)
 	}
 	if out := must(t, url, "", "status"); !strings.Contains(out, "... and 1 more: rollcall status --warnings") {
-		t.Errorf("remarks are cut without a word:\n%s", out)
+		t.Errorf("warnings are cut without a word:\n%s", out)
 	}
 	if out := must(t, url, "", "status", "--warnings"); strings.Contains(out, "more:") || strings.Count(out, "user-not-found") != remarksAtMost+1 {
 		t.Errorf("--warnings does not show all:\n%s", out)

@@ -25,7 +25,7 @@ func serveCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Let the Temporal UI show what histories hold",
-		Long: `serve is a codec server: the Temporal UI of an authorised person sends it the
+		Long: `serve is a codec server: the Temporal UI of an authorised user sends it the
 encrypted payloads that it shows. Set its address in the UI ("Codec Server"), or
 in the UI server's configuration.
 

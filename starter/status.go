@@ -24,15 +24,15 @@ func statusCommand(c *cli) *cobra.Command {
 	var flags statusFlags
 	cmd := &cobra.Command{
 		Use:   "status [TENANT ...]",
-		Short: "Show how each tenant's last run ended, its remarks, and what runs now",
+		Short: "Show how each tenant's last run ended, its warnings, and what runs now",
 		Long: `status shows all tenants, or the chosen ones: the outcome of the last run, how
-many steps it took, and the remarks that hold now. Outcomes are converged (nothing
-was to be done), changed, waiting (for an approval), failed, contested (somebody
+many steps it took, and the warnings that hold now. Outcomes are converged (nothing
+was to be done), changed, waiting (for an approval), failed, drifting (somebody
 else keeps undoing the work) and never (no run has looked at it yet).
 
-Each remark has a code, names an object and says what to do. It holds until a run
+Each warning has a code, names an object and says what to do. It holds until a run
 finds it mended, and is remembered for 90 days then (--ended). With --code or
---user only the tenants with such remarks are shown.
+--user only the tenants with such warnings are shown.
 
 Below it says what is not done now: what runs, and what waits for a worker, for a
 platform that does not answer, or for an approval. Without Temporal it shows the

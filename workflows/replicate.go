@@ -162,7 +162,7 @@ func (r *replication) follow(ctx workflow.Context, p activities.PlanOutput) erro
 func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput, batches []activities.Batch) error {
 	applied := 0
 	for i, batch := range batches {
-		r.say(ctx, fmt.Sprintf("Applying plan `%s`: **%d of %d steps** done, %d held, %d remarks.",
+		r.say(ctx, fmt.Sprintf("Applying plan `%s`: **%d of %d steps** done, %d held, %d warnings.",
 			p.Digest, applied, p.Steps, p.Held, p.Remarks))
 		summary := fmt.Sprintf("apply part %d of %d, %d steps", i+1, len(batches), batch.Steps())
 		ctx := workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, summary))
@@ -232,7 +232,7 @@ func (r *replication) end(ctx workflow.Context, result ReplicateResult) (Replica
 	if r.in.DryRun {
 		return result, nil
 	}
-	r.say(ctx, fmt.Sprintf("**%s**: %d steps, %d held, %d remarks.", result.Outcome, result.Steps, result.Held, result.Remarks))
+	r.say(ctx, fmt.Sprintf("**%s**: %d steps, %d held, %d warnings.", result.Outcome, result.Steps, result.Held, result.Remarks))
 	if err := engine.ReportOutcome(ctx, Standing(result.Outcome), int64(result.Remarks)); err != nil {
 		return result, err
 	}

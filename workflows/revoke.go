@@ -223,7 +223,7 @@ func (r *revocation) say(ctx workflow.Context) {
 
 // revokeOptions let a revocation go first, and outlive a day's outage.
 func revokeOptions(platform string) workflow.ActivityOptions {
-	o := options(platform, "take a person out of "+platform)
+	o := options(platform, "take a user out of "+platform)
 	o.TaskQueue = engine.RevocationQueue
 	o.StartToCloseTimeout = 30 * time.Minute // a platform may show late what it took
 	o.Priority = engine.Priority(engine.PriorityRevoke, platform)

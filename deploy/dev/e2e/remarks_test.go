@@ -93,7 +93,7 @@ func TestRemarksLive(t *testing.T) {
 	if len(holds) != 0 || len(ended) != 2 || !ended[0].Ended.After(ended[0].Since) {
 		t.Errorf("mended: %+v, ended %+v; want two that ended", holds, ended)
 	}
-	if out := s.must(done, "status", "--user", who, "--ended"); !strings.Contains(out, "Remarks that hold no more:") {
+	if out := s.must(done, "status", "--user", who, "--ended"); !strings.Contains(out, "Warnings that hold no more:") {
 		t.Errorf("people are not told that it ended:\n%s", out)
 	}
 }
