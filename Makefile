@@ -55,10 +55,13 @@ bench: packages ## measure against the bars, on the real engines
 
 # Each test that runs here logs a line "soak: ..."; the last line joins them.
 .PHONY: soak
-soak: ## what is too long for CI: the last line sums it up
-	@mkdir -p $(bin)
-	@status=0; ROLLCALL_SOAK=1 go test -count=1 -timeout 2h -v -run '^($(soak_tests))$$' ./internal/plan \
-		-rapid.checks=$(SOAK_CHECKS) > $(bin)/soak.log 2>&1 || status=$$?; \
+soak: packages ## what is too long for CI: the last line sums it up
+	@mkdir -p $(bin); export ROLLCALL_SOAK=1; status=0; \
+	soak="go test -count=1 -timeout 2h -v"; { \
+	$$soak -run '^($(soak_tests))$$' ./internal/plan -rapid.checks=$(SOAK_CHECKS) || status=1; \
+	$$soak -race -run '^TestWhoWasTakenOutStaysOut$$' ./activities || status=1; \
+	cd deploy/dev && $$soak -run '^TestWorkerKilled' ./e2e || status=1; \
+	} > $(bin)/soak.log 2>&1; \
 	grep -E '^(ok|FAIL|panic:)|^ *--- FAIL' $(bin)/soak.log; \
 	echo "soak: $$([ $$status -eq 0 ] && echo passed || echo FAILED, see bin/soak.log): \
 	$$(sed -n 's/.* soak: //p' $(bin)/soak.log | paste -sd '#' | sed 's/#/; /g')"; exit $$status

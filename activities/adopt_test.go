@@ -14,6 +14,7 @@ import (
 // TestAdoptionLastsUntilItIsDone: an order to take a group over counts for that
 // group alone, is done once, and ends with what came of it.
 func TestAdoptionLastsUntilItIsDone(t *testing.T) {
+	t.Parallel()
 	const group = "web-user"
 	theirs := func(l *lab, id, description string) {
 		l.edit(func(w *memory.World) {
@@ -75,6 +76,7 @@ func TestAdoptionLastsUntilItIsDone(t *testing.T) {
 // TestAdoptionIsPlannedWithoutAnOrder: a dry run shows what it would change, and
 // leaves everything as it is.
 func TestAdoptionIsPlannedWithoutAnOrder(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.documents(settings{bound: 2})
 	l.edit(func(w *memory.World) {

@@ -209,6 +209,7 @@ func (w *watched) approve(digest string, life time.Duration) {
 // gets it; the other says which limit, and goes on when the hour is over. What
 // adds is never held up.
 func TestHourIsOneForAllTenants(t *testing.T) {
+	t.Parallel()
 	w := newWatched(t, "group: {most: 9, percent: 100}, hour: {most: 3}", "web", "shop")
 	w.askAll(5)
 	w.run("web", "shop")
@@ -234,6 +235,7 @@ func TestHourIsOneForAllTenants(t *testing.T) {
 
 // TestDryRunsReserveNothing: looking twice is as good as once.
 func TestDryRunsReserveNothing(t *testing.T) {
+	t.Parallel()
 	w := newWatched(t, "group: {most: 9, percent: 100}, hour: {most: 2}", "web", "shop")
 	w.askAll(5)
 	w.run("web", "shop")
@@ -248,6 +250,7 @@ func TestDryRunsReserveNothing(t *testing.T) {
 // TestShardIsServedInOrder: a survey gives what is left of a limit to its tenants
 // in their order, every time the same.
 func TestShardIsServedInOrder(t *testing.T) {
+	t.Parallel()
 	projects := []string{"a", "b", "c"}
 	w := newWatched(t, "group: {most: 9, percent: 100}, hour: {most: 4}", projects...)
 	w.askAll(5)
@@ -271,6 +274,7 @@ func TestShardIsServedInOrder(t *testing.T) {
 // TestOneChangeIsLimitedForADay: people leave many groups by one apply, a few of
 // each.
 func TestOneChangeIsLimitedForADay(t *testing.T) {
+	t.Parallel()
 	projects := []string{"a", "b", "c"}
 	w := newWatched(t, "group: {most: 9, percent: 100}, change: {most: 4}", projects...)
 	w.askAll(5)
@@ -293,6 +297,7 @@ func TestOneChangeIsLimitedForADay(t *testing.T) {
 
 // TestApprovedRemovalsNeedNoRoom, and take none from others.
 func TestApprovedRemovalsNeedNoRoom(t *testing.T) {
+	t.Parallel()
 	w := newWatched(t, "group: {most: 9, percent: 100}, hour: {most: 2}", "web", "shop")
 	w.askAll(5)
 	w.run("web", "shop")
@@ -309,6 +314,7 @@ func TestApprovedRemovalsNeedNoRoom(t *testing.T) {
 
 // TestExpiredApprovalHoldsAgain: an approval that nobody used in time is none.
 func TestExpiredApprovalHoldsAgain(t *testing.T) {
+	t.Parallel()
 	w := newWatched(t, "group: {most: 1, percent: 0}", "web")
 	w.askAll(5)
 	w.run("web")
@@ -332,6 +338,7 @@ func TestExpiredApprovalHoldsAgain(t *testing.T) {
 // TestCrashBetweenReservationAndApply: the plan is made again and is counted once;
 // what was reserved for a plan that never came leaves with the hour.
 func TestCrashBetweenReservationAndApply(t *testing.T) {
+	t.Parallel()
 	w := newWatched(t, "group: {most: 9, percent: 100}, hour: {most: 2}", "web", "shop")
 	w.askAll(5)
 	w.run("web", "shop")
@@ -352,6 +359,7 @@ func TestCrashBetweenReservationAndApply(t *testing.T) {
 // TestLatePlansNeedRoomAgain: a plan that waited for its platform for longer than
 // an hour takes nothing beyond the limit of the hour in which it goes on.
 func TestLatePlansNeedRoomAgain(t *testing.T) {
+	t.Parallel()
 	w := newWatched(t, "group: {most: 9, percent: 100}, hour: {most: 2}", "web", "shop")
 	w.askAll(5)
 	w.run("web", "shop")
@@ -373,6 +381,7 @@ func TestLatePlansNeedRoomAgain(t *testing.T) {
 // TestLatePlansNeedNoRoomForWhatIsApproved: an approval that comes after the plan
 // counts for it, too.
 func TestLatePlansNeedNoRoomForWhatIsApproved(t *testing.T) {
+	t.Parallel()
 	w := newWatched(t, "group: {most: 9, percent: 100}, hour: {most: 2}", "web", "shop")
 	w.askAll(5)
 	w.run("web", "shop")
@@ -393,6 +402,7 @@ func TestLatePlansNeedNoRoomForWhatIsApproved(t *testing.T) {
 
 // TestGuardLimitsOneGroup: the document's limit for a group is the planner's.
 func TestGuardLimitsOneGroup(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		reason, guard string
 		left          int
@@ -413,6 +423,7 @@ func TestGuardLimitsOneGroup(t *testing.T) {
 
 // TestDefaultGuardIsThePlanners: what holds without a document is said twice.
 func TestDefaultGuardIsThePlanners(t *testing.T) {
+	t.Parallel()
 	d := document.DefaultGuard()
 	if got, want := (plan.Guard{Most: d.GroupMost, Percent: d.GroupPercent}), plan.DefaultGuard(); got != want {
 		t.Errorf("documents default to %+v, plans to %+v", got, want)
@@ -422,6 +433,7 @@ func TestDefaultGuardIsThePlanners(t *testing.T) {
 // TestStrangersAreNamed: whom somebody else put into a group is taken out, and a
 // remark says so; of whom Rollcall put there itself it does not.
 func TestStrangersAreNamed(t *testing.T) {
+	t.Parallel()
 	w := newWatched(t, "group: {most: 9, percent: 100}", "web", "shop")
 	w.askAll(3)
 	w.run("web", "shop")

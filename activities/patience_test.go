@@ -48,6 +48,7 @@ func (l *lab) lag() *lagging {
 // TestWritesMayBeUnseenForAWhile: a platform whose reads lag is looked at again
 // for as long as that may last, and no longer.
 func TestWritesMayBeUnseenForAWhile(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	slow := l.lag()
 	l.want(2)

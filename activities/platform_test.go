@@ -164,6 +164,7 @@ func (l *lab) revision() int64 {
 }
 
 func TestPlanThenApplyConverges(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(2)
 	l.converge()
@@ -181,6 +182,7 @@ func TestPlanThenApplyConverges(t *testing.T) {
 }
 
 func TestAgedPlanGivesNobodyBackWhatWasTaken(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(1)
 	l.converge()
@@ -201,6 +203,7 @@ func TestAgedPlanGivesNobodyBackWhatWasTaken(t *testing.T) {
 }
 
 func TestUnrelatedDocumentsDoNotAgeAPlan(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(2)
 	p, err := l.plan(activities.PlanInput{})
@@ -220,6 +223,7 @@ func TestUnrelatedDocumentsDoNotAgeAPlan(t *testing.T) {
 }
 
 func TestRetrySkipsWhatIsDone(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(3)
 	p, err := l.plan(activities.PlanInput{})
@@ -248,6 +252,7 @@ func TestRetrySkipsWhatIsDone(t *testing.T) {
 }
 
 func TestDeniedStepLeavesARemark(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(1)
 	p, err := l.plan(activities.PlanInput{})
@@ -272,6 +277,7 @@ func TestDeniedStepLeavesARemark(t *testing.T) {
 }
 
 func TestRemovalsRestOnFreshAnswers(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(6)
 	l.converge()
@@ -289,6 +295,7 @@ func TestRemovalsRestOnFreshAnswers(t *testing.T) {
 }
 
 func TestFailedReadIsNoEmptyWorld(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(2)
 	l.converge()
@@ -299,6 +306,7 @@ func TestFailedReadIsNoEmptyWorld(t *testing.T) {
 }
 
 func TestHistoryHoldsNoPeople(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(2)
 	p, err := l.plan(activities.PlanInput{})
@@ -317,6 +325,7 @@ func TestHistoryHoldsNoPeople(t *testing.T) {
 }
 
 func TestRemovedTenantIsForgottenWhenItIsCleanedUp(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(0)
 	l.converge()
@@ -338,6 +347,7 @@ func TestRemovedTenantIsForgottenWhenItIsCleanedUp(t *testing.T) {
 }
 
 func TestSurveysPlanIsTakenUpWithoutAskingAgain(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(2)
 	survey := func() activities.DetectDriftOutput {

@@ -129,6 +129,7 @@ func (l *lab) ended(code access.Code, object string) (n int) {
 // about, holds over the runs that find it still, and ends with the first that
 // finds it mended. What only happened ends with the next run.
 func TestLifeOfARemark(t *testing.T) {
+	t.Parallel()
 	usual := settings{bound: 3}
 	const group = "web-user"
 	faults := func(l *lab, faults ...memory.Fault) { l.edit(func(w *memory.World) { w.Faults = faults }) }
@@ -237,6 +238,7 @@ func TestLifeOfARemark(t *testing.T) {
 
 // TestContestedEndsWithARunThatHolds: the end of a run is a remark, too.
 func TestContestedEndsWithARunThatHolds(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(2)
 	l.runOnce()
@@ -254,6 +256,7 @@ func TestContestedEndsWithARunThatHolds(t *testing.T) {
 
 // TestAnOutageEndsNoRemark: who could not look has not found anything mended.
 func TestAnOutageEndsNoRemark(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.documents(settings{bound: 3, euids: map[string]string{"adaline": ""}})
 	l.runOnce()

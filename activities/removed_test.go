@@ -88,6 +88,7 @@ func (l removed) runs() activities.PlanOutput {
 }
 
 func TestGroupsOfAVanishedTenantGoByTheRules(t *testing.T) {
+	t.Parallel()
 	group := access.Group{Name: "web-user"}.Key()
 	for _, c := range []struct {
 		reason    string
@@ -146,6 +147,7 @@ func onlyGroups(keys []access.Key) []access.Key {
 // A project that is gone although its documents are there is a mistake on either
 // side: nothing happens, and somebody has to look.
 func TestAVanishedTenantThatIsWantedIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	l := removed{newLab(t)}
 	l.put(l.zoned(2, "true"))
 	l.converge()
@@ -169,6 +171,7 @@ func TestAVanishedTenantThatIsWantedIsLeftAlone(t *testing.T) {
 
 // What stays on the platform although the tenant is forgotten stays in the ledger.
 func TestTheLedgerKeepsWhatStillExists(t *testing.T) {
+	t.Parallel()
 	l := removed{newLab(t)}
 	keep := strings.ReplaceAll(l.zoned(2, "true"), "replication: {", "replication: {skipUserGroupPermissionCleanup: true, ")
 	l.put(keep)

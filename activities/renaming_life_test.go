@@ -21,6 +21,7 @@ func groupAt(w *memory.World, name string) int {
 // TestUndoRefusesPastAnotherRunsPoint: a run that ended in the middle of the removal
 // leaves people with the new group only, so no later run takes that away.
 func TestUndoRefusesPastAnotherRunsPoint(t *testing.T) {
+	t.Parallel()
 	s := newRenamed(t, "")
 	p := s.planned()
 	s.build(p)
@@ -40,12 +41,13 @@ func TestUndoRefusesPastAnotherRunsPoint(t *testing.T) {
 
 // TestRenamingBegunAnewIsUndone: what was compensated, or done, is over.
 func TestRenamingBegunAnewIsUndone(t *testing.T) {
+	t.Parallel()
 	for _, over := range []activities.RenamingState{ledger.Compensated, ledger.Finished} {
 		t.Run(string(over), func(t *testing.T) {
 			s := newRenamed(t, "")
 			p := s.planned()
 			_, err := s.store.Pool().Exec(t.Context(), `INSERT INTO group_replacements (run_id, id, state, tenant, from_group, to_group, mode, at)
-				VALUES ('earlier', $1, 'passed', $2, 'web-user', 'web-team', 'recreate', now() - interval '2 hours'),
+				VALUES ('earlier', $1, 'cut-over', $2, 'web-user', 'web-team', 'recreate', now() - interval '2 hours'),
 					('earlier', $1, $3, $2, 'web-user', 'web-team', 'recreate', now() - interval '1 hour')`,
 				p.Renamings[0].ID, s.tenant("web").String(), string(over))
 			if err != nil {
@@ -63,6 +65,7 @@ func TestRenamingBegunAnewIsUndone(t *testing.T) {
 // TestWhatWasMadeTwiceIsUndone: somebody deleted the new group by hand while it was
 // built, so the run made it twice.
 func TestWhatWasMadeTwiceIsUndone(t *testing.T) {
+	t.Parallel()
 	s := newRenamed(t, "")
 	p := s.planned()
 	s.build(p)
@@ -87,6 +90,7 @@ func TestWhatWasMadeTwiceIsUndone(t *testing.T) {
 // TestTakenNameIsNoRenaming: somebody else has a group of the new name. The old one
 // stays as it is, each look says so, and there is no run for it.
 func TestTakenNameIsNoRenaming(t *testing.T) {
+	t.Parallel()
 	s := newRenamed(t, "")
 	s.edit(func(w *memory.World) {
 		w.Groups = append(w.Groups, memory.Group{ID: "theirs", Name: "web-team", Members: []string{"u-" + people[4]}})
@@ -110,6 +114,7 @@ func TestTakenNameIsNoRenaming(t *testing.T) {
 // TestRenameIsNeverHeld: nobody loses anything by it, so even a guard that lets
 // nothing be taken does not count it; not at any look, and not right before a step.
 func TestRenameIsNeverHeld(t *testing.T) {
+	t.Parallel()
 	s := newRenamed(t, "")
 	closed := append(s.documents(map[string][]string{"web": s.members}), s.decode(
 		`{apiVersion: v1, kind: Guard, metadata: {name: shut}, spec: {platforms: [stage.local], group: {most: 0, percent: 0}, change: {most: 0}, hour: {most: 0}}}`)...)

@@ -141,6 +141,7 @@ func (s *renamed) came(want ...activities.RenamingState) {
 }
 
 func TestRenamingIsConfirmedBeforeTheOldGroupGoes(t *testing.T) {
+	t.Parallel()
 	s := newRenamed(t, "")
 	p := s.planned()
 	s.build(p)
@@ -167,6 +168,7 @@ func TestRenamingIsConfirmedBeforeTheOldGroupGoes(t *testing.T) {
 }
 
 func TestStrictRenamingRemovesFirst(t *testing.T) {
+	t.Parallel()
 	s := newRenamed(t, "rename: strict, ")
 	p := s.planned()
 	if p.Renamings[0].Mode != plan.Strict {
@@ -187,6 +189,7 @@ func TestStrictRenamingRemovesFirst(t *testing.T) {
 }
 
 func TestConfirmSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
 	s := newRenamed(t, "")
 	p := s.planned()
 	s.build(p)
@@ -209,6 +212,7 @@ func TestConfirmSaysWhatIsMissing(t *testing.T) {
 }
 
 func TestConfirmWaitsForWhatIsUnseen(t *testing.T) {
+	t.Parallel()
 	s := newRenamed(t, "")
 	p := s.planned()
 	began := time.Now()
@@ -218,6 +222,7 @@ func TestConfirmWaitsForWhatIsUnseen(t *testing.T) {
 }
 
 func TestConfirmedRenamingOfOtherDocumentsIsPlannedAgain(t *testing.T) {
+	t.Parallel()
 	s := newRenamed(t, "")
 	p := s.planned()
 	s.build(p)
@@ -232,6 +237,7 @@ func TestConfirmedRenamingOfOtherDocumentsIsPlannedAgain(t *testing.T) {
 // TestAgedRenamingRemovesNothing: each batch looks again whether its documents
 // still ask for it.
 func TestAgedRenamingRemovesNothing(t *testing.T) {
+	t.Parallel()
 	s := newRenamed(t, "")
 	p := s.planned()
 	s.build(p)
@@ -246,6 +252,7 @@ func TestAgedRenamingRemovesNothing(t *testing.T) {
 }
 
 func TestRenamingIsUndone(t *testing.T) {
+	t.Parallel()
 	cases := map[string]struct {
 		reason string
 		fault  memory.Fault
@@ -287,6 +294,7 @@ func TestRenamingIsUndone(t *testing.T) {
 
 // TestUndoLeavesWhatOthersMade: a run takes back what it made itself.
 func TestUndoLeavesWhatOthersMade(t *testing.T) {
+	t.Parallel()
 	s := newRenamed(t, "")
 	p := s.planned()
 	s.build(p)
@@ -303,6 +311,7 @@ func TestUndoLeavesWhatOthersMade(t *testing.T) {
 }
 
 func TestUndoRefusesPastThePointOfNoReturn(t *testing.T) {
+	t.Parallel()
 	s := newRenamed(t, "")
 	p := s.planned()
 	s.build(p)
@@ -314,6 +323,7 @@ func TestUndoRefusesPastThePointOfNoReturn(t *testing.T) {
 }
 
 func TestRefusedUndoSaysSo(t *testing.T) {
+	t.Parallel()
 	s := newRenamed(t, "")
 	p := s.planned()
 	s.build(p)
@@ -326,6 +336,7 @@ func TestRefusedUndoSaysSo(t *testing.T) {
 
 // TestRefusedRenamingLeavesARemark although its steps are another run's.
 func TestRefusedRenamingLeavesARemark(t *testing.T) {
+	t.Parallel()
 	s := newRenamed(t, "")
 	p := s.planned()
 	s.breaks(memory.Fault{Op: "write:groups.create", Class: "denied"})
@@ -357,6 +368,7 @@ func TestRefusedRenamingLeavesARemark(t *testing.T) {
 
 // TestHeldLeaverKeepsTheOldGroup: the new group is built, and the old one stays.
 func TestHeldLeaverKeepsTheOldGroup(t *testing.T) {
+	t.Parallel()
 	s := &renamed{stage: memoryStage(t, 100, "web"), members: people[:5]}
 	s.ask(map[string][]string{"web": s.members})
 	s.run("web")
@@ -378,6 +390,7 @@ func TestHeldLeaverKeepsTheOldGroup(t *testing.T) {
 
 // TestSurveysPlanKeepsItsRenamings: what a sweep has found is taken up whole.
 func TestSurveysPlanKeepsItsRenamings(t *testing.T) {
+	t.Parallel()
 	s := newRenamed(t, "")
 	found := s.survey()
 	if len(found.Drifted) != 1 {
@@ -392,6 +405,7 @@ func TestSurveysPlanKeepsItsRenamings(t *testing.T) {
 // TestOlderRowsAreToldWhatTheyServe: a group of which the ledger does not know
 // what it is for is known after one look at the converged tenant.
 func TestOlderRowsAreToldWhatTheyServe(t *testing.T) {
+	t.Parallel()
 	s := &renamed{stage: memoryStage(t, 100, "web"), members: people[:3]}
 	s.ask(map[string][]string{"web": s.members})
 	s.run("web")

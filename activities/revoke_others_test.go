@@ -36,6 +36,7 @@ func (l *lab) euid(person, euid string) {
 // TestRevokeTakesOutTheAccountFromBefore: somebody got another account, and a guard
 // still holds the old one in the group when their access is revoked.
 func TestRevokeTakesOutTheAccountFromBefore(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(1)
 	l.converge()
@@ -54,6 +55,7 @@ func TestRevokeTakesOutTheAccountFromBefore(t *testing.T) {
 // TestRevokeLeavesAccountsThatAreSomebodyElses: a wrong euid once gave somebody the
 // account of another person, who keeps it when the first one leaves.
 func TestRevokeLeavesAccountsThatAreSomebodyElses(t *testing.T) {
+	t.Parallel()
 	for _, documented := range []bool{true, false} {
 		l := newLab(t)
 		l.want(1)
@@ -83,6 +85,7 @@ func TestRevokeLeavesAccountsThatAreSomebodyElses(t *testing.T) {
 // TestNobodyIsGivenARevokedAccount: on the platform an account is that of somebody
 // who is revoked, whatever name it is found by, also where that person has nothing.
 func TestNobodyIsGivenARevokedAccount(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(1)
 	l.converge()
@@ -106,6 +109,7 @@ func TestNobodyIsGivenARevokedAccount(t *testing.T) {
 // TestARevokedStrangerIsNotHeld: nobody but the platform knows that somebody is in the
 // group, and an account that was ever looked up is known to be theirs.
 func TestARevokedStrangerIsNotHeld(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(1)
 	l.converge()
@@ -132,6 +136,7 @@ func TestARevokedStrangerIsNotHeld(t *testing.T) {
 // TestRevokeTakesOutAHeldStranger: somebody else put them into a group of ours, and a
 // guard holds what takes them out again. Nothing else knows that they are there.
 func TestRevokeTakesOutAHeldStranger(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(1)
 	l.converge()
@@ -184,6 +189,7 @@ func (w walled) Observe(ctx context.Context, scopes []driver.Scope) ([]driver.Ob
 // TestRevokeGoesOnWhereOneTenantCannotBeRead: nobody stays in one tenant because of
 // what is wrong with another.
 func TestRevokeGoesOnWhereOneTenantCannotBeRead(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(2)
 	l.converge()
@@ -217,6 +223,7 @@ func TestRevokeGoesOnWhereOneTenantCannotBeRead(t *testing.T) {
 // TestRevokeOfKnownAccountsNeedsNoLookup: whom Rollcall knows goes, also where it may
 // not ask for accounts any more.
 func TestRevokeOfKnownAccountsNeedsNoLookup(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(2)
 	l.converge()

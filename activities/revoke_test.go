@@ -56,6 +56,7 @@ func (l *lab) stands(r store.Revocation) store.RevokedPlatform {
 }
 
 func TestRevokeTakesOutWhomTheDocumentsWant(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(2)
 	l.converge()
@@ -102,6 +103,7 @@ func TestRevokeTakesOutWhomTheDocumentsWant(t *testing.T) {
 // TestRevokeNeedsNoDocument: whoever is forgotten by the documents is found by what
 // was done, and no guard holds it up.
 func TestRevokeNeedsNoDocument(t *testing.T) {
+	t.Parallel()
 	for _, before := range []bool{true, false} {
 		l := newLab(t)
 		l.want(1)
@@ -128,6 +130,7 @@ func TestRevokeNeedsNoDocument(t *testing.T) {
 }
 
 func TestRevokeOfSomebodyElsewhereCostsNoCall(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(1)
 	l.converge()
@@ -137,6 +140,7 @@ func TestRevokeOfSomebodyElsewhereCostsNoCall(t *testing.T) {
 }
 
 func TestRevokeLeavesForeignGroupsWithARemark(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(2)
 	l.converge()
@@ -161,6 +165,7 @@ func TestRevokeLeavesForeignGroupsWithARemark(t *testing.T) {
 // TestRevokeOfSeveralAccountsTakesTheKnownOne: nobody can say whose a second account
 // of the same name is.
 func TestRevokeOfSeveralAccountsTakesTheKnownOne(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(2)
 	l.converge()
@@ -181,6 +186,7 @@ func TestRevokeOfSeveralAccountsTakesTheKnownOne(t *testing.T) {
 }
 
 func TestRevokeOutlivesAnOutage(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(2)
 	l.converge()
@@ -211,6 +217,7 @@ func TestRevokeOutlivesAnOutage(t *testing.T) {
 }
 
 func TestRevokeThatIsDeniedSaysSo(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(2)
 	l.converge()
@@ -228,6 +235,7 @@ func TestRevokeThatIsDeniedSaysSo(t *testing.T) {
 // TestRevokeWaitsForWhatIsOnItsWay: an addition that was about to be made before the
 // revocation may arrive after the first look.
 func TestRevokeWaitsForWhatIsOnItsWay(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(1)
 	l.converge()
@@ -270,6 +278,7 @@ func TestRevokeWaitsForWhatIsOnItsWay(t *testing.T) {
 // TestAPlanOfARevokedPersonHoldsNothing: a run that comes before the revocation's
 // activity takes them out by itself.
 func TestAPlanOfARevokedPersonHoldsNothing(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(1)
 	l.converge()
@@ -286,6 +295,7 @@ func TestAPlanOfARevokedPersonHoldsNothing(t *testing.T) {
 // TestRevocationAgesOnlyThePersonsPlans: a plan about others is applied as it is, one
 // that adds the person is made again, and whoever else it adds is not lost.
 func TestRevocationAgesOnlyThePersonsPlans(t *testing.T) {
+	t.Parallel()
 	for person, ages := range map[string]bool{"yvonne": false, "adaline": true} {
 		l := newLab(t)
 		l.want(2)
@@ -311,6 +321,7 @@ func TestRevocationAgesOnlyThePersonsPlans(t *testing.T) {
 
 // TestTwoRevocationsAtOnce: both are about one group.
 func TestTwoRevocationsAtOnce(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.want(3)
 	l.converge()
@@ -372,6 +383,7 @@ func newLateLab(t *testing.T) (*lab, *late) {
 
 // TestRevokeTakesOutWhoIsNotShownYet: somebody was put in a moment ago.
 func TestRevokeTakesOutWhoIsNotShownYet(t *testing.T) {
+	t.Parallel()
 	l, d := newLateLab(t)
 	l.want(1)
 	l.converge()
@@ -396,6 +408,7 @@ func TestRevokeTakesOutWhoIsNotShownYet(t *testing.T) {
 // TestRevokeWaitsUntilItIsShown: it ends when the platform shows it, and does not take
 // out again who is shown too long.
 func TestRevokeWaitsUntilItIsShown(t *testing.T) {
+	t.Parallel()
 	l, d := newLateLab(t)
 	l.want(2)
 	l.converge()
