@@ -1,6 +1,7 @@
 package aks_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
@@ -12,5 +13,6 @@ func TestLaws(t *testing.T) {
 		// One list of bindings, the pages of the groups and those of the roles on the
 		// cluster.
 		ConvergedCalls: func(scopes, groups int) int { return 1 + 2*((scopes*groups+pageSize-1)/pageSize) },
+		Calls:          filepath.Join("testdata", "calls.txt"),
 	})
 }

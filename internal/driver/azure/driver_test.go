@@ -1,6 +1,7 @@
 package azure_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
@@ -28,6 +29,7 @@ func TestLawsByUsername(t *testing.T) {
 			return newWorld(t, simulated.Options{Stale: -1, PageSize: pageSize}).laws()
 		},
 		ConvergedCalls: convergedCalls,
+		Calls:          filepath.Join("testdata", "calls.txt"),
 		Impossible: map[drivertest.Law]string{
 			drivertest.TwinsAreAmbiguous: "a userPrincipalName is unique in the directory; TestLaws looks up by mail, which is not",
 		},

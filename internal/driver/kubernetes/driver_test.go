@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
@@ -12,6 +13,7 @@ func TestLaws(t *testing.T) {
 		New: func(t testing.TB) drivertest.World { return newWorld(t).laws() },
 		// The bindings of all namespaces, and the namespaces.
 		ConvergedCalls: func(int, int) int { return 2 },
+		Calls:          filepath.Join("testdata", "calls.txt"),
 		Impossible: map[drivertest.Law]string{
 			drivertest.ResolveIsExact:     nobody + "; TestResolve has what is found",
 			drivertest.TwinsAreAmbiguous:  nobody,

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -34,6 +35,7 @@ func TestLaws(t *testing.T) {
 		New: newWorld,
 		// The pages of one list of groups.
 		ConvergedCalls: func(scopes, groups int) int { return (scopes*groups + pageSize - 1) / pageSize },
+		Calls:          filepath.Join("testdata", "calls.txt"),
 		Impossible: map[drivertest.Law]string{
 			drivertest.MissingScope:      "a broker's instance is a name that only the broker knows",
 			drivertest.MissingKeepGroups: "nothing on the platform says whether an instance exists",
