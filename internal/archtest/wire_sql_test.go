@@ -252,6 +252,9 @@ func (db database) rename(kind, from, to string) {
 		case n.kind == kind && n.name == from:
 			delete(db, n)
 			n.name = to
+			if kind == "sequence" {
+				n.where, of = to, to
+			}
 			db[n] = of
 		case kind == "index" && n.where == "index:"+from:
 			delete(db, n)
@@ -307,6 +310,7 @@ func TestMigrationsAreFollowed(t *testing.T) {
 		{"a check", "CREATE TABLE a (x text CHECK (x IN ('b', 'c')));", "check a.x 'b',check a.x 'c',column a x,table a a"},
 		{"a renamed column", "CREATE TABLE a (x text CHECK (x IN ('b'))); ALTER TABLE a RENAME COLUMN x TO z;", "check a.z 'b',column a z,table a a"},
 		{"a renamed table", "CREATE TABLE a (x text); CREATE INDEX i ON a (x); ALTER TABLE a RENAME TO b;", "column b x,index b i,table b b"},
+		{"a renamed sequence", "CREATE SEQUENCE a; ALTER SEQUENCE a RENAME TO b;", "sequence b b"},
 		{"a dropped column", "CREATE TABLE a (x text, y text); ALTER TABLE a DROP COLUMN y, ADD COLUMN z int;", "column a x,column a z,table a a"},
 		{"a check that replaces one", "CREATE TABLE a (x text CHECK (x IN ('b'))); ALTER TABLE a DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (x IN ('d'));", "check a.x 'd',column a x,table a a"},
 		{"a dropped table", "CREATE TABLE a (x text); CREATE INDEX i ON a (x); DROP TABLE a;", ""},
