@@ -33,7 +33,7 @@ while runs are open, and then asks Temporal, which it needs for nothing else.`,
 	}
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what would be migrated, and whether it is breaking; change nothing")
 	cmd.Flags().BoolVar(&flags.force, "force", false,
-		"migrate although runs are open: they wait or fail until workers of a new build take them over")
+		"migrate although runs are open: they never complete, so terminate them and replicate again")
 	return cmd
 }
 
@@ -145,8 +145,8 @@ func openRunsError(m store.Migration, open engine.OpenRuns) error {
 		builds = append(builds, fmt.Sprintf("%d on no build", n))
 	}
 	return fmt.Errorf("the migration to version %d breaks programs older than version %d, and %s: %s\n"+
-		"start nothing new until `rollcall worker versions` shows no open runs, move runs whose workers are gone with "+
-		"`rollcall worker move`, or add --force: open runs then wait or fail until workers of a new build take them over",
+		"start nothing new until `rollcall worker versions` shows no open runs; `rollcall worker move` gives runs whose workers "+
+		"are gone to a build that still runs. Or add --force, terminate the open runs in Temporal and replicate again",
 		m.To, m.Floor, areOpen(open.Total), visible(strings.Join(builds, ", ")))
 }
 

@@ -123,7 +123,7 @@ func TestVerdict(t *testing.T) {
 		want   int
 	}{
 		"nothing":            {"no tenants are done", activities.Totals{}, exitDone},
-		"done with warnings":  {"warnings are allowed", activities.Totals{Tenants: 2, Changed: 1, Converged: 1, Remarks: 9}, exitDone},
+		"done with warnings": {"warnings are allowed", activities.Totals{Tenants: 2, Changed: 1, Converged: 1, Remarks: 9}, exitDone},
 		"waiting":            {"somebody has to approve", activities.Totals{Tenants: 2, Converged: 1, Waiting: 1}, exitWaiting},
 		"failed":             {"one is enough", activities.Totals{Tenants: 2, Converged: 1, Failed: 1}, exitFailed},
 		"failed and waiting": {"a failure is worse than waiting", activities.Totals{Tenants: 2, Failed: 1, Waiting: 1}, exitFailed},

@@ -56,7 +56,8 @@ func RegisterAttributes(ctx context.Context, c client.Client, namespace string) 
 	})
 	_, exists := errors.AsType[*serviceerror.AlreadyExists](err)
 	if err != nil && !exists {
-		return fmt.Errorf("engine: add the search attributes %q to namespace %q: %w: an administrator can add them",
+		return fmt.Errorf("engine: add the search attributes %q to namespace %q: %w: an administrator can add them, "+
+			"and remove those of earlier builds where the namespace has no room",
 			slices.Sorted(maps.Keys(missing)), namespace, err)
 	}
 	return nil

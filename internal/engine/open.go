@@ -87,5 +87,5 @@ func countRuns(ctx context.Context, c client.Client, query string) (int64, error
 
 // allOpenRuns is the query for the open runs of all versions, and of none.
 func allOpenRuns() string {
-	return fmt.Sprintf("ExecutionStatus = 'Running' AND TaskQueue = '%s'", WorkflowQueue)
+	return fmt.Sprintf("ExecutionStatus IN ('Running', 'Paused') AND TaskQueue = '%s'", WorkflowQueue)
 }

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // TestAPersonIsFoundInWhatWasDone looks for people by name and by account, in
@@ -114,5 +116,25 @@ func TestAdditionsAreOpenUntilAnswered(t *testing.T) {
 	check("taking away is no addition", 0)
 	if found, err := l.Additions(t.Context(), tenant.Platform, []string{"u-8"}, time.Hour); err != nil || len(found) != 0 {
 		t.Errorf("additions of another account: %v, %v; want none", found, err)
+	}
+}
+
+// TestEarlierProgramsRecordNothing: a worker from before migration 14 that still runs
+// names users as "person", which no revocation finds. The database refuses its intent,
+// so that it makes no call to a platform.
+func TestEarlierProgramsRecordNothing(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	insert := func(step string) error {
+		_, err := s.Pool().Exec(t.Context(), `INSERT INTO records (run_id, pass, step_id, tenant, workflow_id, digest, actor, cause, step)
+			VALUES ('run', 1, $1, 'w.web/lab.here', 'tenant/w.web/lab.here', '', '', '', $2)`, step, step)
+		return err
+	}
+	const members = `{"op":"change","kind":"members","want":{"members":{"group":"g","accounts":[{"ref":"u-1","%s":"jane"}]}}}`
+	if err := insert(strings.ReplaceAll(members, "%s", "user")); err != nil {
+		t.Errorf("a step of this program is refused: %v", err)
+	}
+	if err := insert(strings.ReplaceAll(members, "%s", "person")); err == nil {
+		t.Error("a step of an earlier program is recorded: revocations do not find its users")
 	}
 }

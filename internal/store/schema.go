@@ -102,7 +102,7 @@ func (d schema) admits(program int64) error {
 		return fmt.Errorf("store: %w: it has version %d, this program needs %d: run `rollcall migrate`", ErrSchema, d.version, program)
 	case program < d.floor:
 		return fmt.Errorf("store: %w: it has version %d and admits programs from version %d on, this program has %d: "+
-			"run a newer build, and give it open runs of this one with `rollcall worker move`", ErrSchema, d.version, d.floor, program)
+			"run a newer build", ErrSchema, d.version, d.floor, program)
 	default:
 		return nil
 	}

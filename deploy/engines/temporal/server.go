@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -67,7 +68,11 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	if err := prepareState(options, cfg); err != nil {
 		return nil, err
 	}
-	engine, err := newEngine(cfg, ports, newLogger(options.LogFile))
+	logger, err := newLogger(options.LogFile)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := newEngine(cfg, ports, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -176,9 +181,17 @@ func newEngine(cfg *config.Config, p ports, logger log.Logger) (temporal.Server,
 }
 
 // newLogger writes warnings and errors to the file, or nothing without one.
-func newLogger(file string) log.Logger {
+func newLogger(file string) (log.Logger, error) {
 	if file == "" {
-		return log.NewNoopLogger()
+		return log.NewNoopLogger(), nil
 	}
-	return log.NewZapLogger(log.BuildZapLogger(log.Config{Level: "warn", Format: "console", OutputFile: file}))
+	// Temporal's logger panics on a file that it cannot open.
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("temporal: log: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("temporal: log: %w", err)
+	}
+	return log.NewZapLogger(log.BuildZapLogger(log.Config{Level: "warn", Format: "console", OutputFile: file})), nil
 }

@@ -72,15 +72,19 @@ func (p Program) Build(ctx context.Context, log io.Writer) (string, error) {
 		return path, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return "", fmt.Errorf("program: %w", err)
+		return "", fmt.Errorf("program: %s is %w: %w", p.Name, ErrUnavailable, err)
 	}
 	unlock, err := lock(ctx, filepath.Join(filepath.Dir(path), "lock"))
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("program: %s is %w: %w", p.Name, ErrUnavailable, err)
 	}
 	defer unlock()
 	if _, err := os.Stat(path); err == nil {
 		return path, nil // another process built it meanwhile
+	}
+	// What a killed build left is no object file, which go build refuses to replace.
+	if err := os.Remove(path + ".part"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("program: %s is %w: %w", p.Name, ErrUnavailable, err)
 	}
 	_, _ = fmt.Fprintf(log, "building %s %s: this takes some minutes, once\n", p.Name, version)
 	if err := p.compile(ctx, log, path+".part", version); err != nil {

@@ -127,8 +127,8 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	}
 	select {
 	case line := <-ready.line:
-		if err := json.Unmarshal(line, &s.announced); err != nil {
-			return nil, errors.Join(fmt.Errorf("temporal: the server announced %q: %w", line, err), s.Stop())
+		if err := json.Unmarshal(line, &s.announced); err != nil || s.announced.Address == "" {
+			return nil, errors.Join(fmt.Errorf("temporal: the server announced %q, not its address", line), err, s.Stop())
 		}
 		return s, nil
 	case <-process.Done:
@@ -143,6 +143,9 @@ func failure(ended error, complaints fmt.Stringer) error {
 	var exit *exec.ExitError
 	if errors.As(ended, &exit) && exit.ExitCode() == exitOtherVersion {
 		return fmt.Errorf("temporal: %w: %s", ErrOtherVersion, complaints)
+	}
+	if ended == nil {
+		ended = errors.New("exit status 0")
 	}
 	return fmt.Errorf("temporal: the server ended at its start: %w: %s", ended, complaints)
 }

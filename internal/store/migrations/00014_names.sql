@@ -56,6 +56,9 @@ $$;
 -- Revocations find a user's accounts in the records by these names.
 DROP INDEX records_people, records_refs, records_object;
 UPDATE records SET step = pg_temp.step(step::text)::json;
+-- A worker from before, which may run for some seconds more, records its intent before
+-- each call to a platform. It must not: revocations would not find what it records.
+ALTER TABLE records ADD CONSTRAINT records_step_names CHECK (NOT jsonb_path_exists(step::jsonb, '$.**.person'));
 
 CREATE TABLE pg_temp.changed AS
 	SELECT digest AS old, pg_temp.plan(body::text) AS body,
@@ -66,15 +69,14 @@ UPDATE plans SET digest = new, body = c.body::json FROM pg_temp.changed c WHERE 
 UPDATE statuses SET digest = new FROM pg_temp.changed WHERE digest = old;
 UPDATE records SET digest = new FROM pg_temp.changed WHERE digest = old;
 UPDATE adoptions SET digest = new FROM pg_temp.changed WHERE digest = old;
-UPDATE decisions SET digest = new FROM pg_temp.changed WHERE digest = old;
 
 CREATE INDEX records_object ON records (tenant, (step ->> 'object'));
 CREATE INDEX records_refs ON records USING gin (jsonb_path_query_array(step::jsonb, '$.**.ref'));
 CREATE INDEX records_users ON records USING gin (jsonb_path_query_array(step::jsonb, '$.**.user'));
 
-UPDATE statuses SET remarks = pg_temp.warnings(remarks) WHERE remarks <> '[]';
+UPDATE statuses SET remarks = pg_temp.warnings(remarks) WHERE jsonb_typeof(remarks) = 'array' AND remarks <> '[]';
 UPDATE statuses SET outcome = 'drifting' WHERE outcome = 'contested';
-UPDATE revocation_platforms SET remarks = pg_temp.warnings(remarks) WHERE remarks <> '[]';
+UPDATE revocation_platforms SET remarks = pg_temp.warnings(remarks) WHERE jsonb_typeof(remarks) = 'array' AND remarks <> '[]';
 UPDATE ended_remarks SET code = pg_temp.code(code) WHERE code <> pg_temp.code(code);
 
 -- The connection lives on.
@@ -236,6 +238,7 @@ $$;
 -- +goose StatementEnd
 
 DROP INDEX records_users, records_refs, records_object;
+ALTER TABLE records DROP CONSTRAINT records_step_names;
 UPDATE records SET step = pg_temp.step(step::text)::json;
 
 CREATE TABLE pg_temp.changed AS
@@ -247,15 +250,14 @@ UPDATE plans SET digest = new, body = c.body::json FROM pg_temp.changed c WHERE 
 UPDATE statuses SET digest = new FROM pg_temp.changed WHERE digest = old;
 UPDATE records SET digest = new FROM pg_temp.changed WHERE digest = old;
 UPDATE adoptions SET digest = new FROM pg_temp.changed WHERE digest = old;
-UPDATE decisions SET digest = new FROM pg_temp.changed WHERE digest = old;
 
 CREATE INDEX records_object ON records (tenant, (step ->> 'object'));
 CREATE INDEX records_refs ON records USING gin (jsonb_path_query_array(step::jsonb, '$.**.ref'));
 CREATE INDEX records_people ON records USING gin (jsonb_path_query_array(step::jsonb, '$.**.person'));
 
-UPDATE statuses SET remarks = pg_temp.warnings(remarks) WHERE remarks <> '[]';
+UPDATE statuses SET remarks = pg_temp.warnings(remarks) WHERE jsonb_typeof(remarks) = 'array' AND remarks <> '[]';
 UPDATE statuses SET outcome = 'contested' WHERE outcome = 'drifting';
-UPDATE revocation_platforms SET remarks = pg_temp.warnings(remarks) WHERE remarks <> '[]';
+UPDATE revocation_platforms SET remarks = pg_temp.warnings(remarks) WHERE jsonb_typeof(remarks) = 'array' AND remarks <> '[]';
 UPDATE ended_remarks SET code = pg_temp.code(code) WHERE code <> pg_temp.code(code);
 
 -- The connection lives on.
