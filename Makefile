@@ -11,6 +11,9 @@ tools   := $(bin)/tools
 # is built, and tested, by internal/engines/temporal.
 modules := . deploy/dev
 linted := $(modules) deploy/engines/temporal
+# The packages of the first module that take longest, mostly waiting for a server:
+# the others are tested beside them.
+slow := ./internal/driver/openstack ./activities ./internal/driver/openshift
 # What the tests of a bare Debian lack. Elsewhere they say what they miss.
 packages := postgresql keystone gunicorn python3-psycopg2
 
@@ -41,7 +44,7 @@ demo: build ## run all of it with an example; ARGS=--once ends after the result
 test: packages ## every test of every module, with the race detector
 	@status=0; for module in $(modules); do \
 		echo "== $$module"; \
-		(cd $$module && go test -race -p 2 -timeout 60m ./...) || status=1; \
+		(cd $$module && go test -race -p 3 -timeout 60m $$([ $$module = . ] && echo $(slow)) ./...) || status=1; \
 	done; exit $$status
 
 .PHONY: quick
