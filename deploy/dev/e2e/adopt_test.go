@@ -190,7 +190,7 @@ func TestAdoptionIsOfThatGroupAlone(t *testing.T) {
 	if got := groupNamed(t, file, group); got.ID != "g-anew" || got.Description != "" || !slices.Contains(got.Members, "u-stranger") {
 		t.Errorf("the new group is %+v, want nobody to have touched it", got)
 	}
-	if out := s.must(done, "adopt"); !strings.Contains(out, "gone") {
+	if out := s.must(done, "adopt"); !strings.Contains(out, "not-found") {
 		t.Errorf("the order has not ended:\n%s", out)
 	}
 }

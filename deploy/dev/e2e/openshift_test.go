@@ -111,8 +111,15 @@ func (o *openshift) pages(t testing.TB) int {
 	return len(all.Items)/page + 1
 }
 
-func TestOpenShiftConverges(t *testing.T) {
+// TestOnOpenShift runs what makes users on the shared cluster, one after the other:
+// users belong to no project, and each test makes the same ones.
+func TestOnOpenShift(t *testing.T) {
 	t.Parallel()
+	t.Run("Converges", openShiftConverges)
+	t.Run("Probe", openShiftProbe)
+}
+
+func openShiftConverges(t *testing.T) {
 	o := newOpenshift(t, 2, 2)
 	s := newStack(t)
 	s.worker(o.environ...)

@@ -104,8 +104,7 @@ func keystoneProbe(t *testing.T) {
 	probed{s, c.organisation, asker}.renames(t, map[string]bool{"recreate": false, "in-place": false, "strict": true})
 }
 
-func TestProbeOfOpenShift(t *testing.T) {
-	t.Parallel()
+func openShiftProbe(t *testing.T) {
 	o := newOpenshift(t, 2, 3)
 	s := newStack(t)
 	s.worker(o.environ...)
