@@ -25,6 +25,8 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/rollcall-iam/rollcall/internal/engine"
+	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
+	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 	"github.com/rollcall-iam/rollcall/internal/engines/temporal"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
@@ -67,7 +69,15 @@ func build(dir, name string, flags ...string) error {
 
 // inParallel is how many tests run at once where the command line does not say:
 // more than there are processors, as most of a test's time is waiting.
-const inParallel = "8"
+const inParallel = "5"
+
+// TestSharedServers starts the servers that tests share. It is not parallel, so it
+// ends before any test begins that is: Keystone takes minutes to start beside them.
+func TestSharedServers(t *testing.T) {
+	t.Run("PostgreSQL", func(t *testing.T) { postgres.ForTest(t) })
+	t.Run("Keystone", func(t *testing.T) { keystone.ForTest(t, keystone.Options{}) })
+	t.Run("Kubernetes", func(t *testing.T) { kubernetes.ForTest(t) })
+}
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -49,7 +49,7 @@ func ForTest(t testing.TB, options Options) *Server {
 		}
 		t.Skip(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	shared.Lock()
 	defer shared.Unlock()
