@@ -62,7 +62,9 @@ func NewPlatform(s *store.Store, l *ledger.Ledger, installation string, drivers 
 func (p *Platform) Register(w worker.ActivityRegistry) {
 	for name, run := range map[string]any{
 		PlanActivity: p.Plan, ApplyActivity: p.Apply, RecordOutcomeActivity: p.RecordOutcome, DetectDriftActivity: p.DetectDrift,
-		ConfirmReplacementActivity: p.ConfirmReplacement, CompensateReplacementActivity: p.CompensateReplacement, RecordReplacementActivity: p.RecordReplacement,
+		ConfirmReplacementActivity:    p.ConfirmReplacement,
+		CompensateReplacementActivity: p.CompensateReplacement,
+		RecordReplacementActivity:     p.RecordReplacement,
 	} {
 		w.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
 	}

@@ -221,9 +221,10 @@ func (r *recreation) giveUp(ctx workflow.Context, cause error) (RecreateResult, 
 	r.say(ctx, "**Taking away again what was built**: the old group is untouched.")
 	r.pass++
 	var out activities.UndoOutput
-	err := workflow.ExecuteActivity(r.activity(ctx, "take away what was built"), activities.CompensateReplacementActivity, activities.UndoInput{
-		Tenant: r.in.Tenant, ID: r.in.Renaming.ID, Digest: r.digest, Pass: r.pass, Cause: r.in.Cause,
-	}).Get(ctx, &out)
+	err := workflow.ExecuteActivity(r.activity(ctx, "take away what was built"), activities.CompensateReplacementActivity,
+		activities.UndoInput{
+			Tenant: r.in.Tenant, ID: r.in.Renaming.ID, Digest: r.digest, Pass: r.pass, Cause: r.in.Cause,
+		}).Get(ctx, &out)
 	if err != nil {
 		return r.fail(ctx, errors.Join(cause, err))
 	}

@@ -70,7 +70,8 @@ func (l *Ledger) Renamings(ctx context.Context, tenant access.TenantID) ([]Renam
 
 func (l *Ledger) renamings(ctx context.Context, where string, args ...any) ([]Renaming, error) {
 	rows, err := l.pool.Query(ctx, `SELECT run_id, id, tenant, from_group, to_group, mode, state, at,
-		max(at) OVER (PARTITION BY run_id, id) AS latest FROM group_replacements WHERE `+where+` ORDER BY latest DESC, run_id, id, at`, args...)
+		max(at) OVER (PARTITION BY run_id, id) AS latest
+		FROM group_replacements WHERE `+where+` ORDER BY latest DESC, run_id, id, at`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}

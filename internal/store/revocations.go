@@ -201,7 +201,8 @@ func (s *Store) revokedPlatforms(ctx context.Context, found []Revocation) error 
 // here, when it is first accepted.
 func (s *Store) RevokedOn(ctx context.Context, id string, p RevokedPlatform) error {
 	remarks := append([]access.Remark{}, p.Remarks...) // not nil, which would be null
-	return s.exec(ctx, `INSERT INTO revocation_platforms (revocation, platform, state, propagation_delay, tenants, sets, calls, problem, warnings)
+	return s.exec(ctx, `INSERT INTO revocation_platforms
+			(revocation, platform, state, propagation_delay, tenants, sets, calls, problem, warnings)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT (revocation, platform) DO UPDATE SET state = excluded.state, propagation_delay = excluded.propagation_delay,
 			tenants = excluded.tenants, sets = excluded.sets, calls = excluded.calls, problem = excluded.problem,
