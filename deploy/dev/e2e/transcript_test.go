@@ -62,9 +62,9 @@ type command struct {
 }
 
 // run runs a command without input and compares its transcript.
-func (tr *transcripts) run(slug string, exit int, args ...string) string {
+func (tr *transcripts) run(slug string, exit int, args ...string) {
 	tr.t.Helper()
-	return tr.do(command{slug: slug, exit: exit, args: args})
+	tr.do(command{slug: slug, exit: exit, args: args})
 }
 
 // do runs a command, compares its transcript and returns its output.
@@ -89,17 +89,17 @@ func (tr *transcripts) do(c command) (stdout string) {
 }
 
 // keepKeys leaves the names of the output's fields of it, as its lines.
-func (t *transcript) keepKeys(tt *testing.T) {
-	tt.Helper()
+func (s *transcript) keepKeys(t *testing.T) {
+	t.Helper()
 	var object map[string]json.RawMessage
-	if err := json.Unmarshal(t.Output, &object); err != nil {
-		tt.Fatal(err)
+	if err := json.Unmarshal(s.Output, &object); err != nil {
+		t.Fatal(err)
 	}
-	t.Output, t.Text = nil, slices.Sorted(maps.Keys(object))
+	s.Output, s.Text = nil, slices.Sorted(maps.Keys(object))
 }
 
 // setOutput keeps JSON as JSON, so that its fields stay in their order.
-func (t *transcript) setOutput(stdout string) {
+func (s *transcript) setOutput(stdout string) {
 	var values []json.RawMessage
 	for decoder := json.NewDecoder(strings.NewReader(stdout)); ; {
 		var value json.RawMessage
@@ -108,15 +108,15 @@ func (t *transcript) setOutput(stdout string) {
 			break
 		}
 		if err != nil {
-			t.Text = lines(stdout)
+			s.Text = lines(stdout)
 			return
 		}
 		values = append(values, value)
 	}
 	if len(values) == 1 {
-		t.Output = values[0]
+		s.Output = values[0]
 	} else {
-		t.Outputs = values
+		s.Outputs = values
 	}
 }
 

@@ -69,7 +69,7 @@ func newScenario(t *testing.T, dir string) *scenario {
 func (s *scenario) seed() {
 	s.t.Helper()
 	var people []memory.User
-	for _, name := range strings.Fields("ada ben cara dora eli fay gus hana ivo kai") {
+	for name := range strings.FieldsSeq("ada ben cara dora eli fay gus hana ivo kai") {
 		people = append(people, memory.User{ID: "u-" + name, Name: name + "@example.com"})
 	}
 	tenants := []memory.Tenant{{ID: "t-web"}, {ID: "t-data"}}
