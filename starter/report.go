@@ -164,7 +164,7 @@ func (c *cli) writeRemarks(w io.Writer, items []item, most int) {
 				continue
 			}
 			if n == 1 {
-				fmt.Fprintln(w, "\nRemarks:")
+				fmt.Fprintln(w, "\nWarnings:")
 			}
 			fmt.Fprintf(w, "  %s on %s/%s: %s\n", c.paint(color.FgYellow, string(r.Code)), it.Tenant, it.Platform, visible(r.Text))
 		}

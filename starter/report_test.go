@@ -303,7 +303,7 @@ func TestTableOfAReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "TENANT         PLATFORM       OUTCOME  STEPS  WARNINGS\n" +
-		"marketing.web  sandbox.local  changed  3      1\n\nRemarks:\n" +
+		"marketing.web  sandbox.local  changed  3      1\n\nWarnings:\n" +
 		"  user-not-found on marketing.web/sandbox.local: jane\uFFFD[31m has no account\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
