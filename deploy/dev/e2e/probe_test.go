@@ -42,6 +42,8 @@ func (w probed) watch(t *testing.T, meanwhile func()) probe.Report {
 	}
 	meanwhile()
 	time.Sleep(300 * time.Millisecond) // what would follow late is seen, too
+	// However slow the platform answers: each tenant is looked at while it changes and after.
+	w.eventually("three looks at each tenant", func() bool { return watch.Looks() >= 3*len(w.tenants) })
 	report, err := watch.Stop(t.Context())
 	if err != nil {
 		t.Fatal(err)

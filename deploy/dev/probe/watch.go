@@ -188,6 +188,13 @@ func (w *Watch) end(tenant string, seen map[Right]time.Time, gone map[Right]bool
 	w.report.Apart = max(w.report.Apart, apart)
 }
 
+// Looks returns how many answers there were so far.
+func (w *Watch) Looks() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.report.Looks
+}
+
 func (w *Watch) looked(probes int, apart time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
