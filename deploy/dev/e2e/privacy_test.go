@@ -67,11 +67,15 @@ func peopleOf(org organisation) []string {
 	return append(people, "@example.com")
 }
 
-// exampleNamesNoUser replicates the organisation of the demo to a real
+// TestExampleNamesNoUser replicates the organisation of the demo to a real
 // Keystone, and looks for its people, the administrator's password and every token
 // in the files of Temporal's own database, too, and for both in ours: people stand
 // in the tables that are about people, secrets in none.
-func exampleNamesNoUser(t *testing.T) {
+//
+// It is not in the lane of TestOnKeystone, as it searches for minutes once it is done
+// with Keystone.
+func TestExampleNamesNoUser(t *testing.T) {
+	t.Parallel()
 	server := keystone.ForTest(t, keystone.Options{})
 	dir := t.TempDir()
 	s := stackOn(t, postgres.ForTest(t), temporal.Options{Dir: dir, LogFile: filepath.Join(dir, "temporal.log")})
