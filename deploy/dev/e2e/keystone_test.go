@@ -132,7 +132,6 @@ func TestOnKeystone(t *testing.T) {
 	t.Run("IncidentTruncatedAnswerTakenForAll", incidentTruncatedAnswerTakenForAll)
 	t.Run("LeaverIsRemoved", leaverIsRemoved)
 	t.Run("Probe", keystoneProbe)
-	t.Run("WorkerKilledInAReplacement", workerKilledInAReplacement)
 	t.Run("OutageIsWaitedFor", keystoneOutageIsWaitedFor)
 }
 

@@ -74,9 +74,10 @@ func (p *keystonePlace) without() []string {
 	return gone
 }
 
-// workerKilledInAReplacement is a sample of the crash matrix on a real
+// TestWorkerKilledInAReplacementOnKeystone is a sample of the crash matrix on a real
 // Keystone: the boundaries around the point of no return.
-func workerKilledInAReplacement(t *testing.T) {
+func TestWorkerKilledInAReplacementOnKeystone(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts a real server: run without -short")
 	}
