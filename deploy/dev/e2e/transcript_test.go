@@ -67,11 +67,11 @@ func (tr *transcripts) run(slug string, exit int, args ...string) {
 	tr.do(command{slug: slug, exit: exit, args: args})
 }
 
-// do runs a command, compares its transcript and returns its output.
-func (tr *transcripts) do(c command) (stdout string) {
+// do runs a command and compares its transcript.
+func (tr *transcripts) do(c command) {
 	tr.t.Helper()
 	var code int
-	var stderr string
+	var stdout, stderr string
 	once := func() bool {
 		code, stdout, stderr = tr.rollcall(c.input, c.args...)
 		return c.until == nil || c.until(stdout)
@@ -85,7 +85,6 @@ func (tr *transcripts) do(c command) (stdout string) {
 		got.keepKeys(tr.t)
 	}
 	tr.compare(c.slug, got)
-	return stdout
 }
 
 // keepKeys leaves the names of the output's fields of it, as its lines.
