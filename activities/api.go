@@ -29,7 +29,7 @@ const (
 	Converged Outcome = "converged" // the platform already was as desired
 	Changed   Outcome = "changed"   // it is now
 	Waiting   Outcome = "waiting"   // all but held removals is done
-	Contested Outcome = "drifting"  // somebody else keeps undoing our work
+	Contested Outcome = "drifting"  // another system keeps reverting our changes
 	Failed    Outcome = "failed"    // something only people can mend
 )
 
@@ -158,7 +158,7 @@ type RecordOutcomeInput struct {
 	Renamings []string `json:"replacements,omitempty"`
 }
 
-// RecordOutcomeOutput counts the remarks that were left.
+// RecordOutcomeOutput counts the warnings that the run left.
 type RecordOutcomeOutput struct {
 	Remarks int `json:"warnings"`
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// RecordOutcome stores how a run ended that did not converge, with remarks that say
+// RecordOutcome stores how a run ended that did not converge, with warnings that say
 // what to do about it.
 func (p *Platform) RecordOutcome(ctx context.Context, in RecordOutcomeInput) (RecordOutcomeOutput, error) {
 	defer beat(ctx)()
