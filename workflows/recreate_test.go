@@ -1,7 +1,6 @@
 package workflows_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,18 +31,18 @@ type renaming struct {
 	ended    []activities.RecordReplacementInput
 }
 
-func (r *renaming) register(as func(name string, run any)) {
-	as(activities.ConfirmReplacementActivity, func(_ context.Context, in activities.ConfirmInput) (activities.ConfirmOutput, error) {
+func (r *renaming) register(on *stage) {
+	script(on, activities.ConfirmReplacementActivity, func(in activities.ConfirmInput) (activities.ConfirmOutput, error) {
 		r.asked = append(r.asked, in)
 		return next(&r.confirms)
 	})
-	as(activities.CompensateReplacementActivity, func(_ context.Context, in activities.UndoInput) (activities.UndoOutput, error) {
+	script(on, activities.CompensateReplacementActivity, func(in activities.UndoInput) (activities.UndoOutput, error) {
 		r.undone = append(r.undone, in)
 		return next(&r.undos)
 	})
-	as(activities.RecordReplacementActivity, func(_ context.Context, in activities.RecordReplacementInput) error {
+	script(on, activities.RecordReplacementActivity, func(in activities.RecordReplacementInput) (struct{}, error) {
 		r.ended = append(r.ended, in)
-		return nil
+		return struct{}{}, nil
 	})
 }
 
@@ -386,15 +385,20 @@ func TestCancelledRenamings(t *testing.T) {
 				},
 			}
 			_, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {
+				cancelled := make(chan struct{})
+				env.SetOnActivityCanceledListener(func(*activity.Info) { close(cancelled) })
 				seen := 0
-				env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
-					if info.ActivityType.Name != c.at {
+				p.asked = func(name string) {
+					if name != c.at {
 						return
 					}
 					if seen++; seen == c.nth {
 						env.CancelWorkflow()
+						if name == activities.ConfirmReplacementActivity {
+							<-cancelled // its answer must not overtake the cancellation
+						}
 					}
-				})
+				}
 				env.SetOnTimerScheduledListener(func(string, time.Duration) {
 					if c.timer {
 						env.CancelWorkflow()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,7 +12,6 @@ import (
 	"github.com/stretchr/testify/mock" // the arguments of the test environment's own mocks
 	sdkpb "go.temporal.io/api/sdk/v1"
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
@@ -36,6 +36,7 @@ type platform struct {
 	applied   []activities.ApplyInput
 	concluded []activities.RecordOutcomeInput
 	renaming  renaming
+	asked     func(activity string) // called before each answer; may be nil
 }
 
 type answer[T any] struct {
@@ -51,6 +52,38 @@ func next[T any](answers *[]answer[T]) (T, error) {
 	return a.out, a.err
 }
 
+// stage lets scripted activities answer one caller at a time, and none after the
+// run: a cancelled run does not wait for its activities.
+type stage struct {
+	env   *testsuite.TestWorkflowEnvironment
+	asked func(name string) // called before each answer; may be nil
+
+	mu    sync.Mutex
+	ended bool
+}
+
+func (s *stage) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+}
+
+// script registers an activity.
+func script[In, Out any](s *stage, name string, answer func(In) (Out, error)) {
+	s.env.RegisterActivityWithOptions(func(_ context.Context, in In) (Out, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.ended {
+			var none Out
+			return none, errors.New("the run has ended")
+		}
+		if s.asked != nil {
+			s.asked(name)
+		}
+		return answer(in)
+	}, activity.RegisterOptions{Name: name})
+}
+
 // run replicates the tenant against the platform; prepare may script signals.
 func (p *platform) run(
 	t *testing.T, in workflows.ReplicateInput, prepare func(*testsuite.TestWorkflowEnvironment),
@@ -61,26 +94,26 @@ func (p *platform) run(
 	env.SetTestTimeout(time.Minute)
 	// A busy machine is no deadlock.
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
-	register := func(name string, run any) {
-		env.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
-	}
-	register(activities.PlanActivity, func(_ context.Context, in activities.PlanInput) (activities.PlanOutput, error) {
+	on := &stage{env: env}
+	defer on.end()
+	script(on, activities.PlanActivity, func(in activities.PlanInput) (activities.PlanOutput, error) {
 		p.planned = append(p.planned, in)
 		return next(&p.plans)
 	})
-	register(activities.ApplyActivity, func(_ context.Context, in activities.ApplyInput) (activities.ApplyOutput, error) {
+	script(on, activities.ApplyActivity, func(in activities.ApplyInput) (activities.ApplyOutput, error) {
 		p.applied = append(p.applied, in)
 		return next(&p.applies)
 	})
-	register(activities.RecordOutcomeActivity, func(_ context.Context, in activities.RecordOutcomeInput) (activities.RecordOutcomeOutput, error) {
+	script(on, activities.RecordOutcomeActivity, func(in activities.RecordOutcomeInput) (activities.RecordOutcomeOutput, error) {
 		p.concluded = append(p.concluded, in)
 		return p.conclude, nil
 	})
-	p.renaming.register(register)
+	p.renaming.register(on)
 	workflows.Register(env)
 	if prepare != nil {
 		prepare(env)
 	}
+	on.asked = p.asked
 	env.ExecuteWorkflow(workflows.ReplicateTenantWorkflow, in)
 	if !env.IsWorkflowCompleted() {
 		t.Fatal("the run did not end")
@@ -219,13 +252,13 @@ func TestReplicateTenantLooksAgainWhenTriggered(t *testing.T) {
 	t.Parallel()
 	p := platform{plans: []answer[activities.PlanOutput]{ended(activities.Converged)}}
 	_, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {
-		env.SetOnActivityStartedListener(func(_ *activity.Info, _ context.Context, _ converter.EncodedValues) {
+		p.asked = func(string) {
 			if len(p.planned) == 0 {
 				for range 5 {
 					env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "apply"})
 				}
 			}
-		})
+		}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -343,11 +376,11 @@ func TestRunsContinueAsNewOnNewerWorkers(t *testing.T) {
 			p := platform{plans: []answer[activities.PlanOutput]{ended(activities.Converged)}}
 			_, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {
 				c.prepare(env)
-				env.SetOnActivityStartedListener(func(_ *activity.Info, _ context.Context, _ converter.EncodedValues) {
+				p.asked = func(string) {
 					if len(p.planned) == 0 {
 						env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "apply"})
 					}
-				})
+				}
 			})
 			renewal, renewed := errors.AsType[*workflow.ContinueAsNewError](err)
 			if renewed != c.renewed || !renewed && err != nil {
