@@ -32,16 +32,12 @@ var shared struct {
 // options.ListLimit share; the other options are ignored. All of them show the
 // same data, so that tests name what they make so that no other does. The
 // servers and their directory go when the process does. Where Keystone or
-// PostgreSQL is not installed the test is skipped, or fails if CI=true; with
-// -short it is always skipped. It is
-// skipped with -short in any case: a start takes ten seconds of processor.
+// PostgreSQL is not installed the test is skipped, or fails if CI=true. With -short it
+// is always skipped: a start takes ten seconds of processor.
 func ForTest(t testing.TB, options Options) *Server {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a real server: run without -short")
-	}
-	if testing.Short() {
-		t.Skip("it starts a real Keystone, which -short leaves out")
 	}
 	if err := errors.Join(Available(), postgres.Available()); err != nil {
 		if os.Getenv("CI") == "true" {
