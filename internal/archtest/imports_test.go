@@ -6,69 +6,22 @@ import (
 	"testing"
 )
 
-// TestImports holds every package to its rule. Tests may import what they need,
-// from wherever it is.
+// TestImports holds every file to the table of imports in .golangci.yml.
 func TestImports(t *testing.T) {
-	rules := importRules()
+	table := readImportTable(t)
 	unnamed := map[string]bool{}
 	for _, s := range sources(t) {
-		r, ok := ruleOf(rules, s.dir)
-		if !ok && !unnamed[s.dir] {
+		if !s.test && !table.named(s.name) && !unnamed[s.dir] {
 			unnamed[s.dir] = true
-			t.Errorf("%s: no rule says what this package may import: add it to importRules and to .golangci.yml", s.dir)
-		}
-		if !ok || s.test {
-			continue
+			t.Errorf("%s: no rule says what this package may import: add one to depguard's in .golangci.yml", s.dir)
 		}
 		for _, spec := range s.syntax.Imports {
 			imported, err := strconv.Unquote(spec.Path.Value)
 			if err != nil {
 				t.Fatalf("%s: %v", s.at(spec), err)
 			}
-			if !allowed(r, imported) {
-				t.Errorf("%s: %s may not import %s: %s", s.at(spec), s.dir, imported, r.reason)
-			}
-		}
-	}
-}
-
-func ruleOf(rules []rule, dir string) (rule, bool) {
-	for _, r := range rules {
-		if matchesAny(r.packages, dir) {
-			return r, true
-		}
-	}
-	return rule{}, false
-}
-
-func allowed(r rule, imported string) bool {
-	ours, inModule := strings.CutPrefix(imported, module+"/")
-	if inModule {
-		return matchesAny(r.ours, ours)
-	}
-	first, _, _ := strings.Cut(imported, "/")
-	standard := !strings.Contains(first, ".")
-	return standard || matchesAny(r.others, imported)
-}
-
-// TestHelpersServeTestsOnly: what people run starts no servers of its own and
-// carries no test.
-func TestHelpersServeTestsOnly(t *testing.T) {
-	helpers := []string{
-		"internal/engines/...", "internal/store/storetest", "internal/driver/drivertest/...", "internal/driver/*/*test/...",
-		"internal/plan/oracle/...",
-	}
-	for _, s := range sources(t) {
-		if s.test || matchesAny(helpers, s.dir) {
-			continue
-		}
-		for _, spec := range s.syntax.Imports {
-			imported, err := strconv.Unquote(spec.Path.Value)
-			if err != nil {
-				t.Fatalf("%s: %v", s.at(spec), err)
-			}
-			if ours, ok := strings.CutPrefix(imported, module+"/"); ok && matchesAny(helpers, ours) {
-				t.Errorf("%s: only tests and deploy/dev use %s", s.at(spec), ours)
+			for _, refusal := range table.refusals(s.name, imported) {
+				t.Errorf("%s: %s", s.at(spec), refusal)
 			}
 		}
 	}
@@ -121,7 +74,7 @@ func TestTheRulesBite(t *testing.T) {
 			reason: "workflows do no I/O", dir: "workflows", imported: module + "/internal/store",
 		},
 		"ActivityImportsDriverOfPlatform": {
-			reason: "activities know the port only", dir: "activities", imported: module + "/internal/driver/openstack",
+			reason: "activities know the driver interface only", dir: "activities", imported: module + "/internal/driver/openstack",
 		},
 		"StoreImportsPgx": {
 			reason: "the store speaks SQL", dir: "internal/store", imported: "github.com/jackc/pgx/v5/pgxpool", want: true,
@@ -129,15 +82,70 @@ func TestTheRulesBite(t *testing.T) {
 		"WorkerImportsPgx": {
 			reason: "nobody but the store speaks SQL", dir: "worker", imported: "github.com/jackc/pgx/v5/pgxpool",
 		},
+		"WorkflowImportsNet": {
+			reason: "workflows do no I/O", dir: "workflows", imported: "net/http",
+		},
+		"WorkerImportsDriver": {
+			reason: "the worker opens every driver", dir: "worker", imported: module + "/internal/driver/kubernetes", want: true,
+		},
+		"WorkerImportsServers": {
+			reason: "only tests start servers", dir: "worker", imported: module + "/internal/engines/postgres",
+		},
+		"WorkerImportsConformanceTests": {
+			reason: "only tests use test helpers", dir: "worker", imported: module + "/internal/driver/drivertest",
+		},
+		"DriverImportsItsRules": {
+			reason: "a driver knows its own packages", dir: "internal/driver/openstack", imported: module + "/internal/driver/openstack/rules", want: true,
+		},
+		"DriverImportsSDKOfAnother": {
+			reason: "an SDK belongs in its driver", dir: "internal/driver/openstack", imported: "github.com/aws/aws-sdk-go-v2/aws",
+		},
+		"RulesImportRules": {
+			reason: "AKS has the rules of two platforms", dir: "internal/driver/aks/rules", imported: module + "/internal/driver/azure/rules", want: true,
+		},
+		"RulesImportDriver": {
+			reason: "names are checked without a cloud", dir: "internal/driver/aks/rules", imported: module + "/internal/driver/azure",
+		},
+		"AKSImportsAzure": {
+			reason: "AKS is Entra groups and a cluster", dir: "internal/driver/aks", imported: module + "/internal/driver/azure", want: true,
+		},
+		"MarketplaceImportsKubernetes": {
+			reason: "service brokers have no cluster", dir: "internal/driver/marketplace", imported: module + "/internal/driver/kubernetes",
+		},
+		"NewDriverImportsItsRules": {
+			reason: "a new platform needs no rule", dir: "internal/driver/new", imported: module + "/internal/driver/new/rules", want: true,
+		},
+		"NewDriverImportsDriver": {
+			reason: "drivers do not know each other", dir: "internal/driver/new", imported: module + "/internal/driver/azure",
+		},
+		"DriverImportsNewDriver": {
+			reason: "drivers do not know each other", dir: "internal/driver/aks", imported: module + "/internal/driver/new",
+		},
+		"TypesImportRules": {
+			reason: "the list of platform types holds their rules", dir: "internal/driver/types",
+			imported: module + "/internal/driver/azure/rules", want: true,
+		},
+		"TypesImportDriver": {
+			reason: "documents are checked without a cloud", dir: "internal/driver/types", imported: module + "/internal/driver/azure",
+		},
+		"DocumentImportsTypes": {
+			reason: "the types of platforms check their documents", dir: "internal/document",
+			imported: module + "/internal/driver/types", want: true,
+		},
+		"ConnectionImportsDriverOfPlatform": {
+			reason: "a connection knows the driver interface only", dir: "internal/connection", imported: module + "/internal/driver/azure",
+		},
 	}
+	table := readImportTable(t)
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			r, ok := ruleOf(importRules(), tc.dir)
-			if !ok {
+			file := tc.dir + "/file.go"
+			if !table.named(file) {
 				t.Fatalf("no rule for %s", tc.dir)
 			}
-			if got := allowed(r, tc.imported); got != tc.want {
-				t.Errorf("%s imports %s: allowed = %v, want %v: %s", tc.dir, tc.imported, got, tc.want, tc.reason)
+			refusals := table.refusals(file, tc.imported)
+			if got := len(refusals) == 0; got != tc.want {
+				t.Errorf("%s imports %s: allowed = %v, want %v: %s\n%s", tc.dir, tc.imported, got, tc.want, tc.reason, strings.Join(refusals, "\n"))
 			}
 		})
 	}
