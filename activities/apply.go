@@ -26,13 +26,15 @@ func (p *Platform) Apply(ctx context.Context, in ApplyInput) (ApplyOutput, error
 	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
 	a, err := p.application(ctx, in)
-	if err == nil {
+	if err == nil && !a.out.Replan {
 		err = p.bring(ctx, a.run, a.plan, in.Stage)
 	}
 	if err != nil {
 		return ApplyOutput{}, toTemporal(err)
 	}
-	err = a.waves(ctx)
+	if !a.out.Replan {
+		err = a.waves(ctx)
+	}
 	a.out.Calls = meter.Calls()
 	measure(ctx, in.Tenant.Platform, a.out.Calls, a.out.Done, err)
 	activity.GetLogger(ctx).Info("plan applied", "tenant", in.Tenant.String(), "done", a.out.Done,
@@ -68,7 +70,7 @@ func (p *Platform) application(ctx context.Context, in ApplyInput) (*application
 	if err != nil {
 		return nil, fmt.Errorf("activities: read the documents of %s: %w", in.Tenant, err)
 	}
-	d, err := p.driver(ctx, input.Platform)
+	d, connection, err := p.driver(ctx, input.Platform)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +86,8 @@ func (p *Platform) application(ctx context.Context, in ApplyInput) (*application
 			Pass: in.Pass, Digest: in.Digest, Cause: in.Cause,
 		},
 	}
+	// A worker with another connection could write to another place than was read.
+	a.out.Replan = stored.Connection != "" && stored.Connection != connection
 	a.generation.Store(generation)
 	a.check = p.checks(a)
 	a.done, err = p.ledger.Done(ctx, a.run)

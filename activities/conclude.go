@@ -87,16 +87,25 @@ func (p *Platform) refusals(ctx context.Context, in RecordOutcomeInput) ([]ledge
 
 // advice says what to do about a refusal.
 func advice(code access.Code) string {
-	if code == access.PlatformDenied {
-		return "correct the credentials that the platform's document names, or give their account the permissions it lacks"
+	switch code {
+	case access.PlatformDenied:
+		return "correct the credentials of the platform's connection, or give their account the permissions it lacks"
+	case access.ForbiddenByConnection:
+		return "change the documents, or ask the operator of the workers to change the connection"
+	default:
+		return "correct the platform's settings or its role mappings"
 	}
-	return "correct the platform's settings or its role mappings"
 }
 
-// refusalCode tells a lack of permission from a request that can never work.
+// refusalCode tells a lack of permission, and what the operator forbids, from a request
+// that can never work.
 func refusalCode(class string) access.Code {
-	if class == TypeDenied {
+	switch class {
+	case TypeDenied:
 		return access.PlatformDenied
+	case TypeForbidden:
+		return access.ForbiddenByConnection
+	default:
+		return access.PlatformRefused
 	}
-	return access.PlatformRefused
 }

@@ -18,6 +18,7 @@ const (
 	TypeInvalid     = "Invalid"
 	TypeUnsupported = "Unsupported"
 	TypeDenied      = "Denied"
+	TypeForbidden   = "Forbidden"
 	TypeNotFound    = "NotFound"
 	TypeConflict    = "Conflict"
 	TypeThrottled   = "Throttled"
@@ -48,7 +49,8 @@ func toTemporal(err error) error {
 func types() map[error]string {
 	return map[error]string{
 		fault.ErrInvalid: TypeInvalid, fault.ErrUnsupported: TypeUnsupported, fault.ErrDenied: TypeDenied,
-		fault.ErrNotFound: TypeNotFound, fault.ErrConflict: TypeConflict, fault.ErrThrottled: TypeThrottled,
+		fault.ErrForbidden: TypeForbidden,
+		fault.ErrNotFound:  TypeNotFound, fault.ErrConflict: TypeConflict, fault.ErrThrottled: TypeThrottled,
 	}
 }
 
@@ -58,5 +60,5 @@ func typeOf(err error) string {
 
 // permanent reports whether only people can mend what err says.
 func permanent(err error) bool {
-	return slices.Contains([]string{TypeInvalid, TypeUnsupported, TypeDenied}, typeOf(err))
+	return slices.Contains([]string{TypeInvalid, TypeUnsupported, TypeDenied, TypeForbidden}, typeOf(err))
 }

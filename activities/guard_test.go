@@ -13,6 +13,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
@@ -44,7 +45,8 @@ func newWatched(t *testing.T, guard string, projects ...string) *watched {
 	if err := memory.Seed(w.file, world); err != nil {
 		t.Fatal(err)
 	}
-	w.platform = activities.NewPlatform(s, w.ledger, "lab", map[string]driver.Open{"memory": memory.Open})
+	w.platform = activities.NewPlatform(s, w.ledger, "lab", connectiontest.Drivers(t, s,
+		map[string]driver.Open{"memory": memory.Open}, connectiontest.Memory("sandbox.local", w.file)))
 	w.env = (&testsuite.WorkflowTestSuite{}).NewTestActivityEnvironment()
 	w.platform.Register(w.env)
 	return w
@@ -57,8 +59,8 @@ func (w *watched) ask(members map[string][]string) {
 	write := func(format string, args ...any) { fmt.Fprintf(&b, "---\n"+format+"\n", args...) }
 	write(`{apiVersion: v1, kind: meshWorkspace, metadata: {name: acme}, spec: {displayName: Acme}}`)
 	write(`{apiVersion: v1, kind: meshProjectRole, metadata: {name: user}, spec: {name: User, rank: 1}}`)
-	write(`{apiVersion: v1, kind: meshPlatform, metadata: {name: sandbox}, spec: {displayName: S, locationRef: {name: local}, config: {memory: {file: %q,
-  replication: {groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: [{projectRoleRef: {name: user}, groupAlias: user, roles: [developer]}]}}}}}`, w.file)
+	write(`{apiVersion: v1, kind: meshPlatform, metadata: {name: sandbox}, spec: {displayName: S, locationRef: {name: local}, config: {memory: {
+  replication: {groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: [{projectRoleRef: {name: user}, groupAlias: user, roles: [developer]}]}}}}}`)
 	if w.guard != "" {
 		write(`{apiVersion: v1, kind: Guard, metadata: {name: careful}, spec: {platforms: [sandbox.local], %s}}`, w.guard)
 	}

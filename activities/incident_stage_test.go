@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/aws"
@@ -47,6 +49,8 @@ type stage struct {
 	open driver.Open
 	// config is spec.config of the platform; %s stands for more replication settings.
 	config string
+	// connection are the fields of the platform's connection.
+	connection map[string]string
 	// roles are those of the platform that the project role maps to.
 	roles []string
 	// ids are the platform's own of the tenants, by project.
@@ -74,13 +78,22 @@ func newStage(t *testing.T, kind string, open driver.Open, roles ...string) *sta
 	t.Cleanup(db.Close)
 	s := &stage{kind: kind, open: open, roles: roles, ids: map[string]string{}, euids: map[string]string{}}
 	s.lab = lab{t: t, store: db, ledger: ledger.New(db)}
-	s.restart()
 	return s
+}
+
+// stageAuth is where the clouds' credentials are.
+const stageAuth = "{environment: {prefix: LAB}}"
+
+// connect starts a worker that holds a connection with these fields.
+func (s *stage) connect(fields map[string]string) {
+	s.connection = fields
+	s.restart()
 }
 
 // restart replaces the worker: what it remembered is gone, the database is not.
 func (s *stage) restart() {
-	s.platform = activities.NewPlatform(s.store, s.ledger, "lab", map[string]driver.Open{s.kind: s.open})
+	s.platform = activities.NewPlatform(s.store, s.ledger, "lab", connectiontest.Drivers(s.t, s.store,
+		map[string]driver.Open{s.kind: s.open}, connectiontest.Of("stage.local", s.kind, s.connection)))
 	s.env = (&testsuite.WorkflowTestSuite{}).NewTestActivityEnvironment()
 	s.env.SetTestTimeout(time.Minute)
 	s.platform.Register(s.env)
@@ -304,7 +317,8 @@ func memoryStage(t *testing.T, page int, projects ...string) *stage {
 	if err := memory.Seed(s.file, w); err != nil {
 		t.Fatal(err)
 	}
-	s.config = fmt.Sprintf(`{memory: {file: %q, replication: {%%s}}}`, s.file)
+	s.config = `{memory: {replication: {%s}}}`
+	s.connect(map[string]string{"file": strconv.Quote(s.file)})
 	return s
 }
 
@@ -425,7 +439,8 @@ func newAWSStage(t *testing.T, projects ...string) *awsStage {
 	for _, p := range people {
 		s.users[p] = s.cloud.User(p)
 	}
-	s.config = fmt.Sprintf(`{aws: {region: eu-central-1, endpoint: %q, replication: {credentials: {environment: {prefix: LAB}}, %%s}}}`, f.proxy.URL())
+	s.config = `{aws: {replication: {%s}}}`
+	s.connect(map[string]string{"region": "eu-central-1", "endpoint": strconv.Quote(f.proxy.URL()), "auth": stageAuth})
 	return s
 }
 
@@ -464,9 +479,12 @@ func newAzureStage(t *testing.T, options simazure.Options, projects ...string) *
 	for _, p := range people {
 		s.users[p] = s.cloud.AddUser(s.tenant, p+"@example.com", "", true)
 	}
-	s.config = fmt.Sprintf(`{azure: {tenantId: %q, endpoints: {login: %q, graph: %q, resourceManager: %q}, `+
-		`replication: {euidPattern: "%%%%s@example.com", credentials: {environment: {prefix: LAB}}, userLookUpStrategy: userByUsername, %%s}}}`,
-		s.tenant, f.direct, f.proxy.URL(), f.proxy.URL())
+	s.config = `{azure: {replication: {euidPattern: "%%s@example.com", userLookUpStrategy: userByUsername, %s}}}`
+	s.connect(map[string]string{
+		"tenantId": strconv.Quote(s.tenant), "auth": stageAuth,
+		"endpoints":    fmt.Sprintf("{login: %q, graph: %q, resourceManager: %q}", f.direct, f.proxy.URL(), f.proxy.URL()),
+		"redirectUrls": `["https://portal.azure.com", "https://portal.example.com"]`,
+	})
 	return s
 }
 
@@ -528,8 +546,10 @@ func newGoogleStage(t *testing.T, options simgoogle.Options, projects ...string)
 	for _, p := range people {
 		s.cloud.AddUser(simgoogle.User{PrimaryEmail: p + "@example.com", GivenName: p, FamilyName: "Example"})
 	}
-	s.config = fmt.Sprintf(`{gcp: {domain: example.com, customerId: C01rollcall, endpoint: %q, `+
-		`replication: {euidPattern: "%%%%s@example.com", credentials: {environment: {prefix: LAB}}, %%s}}}`, f.proxy.URL())
+	s.config = `{gcp: {replication: {euidPattern: "%%s@example.com", %s}}}`
+	s.connect(map[string]string{
+		"domain": "example.com", "customerId": "C01rollcall", "endpoint": strconv.Quote(f.proxy.URL()), "auth": stageAuth,
+	})
 	return s
 }
 

@@ -34,13 +34,11 @@ func (l *lagging) Observe(ctx context.Context, scopes []driver.Scope) ([]driver.
 // lag lets the lab's platform show things late.
 func (l *lab) lag() *lagging {
 	slow := &lagging{}
-	l.platform = activities.NewPlatform(l.store, l.ledger, "lab", map[string]driver.Open{
-		"memory": func(ctx context.Context, config driver.Config) (driver.Driver, error) {
-			var err error
-			slow.Driver, err = memory.Open(ctx, config)
-			return slow, err
-		},
-	})
+	l.platform = activities.NewPlatform(l.store, l.ledger, "lab", l.drivers(func(ctx context.Context, config driver.Config) (driver.Driver, error) {
+		var err error
+		slow.Driver, err = memory.Open(ctx, config)
+		return slow, err
+	}))
 	l.register()
 	return slow
 }

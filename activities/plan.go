@@ -90,12 +90,12 @@ func (p *Platform) prepared(ctx context.Context, in PlanInput) (PlanOutput, bool
 	if err != nil {
 		return PlanOutput{}, false, fmt.Errorf("activities: read the documents of %s: %w", in.Tenant, err)
 	}
-	d, err := p.driver(ctx, input.Platform)
+	d, connection, err := p.driver(ctx, input.Platform)
 	if err != nil {
 		return PlanOutput{}, false, err
 	}
 	now, err := desiredDigest(input, d.Profile())
-	if err != nil || now != in.Prepared.Desired || made.Tenant != in.Tenant {
+	if err != nil || now != in.Prepared.Desired || made.Tenant != in.Tenant || made.Connection != connection {
 		return PlanOutput{}, false, err
 	}
 	if wanted, err := p.takesWanted(ctx, d, input, made); err != nil || wanted {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
@@ -48,9 +49,15 @@ func newLab(t *testing.T) *lab {
 	if err := memory.Seed(l.file, w); err != nil {
 		t.Fatal(err)
 	}
-	l.platform = activities.NewPlatform(s, l.ledger, "lab", map[string]driver.Open{"memory": memory.Open})
+	l.platform = activities.NewPlatform(s, l.ledger, "lab", l.drivers(memory.Open))
 	l.register()
 	return l
+}
+
+// drivers opens the lab's platform.
+func (l *lab) drivers(open driver.Open) activities.Drivers {
+	l.t.Helper()
+	return connectiontest.Drivers(l.t, l.store, map[string]driver.Open{"memory": open}, connectiontest.Memory("sandbox.local", l.file))
 }
 
 // register makes the platform's activities callable.
@@ -72,8 +79,8 @@ func (l *lab) text(n int) string {
 	write(`{apiVersion: v1, kind: meshWorkspace, metadata: {name: acme}, spec: {displayName: Acme}}`)
 	write(`{apiVersion: v1, kind: meshProjectRole, metadata: {name: user}, spec: {name: User, rank: 1}}`)
 	write(`{apiVersion: v2, kind: meshProject, metadata: {name: web, ownedByWorkspace: acme}, spec: {displayName: Web}}`)
-	write(`{apiVersion: v1, kind: meshPlatform, metadata: {name: sandbox}, spec: {displayName: S, locationRef: {name: local}, config: {memory: {file: %q,
-  replication: {groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: [{projectRoleRef: {name: user}, groupAlias: user, roles: [developer]}]}}}}}`, l.file)
+	write(`{apiVersion: v1, kind: meshPlatform, metadata: {name: sandbox}, spec: {displayName: S, locationRef: {name: local}, config: {memory: {
+  replication: {groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: [{projectRoleRef: {name: user}, groupAlias: user, roles: [developer]}]}}}}}`)
 	write(`{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: acme, ownedByProject: web}, spec: {platformIdentifier: sandbox.local, platformTenantId: t1}}`)
 	for i, p := range people {
 		write(`{apiVersion: v2, kind: meshUser, metadata: {name: %s}, spec: {email: %s@example.com, firstName: A, lastName: B, euid: %s}}`, p, p, p)

@@ -23,6 +23,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
@@ -203,13 +204,14 @@ func (c *course) newTrack(i int, change func(*activities.Platform)) *track {
 	}
 	c.apply(append(people,
 		fmt.Sprintf(`{apiVersion: v2, kind: meshProject, metadata: {name: %s, ownedByWorkspace: acme}, spec: {displayName: P}}`, name),
-		fmt.Sprintf(`{apiVersion: v1, kind: meshPlatform, metadata: {name: %s}, spec: {displayName: S, locationRef: {name: local}, config: {memory: {file: %q,
+		fmt.Sprintf(`{apiVersion: v1, kind: meshPlatform, metadata: {name: %s}, spec: {displayName: S, locationRef: {name: local}, config: {memory: {
   replication: {groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: [{projectRoleRef: {name: user}, groupAlias: user, roles: [developer]}]}}}}}`,
-			name, tr.file),
+			name),
 		fmt.Sprintf(`{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: acme, ownedByProject: %s}, spec: {platformIdentifier: %s.local, platformTenantId: %s}}`,
 			name, name, name),
 		tr.binding(stayer))...)
-	tr.platform = activities.NewPlatform(c.store, c.ledger, "lab", map[string]driver.Open{"memory": tr.openSlowly})
+	tr.platform = activities.NewPlatform(c.store, c.ledger, "lab", connectiontest.Drivers(c.t, c.store,
+		map[string]driver.Open{"memory": tr.openSlowly}, connectiontest.Memory(tr.tenant.Platform, tr.file)))
 	change(tr.platform)
 	activities.WatchChecks(tr.platform, tr.delay, func(err error) {
 		if errors.Is(err, fault.ErrConflict) {

@@ -38,8 +38,8 @@ func (l *lab) documents(s settings) {
 	write(`{apiVersion: v1, kind: meshWorkspace, metadata: {name: acme}, spec: {displayName: Acme}}`)
 	write(`{apiVersion: v1, kind: meshProjectRole, metadata: {name: user}, spec: {name: User, rank: 1}}`)
 	write(`{apiVersion: v2, kind: meshProject, metadata: {name: web, ownedByWorkspace: acme}, spec: {displayName: Web}}`)
-	write(`{apiVersion: v1, kind: meshPlatform, metadata: {name: sandbox}, spec: {displayName: S, locationRef: {name: local}, config: {memory: {file: %q,
-  replication: {%s groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: %s}}}}}`, l.file, s.replication, mappings)
+	write(`{apiVersion: v1, kind: meshPlatform, metadata: {name: sandbox}, spec: {displayName: S, locationRef: {name: local}, config: {memory: {
+  replication: {%s groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: %s}}}}}`, s.replication, mappings)
 	write(`{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: acme, ownedByProject: web}, spec: {platformIdentifier: sandbox.local, platformTenantId: t1}}`)
 	for i, p := range people {
 		euid, said := s.euids[p]

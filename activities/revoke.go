@@ -56,6 +56,13 @@ func (r *Revocations) Serve(platform string, p *Platform) {
 	r.platforms[platform] = p
 }
 
+// Forget takes a platform out that is no longer served. What runs for it may finish.
+func (r *Revocations) Forget(platform string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.platforms, platform)
+}
+
 // Register makes the activity known to a worker under its name.
 func (r *Revocations) Register(w worker.ActivityRegistry) {
 	w.RegisterActivityWithOptions(r.RemoveUser, activity.RegisterOptions{Name: RemoveUserActivity})

@@ -170,13 +170,11 @@ func (w walled) Resolve(ctx context.Context, names []string) ([]access.Resolutio
 
 // wall puts the lab's platform behind walls.
 func (l *lab) wall(w walled) {
-	l.platform = activities.NewPlatform(l.store, l.ledger, "lab", map[string]driver.Open{
-		"memory": func(ctx context.Context, c driver.Config) (driver.Driver, error) {
-			var err error
-			w.Driver, err = memory.Open(ctx, c)
-			return w, err
-		},
-	})
+	l.platform = activities.NewPlatform(l.store, l.ledger, "lab", l.drivers(func(ctx context.Context, c driver.Config) (driver.Driver, error) {
+		var err error
+		w.Driver, err = memory.Open(ctx, c)
+		return w, err
+	}))
 }
 
 func (w walled) Observe(ctx context.Context, scopes []driver.Scope) ([]driver.Observation, error) {

@@ -73,7 +73,7 @@ func (r *revoking) find(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("activities: %w: %w", fault.ErrInvalid, err)
 	}
-	if r.driver, err = p.driver(ctx, one.Platform); err != nil {
+	if r.driver, _, err = p.driver(ctx, one.Platform); err != nil {
 		return err
 	}
 	r.settle = r.driver.Profile().Settle

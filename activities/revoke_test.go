@@ -370,13 +370,11 @@ func (d *late) Observe(ctx context.Context, scopes []driver.Scope) ([]driver.Obs
 func newLateLab(t *testing.T) (*lab, *late) {
 	t.Helper()
 	l, d := newLab(t), &late{}
-	l.platform = activities.NewPlatform(l.store, l.ledger, "lab", map[string]driver.Open{
-		"memory": func(ctx context.Context, c driver.Config) (driver.Driver, error) {
-			var err error
-			d.Driver, err = memory.Open(ctx, c)
-			return d, err
-		},
-	})
+	l.platform = activities.NewPlatform(l.store, l.ledger, "lab", l.drivers(func(ctx context.Context, c driver.Config) (driver.Driver, error) {
+		var err error
+		d.Driver, err = memory.Open(ctx, c)
+		return d, err
+	}))
 	l.register()
 	return l, d
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/cloudfoundry"
@@ -54,7 +56,10 @@ func newCloud(t *testing.T) *cloud {
 		c.users[p] = server.AddUser(p, "sso")
 	}
 	c.lab = lab{t: t, store: s, ledger: ledger.New(s)}
-	c.platform = activities.NewPlatform(s, c.ledger, "lab", map[string]driver.Open{"cloudfoundry": cloudfoundry.Open})
+	c.platform = activities.NewPlatform(s, c.ledger, "lab", connectiontest.Drivers(t, s,
+		map[string]driver.Open{"cloudfoundry": cloudfoundry.Open}, connectiontest.Of("cf.local", "cloudfoundry", map[string]string{
+			"apiUrl": strconv.Quote(c.address), "auth": "{environment: {prefix: LAB}}",
+		})))
 	c.env = (&testsuite.WorkflowTestSuite{}).NewTestActivityEnvironment()
 	c.platform.Register(c.env)
 	return c
@@ -68,8 +73,8 @@ func (c *cloud) ask(projects map[string][]string) {
 	write := func(format string, args ...any) { fmt.Fprintf(&b, "---\n"+format+"\n", args...) }
 	write(`{apiVersion: v1, kind: meshWorkspace, metadata: {name: acme}, spec: {displayName: Acme}}`)
 	write(`{apiVersion: v1, kind: meshProjectRole, metadata: {name: user}, spec: {name: User, rank: 1}}`)
-	write(`{apiVersion: v1, kind: meshPlatform, metadata: {name: cf}, spec: {displayName: C, locationRef: {name: local}, config: {cloudfoundry: {apiUrl: %q,
-  replication: {credentials: {environment: {prefix: LAB}}, roleMappings: [{projectRoleRef: {name: user}, roles: [space_developer]}]}}}}}`, c.address)
+	write(`{apiVersion: v1, kind: meshPlatform, metadata: {name: cf}, spec: {displayName: C, locationRef: {name: local}, config: {cloudfoundry: {
+  replication: {roleMappings: [{projectRoleRef: {name: user}, roles: [space_developer]}]}}}}}`)
 	for _, p := range people {
 		write(`{apiVersion: v2, kind: meshUser, metadata: {name: %s}, spec: {email: %s@example.com, firstName: A, lastName: B, euid: %s}}`, p, p, p)
 	}

@@ -44,6 +44,8 @@ type view struct {
 	// looked since; zero for the run's own.
 	began time.Time
 	plan  plan.Plan
+	// connection is the digest of the connection that the platform is observed with.
+	connection string
 	// gone are objects of a removed tenant's ledger that do not exist any more, as
 	// far as the platform shows after settle.
 	gone   []access.Key
@@ -91,13 +93,13 @@ func (p *Platform) look(ctx context.Context, ids []access.TenantID, fresh bool, 
 	if len(inputs) == 0 {
 		return nil, nil, nil
 	}
-	d, err := p.driver(ctx, inputs[0].Platform)
+	d, connection, err := p.driver(ctx, inputs[0].Platform)
 	if err != nil {
 		return nil, nil, err
 	}
 	views := make([]*view, len(inputs))
 	for i, in := range inputs {
-		views[i] = &view{input: in}
+		views[i] = &view{input: in, connection: connection}
 		if views[i].desired, err = desired.Compute(in, DesiredOptions(d.Profile())); err != nil {
 			return nil, nil, fmt.Errorf("activities: desired access of %s: %w: %w", in.Tenant.TenantID, fault.ErrInvalid, err)
 		}
@@ -283,6 +285,7 @@ func (v *view) compare(profile driver.Profile, installation string) {
 		v.gone, v.settle = v.lost(profile), profile.Settle
 	}
 	v.plan = plan.Make(v.question(profile, installation))
+	v.plan.Connection = v.connection
 	v.plan.Remarks = access.SortRemarks(append(v.plan.Remarks, v.settled.Remarks...))
 }
 

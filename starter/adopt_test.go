@@ -128,7 +128,7 @@ metadata: {name: cluster}
 spec:
   displayName: C
   locationRef: {name: local}
-  config: {kubernetes: {server: "https://127.0.0.1:1", replication: {credentials: {environment: {prefix: K}},
+  config: {kubernetes: {replication: {
     roleMappings: [{projectRoleRef: {name: admin}, groupAlias: admin, roles: [admin]}]}}}
 ---
 apiVersion: v4

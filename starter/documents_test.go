@@ -36,7 +36,7 @@ metadata: {name: sandbox}
 spec:
   displayName: Sandbox
   locationRef: {name: local}
-  config: {memory: {file: world.json, replication: {
+  config: {memory: {replication: {
     groupNamePattern: "#{projectIdentifier}-#{rand:%.7s}-#{tenantPlatformNumber}-#{platformGroupAlias}",
     roleMappings: [{projectRoleRef: {name: admin}, groupAlias: admin, roles: [owner]}]}}}
 ---

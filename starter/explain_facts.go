@@ -262,7 +262,7 @@ func (e *explainer) state(m access.Member, object access.Key, given, taken bool)
 // that nobody gets anything by it.
 func inTheWay(code access.Code) bool {
 	return code == access.ObjectForeign || code == access.OwnershipUnclear ||
-		code == access.PlatformRefused || code == access.PlatformDenied
+		code == access.PlatformRefused || code == access.PlatformDenied || code == access.ForbiddenByConnection
 }
 
 // behind reports whether documents were applied since the last run began.

@@ -185,6 +185,8 @@ func TestExplainSaysWhySomebodyLacksAccess(t *testing.T) {
 		"another group":     {"nor is another group's trouble", "", about(access.ObjectForeign, "other"), []string{"jane", on}, []string{}, accessFound},
 		"no tenant there":   {"the platform has no such tenant", "", failing(access.TenantNotFound, on), []string{"jane", on}, []string{"tenant-not-found", "tenant-failed"}, accessBlocked},
 		"denied":            {"our credentials lack something", "", failing(access.PlatformDenied, "sandbox.local"), []string{"jane", on}, []string{"platform-denied", "tenant-failed", "not-replicated"}, accessPending},
+		"forbidden":         {"the connection does not allow it", "", failing(access.ForbiddenByConnection, on), []string{"jane", on}, []string{"forbidden-by-connection", "tenant-failed", "not-replicated"}, accessPending},
+		"role forbidden":    {"the connection does not allow the role", "", failing(access.ForbiddenByConnection, "owner → "+adminGroup), []string{"jane", on}, []string{"forbidden-by-connection", "tenant-failed", "not-replicated"}, accessPending},
 		"contested":         {"somebody else undoes it", "", failing(access.Contested, on), []string{"jane", on}, []string{"drifting", "tenant-failed", "not-replicated"}, accessPending},
 		"no such platform":  {"nothing is known of the platform", "", nil, []string{"jane", "marketing.web/sandbox.moon"}, []string{"no-platform"}, ""},
 		"not on that one":   {"the project is not there", otherPlatform, nil, []string{"jane", "marketing.web/other.local"}, []string{"no-tenant"}, ""},
@@ -249,7 +251,7 @@ const otherPlatform = `---
 apiVersion: v1
 kind: meshPlatform
 metadata: {name: other}
-spec: {displayName: O, locationRef: {name: local}, config: {memory: {file: o.json, replication: {groupNamePattern: "#{platformGroupAlias}", roleMappings: []}}}}
+spec: {displayName: O, locationRef: {name: local}, config: {memory: {replication: {groupNamePattern: "#{platformGroupAlias}", roleMappings: []}}}}
 `
 
 // TestExplainFollowsTheRecord: the last step that counts, its time and its run,

@@ -50,6 +50,9 @@ func (c *cli) plan(ctx context.Context, tenants []access.TenantID, exitCode bool
 	if err := c.listening(ctx); err != nil {
 		return err
 	}
+	if err := c.warnUnserved(ctx, tenants); err != nil {
+		return err
+	}
 	bar := c.watch(len(tenants), "planning")
 	shown := &planned{out: c.planWriter(bar)}
 	err := c.planEach(ctx, tenants, func(run *tenantRun) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/types"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -44,8 +45,8 @@ with the reason. The types' settings are in their schema.`,
 		Args: none,
 		RunE: func(*cobra.Command, []string) error {
 			var reports []platformReport
-			for _, t := range platformTypes() {
-				reports = append(reports, reportPlatform(t.profile))
+			for _, t := range types.All() {
+				reports = append(reports, reportPlatform(t.Profile))
 			}
 			return c.print(reports, func(w io.Writer) { printPlatforms(w, reports) })
 		},
@@ -105,21 +106,21 @@ func platformTable() string {
 	line("Type", "people looked up by", "what is created", "foreign roles on our groups", "own groups cleaned up",
 		"people brought in by us")
 	b.WriteString("|---|---|---|---|---|---|\n")
-	for _, t := range platformTypes() {
-		p := t.profile
+	for _, t := range types.All() {
+		p := t.Profile
 		line("`"+p.Type+"`", lookup(p), createsText(p), foreign(p), cleanup(p), cmp.Or(string(p.BringIn), "-"))
 	}
 	b.WriteString("\nWhat a look and a change cost, in calls, with T tenants of R roles with M people:\n\n")
 	line("Type", "verify one tenant", "verify all", "change one user", "more than the platform would allow, because")
 	b.WriteString("|---|---|---|---|---|\n")
-	for _, t := range platformTypes() {
-		cost := t.profile.Cost
-		line("`"+t.profile.Type+"`", cost.VerifyOne, cost.VerifyAll, cost.ChangeOne, cmp.Or(cost.Missed, "-"))
+	for _, t := range types.All() {
+		cost := t.Profile.Cost
+		line("`"+t.Profile.Type+"`", cost.VerifyOne, cost.VerifyAll, cost.ChangeOne, cmp.Or(cost.Missed, "-"))
 	}
 	b.WriteString("\n<details><summary>What cannot be had, and why</summary>\n\n")
-	for _, t := range platformTypes() {
-		for _, reason := range t.profile.Cannot {
-			fmt.Fprintf(&b, "- `%s` cannot %s.\n", t.profile.Type, reason)
+	for _, t := range types.All() {
+		for _, reason := range t.Profile.Cannot {
+			fmt.Fprintf(&b, "- `%s` cannot %s.\n", t.Profile.Type, reason)
 		}
 	}
 	b.WriteString("\n</details>\n")

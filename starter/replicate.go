@@ -67,6 +67,9 @@ func (c *cli) replicateTenants(ctx context.Context, tenants []access.TenantID, f
 	if err != nil {
 		return err
 	}
+	if err := c.warnUnserved(ctx, tenants); err != nil {
+		return err
+	}
 	for i, t := range tenants {
 		starts[i] = start{
 			id: workflows.ReplicateTenantID(t), workflow: workflows.ReplicateTenantWorkflow,
@@ -111,6 +114,9 @@ func (c *cli) replicateTenants(ctx context.Context, tenants []access.TenantID, f
 func (c *cli) sweepPlatforms(ctx context.Context, tenants []access.TenantID, flags replicateFlags) error {
 	began := time.Now()
 	if _, err := c.engine(ctx); err != nil {
+		return err
+	}
+	if err := c.warnUnserved(ctx, tenants); err != nil {
 		return err
 	}
 	sweeps := sweepsOf(tenants)

@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/rollcall-iam/rollcall/activities"
-	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/connection"
+	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -44,9 +46,12 @@ type fleet struct {
 	version      worker.WorkerDeploymentVersion
 	installation string
 	log          *slog.Logger
-	drivers      map[string]driver.Open
+	drivers      *connection.Drivers
+	reporter     *reporter
 
 	platforms   map[string]worker.Worker
+	unserved    map[string]string // why a platform is not served, by platform
+	ending      sync.WaitGroup    // workers of platforms that are no longer served
 	revocations *activities.Revocations
 	failed      chan error
 }
@@ -54,7 +59,7 @@ type fleet struct {
 // serve runs all workers until ctx ends, one of them fails for good, or the database
 // was migrated beyond this program.
 func (f *fleet) serve(ctx context.Context) error {
-	f.platforms, f.failed = map[string]worker.Worker{}, make(chan error, 1)
+	f.platforms, f.unserved, f.failed = map[string]worker.Worker{}, map[string]string{}, make(chan error, 1)
 	stories := worker.New(f.temporal, engine.WorkflowQueue, f.options(worker.Options{DisableEagerActivities: true}))
 	workflows.Register(stories)
 	if err := stories.Start(); err != nil {
@@ -102,53 +107,96 @@ func (f *fleet) urgent() (worker.Worker, error) {
 	return w, nil
 }
 
-// look starts a worker for every platform that has none yet. It returns an error that
+// look starts a worker for every platform whose connection this worker holds, and
+// stops those of the others. It returns an error that
 // wraps store.ErrSchema after a migration that this program cannot run on.
 func (f *fleet) look(ctx context.Context) error {
 	if err := f.store.CheckSchema(ctx); err != nil {
 		return err
 	}
-	served, err := f.store.ServedPlatforms(ctx)
+	active, err := f.store.Platforms(ctx)
 	if err != nil {
 		return err
 	}
-	for _, platform := range served {
-		if f.platforms[platform] != nil {
+	current := map[string]bool{}
+	for _, platform := range active {
+		if !f.available(platform) {
 			continue
 		}
-		w := worker.New(f.temporal, engine.PlatformQueue(platform), f.options(worker.Options{
-			MaxConcurrentActivityExecutionSize: slots,
-			DisableWorkflowWorker:              true,
-		}))
-		does := activities.NewPlatform(f.store, f.ledger, f.installation, f.drivers)
-		does.Register(w)
-		if err := w.Start(); err != nil {
-			return fmt.Errorf("serve platform %s: %w", platform, err)
+		current[platform.Identifier()] = true
+		if err := f.begin(platform.Identifier()); err != nil {
+			return err
 		}
-		f.platforms[platform] = platformWorker{w, does}
-		f.revocations.Serve(platform, does)
-		if len(f.platforms)+2 == mostQueues {
-			f.log.Warn("Temporal may refuse to have more platforms served",
-				"queues", mostQueues, "raise", "matching.maxTaskQueuesInDeploymentVersion")
-		}
-		f.log.Info("platform served", "platform", platform, "queue", engine.PlatformQueue(platform))
 	}
+	for platform, w := range f.platforms {
+		if !current[platform] {
+			f.end(platform, w)
+		}
+	}
+	return f.report(ctx, active)
+}
+
+// report publishes which connections this worker holds and what it does not serve.
+func (f *fleet) report(ctx context.Context, active []document.Platform) error {
+	known := map[string]bool{}
+	for _, p := range active {
+		known[p.Identifier()] = true
+	}
+	for platform := range f.unserved {
+		if !known[platform] {
+			delete(f.unserved, platform)
+		}
+	}
+	return f.reporter.report(ctx, active, f.unserved)
+}
+
+// available reports whether this worker holds the platform's connection. It logs a reason
+// once.
+func (f *fleet) available(platform document.Platform) bool {
+	name := platform.Identifier()
+	err := f.drivers.Available(platform)
+	if err == nil {
+		delete(f.unserved, name)
+		return true
+	}
+	if f.unserved[name] != err.Error() {
+		f.unserved[name] = err.Error()
+		f.log.Warn("platform not served", "platform", name, "connection", platform.ConnectionName(), "reason", err)
+	}
+	return false
+}
+
+// begin starts a worker for a platform that has none.
+func (f *fleet) begin(platform string) error {
+	if f.platforms[platform] != nil {
+		return nil
+	}
+	w := worker.New(f.temporal, engine.PlatformQueue(platform), f.options(worker.Options{
+		MaxConcurrentActivityExecutionSize: slots,
+		DisableWorkflowWorker:              true,
+	}))
+	does := activities.NewPlatform(f.store, f.ledger, f.installation, f.drivers)
+	does.Register(w)
+	if err := w.Start(); err != nil {
+		return fmt.Errorf("serve platform %s: %w", platform, err)
+	}
+	f.platforms[platform] = w
+	f.revocations.Serve(platform, does)
+	if len(f.platforms)+2 == mostQueues {
+		f.log.Warn("Temporal may refuse to have more platforms served",
+			"queues", mostQueues, "raise", "matching.maxTaskQueuesInDeploymentVersion")
+	}
+	f.log.Info("platform served", "platform", platform, "queue", engine.PlatformQueue(platform))
 	return nil
 }
 
-// platformWorker gives its part of the platform's budget back when it stops, so
-// that the next worker need not wait for it.
-type platformWorker struct {
-	worker.Worker
-	does *activities.Platform
-}
-
-// Stop waits for running activities, as long as grace.
-func (w platformWorker) Stop() {
-	w.Worker.Stop()
-	ctx, cancel := context.WithTimeout(context.Background(), farewell)
-	defer cancel()
-	w.does.Close(ctx)
+// end stops the worker of a platform that nobody needs any more, or whose connection
+// is gone. Running activities may finish; nobody waits for them here.
+func (f *fleet) end(platform string, w worker.Worker) {
+	delete(f.platforms, platform)
+	f.revocations.Forget(platform)
+	f.log.Info("platform no longer served", "platform", platform)
+	f.ending.Go(w.Stop)
 }
 
 // options completes what all workers have in common.
@@ -182,4 +230,8 @@ func (f *fleet) stop(all ...worker.Worker) {
 	for range all {
 		<-done
 	}
+	f.ending.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	f.drivers.Close(ctx)
 }

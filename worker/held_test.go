@@ -52,9 +52,9 @@ const twoPlatforms = `---
 ---
 {apiVersion: v2, kind: meshProject, metadata: {name: p, ownedByWorkspace: w}}
 ---
-{apiVersion: v1, kind: meshPlatform, metadata: {name: lab}, spec: {locationRef: {name: a}, config: {memory: {file: f, replication: {groupNamePattern: g}}}}}
+{apiVersion: v1, kind: meshPlatform, metadata: {name: lab}, spec: {locationRef: {name: a}, config: {memory: {replication: {groupNamePattern: g}}}}}
 ---
-{apiVersion: v1, kind: meshPlatform, metadata: {name: lab}, spec: {locationRef: {name: b}, config: {memory: {file: f, replication: {groupNamePattern: g}}}}}
+{apiVersion: v1, kind: meshPlatform, metadata: {name: lab}, spec: {locationRef: {name: b}, config: {memory: {replication: {groupNamePattern: g}}}}}
 ---
 {apiVersion: v3, kind: meshTenant, metadata: {ownedByWorkspace: w, ownedByProject: p, platformIdentifier: lab.a}, spec: {localId: one}}
 ---

@@ -15,6 +15,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
+	"github.com/rollcall-iam/rollcall/internal/connection"
+	"github.com/rollcall-iam/rollcall/internal/driver/types"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -43,9 +45,10 @@ func command() *cobra.Command {
 It finds Temporal through Temporal's own environment variables and profile
 (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, ...) and the database
 through ROLLCALL_DATABASE_URL. What workflow histories hold is encrypted with the
-keys in the directory that ROLLCALL_KEYRING names. Credentials of platforms are
-where the platform's document says: in its environment, or in a file. A platform
-that is applied while the worker runs is served within ten seconds.
+keys in the directory that ROLLCALL_KEYRING names. The accounts it uses at platforms
+are described in the files of the directory that ROLLCALL_CONNECTIONS names: it serves
+the platforms whose connection it holds, and no others. Changed files count within
+seconds. A platform that is applied while the worker runs is served within ten seconds.
 
 A worker belongs to a version: TEMPORAL_DEPLOYMENT_NAME (rollcall, if not set) and
 TEMPORAL_WORKER_BUILD_ID (the revision it was built from). Runs end on the version
@@ -56,7 +59,8 @@ database needs a newer build: "rollcall migrate" says when it makes that so.
 SIGTERM and Ctrl-C stop it gracefully: running activities get half a minute to
 finish, and what is left goes on in another worker. A second one ends it at once,
 which loses nothing either.`,
-		Example:       "  ROLLCALL_DATABASE_URL=postgres://rollcall@localhost/rollcall rollcall-worker",
+		Example: `  export ROLLCALL_DATABASE_URL=postgres://rollcall@localhost/rollcall
+  ROLLCALL_CONNECTIONS=/etc/rollcall/connections rollcall-worker`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -128,11 +132,35 @@ func run(ctx context.Context, logger *slog.Logger, version worker.WorkerDeployme
 	if err := operated.watch(documents, temporal); err != nil {
 		return err
 	}
+	platforms, err := openDrivers(documents)
+	if err != nil {
+		return err
+	}
 	f := &fleet{
 		temporal: temporal, store: documents, ledger: ledger.New(documents), version: version,
-		installation: installation, log: logger, drivers: drivers(),
+		installation: installation, log: logger, drivers: platforms,
+		reporter: &reporter{
+			store: documents, drivers: platforms, log: logger, worker: workerName(), checks: map[string]check{},
+		},
 	}
 	return f.serve(ctx)
+}
+
+// openDrivers reads the connections.
+func openDrivers(documents *store.Store) (*connection.Drivers, error) {
+	dir := os.Getenv(connection.Variable)
+	if dir == "" {
+		return nil, fmt.Errorf("set %s to the directory with the connections to platforms", connection.Variable)
+	}
+	all, err := connection.NewTypes(types.All())
+	if err != nil {
+		return nil, err
+	}
+	directory, err := connection.Open(dir, all)
+	if err != nil {
+		return nil, err
+	}
+	return connection.NewDrivers(directory, drivers(), documents, os.Getenv), nil
 }
 
 // openStore connects to a database whose tables are those of this program.

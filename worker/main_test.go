@@ -6,15 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
 
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/types"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -72,7 +75,7 @@ func TestCommandExplainsItself(t *testing.T) {
 	if err := cmd.ExecuteContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"ROLLCALL_DATABASE_URL", "TEMPORAL_ADDRESS", "SIGTERM", "Examples:", "--log-level", "--log-format"} {
+	for _, want := range []string{"ROLLCALL_DATABASE_URL", "ROLLCALL_CONNECTIONS", "TEMPORAL_ADDRESS", "SIGTERM", "Examples:", "--log-level", "--log-format"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the help lacks %q:\n%s", want, out.String())
 		}
@@ -192,6 +195,19 @@ func TestStartNamesWhatIsMissing(t *testing.T) {
 				t.Errorf("the message shows the password: %v", err)
 			}
 		})
+	}
+}
+
+// TestDriversAreThoseOfThePlatformTypes: a type without a driver would be applied and
+// never replicated, and a driver without a type could not be named.
+func TestDriversAreThoseOfThePlatformTypes(t *testing.T) {
+	t.Parallel()
+	var known []string
+	for _, of := range types.All() {
+		known = append(known, of.Name())
+	}
+	if got := slices.Sorted(maps.Keys(drivers())); !slices.Equal(known, got) {
+		t.Errorf("the worker has drivers for %v, want %v", got, known)
 	}
 }
 

@@ -93,7 +93,7 @@ func (s *stack) startClouds(ctx context.Context) (string, error) {
 	}
 	s.onStop(running.Stop)
 	s.clouds = running
-	maps.Copy(s.environ, running.Environ())
+	maps.Copy(s.accounts, running.Environ())
 	var at []string
 	for _, name := range clouds.Names() {
 		at = append(at, name+" "+running.URL(name))
@@ -152,6 +152,6 @@ func (s *stack) startKeystone(ctx context.Context) (string, error) {
 	}
 	s.onStop(server.Stop)
 	s.keystone = server
-	maps.Copy(s.environ, server.Admin().Environ("ROLLCALL_OPENSTACK"))
+	maps.Copy(s.accounts, server.Admin().Environ("ROLLCALL_OPENSTACK"))
 	return server.URL(), nil
 }

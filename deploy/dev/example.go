@@ -43,6 +43,8 @@ type values struct {
 	KeystoneURL   string
 	KubernetesURL string
 	OpenShiftURL  string
+	// Kubeconfig and GoogleKey are files with credentials.
+	Kubeconfig, GoogleKey string
 	// Clouds is true where the simulated clouds run.
 	Clouds bool
 }
@@ -179,11 +181,12 @@ func (s *stack) seed(ctx context.Context) (string, error) {
 	if s.kubernetes != nil {
 		v.KubernetesURL, v.OpenShiftURL = s.kubernetes.URL(), s.openshiftURL
 	}
-	files, err := render(v, places{
+	where := places{
 		project: func(name string) (string, error) { return seeder.Project(ctx, name) },
 		cloud:   func(name string) (string, error) { return s.clouds.URL(name), nil },
 		place:   s.clouds.Place,
-	})
+	}
+	files, err := render(v, where)
 	if err != nil {
 		return "", err
 	}
@@ -209,6 +212,9 @@ func (s *stack) seed(ctx context.Context) (string, error) {
 		if err := seedKeystone(ctx, seeder, there.euids); err != nil {
 			return "", withLog(err, s.home.log("keystone"))
 		}
+	}
+	if err := s.writeConnections(v, where); err != nil {
+		return "", err
 	}
 	return fmt.Sprintf("%d people", len(there.euids)), s.writeDocuments(files)
 }

@@ -2,10 +2,14 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rollcall-iam/rollcall/deploy/dev/clouds"
+	"github.com/rollcall-iam/rollcall/internal/connection"
 	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/driver/types"
 )
 
 func fakePlaces() places {
@@ -20,12 +24,16 @@ func fakePlaces() places {
 	}
 }
 
+func fakeValues() values {
+	return values{
+		SandboxFile: "/tmp/a 'b' \"c\".json", KeystoneURL: "http://127.0.0.1:5000/v3", KubernetesURL: "https://127.0.0.1:6443", OpenShiftURL: "http://127.0.0.1:9471",
+		Kubeconfig: "/tmp/kubeconfig", GoogleKey: "/tmp/key.json", Clouds: true,
+	}
+}
+
 func renderAll(t *testing.T) map[string][]byte {
 	t.Helper()
-	files, err := render(values{
-		SandboxFile: "/tmp/a 'b' \"c\".json", KeystoneURL: "http://127.0.0.1:5000/v3", KubernetesURL: "https://127.0.0.1:6443", OpenShiftURL: "http://127.0.0.1:9471",
-		Clouds: true,
-	}, fakePlaces())
+	files, err := render(fakeValues(), fakePlaces())
 	if err != nil {
 		t.Fatalf("render: %v", err)
 	}
@@ -55,6 +63,33 @@ func set(t *testing.T, files map[string][]byte) *document.Set {
 func TestExampleIsValid(t *testing.T) {
 	if err := set(t, renderAll(t)).Validate(); err != nil {
 		t.Errorf("the example is refused: %v", err)
+	}
+}
+
+// TestExampleIsConnected: the connections are well-formed, and each platform has one
+// that lists it.
+func TestExampleIsConnected(t *testing.T) {
+	text, err := execute("connections", connectionsTemplate, fakeValues(), fakePlaces())
+	if err != nil {
+		t.Fatalf("execute: %v", err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "connections.yaml"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all, err := connection.NewTypes(types.All())
+	if err != nil {
+		t.Fatalf("NewTypes: %v", err)
+	}
+	held, err := connection.Load(dir, all)
+	if err != nil || held.Problems != nil {
+		t.Fatalf("Load: %v, problems: %v", err, held.Problems)
+	}
+	for _, p := range set(t, renderAll(t)).Platforms() {
+		of, _ := all.Type(p.Type)
+		if _, err := held.For(p.Identifier(), p.ConnectionName(), of); err != nil {
+			t.Errorf("platform %s: %v", p.Identifier(), err)
+		}
 	}
 }
 

@@ -75,7 +75,7 @@ func (s *stack) startKubernetes(ctx context.Context) (string, error) {
 	if err := os.WriteFile(s.home.path("kubeconfig"), text, 0o600); err != nil {
 		return "", fmt.Errorf("kubernetes: %w", err)
 	}
-	s.environ["ROLLCALL_CLUSTER_KUBECONFIG"] = s.home.path("kubeconfig")
+	s.accounts["ROLLCALL_CLUSTER_KUBECONFIG"] = s.home.path("kubeconfig")
 	if err := s.serveOpenShift(ctx); err != nil {
 		return "", withLog(err, file)
 	}
@@ -97,7 +97,7 @@ func (s *stack) serveOpenShift(ctx context.Context) error {
 	go func() { _ = server.Serve(listener) }() // ends with Close
 	s.onStop(server.Close)
 	s.openshiftURL = "http://" + listener.Addr().String()
-	s.environ["ROLLCALL_OPENSHIFT_TOKEN"], err = s.kubernetes.Account(ctx, administrator, "cluster-admin", tokenLife)
+	s.accounts["ROLLCALL_OPENSHIFT_TOKEN"], err = s.kubernetes.Account(ctx, administrator, "cluster-admin", tokenLife)
 	return err
 }
 
@@ -120,7 +120,7 @@ func (s *stack) seedOpenShift(ctx context.Context, euids []string) error {
 			return fmt.Errorf("openshift: %w", err)
 		}
 		request.Header.Set("Content-Type", "application/json")
-		request.Header.Set("Authorization", "Bearer "+s.environ["ROLLCALL_OPENSHIFT_TOKEN"])
+		request.Header.Set("Authorization", "Bearer "+s.accounts["ROLLCALL_OPENSHIFT_TOKEN"])
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
 			return fmt.Errorf("openshift: %w", err)

@@ -103,7 +103,7 @@ func serve(ctx context.Context, opts options, c console) (err error) {
 		return err
 	}
 	defer unlock()
-	s := &stack{options: opts, home: home, console: c, environ: environ{}}
+	s := &stack{options: opts, home: home, console: c, environ: environ{}, accounts: environ{}}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if err := s.start(ctx); err != nil {
 		return err

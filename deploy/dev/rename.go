@@ -77,8 +77,8 @@ func (r round) mode(kind string) string {
 // askers say who asks which platform.
 func (s *stack) askers(ctx context.Context) (map[string]probe.Asker, error) {
 	azure := probe.NewAzure(s.clouds.URL(clouds.Azure), clouds.Tenant,
-		s.environ["ROLLCALL_AZURE_CLIENT_ID"], s.environ["ROLLCALL_AZURE_CLIENT_SECRET"])
-	google, err := probe.NewGoogle(s.clouds.URL(clouds.Google), s.environ["ROLLCALL_GCP_CREDENTIALS_FILE"])
+		s.accounts["ROLLCALL_AZURE_CLIENT_ID"], s.accounts["ROLLCALL_AZURE_CLIENT_SECRET"])
+	google, err := probe.NewGoogle(s.clouds.URL(clouds.Google), s.accounts["ROLLCALL_GCP_CREDENTIALS_FILE"])
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (s *stack) askers(ctx context.Context) (map[string]probe.Asker, error) {
 		sandbox: probe.Sandbox{File: s.home.path(sandboxFile)},
 		"aws.harbour": &probe.AWS{
 			URL: s.clouds.URL(clouds.AWS), Region: clouds.Region,
-			AccessKey: s.environ["ROLLCALL_AWS_ACCESS_KEY_ID"], Secret: s.environ["ROLLCALL_AWS_SECRET_ACCESS_KEY"],
+			AccessKey: s.accounts["ROLLCALL_AWS_ACCESS_KEY_ID"], Secret: s.accounts["ROLLCALL_AWS_SECRET_ACCESS_KEY"],
 		},
 		"azure.harbour":       azure,
 		"gcp.harbour":         google,
@@ -124,7 +124,7 @@ func (s *stack) askCluster(ctx context.Context, all map[string]probe.Asker, azur
 	}
 	all["openshift.harbour"] = &probe.Cluster{
 		URL: s.kubernetes.URL(), Client: client,
-		Directory: probe.OpenShift{URL: s.openshiftURL, Token: s.environ["ROLLCALL_OPENSHIFT_TOKEN"]},
+		Directory: probe.OpenShift{URL: s.openshiftURL, Token: s.accounts["ROLLCALL_OPENSHIFT_TOKEN"]},
 	}
 	all["aks.harbour"] = &probe.Cluster{
 		URL: s.kubernetes.URL(), Client: client, Directory: probe.AKS{Azure: azure, Cluster: cluster},

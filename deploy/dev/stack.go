@@ -25,7 +25,9 @@ type stack struct {
 	home    home
 	console console
 	// environ grows as things start.
-	environ  environ
+	environ environ
+	// accounts are the credentials at the platforms: connections name files with them.
+	accounts environ
 	postgres *postgres.Server
 	temporal *temporal.Server
 	keystone *keystone.Server // nil without Keystone

@@ -3,7 +3,7 @@ package access
 // Codes are all that remarks can have, in order of their names.
 func Codes() []Code {
 	return []Code{
-		AccountCollision, CleanupOff, Contested, ForeignPermissionKept, ForeignPermissionRemoved, InvitationPending,
+		AccountCollision, CleanupOff, Contested, ForeignPermissionKept, ForeignPermissionRemoved, ForbiddenByConnection, InvitationPending,
 		ObjectForeign, OwnershipUnclear, PlatformDenied, PlatformRefused, RemovalHeld, RenameWaiting, RoleUnmapped,
 		TenantNotFound, ForeignMemberRemoved, UserAmbiguous, UserCreationDeprecated, UserDisabled, UserNotFound,
 		UserRevoked, UserWithoutEUID,

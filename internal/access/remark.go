@@ -32,6 +32,7 @@ const (
 	Contested                Code = "drifting"                     // somebody else keeps undoing our work
 	PlatformDenied           Code = "platform-denied"              // our credentials may not do that
 	PlatformRefused          Code = "platform-refused"             // the platform calls our request invalid
+	ForbiddenByConnection    Code = "forbidden-by-connection"      // the operator's limits rule it out
 )
 
 // Remark says what could not be done, on which object, and what to do about it.

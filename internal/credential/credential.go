@@ -1,24 +1,30 @@
-// Package credential finds what a driver signs in with: in the worker's
-// environment, in a file that is read again when it changes, or in the identity
-// that the worker has where it runs. Documents name the place and never hold
-// the values; errors name the values that are missing and never show one.
+// Package credential finds what a driver signs in with: in a file, in the worker's
+// environment, or in the identity that the worker has where it runs. Connections
+// name the place and never hold the values; errors name the values that are missing
+// and never show one.
 package credential
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"os"
+	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
-// Config is a platform document's replication.credentials. Exactly one field is set.
+// Config is a connection's auth. Exactly one field is set.
 type Config struct {
-	Environment      *Environment `json:"environment"`
-	File             *File        `json:"file"`
-	WorkloadIdentity *struct{}    `json:"workloadIdentity"`
+	// File is a file with named values, or the platform's own form: a kubeconfig, or
+	// Google's JSON.
+	File string `json:"file"`
+	// TokenFile is a file that holds a token and nothing else.
+	TokenFile string `json:"tokenFile"`
+	// Environment takes values from variables.
+	Environment *Environment `json:"environment"`
+	// WorkloadIdentity is the identity of the worker itself.
+	WorkloadIdentity *struct{} `json:"workloadIdentity"`
 }
 
 // Environment takes the variables whose names begin with "<Prefix>_".
@@ -26,58 +32,57 @@ type Environment struct {
 	Prefix string `json:"prefix"`
 }
 
-// File is a file on the worker.
-type File struct {
-	Path string `json:"path"`
-}
-
 // Source is the one place that a Config names.
 type Source struct {
 	config Config
 	getenv func(string) string
+	dir    string
 }
 
 // Source returns the place, or an error that wraps fault.ErrInvalid unless
-// exactly one is named.
-func (c Config) Source(getenv func(string) string) (*Source, error) {
+// exactly one is named. Relative file names start from dir.
+func (c Config) Source(dir string, getenv func(string) string) (*Source, error) {
 	named := 0
-	for _, is := range []bool{c.Environment != nil, c.File != nil, c.WorkloadIdentity != nil} {
+	for _, is := range []bool{c.File != "", c.TokenFile != "", c.Environment != nil, c.WorkloadIdentity != nil} {
 		if is {
 			named++
 		}
 	}
 	switch {
 	case named != 1:
-		return nil, fmt.Errorf("%w: replication.credentials needs exactly one of environment, file and workloadIdentity", fault.ErrInvalid)
-	case c.Environment != nil && c.Environment.Prefix == "", c.File != nil && c.File.Path == "":
-		return nil, fmt.Errorf("%w: replication.credentials needs environment.prefix or file.path", fault.ErrInvalid)
+		return nil, fmt.Errorf("%w: auth needs exactly one of file, tokenFile, environment and workloadIdentity", fault.ErrInvalid)
+	case c.Environment != nil && c.Environment.Prefix == "":
+		return nil, fmt.Errorf("%w: auth.environment needs a prefix", fault.ErrInvalid)
 	}
-	return &Source{config: c, getenv: getenv}, nil
+	return &Source{config: c, getenv: getenv, dir: dir}, nil
 }
 
 // WorkloadIdentity reports whether the worker's own identity is meant. There are
 // no values to read then.
 func (s *Source) WorkloadIdentity() bool { return s.config.WorkloadIdentity != nil }
 
-// Path returns the file's path, and "" where no file is meant.
-func (s *Source) Path() string {
-	if s.config.File == nil {
-		return ""
+// Path returns the path of the file with values, and "" where no such file is meant.
+func (s *Source) Path() string { return Path(s.dir, s.config.File) }
+
+// TokenPath returns the path of the token's file, and "" where no such file is meant.
+func (s *Source) TokenPath() string { return Path(s.dir, s.config.TokenFile) }
+
+// Dir returns the directory that relative file names start from.
+func (s *Source) Dir() string { return s.dir }
+
+// Path returns the path of a file that is named relative to dir, and "" for "".
+func Path(dir, name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
 	}
-	return s.config.File.Path
+	return filepath.Join(dir, name)
 }
 
-// Changed is a stamp that moves when the values may have: the file's time. It is
-// zero for everything else, and for a file that is not there; reading says so.
-func (s *Source) Changed() time.Time {
-	if s.config.File == nil {
-		return time.Time{}
-	}
-	info, err := os.Stat(s.config.File.Path)
-	if err != nil {
-		return time.Time{}
-	}
-	return info.ModTime()
+// Changed returns a stamp of the file's content, which changes when the content
+// does. It is zero for a place that has no file, and for a file that cannot be read;
+// reading says why.
+func (s *Source) Changed() Stamp {
+	return StampOf(cmp.Or(s.Path(), s.TokenPath()))
 }
 
 // Values are named texts, such as "CLIENT_ID".
@@ -93,17 +98,17 @@ func (s *Source) Values() (Values, error) {
 	switch {
 	case s.config.Environment != nil:
 		return Values{source: s}, nil
-	case s.config.File == nil:
-		return Values{}, fmt.Errorf("%w: credentials: a workload identity has no values", fault.ErrUnsupported)
+	case s.config.File == "":
+		return Values{}, fmt.Errorf("%w: auth: write file or environment: a token or a workload identity has no values", fault.ErrUnsupported)
 	}
-	text, err := os.ReadFile(s.config.File.Path)
+	text, err := ReadFile(s.Path())
 	if err != nil {
-		return Values{}, fmt.Errorf("%w: the credentials' file: %w", fault.ErrDenied, err)
+		return Values{}, fmt.Errorf("the credentials' file: %w", err)
 	}
 	values := map[string]string{}
 	if err := json.Unmarshal(text, &values); err != nil {
 		// The decoder's text may quote what it read.
-		return Values{}, fmt.Errorf("%w: the credentials' file %s is not a JSON object of texts", fault.ErrInvalid, s.config.File.Path)
+		return Values{}, fmt.Errorf("%w: the credentials' file %s is not a JSON object of texts", fault.ErrInvalid, s.Path())
 	}
 	return Values{source: s, file: values}, nil
 }
@@ -131,7 +136,7 @@ func (v Values) Need(names ...string) ([]string, error) {
 // Called says for people where a value is expected.
 func (v Values) Called(name string) string {
 	if v.file != nil {
-		return fmt.Sprintf("%q in the file %s", strings.ToLower(name), v.source.config.File.Path)
+		return fmt.Sprintf("%q in the file %s", strings.ToLower(name), v.source.Path())
 	}
 	return v.source.config.Environment.Prefix + "_" + name
 }

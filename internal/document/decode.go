@@ -48,6 +48,8 @@ type decoder struct {
 	docs     []Document
 	dropped  Dropped
 	problems Problems
+	// read takes one object of the stream; documents where it is nil.
+	read func(n *yaml.Node)
 }
 
 func (d *decoder) problem(object string, f flaw) {
@@ -125,6 +127,10 @@ func (d *decoder) node(n *yaml.Node) {
 }
 
 func (d *decoder) document(n *yaml.Node) {
+	if d.read != nil {
+		d.read(n)
+		return
+	}
 	b := &builder{}
 	value := b.value(n, nil, 0, false)
 	tree, ok := value.(map[string]any)

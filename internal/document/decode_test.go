@@ -128,8 +128,8 @@ metadata: {name: " anna"}
 			want:   []string{`in.yaml:6: meshUser anna: spec.tags.a : unknown field: a tag's name is a text without control characters that neither begins nor ends with a blank`},
 		},
 		{
-			name:   "secrets and unknown places for credentials",
-			reason: "a document never holds credentials",
+			name:   "secrets",
+			reason: "a document never holds a secret, and a problem never repeats one",
 			input: `apiVersion: v1
 kind: meshPlatform
 metadata: {name: os}
@@ -139,11 +139,10 @@ spec:
     openstack:
       url: https://admin:hunter2@keystone.example.com/v3
       password: hunter2
-      domainName: Default
-      domainId: default
       replication:
         groupNamePattern: "#{rand}"
         rename: never
+        apiKey: hunter2
         credentials:
           clientSecret: hunter2
         budget: {callsPerSecond: 0, concurrent: 1.5}
@@ -153,21 +152,20 @@ spec:
         - roles: [a, a]
 `,
 			want: []string{
-				`in.yaml:7: meshPlatform os.eu-1: spec.config.openstack: is not allowed here: name the domain by domainName or by domainId, not by both`,
-				`in.yaml:8: meshPlatform os.eu-1: spec.config.openstack.url: is not allowed: write an http or https URL without a user name, query or fragment`,
-				`in.yaml:9: meshPlatform os.eu-1: spec.config.openstack.password: unknown field: a document never holds credentials; name where the worker finds them in replication.credentials`,
-				`in.yaml:14: meshPlatform os.eu-1: spec.config.openstack.replication.rename: "never" is not allowed: write recreate, in-place or strict`,
-				`in.yaml:16: meshPlatform os.eu-1: spec.config.openstack.replication.credentials.clientSecret: unknown field: a document never holds credentials; name where the worker finds them in replication.credentials`,
-				`in.yaml:17: meshPlatform os.eu-1: spec.config.openstack.replication.budget.callsPerSecond: 0 is not more than 0`,
-				`in.yaml:17: meshPlatform os.eu-1: spec.config.openstack.replication.budget.concurrent: is a number, but must be a whole number`,
-				`in.yaml:20: meshPlatform os.eu-1: spec.config.openstack.replication.roleMappings[0].roles: has 0 items, at least 1 are needed`,
-				`in.yaml:21: meshPlatform os.eu-1: spec.config.openstack.replication.roleMappings[1].projectRoleRef: is missing`,
-				`in.yaml:21: meshPlatform os.eu-1: spec.config.openstack.replication.roleMappings[1].roles: the items 1 and 2 are equal`,
+				`in.yaml:8: meshPlatform os.eu-1: spec.config.openstack.url: is not allowed here: it belongs to a connection, which the operator of the workers writes: remove it here`,
+				`in.yaml:9: meshPlatform os.eu-1: spec.config.openstack.password: unknown field: nothing here holds a secret; a connection's auth names the file with it`,
+				`in.yaml:12: meshPlatform os.eu-1: spec.config.openstack.replication.rename: "never" is not allowed: write recreate, in-place or strict`,
+				`in.yaml:13: meshPlatform os.eu-1: spec.config.openstack.replication.apiKey: unknown field: nothing here holds a secret; a connection's auth names the file with it`,
+				`in.yaml:14: meshPlatform os.eu-1: spec.config.openstack.replication.credentials: is not allowed here: it belongs to a connection, which the operator of the workers writes: remove it here`,
+				`in.yaml:16: meshPlatform os.eu-1: spec.config.openstack.replication.budget: is not allowed here: calls are limited by the account's connection, which the operator of the workers writes: remove it here`,
+				`in.yaml:19: meshPlatform os.eu-1: spec.config.openstack.replication.roleMappings[0].roles: has 0 items, at least 1 are needed`,
+				`in.yaml:20: meshPlatform os.eu-1: spec.config.openstack.replication.roleMappings[1].projectRoleRef: is missing`,
+				`in.yaml:20: meshPlatform os.eu-1: spec.config.openstack.replication.roleMappings[1].roles: the items 1 and 2 are equal`,
 			},
 		},
 		{
-			name:   "platform without credentials",
-			reason: "no worker could ever connect to it",
+			name:   "platform without a pattern for groups",
+			reason: "its groups would have no names; a connection may be left out",
 			input: `apiVersion: v1
 kind: meshPlatform
 metadata: {name: os}
@@ -175,12 +173,33 @@ spec:
   locationRef: {name: eu-1}
   config:
     openstack:
-      url: https://keystone.example.com/v3
       replication: {}
 `,
 			want: []string{
-				`in.yaml:9: meshPlatform os.eu-1: spec.config.openstack.replication.credentials: is missing`,
-				`in.yaml:9: meshPlatform os.eu-1: spec.config.openstack.replication.groupNamePattern: is missing`,
+				`in.yaml:8: meshPlatform os.eu-1: spec.config.openstack.replication.groupNamePattern: is missing`,
+			},
+		},
+		{
+			name:   "names that no connection has",
+			reason: "no worker could ever hold it, and a path or an address is no name",
+			input: `{apiVersion: v1, kind: meshPlatform, metadata: {name: a},
+spec: {locationRef: {name: x}, config: {memory: {connection: ../main.yaml, replication: {groupNamePattern: g}}}}}
+---
+{apiVersion: v1, kind: meshPlatform, metadata: {name: b},
+spec: {locationRef: {name: x}, config: {memory: {connection: "https://admin:hunter2@example.com", replication: {groupNamePattern: g}}}}}
+---
+{apiVersion: v1, kind: meshPlatform, metadata: {name: c},
+spec: {locationRef: {name: x}, config: {memory: {connection: "", replication: {groupNamePattern: g}}}}}
+---
+{apiVersion: v1, kind: meshPlatform, metadata: {name: d},
+spec: {locationRef: {name: x}, config: {memory: {connection: {file: world.json}, replication: {groupNamePattern: g}}}}}
+`,
+			want: []string{
+				`in.yaml:2: meshPlatform a.x: spec.config.memory.connection: "../main.yaml" is not allowed: write the name of a connection: lower-case letters, digits, dots and dashes`,
+				`in.yaml:5: meshPlatform b.x: spec.config.memory.connection: is not allowed: write the name of a connection: lower-case letters, digits, dots and dashes`,
+				`in.yaml:8: meshPlatform c.x: spec.config.memory.connection: "" is not allowed: write the name of a connection: lower-case letters, digits, dots and dashes`,
+				`in.yaml:8: meshPlatform c.x: spec.config.memory.connection: is shorter than 1 characters`,
+				`in.yaml:11: meshPlatform d.x: spec.config.memory.connection: is a mapping, but must be a text`,
 			},
 		},
 		{
@@ -204,15 +223,15 @@ metadata: {name: b}
 spec:
   locationRef: {name: x}
   config:
-    memory: {file: w, replication: {groupNamePattern: g}}
-    openstack: {url: "http://k.example.com", replication: {groupNamePattern: g, credentials: {file: {path: f}}}}
+    memory: {replication: {groupNamePattern: g}}
+    openstack: {replication: {groupNamePattern: g}}
 ---
 apiVersion: v1
 kind: meshPlatform
 metadata: {name: c}
 spec:
   locationRef: {name: x}
-  config: {type: openstack, memory: {file: w, replication: {groupNamePattern: g}}}
+  config: {type: openstack, memory: {replication: {groupNamePattern: g}}}
 `,
 			want: []string{
 				`in.yaml:4: meshPlatform a.x: spec.config: name exactly one of the platform types that this version has drivers for: aks, aws, azure, cloudfoundry, gcp, kubernetes, marketplace, memory, openshift, openstack`,
@@ -306,18 +325,16 @@ rollcall: {tenantPlatformNumber: 0, rand: abc}
 			name:   "what Cloud Foundry does not have",
 			reason: "a setting that does nothing is worse than one that is refused",
 			input: `{apiVersion: v1, kind: meshPlatform, metadata: {name: a},
-spec: {displayName: A, locationRef: {name: x}, config: {cloudfoundry: {apiUrl: "https://api.example.com",
+spec: {displayName: A, locationRef: {name: x}, config: {cloudfoundry: {connection: cloudfoundry-main,
 replication: {
   groupNamePattern: "a",
   additionalPermissions: remove,
-  userCreation: {origin: uaa},
-  credentials: {workloadIdentity: {}}}}}}}
+  userCreation: {origin: uaa}}}}}}
 `,
 			want: []string{
 				`in.yaml:4: meshPlatform a.x: spec.config.cloudfoundry.replication.groupNamePattern: is not allowed here: leave it out: Cloud Foundry has no groups, each person gets each role`,
 				`in.yaml:5: meshPlatform a.x: spec.config.cloudfoundry.replication.additionalPermissions: is not allowed here: leave it out: what others gave to people is never removed here`,
 				`in.yaml:6: meshPlatform a.x: spec.config.cloudfoundry.replication.userCreation.origin: is not allowed here: name the identity provider: accounts of UAA itself have a password, which nobody would know`,
-				`in.yaml:7: meshPlatform a.x: spec.config.cloudfoundry.replication.credentials.workloadIdentity: is not allowed here: use environment or file: UAA takes no workload identity`,
 			},
 		},
 		{

@@ -126,7 +126,8 @@ func FuzzDecode(f *testing.F) {
 		`[{"apiVersion":"v2","kind":"meshUser","metadata":{"name":"a"},"spec":{"euid":"\ud83d\ude00"}}]`,
 		"apiVersion: v3\nkind: meshTenant\nmetadata: {ownedByWorkspace: w, ownedByProject: p, platformIdentifier: a.b}\nspec: {quotas: [{key: k, value: 0x10}]}\n",
 		"a: &a [*a]\n--- !!map\n? b\n: <<\n",
-		"{\"kind\":", "[", "\xff", "---\n---\n", "apiVersion: v1\nkind: meshPlatform\nspec: {config: {memory: {replication: {budget: {callsPerSecond: 1e21}}}}}\n",
+		"{\"kind\":", "[", "\xff", "---\n---\n", "{apiVersion: v1, kind: meshPlatform, metadata: {name: a}, spec: {locationRef: {name: x}, quotaDefinitions: [{maxValue: 1e21}],\n" +
+			"config: {memory: {connection: main, replication: {groupNamePattern: g}}}}}\n",
 	} {
 		f.Add([]byte(seed))
 	}

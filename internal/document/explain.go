@@ -84,7 +84,7 @@ func (e *explainer) unknownFields(v *jsonschema.ValidationError, names []string)
 		rule := e.catalog.rule(v.SchemaURL)
 		switch {
 		case secretName.MatchString(name) && !strings.Contains(text, "?"):
-			text += ": a document never holds credentials; name where the worker finds them in replication.credentials"
+			text += ": nothing here holds a secret; a connection's auth names the file with it"
 		case rule != "":
 			text += ": " + rule
 		default:

@@ -9,13 +9,14 @@ import (
 	"io/fs"
 	"maps"
 	"net/url"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/rollcall-iam/rollcall/internal/driver/types"
 )
 
 // ErrUnknownKind reports a kind that has no schema.
@@ -82,6 +83,9 @@ func compileSchemas() (*catalog, error) {
 	if err := c.read(); err != nil {
 		return nil, fmt.Errorf("document: embedded schemas: %w", err)
 	}
+	if err := c.platformTypes(); err != nil {
+		return nil, err
+	}
 	c.source[platformsSchema] = platforms(c.types)
 	compiler := jsonschema.NewCompiler()
 	compiler.DefaultDraft(jsonschema.Draft2020)
@@ -117,16 +121,25 @@ func (c *catalog) read() error {
 		}
 		name := strings.TrimPrefix(file, "schema/")
 		c.source[name] = source
-		if path.Dir(name) == "platform" {
-			c.types = append(c.types, strings.TrimSuffix(path.Base(name), ".json"))
-		}
 		return nil
 	})
 }
 
+// platformTypes adds the schema of each platform type.
+func (c *catalog) platformTypes() error {
+	for _, of := range types.All() {
+		source, err := jsonschema.UnmarshalJSON(bytes.NewReader(of.Document))
+		if err != nil {
+			return fmt.Errorf("document: schema of platform type %s: %w", of.Name(), err)
+		}
+		c.source["platform/"+of.Name()+".json"] = source
+		c.types = append(c.types, of.Name())
+	}
+	return nil
+}
+
 // platforms returns the schema of the places where a document chooses a
-// platform type: one property for each type, and exactly one of them. A type
-// exists because it has a file.
+// platform type: one property for each type, and exactly one of them.
 func platforms(types []string) map[string]any {
 	choice := func(title string, of func(platformType string) string) map[string]any {
 		properties := map[string]any{"type": map[string]any{

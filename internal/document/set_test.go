@@ -38,8 +38,8 @@ const base = `{apiVersion: v1, kind: meshWorkspace, metadata: {name: w}}
 --- {apiVersion: v1, kind: meshProjectRole, metadata: {name: admin}, spec: {name: Project Admin}}
 --- {apiVersion: v1, kind: meshProjectRole, metadata: {name: reader}, spec: {name: Same}}
 --- {apiVersion: v1, kind: meshProjectRole, metadata: {name: writer}, spec: {name: Same}}
---- {apiVersion: v1, kind: meshPlatform, metadata: {name: mem}, spec: {locationRef: {name: a}, config: {memory: {file: f, replication: {groupNamePattern: g}}}}}
---- {apiVersion: v1, kind: meshPlatform, metadata: {name: mem}, spec: {locationRef: {name: b}, config: {memory: {file: f, replication: {groupNamePattern: g}}}}}
+--- {apiVersion: v1, kind: meshPlatform, metadata: {name: mem}, spec: {locationRef: {name: a}, config: {memory: {replication: {groupNamePattern: g}}}}}
+--- {apiVersion: v1, kind: meshPlatform, metadata: {name: mem}, spec: {locationRef: {name: b}, config: {memory: {replication: {groupNamePattern: g}}}}}
 --- {apiVersion: v1, kind: meshLandingZone, metadata: {name: zone}, spec: {platformRef: {name: mem.a}}}
 --- {apiVersion: v3, kind: meshTenant, metadata: {ownedByWorkspace: w, ownedByProject: p, platformIdentifier: mem.a}, spec: {localId: one}}
 `
@@ -109,7 +109,7 @@ func TestValidate(t *testing.T) {
 		{
 			name:   "patterns and mappings of a platform",
 			reason: "they would fail every tenant of it",
-			input: `{apiVersion: v1, kind: meshPlatform, metadata: {name: bad}, spec: {locationRef: {name: a}, config: {memory: {file: f, replication: {
+			input: `{apiVersion: v1, kind: meshPlatform, metadata: {name: bad}, spec: {locationRef: {name: a}, config: {memory: {replication: {
   euidPattern: "%x", groupNamePattern: "#{what}", roleMappings: [
     {projectRoleRef: {name: admin}, roles: [r]}, {projectRoleRef: {name: Project Admin}, roles: [r]}, {projectRoleRef: {name: none}, roles: [r]}]}}}}}`,
 			want: []string{
@@ -230,7 +230,7 @@ func TestInput(t *testing.T) {
 	if diff := cmp.Diff(wantInput(openstack, drawn), got, cmpopts.IgnoreFields(document.Platform{}, "Settings")); diff != "" {
 		t.Errorf("input (-want +got):\n%s", diff)
 	}
-	if !strings.Contains(string(got.Platform.Settings), `"url":"https://keystone.example.com/v3"`) {
+	if !strings.Contains(string(got.Platform.Settings), `"connection":"openstack-main","replication":{`) {
 		t.Errorf("settings are not the driver's part of the document: %s", got.Platform.Settings)
 	}
 	if _, ok := set.Input(access.TenantID{Workspace: "mobile"}, drawn); ok {
@@ -247,14 +247,14 @@ func wantInput(id access.TenantID, drawn document.Drawn) document.TenantInput {
 			Tags: map[string][]string{"environment": {"prod"}, "stage": {"prod"}},
 		},
 		Platform: document.Platform{
-			Name: "openstack", Location: "eu-1", Type: "openstack",
+			Name: "openstack", Location: "eu-1", Type: "openstack", Connection: "openstack-main",
 			Replication: document.Replication{
 				EUIDPattern: "%s@example.com", GroupNamePattern: "#{workspaceIdentifier}.#{projectIdentifier}-#{platformGroupAlias}",
 				RoleMappings: []document.RoleMapping{
 					{Role: "project-admin", GroupAlias: "admin", Roles: []string{"admin", "member"}},
 					{Role: "project-reader", GroupAlias: "project-reader", Roles: []string{"reader"}},
 				},
-				AdditionalPermissions: "keep", SkipCleanup: &skip, Rename: "in-place", CallsPerSecond: 2.5, Concurrent: 4,
+				AdditionalPermissions: "keep", SkipCleanup: &skip, Rename: "in-place",
 			},
 		},
 		LandingZone: &document.LandingZone{

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"encoding/json"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -107,6 +108,9 @@ type Platform struct {
 	Location string
 	// Type is the key of spec.config: "openstack", "memory".
 	Type string
+	// Connection is what the document names as its connection; empty for none, see
+	// ConnectionName.
+	Connection string
 	// Settings is spec.config.<type> as JSON, for the driver.
 	Settings    json.RawMessage
 	Replication Replication
@@ -115,6 +119,10 @@ type Platform struct {
 // Identifier returns "<name>.<location>", by which tenants and landing zones
 // refer to the platform.
 func (p Platform) Identifier() string { return p.Name + "." + p.Location }
+
+// ConnectionName returns the name of the connection that the workers use for the
+// platform: the one that the document names, else the platform's identifier.
+func (p Platform) ConnectionName() string { return cmp.Or(p.Connection, p.Identifier()) }
 
 // Replication is spec.config.<type>.replication: the same names on every type.
 type Replication struct {
@@ -130,10 +138,6 @@ type Replication struct {
 	// CarryForeignPermissions is true for "ask": what somebody else gave to a
 	// group that is renamed may be carried over, by approval.
 	CarryForeignPermissions bool
-	// CallsPerSecond and Concurrent bound the calls of each worker to the platform;
-	// zero means unlimited, and the default of package activities.
-	CallsPerSecond float64
-	Concurrent     int
 	// BringIn is true where Rollcall makes or invites accounts for people whom
 	// the platform does not know: b2bUserInvitation or userCreation is set.
 	BringIn bool

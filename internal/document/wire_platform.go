@@ -55,13 +55,8 @@ type wireReplication struct {
 	Rename                         string            `json:"rename"`
 	CarryForeignPermissions        string            `json:"carryForeignPermissions"`
 	SkipUserGroupPermissionCleanup *bool             `json:"skipUserGroupPermissionCleanup"`
-	Credentials                    json.RawMessage   `json:"credentials"`
 	B2BUserInvitation              json.RawMessage   `json:"b2bUserInvitation"`
 	UserCreation                   json.RawMessage   `json:"userCreation"`
-	Budget                         struct {
-		CallsPerSecond float64 `json:"callsPerSecond"`
-		Concurrent     int     `json:"concurrent"`
-	} `json:"budget"`
 }
 
 type wireRoleMapping struct {
@@ -80,6 +75,7 @@ func (w *wirePlatform) typed() (any, error) {
 		return nil, errNoType
 	}
 	var common struct {
+		Connection  string          `json:"connection"`
 		Replication wireReplication `json:"replication"`
 	}
 	if err := json.Unmarshal(settings, &common); err != nil {
@@ -87,7 +83,7 @@ func (w *wirePlatform) typed() (any, error) {
 	}
 	return Platform{
 		Name: w.Metadata.Name, Location: w.Spec.LocationRef.Name,
-		Type: platformType, Settings: settings, Replication: common.Replication.typed(),
+		Type: platformType, Connection: common.Connection, Settings: settings, Replication: common.Replication.typed(),
 	}, nil
 }
 
@@ -99,8 +95,6 @@ func (w wireReplication) typed() Replication {
 		AdditionalPermissions: w.AdditionalPermissions,
 		SkipCleanup:           w.SkipUserGroupPermissionCleanup,
 		Rename:                cmp.Or(w.Rename, "recreate"),
-		CallsPerSecond:        w.Budget.CallsPerSecond,
-		Concurrent:            w.Budget.Concurrent,
 		BringIn:               w.B2BUserInvitation != nil || w.UserCreation != nil,
 
 		CarryForeignPermissions: w.CarryForeignPermissions == "ask",

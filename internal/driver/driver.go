@@ -3,12 +3,11 @@
 package driver
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
-	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -181,6 +180,20 @@ type Cost struct {
 	Missed string
 }
 
+// RoleNamer is a Driver whose platform knows a role by more than what a role mapping
+// writes.
+type RoleNamer interface {
+	// RoleNames returns the names and the ids of the role that a mapping writes so, or
+	// an error that wraps fault.ErrInvalid where there is no such role.
+	RoleNames(ctx context.Context, scope Scope, role string) ([]string, error)
+}
+
+// Checker is a Driver that has a way to find out whether its account is accepted.
+// Others are asked for an account that does not exist.
+type Checker interface {
+	Check(ctx context.Context) error
+}
+
 // Sharer is a Driver whose shared roles count for some tenants together instead
 // of for the whole platform.
 type Sharer interface {
@@ -189,19 +202,36 @@ type Sharer interface {
 	Within(ctx context.Context, scopeIDs []string) ([]string, error)
 }
 
-// Config is what a driver is opened with.
-type Config struct {
-	// Platform is the platform's identifier, for error texts.
-	Platform string
-	// Settings is the document's spec.config.<type>, already checked against
-	// its schema. Credentials in it are named, never held.
-	Settings json.RawMessage
-	// Budget is passed by every call to the platform.
-	Budget *budget.Budget
-	// Getenv reads credentials from the environment; os.Getenv outside tests.
-	Getenv func(string) string
-}
-
 // Open connects to one platform. It validates the settings and reads the
 // credentials but need not call the platform.
 type Open func(ctx context.Context, config Config) (Driver, error)
+
+// Type is one type of platform, as far as it can be known without a platform at
+// hand.
+type Type struct {
+	// Profile says what such platforms can do.
+	Profile Profile
+	// Validate reports why no platform of the type could hold the object, see
+	// Driver.Fit.
+	Validate func(plan.Object) error
+	// Document is the JSON Schema of spec.config.<type> in platform documents.
+	Document []byte
+	// Connection is the JSON Schema of the fields that connections of the type have
+	// besides those that all have; empty where its platforms use connections of
+	// another type only.
+	Connection []byte
+	// Uses are the connections that one of this type is composed of: names and
+	// their types.
+	Uses map[string]string
+	// Connects is the type of the platforms' connections where it is another than
+	// the platforms' own.
+	Connects string
+	// PrivilegedRoles give power over more than a tenant: an operator should deny them.
+	PrivilegedRoles []string
+}
+
+// Name returns the type's name in documents.
+func (t Type) Name() string { return t.Profile.Type }
+
+// ConnectionType returns the type that the connections of its platforms have.
+func (t Type) ConnectionType() string { return cmp.Or(t.Connects, t.Profile.Type) }

@@ -18,6 +18,7 @@ var (
 	ErrInvalid     = errors.New("invalid")      // our request is wrong: never retry
 	ErrUnsupported = errors.New("unsupported")  // the platform cannot: never retry
 	ErrDenied      = errors.New("denied")       // our credentials may not: never retry
+	ErrForbidden   = errors.New("forbidden")    // the connection does not allow it: never retry
 	ErrNotFound    = errors.New("not found")    // a thing it needs is missing: plan again
 	ErrConflict    = errors.New("conflict")     // the world moved: plan again
 	ErrThrottled   = errors.New("throttled")    // retry later
@@ -34,7 +35,7 @@ func Class(err error) error {
 		return nil
 	}
 	for _, class := range []error{
-		ErrInvalid, ErrUnsupported, ErrDenied, ErrNotFound, ErrConflict, ErrThrottled, ErrTruncated, ErrUnavailable,
+		ErrInvalid, ErrUnsupported, ErrForbidden, ErrDenied, ErrNotFound, ErrConflict, ErrThrottled, ErrTruncated, ErrUnavailable,
 		context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, class) {

@@ -298,6 +298,7 @@ func TestMeaningSeesEveryField(t *testing.T) {
 func changeEach(t *testing.T, name string, p *plan.Plan, v reflect.Value, path string) int {
 	wording := map[string]string{
 		"Why": "a reason", "Text": "the text of a warning", "ID": "derived from the rest",
+		"Connection": "what the platform was observed with",
 	}
 	changes := 0
 	switch v.Kind() {

@@ -107,6 +107,9 @@ type Plan struct {
 	Renames []Renaming `json:"replacements,omitempty"`
 	// Remarks say what is not done, and why.
 	Remarks []access.Remark `json:"warnings,omitempty"`
+	// Connection is the digest of the connection that the platform was observed with:
+	// the plan is applied with no other. Empty in plans of earlier programs.
+	Connection string `json:"connection,omitempty"`
 }
 
 // Digest names the plan's content: equal plans have equal digests.

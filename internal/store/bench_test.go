@@ -19,7 +19,7 @@ func crowd(n int) []document.Document {
 	documents := []document.Document{
 		of(document.KindWorkspace, "big", `{"apiVersion":"v2","kind":"meshWorkspace","metadata":{"name":"big"},"spec":{"displayName":"Big"}}`),
 		of(document.KindProjectRole, "admin", `{"apiVersion":"v1","kind":"meshProjectRole","metadata":{"name":"admin"},"spec":{"name":"Admin","rank":1}}`),
-		of(document.KindPlatform, "lab.here", `{"apiVersion":"v1","kind":"meshPlatform","metadata":{"name":"lab"},"spec":{"config":{"memory":{"file":"w.json",`+
+		of(document.KindPlatform, "lab.here", `{"apiVersion":"v1","kind":"meshPlatform","metadata":{"name":"lab"},"spec":{"config":{"memory":{`+
 			`"replication":{"groupNamePattern":"#{projectIdentifier}-#{platformGroupAlias}","roleMappings":[{"projectRoleRef":{"name":"admin"},"roles":["owner"]}]}}},`+
 			`"displayName":"Lab","locationRef":{"name":"here"}}}`),
 	}

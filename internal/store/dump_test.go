@@ -47,6 +47,12 @@ func since() map[string]string {
 		" object-foreign on ": " object-unmanaged on ", " foreign-member-removed on ": " unmanaged-member-removed on ",
 		" foreign-permission-kept on ": " external-permission-kept on ", " foreign-permission-removed on ": " external-permission-removed on ",
 		" contested on ": " drifting on ", " contested,": " drifting,",
+		// Connections hold what platform documents held; see former_connections.
+		"      file: /srv/platforms/annex.json\n": "", "      file: /srv/platforms/depot.json\n": "",
+		"      file: /srv/platforms/sandbox.json\n": "", "      server: https://cluster.example.com\n": "",
+		"        credentials:\n          environment:\n            prefix: CLUSTER\n": "",
+		"        budget:\n          callsPerSecond: 500\n          concurrent: 4\n":   "",
+		"rows: counters ": "rows: connections 0\nrows: unserved_platforms 0\nrows: abandoned_platforms 0\nrows: former_connections 4\nrows: counters ",
 	}
 }
 
@@ -202,7 +208,8 @@ func (m *meaning) rows() {
 		if err != nil {
 			m.t.Fatal(err)
 		}
-		if n == 0 && table != "rate_limits" { // see since
+		// Rate limits and what workers report live for seconds; version 12 forgot nothing.
+		if n == 0 && !slices.Contains([]string{"rate_limits", "connections", "unserved_platforms", "abandoned_platforms"}, table) {
 			m.t.Errorf("the table %s has no row: the dump has to fill it", table)
 		}
 		m.sayf("rows", "%s %d", table, n)

@@ -356,7 +356,7 @@ func TestGuardOfATenant(t *testing.T) {
 }
 
 func TestGuardsTouchTheirPlatforms(t *testing.T) {
-	const far = "{apiVersion: v1, kind: meshPlatform, metadata: {name: far}, spec: {locationRef: {name: away}, config: {memory: {file: w.json, replication: {groupNamePattern: g}}}}}\n" +
+	const far = "{apiVersion: v1, kind: meshPlatform, metadata: {name: far}, spec: {locationRef: {name: away}, config: {memory: {replication: {groupNamePattern: g}}}}}\n" +
 		"---\n{apiVersion: v3, kind: meshTenant, metadata: {ownedByWorkspace: shop, ownedByProject: web, platformIdentifier: far.away}, spec: {localId: w}}\n"
 	away := access.TenantID{Workspace: "shop", Project: "web", Platform: "far.away"}
 	guard := func(name, spec string) string {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -39,12 +40,16 @@ func goosed(t *testing.T, url string) (*goose.Provider, *sql.DB) {
 func TestMigrationsGoDownAndUpAgain(t *testing.T) {
 	t.Parallel()
 	url := storetest.Restore(t, dumpFile(".sql"))
+	migrations, db := goosed(t, url)
+	before := platformTexts(t, db)
 	if _, err := store.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
-	migrations, db := goosed(t, url)
 	if _, err := migrations.DownTo(t.Context(), dumped); err != nil {
 		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, platformTexts(t, db)); diff != "" || len(before) == 0 {
+		t.Errorf("platforms up and down again (-want +got):\n%s", diff)
 	}
 	if _, err := migrations.Up(t.Context()); err != nil {
 		t.Fatal(err)
@@ -220,4 +225,26 @@ func TestCheckSchema_NoticesAMigration(t *testing.T) {
 	if err := s.CheckSchema(t.Context()); !errors.Is(err, store.ErrSchema) {
 		t.Errorf("CheckSchema after a breaking migration: %v, want ErrSchema", err)
 	}
+}
+
+// platformTexts returns the stored texts of all platforms, also of tombstones.
+func platformTexts(t *testing.T, db *sql.DB) (texts []string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), `SELECT body::text FROM documents WHERE kind = 'meshPlatform'
+		UNION ALL SELECT platform_doc::text FROM tombstones ORDER BY 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, text)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return texts
 }

@@ -72,7 +72,7 @@ func TestAdoptionTakesOverWhatItShowed(t *testing.T) {
 	t.Parallel()
 	const tenant, group = "acme.project-00/sandbox.local", "project-00-admin"
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 4)
+	file, org := memoryWorld(s, 1, 4)
 	handMade(t, file)
 	s.worker()
 	s.apply(org.documents())
@@ -161,7 +161,7 @@ func TestAdoptionIsOfThatGroupAlone(t *testing.T) {
 	t.Parallel()
 	const tenant, group = "acme.project-00/sandbox.local", "project-00-admin"
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 3)
+	file, org := memoryWorld(s, 1, 3)
 	handMade(t, file)
 	s.apply(org.documents())
 	w := s.worker()

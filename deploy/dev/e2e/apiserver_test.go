@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 )
@@ -35,8 +37,9 @@ func (c *cluster) behindProxy(t testing.TB) (proxy *faultproxy.Proxy, environ []
 	next := &http.Transport{TLSClientConfig: trusted}
 	t.Cleanup(next.CloseIdleConnections)
 	proxy = faultproxy.New(t, target, faultproxy.Through(next))
-	c.config = fmt.Sprintf(`{kubernetes: {server: %q, replication: {credentials: {environment: {prefix: E2E_CLUSTER}}, roleMappings: %s}}}`,
-		proxy.URL(), roleMappings("admin", "edit", "view"))
+	c.connection = connectiontest.Of(c.platform, "kubernetes", map[string]string{
+		"server": strconv.Quote(proxy.URL()), "auth": "{environment: {prefix: E2E_CLUSTER}}",
+	})
 	return proxy, []string{"E2E_CLUSTER_TOKEN=" + c.token(t)}
 }
 
@@ -130,6 +133,7 @@ func TestAPIServerFaultsTakeNothingFromAnybody(t *testing.T) {
 	c := newCluster(t, kubernetes.ForTest(t), 1, 5)
 	proxy, environ := c.behindProxy(t)
 	c.crowd(t, 0)
+	s.connect(c.connection)
 	s.worker(environ...)
 	s.apply(c.documents())
 	s.replicate(done)

@@ -39,7 +39,7 @@ func TestApprovedRemovalsGoOn(t *testing.T) {
 	t.Parallel()
 	const tenant = "acme.project-00/sandbox.local"
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 5)
+	file, org := memoryWorld(s, 1, 5)
 	s.worker()
 	s.apply(org.documents())
 	s.replicate(done)
@@ -88,7 +88,7 @@ func TestApprovedRemovalsGoOn(t *testing.T) {
 func TestRemovedTenantIsCleanedUpWhenApproved(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 2, 3)
+	file, org := memoryWorld(s, 2, 3)
 	s.worker()
 	s.apply(org.documents())
 	s.replicate(done)

@@ -66,6 +66,7 @@ func BenchmarkKeystone(b *testing.B) {
 func replicated(b *testing.B, server *keystone.Server, proxy *faultproxy.Proxy, bare row) []row {
 	s := newStack(b)
 	c := newCloud(b, server, proxy.URL()+"/v3", benchTenants, benchPeople)
+	s.connect(c.connection)
 	s.worker(c.environ()...)
 	s.apply(c.documents())
 	s.eventually("a worker that serves the platform", func() bool {
@@ -103,6 +104,7 @@ func BenchmarkKubernetes(b *testing.B) {
 	for b.Loop() {
 		s := newStack(b)
 		c := newCluster(b, server, benchTenants, benchPeople)
+		s.connect(c.connection)
 		s.worker()
 		s.apply(c.documents())
 		s.eventually("a worker that serves the platform", func() bool {

@@ -1,23 +1,26 @@
 package e2e
 
 import (
+	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
 // TestWorkersShareARate: two worker processes together make no more calls than
-// the platform's document allows. Alone each would be done in half the time.
+// the connection allows. Alone each would be done in half the time.
 func TestWorkersShareARate(t *testing.T) {
 	t.Parallel()
 	const rate, ordinary = 20, 16 // calls a second; the rest is for revocations
 	s := newStack(t)
-	_, org := memoryWorld(t, 12, 1)
-	org.config = strings.Replace(org.config, "replication: {", "replication: {budget: {callsPerSecond: 20}, ", 1)
+	file, org := memoryWorld(s, 12, 1)
+	s.connect(limited(org.platform, file, rate))
 	s.apply(org.documents())
 	workers := []*exec.Cmd{s.worker(), s.worker()}
 	began := time.Now()
@@ -42,20 +45,28 @@ func TestWorkersShareARate(t *testing.T) {
 		}
 		_ = w.Wait() // how it ends is another test's
 	}
-	if left := s.budget("sandbox.local"); strings.Contains(left, "workers") {
+	if left := s.budget("connection/sandbox.local"); strings.Contains(left, "workers") {
 		t.Errorf("workers that stopped leave leases behind: %s", left)
 	}
 }
 
-// budget returns what workers share of a platform's budget.
-func (s *stack) budget(platform string) string {
+// limited returns the connection of a memory platform that takes so many calls a
+// second.
+func limited(platform, file string, rate int) string {
+	return connectiontest.Of(platform, "memory", map[string]string{
+		"file": strconv.Quote(file), "limits": fmt.Sprintf("{callsPerSecond: %d}", rate),
+	})
+}
+
+// budget returns what workers share of a rate limit.
+func (s *stack) budget(name string) string {
 	s.t.Helper()
 	db, err := store.Open(s.t.Context(), s.database)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer db.Close()
-	state, _, _, err := db.ReadBudget(s.t.Context(), platform)
+	state, _, _, err := db.ReadBudget(s.t.Context(), name)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
@@ -22,11 +23,13 @@ import (
 // long is a database, a memory platform and the workflows, on a clock that skips
 // what nobody needs to wait for.
 type long struct {
-	t     *testing.T
-	store *store.Store
+	t       *testing.T
+	store   *store.Store
+	drivers activities.Drivers
 }
 
-func newLong(t *testing.T) long {
+// newLong has the activities reach platforms by the connections.
+func newLong(t *testing.T, connections ...string) long {
 	t.Helper()
 	database := postgres.ForTest(t)
 	if _, err := store.Migrate(t.Context(), database); err != nil {
@@ -37,7 +40,10 @@ func newLong(t *testing.T) long {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	return long{t: t, store: db}
+	return long{
+		t: t, store: db,
+		drivers: connectiontest.Drivers(t, db, map[string]driver.Open{"memory": memory.Open}, connections...),
+	}
 }
 
 // apply stores documents in place of those that are there.
@@ -60,7 +66,7 @@ func (l long) run(id access.TenantID) (result workflows.ReplicateResult, err err
 	env.SetTestTimeout(5 * time.Minute)
 	// A busy machine is no deadlock.
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 5 * time.Minute})
-	platform := activities.NewPlatform(l.store, ledger.New(l.store), "lab", map[string]driver.Open{"memory": memory.Open})
+	platform := activities.NewPlatform(l.store, ledger.New(l.store), "lab", l.drivers)
 	platform.Register(env)
 	workflows.Register(env)
 	env.ExecuteWorkflow(workflows.ReplicateTenantWorkflow, workflows.ReplicateInput{Tenant: id})
@@ -79,8 +85,8 @@ func (l long) run(id access.TenantID) (result workflows.ReplicateResult, err err
 // the tenant, or counts what it could not read as gone.
 func TestCleanupOutlastsADaysOutage(t *testing.T) {
 	t.Parallel()
-	l := newLong(t)
-	file, org := memoryWorld(t, 1, 2)
+	file, org := memoryOrganisation(t, "sandbox.local", 1, 2)
+	l := newLong(t, org.connection)
 	documents := zoneApproves(org.documents())
 	tenant := access.TenantID{Workspace: "acme", Project: tenantID(0), Platform: "sandbox.local"}
 	l.apply(documents)

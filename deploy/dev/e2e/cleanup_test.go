@@ -33,7 +33,7 @@ type yard struct {
 func memoryYard(t *testing.T) (y yard, file string) {
 	t.Helper()
 	s := newStack(t)
-	file, org := memoryWorld(t, 2, 3)
+	file, org := memoryWorld(s, 2, 3)
 	err := memory.Seed(file, memory.World{
 		Groups:   []memory.Group{{ID: "g-foreign", Name: "platform-team", Members: []string{"u-admin-00"}}},
 		Bindings: []memory.Binding{{ID: "b-foreign", Tenant: tenantID(1), Role: "owner", Group: "g-foreign"}},
@@ -69,6 +69,7 @@ func openshiftYard(t *testing.T) yard {
 	t.Helper()
 	o := newOpenshift(t, 2, 3)
 	s := newStack(t)
+	s.connect(o.connection)
 	worker := s.worker(o.environ...)
 	y := yard{stack: s, organisation: o.organisation, sizes: func() map[string]int { return o.members(t) }}
 	y.given = func() (n int) {

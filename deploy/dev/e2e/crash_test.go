@@ -19,7 +19,7 @@ func TestWorkerKilledAtEveryStepBoundary(t *testing.T) {
 		t.Run(fmt.Sprintf("after write %d", killed), func(t *testing.T) {
 			t.Parallel() // most of the time goes by until the death is noticed
 			s := newStack(t)
-			file, org := memoryWorld(t, 1, 4)
+			file, org := memoryWorld(s, 1, 4)
 			first := s.worker()
 			s.apply(org.documents())
 			// One write after the other, so that there is a boundary between any two.

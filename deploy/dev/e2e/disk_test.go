@@ -69,7 +69,7 @@ func TestDiskUnderTheDatabaseIsFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := stackOn(t, server.URL("rollcall"), temporal.Options{})
-	file, org := memoryWorld(t, 1, 4)
+	file, org := memoryWorld(s, 1, 4)
 	s.worker()
 	s.apply(org.documents())
 	slowly(t, file)

@@ -49,7 +49,7 @@ func (s *scenario) dump(dir string) {
 // list their users, whole before and after a change, and one that a guard holds.
 func (s *scenario) bindingsOfUsers() {
 	s.t.Helper()
-	s.apply(`{apiVersion: v1, kind: meshPlatform, metadata: {name: cluster}, spec: {displayName: Cluster, locationRef: {name: west}, config: {kubernetes: {server: "https://cluster.example.com", replication: {credentials: {environment: {prefix: CLUSTER}}, roleMappings: [{projectRoleRef: {name: user}, roles: [edit]}]}}}}}
+	s.apply(`{apiVersion: v1, kind: meshPlatform, metadata: {name: cluster}, spec: {displayName: Cluster, locationRef: {name: west}, config: {kubernetes: {replication: {roleMappings: [{projectRoleRef: {name: user}, roles: [edit]}]}}}}}
 ---
 {apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: shop, ownedByProject: data}, spec: {platformIdentifier: cluster.west, platformTenantId: data}}`)
 	db := s.open()

@@ -18,7 +18,7 @@ func TestFreshNamespaceIsMadeReady(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = bare.Stop() })
 	s.environ = append(s.environ, "TEMPORAL_ADDRESS="+bare.Address(), "TEMPORAL_NAMESPACE="+bare.Namespace())
-	_, org := memoryWorld(t, 1, 1)
+	_, org := memoryWorld(s, 1, 1)
 	s.apply(org.documents())
 	if code, out, errs := s.rollcall("", "replicate", "--all"); code != done {
 		t.Errorf("before any worker: exit code %d, want the work stored\n%s%s", code, out, errs)

@@ -20,7 +20,7 @@ import (
 func TestStoppedWorkerFinishesItsSteps(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 4)
+	file, org := memoryWorld(s, 1, 4)
 	first := s.worker()
 	s.apply(org.documents())
 	breakPlatform(t, file, memory.Fault{Op: "write:*", Delay: memory.Duration(300 * time.Millisecond)})

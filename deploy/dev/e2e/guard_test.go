@@ -47,7 +47,7 @@ func userCounts(t *testing.T, file string) []int {
 func TestGuardLimitsThePlatform(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 2, 10)
+	file, org := memoryWorld(s, 2, 10)
 	s.observed()
 	const limits = "platforms: [sandbox.local], group: {most: 9, percent: 90}, hour: {most: 4}"
 	s.apply(org.documents() + guardText("careful", limits))
@@ -110,7 +110,7 @@ func TestApprovalIsAboveTheLimit(t *testing.T) {
 	t.Parallel()
 	const tenant = "acme.project-00/sandbox.local"
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 10)
+	file, org := memoryWorld(s, 1, 10)
 	s.worker()
 	s.apply(org.documents() + guardText("strict", "change: {most: 0}"))
 	s.replicate(done)

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/groups"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/users"
 
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
@@ -63,13 +65,15 @@ func newCloud(t testing.TB, server *keystone.Server, at string, tenants, people 
 			}
 		}
 	}
-	c.config = fmt.Sprintf(`{openstack: {url: %q, domainName: %q, replication: {credentials: {environment: {prefix: %s}}, `+
-		`groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: %s}}}`,
-		at, c.domain, credentials, roleMappings("operator", "member", "reader"))
+	c.config = `{openstack: {replication: {groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: ` +
+		roleMappings("operator", "member", "reader") + `}}}`
+	c.connection = connectiontest.Of(c.platform, "openstack", map[string]string{
+		"url": strconv.Quote(at), "domainName": c.domain, "auth": "{environment: {prefix: " + credentials + "}}",
+	})
 	return c
 }
 
-// environ is what the worker needs to reach the cloud.
+// environ is what the worker signs in to the cloud with.
 func (c *cloud) environ() []string {
 	var environ []string
 	for name, value := range c.server.Admin().Environ(credentials) {
@@ -145,6 +149,7 @@ func keystoneConverges(t *testing.T) {
 	target.Path = ""
 	proxy := faultproxy.New(t, target)
 	c := newCloud(t, server, proxy.URL()+"/v3", 3, 2)
+	s.connect(c.connection)
 	s.worker(c.environ()...)
 	s.apply(c.documents())
 
@@ -194,6 +199,7 @@ func keystoneOutageIsWaitedFor(t *testing.T) {
 		}
 	}
 	c := newCloud(t, server, server.URL(), 1, 3)
+	s.connect(c.connection)
 	s.worker(c.environ()...)
 	s.apply(c.documents())
 	s.replicate(done)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +12,7 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	rbacv1client "k8s.io/client-go/kubernetes/typed/rbac/v1"
 
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 )
 
@@ -52,8 +54,10 @@ func newCluster(t testing.TB, server *kubernetes.Server, tenants, people int) *c
 	if err := os.WriteFile(c.kubeconfig, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.config = fmt.Sprintf(`{kubernetes: {server: %q, replication: {credentials: {file: {path: %q}}, roleMappings: %s}}}`,
-		server.URL(), c.kubeconfig, roleMappings("admin", "edit", "view"))
+	c.config = `{kubernetes: {replication: {roleMappings: ` + roleMappings("admin", "edit", "view") + `}}}`
+	c.connection = connectiontest.Of(c.platform, "kubernetes", map[string]string{
+		"server": strconv.Quote(server.URL()), "auth": fmt.Sprintf("{file: %q}", c.kubeconfig),
+	})
 	return c
 }
 
@@ -88,6 +92,7 @@ func TestKubernetesConverges(t *testing.T) {
 	server := kubernetes.ForTest(t)
 	s := newStack(t)
 	c := newCluster(t, server, 3, 3)
+	s.connect(c.connection)
 	s.worker()
 	s.apply(c.documents())
 

@@ -16,10 +16,10 @@ import (
 // platform that is down.
 func twoPlatforms(t *testing.T, s *stack) (down string) {
 	t.Helper()
-	_, up := memoryWorld(t, 1, 1)
+	_, up := memoryWorld(s, 1, 1)
 	s.apply(up.documents())
-	file, other := memoryWorld(t, 1, 1)
-	other.platform = "broken.local"
+	file, other := memoryOrganisation(t, "broken.local", 1, 1)
+	s.connect(other.connection)
 	documents := strings.ReplaceAll(other.documents(), "name: zone}", "name: other-zone}")
 	s.apply(strings.ReplaceAll(documents, "landingZoneIdentifier: zone", "landingZoneIdentifier: other-zone"))
 	breakPlatform(t, file, memory.Fault{Op: "*", Class: "unavailable"})

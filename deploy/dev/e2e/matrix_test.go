@@ -74,6 +74,7 @@ func strictly() way {
 func newCrashSite(t *testing.T, s *stack, p place, how way) *crashSite {
 	t.Helper()
 	c := &crashSite{stack: s, place: p, way: how, gate: newGate(t, s.temporal.Address())}
+	c.connect(p.wants().connection)
 	w := c.worker(p.variables()...)
 	c.ask()
 	c.replicate(done)
@@ -184,6 +185,7 @@ func (c *crashSite) probe(t testing.TB) (end func() (probes, gaps int)) {
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
+			began := time.Now()
 			if gone := c.without(); len(gone) > 0 {
 				gaps++
 				if !c.way.gap {
@@ -194,7 +196,7 @@ func (c *crashSite) probe(t testing.TB) (end func() (probes, gaps int)) {
 			select {
 			case <-stop:
 				return
-			case <-time.After(50 * time.Millisecond):
+			case <-time.After(max(50*time.Millisecond, 3*time.Since(began))): // a slow platform is left alone
 			}
 		}
 	})
@@ -342,7 +344,7 @@ type memoryPlace struct {
 
 func newMemoryPlace(t *testing.T) *memoryPlace {
 	t.Helper()
-	file, org := memoryWorld(t, 1, 4)
+	file, org := memoryOrganisation(t, "sandbox.local", 1, 4)
 	return &memoryPlace{t: t, file: file, organisation: org}
 }
 

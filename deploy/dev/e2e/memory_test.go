@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
 	"github.com/rollcall-iam/rollcall/workflows"
 )
@@ -18,7 +19,7 @@ import (
 func TestDocumentsBecomeAccess(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 2, 3)
+	file, org := memoryWorld(s, 2, 3)
 	s.worker()
 	s.apply(org.documents())
 
@@ -48,7 +49,7 @@ func TestDocumentsBecomeAccess(t *testing.T) {
 func TestPlanShowsWhatForWhomAndWhy(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 2)
+	file, org := memoryWorld(s, 1, 2)
 	s.worker()
 	s.apply(org.documents())
 	before := world(t, file).Revision
@@ -70,7 +71,7 @@ func TestPlanShowsWhatForWhomAndWhy(t *testing.T) {
 func TestUnchangedTenantCostsElevenEvents(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	_, org := memoryWorld(t, 1, 2)
+	_, org := memoryWorld(s, 1, 2)
 	s.worker()
 	s.apply(org.documents())
 	tenant, run := firstTenant(org), workflows.ReplicateTenantID(firstTenant(org))
@@ -114,7 +115,7 @@ func (s *stack) isAsLongAs(recorded, workflowID string) {
 func TestKilledWorkerLeavesNoTwinAndOneRecordAStep(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 4)
+	file, org := memoryWorld(s, 1, 4)
 	first := s.worker()
 	s.apply(org.documents())
 	breakPlatform(t, file, memory.Fault{Op: "write:*", Delay: memory.Duration(300 * time.Millisecond)})
@@ -159,7 +160,7 @@ func (s *stack) oneRecordAStep() {
 func TestOutageIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 2)
+	file, org := memoryWorld(s, 1, 2)
 	s.worker()
 	s.apply(org.documents())
 	s.replicate(done)
@@ -180,7 +181,7 @@ func TestOutageIsWaitedFor(t *testing.T) {
 func TestRemovalAboveTheLimitIsHeld(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 5)
+	file, org := memoryWorld(s, 1, 5)
 	s.worker()
 	s.apply(org.documents())
 	s.replicate(done)
@@ -207,7 +208,7 @@ func TestRemovalAboveTheLimitIsHeld(t *testing.T) {
 func TestForeignObjectsAreUntouched(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 2)
+	file, org := memoryWorld(s, 1, 2)
 	foreign := memory.World{
 		Groups:   []memory.Group{{ID: "g-foreign", Name: "platform-team", Members: []string{"u-admin-00"}}},
 		Bindings: []memory.Binding{{ID: "b-foreign", Tenant: tenantID(0), Role: "owner", Group: "g-foreign"}},
@@ -233,10 +234,12 @@ func TestForeignObjectsAreUntouched(t *testing.T) {
 func TestMissingCredentialsAreNamed(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	_, org := memoryWorld(t, 1, 1)
-	org.platform = "cloud.lab"
-	org.config = `{openstack: {url: "http://127.0.0.1:1/v3", domainName: Default, replication: {credentials: {environment: {prefix: NOBODY_SET}}, ` +
-		`groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: ` + roleMappings("admin", "member", "reader") + `}}}`
+	org := organisation{platform: "cloud.lab", tenants: []string{tenantID(0)}, people: 1}
+	org.config = `{openstack: {replication: {groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: ` +
+		roleMappings("admin", "member", "reader") + `}}}`
+	s.connect(connectiontest.Of("cloud.lab", "openstack", map[string]string{
+		"url": "http://127.0.0.1:1/v3", "auth": "{environment: {prefix: NOBODY_SET}}",
+	}))
 	s.worker()
 	s.apply(org.documents())
 	r := s.replicate(failed)

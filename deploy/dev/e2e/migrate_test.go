@@ -100,7 +100,7 @@ func TestMigrateWhileAnOlderBuildRuns(t *testing.T) {
 	newer := s.of(newerBuild(t, []string{"rollcall", "rollcall-worker"}, harmless(now.To+1)))
 	newest := s.of(newerBuild(t, []string{"rollcall"}, harmless(now.To+1), breaking(now.To+2, now.OldestProgram)))
 
-	file, org := memoryWorld(t, 1, 3)
+	file, org := memoryWorld(s, 1, 3)
 	tenant := firstTenant(org)
 	s.apply(org.documents())
 	crashed := s.worker()

@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 )
@@ -42,9 +44,11 @@ func newOpenshift(t testing.TB, tenants, people int) *openshift {
 	o.bearer = o.token(t)
 	o.environ = []string{"E2E_CLUSTER_TOKEN=" + o.bearer}
 	o.platform = "openshift.lab"
-	o.config = fmt.Sprintf(`{openshift: {server: %q, replication: {credentials: {environment: {prefix: E2E_CLUSTER}}, `+
-		`groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: %s}}}`,
-		o.proxy.URL(), roleMappings("admin", "edit", "view"))
+	o.config = `{openshift: {replication: {groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: ` +
+		roleMappings("admin", "edit", "view") + `}}}`
+	o.connection = connectiontest.Of(o.platform, "openshift", map[string]string{
+		"server": strconv.Quote(o.proxy.URL()), "auth": "{environment: {prefix: E2E_CLUSTER}}",
+	})
 	for _, role := range roles {
 		for n := range people {
 			o.ask(t, http.MethodPost, "users", `{"apiVersion":"user.openshift.io/v1","kind":"User","metadata":{"name":"`+person(role, n)+`@example.com"}}`, nil)
@@ -122,6 +126,7 @@ func TestOnOpenShift(t *testing.T) {
 func openShiftConverges(t *testing.T) {
 	o := newOpenshift(t, 2, 2)
 	s := newStack(t)
+	s.connect(o.connection)
 	s.worker(o.environ...)
 	s.apply(o.documents())
 	if r := s.replicate(done); r.Changed != 2 || r.Warnings != 0 {

@@ -27,6 +27,7 @@ func keystoneFaultsTakeNothing(t *testing.T) {
 	target.Path = ""
 	proxy := faultproxy.New(t, target)
 	c := newCloud(t, server, proxy.URL()+"/v3", 1, 5)
+	s.connect(c.connection)
 	s.worker(c.environ()...)
 	s.apply(c.documents())
 	s.replicate(done)
@@ -121,7 +122,7 @@ func TestDatabaseRestartsInTheMiddleOfAnApply(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := stackOn(t, server.URL("rollcall"), temporal.Options{})
-	file, org := memoryWorld(t, 1, 4)
+	file, org := memoryWorld(s, 1, 4)
 	s.worker()
 	s.apply(org.documents())
 	slowly(t, file)
@@ -137,7 +138,7 @@ func TestTemporalRestartsInTheMiddleOfAnApply(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := stackOn(t, postgres.ForTest(t), temporal.Options{Dir: dir})
-	file, org := memoryWorld(t, 1, 4)
+	file, org := memoryWorld(s, 1, 4)
 	s.worker()
 	s.apply(org.documents())
 	slowly(t, file)
@@ -150,7 +151,7 @@ func TestTemporalRestartsInTheMiddleOfAnApply(t *testing.T) {
 func TestTwoWorkersAndTwoClientsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 4)
+	file, org := memoryWorld(s, 1, 4)
 	s.worker()
 	s.worker()
 	s.apply(org.documents())
@@ -172,7 +173,7 @@ func TestTwoWorkersAndTwoClientsAtOnce(t *testing.T) {
 func TestWaitingForAllWaitsForRunsOfOthersToo(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 4)
+	file, org := memoryWorld(s, 1, 4)
 	s.worker()
 	s.apply(org.documents())
 	breakPlatform(t, file, memory.Fault{Op: "write:*", Delay: memory.Duration(time.Second)})

@@ -12,7 +12,7 @@ import (
 func TestNewcomersGetAnAccountAndTheirAccess(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 2)
+	file, org := memoryWorld(s, 1, 2)
 	var w memory.World
 	err := memory.Edit(file, func(m *memory.World) error {
 		m.RemoveUser("u-" + person("admin", 1))
@@ -58,7 +58,7 @@ func TestNewcomersGetAnAccountAndTheirAccess(t *testing.T) {
 func TestConditionsReachThePlatform(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 2)
+	file, org := memoryWorld(s, 1, 2)
 	config := func(condition string) string {
 		return strings.Replace(org.config, "roles: [owner]", `roles: [owner], conditions: {owner: "`+condition+`"}`, 1)
 	}

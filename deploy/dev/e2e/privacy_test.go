@@ -9,12 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"text/template"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
@@ -28,7 +30,7 @@ import (
 func TestNobodyIsNamedOutsideTheDatabase(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 2, 5)
+	file, org := memoryWorld(s, 2, 5)
 	arguments := s.watchArguments()
 	s.observed()
 	s.apply(org.documents())
@@ -85,7 +87,10 @@ func TestExampleNamesNoUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	proxy := faultproxy.New(t, target, faultproxy.Through(tokens))
-	documents := exampleOrganisation(t, server, proxy.URL()+"/v3")
+	documents := exampleOrganisation(t, server)
+	s.connect(connectiontest.Of("openstack.harbour", "openstack", map[string]string{
+		"url": strconv.Quote(proxy.URL() + "/v3"), "auth": "{environment: {prefix: ROLLCALL_OPENSTACK}}",
+	}))
 	arguments := s.watchArguments()
 	var environ []string
 	for name, value := range server.Admin().Environ("ROLLCALL_OPENSTACK") {
@@ -135,7 +140,7 @@ func (s *stack) databaseNames(people, secrets []string) {
 
 // exampleOrganisation returns the documents of the demo, with OpenStack and
 // without the other platforms, and makes what they name on the server.
-func exampleOrganisation(t *testing.T, server *keystone.Server, at string) string {
+func exampleOrganisation(t *testing.T, server *keystone.Server) string {
 	t.Helper()
 	ctx := t.Context()
 	seeder, err := server.Seed(ctx)
@@ -164,7 +169,7 @@ func exampleOrganisation(t *testing.T, server *keystone.Server, at string) strin
 		}
 		project := func(name string) (string, error) { return seeder.Project(ctx, name) }
 		rendered := template.Must(template.New(part).Funcs(template.FuncMap{"json": quoted, "project": project}).Parse(string(text)))
-		if err := rendered.Execute(&all, map[string]string{"KeystoneURL": at}); err != nil {
+		if err := rendered.Execute(&all, nil); err != nil {
 			t.Fatal(err)
 		}
 		all.WriteString("\n")

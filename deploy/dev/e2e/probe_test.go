@@ -88,7 +88,7 @@ func (w probed) renames(t *testing.T, modes map[string]bool) {
 func TestProbeOfSandbox(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 2, 3)
+	file, org := memoryWorld(s, 2, 3)
 	s.worker()
 	probed{s, org, probe.Sandbox{File: file}}.renames(t, map[string]bool{"recreate": false, "in-place": false, "strict": true})
 }
@@ -97,6 +97,7 @@ func keystoneProbe(t *testing.T) {
 	server := keystone.ForTest(t, keystone.Options{})
 	s := newStack(t)
 	c := newCloud(t, server, server.URL(), 2, 3)
+	s.connect(c.connection)
 	s.worker(c.environ()...)
 	admin := server.Admin()
 	asker := &probe.Keystone{
@@ -109,6 +110,7 @@ func keystoneProbe(t *testing.T) {
 func openShiftProbe(t *testing.T) {
 	o := newOpenshift(t, 2, 3)
 	s := newStack(t)
+	s.connect(o.connection)
 	s.worker(o.environ...)
 	probed{s, o.organisation, o.asker(t)}.renames(t, map[string]bool{"recreate": false, "strict": true})
 }
@@ -135,6 +137,7 @@ func TestProbeSeesWhoComesAndGoes(t *testing.T) {
 	t.Parallel()
 	o := newOpenshift(t, 1, 2)
 	s := newStack(t)
+	s.connect(o.connection)
 	s.worker(o.environ...)
 	w := probed{s, o.organisation, o.asker(t)}
 	s.apply(o.documents())

@@ -51,7 +51,7 @@ func newRecorder(t *testing.T) *recorder {
 	t.Helper()
 	s := newStack(t)
 	s.environ = append(s.environ, engine.KeyringVariable+"=") // to be replayed without the key
-	file, org := memoryWorld(t, 1, 5)
+	file, org := memoryWorld(s, 1, 5)
 	s.apply(org.documents())
 	return &recorder{stack: s, t: t, file: file, org: org, tenant: firstTenant(org), first: s.worker()}
 }

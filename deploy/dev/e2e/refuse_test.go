@@ -8,7 +8,7 @@ import (
 func TestBadInputIsRefusedAndNothingIsStored(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	_, org := memoryWorld(t, 1, 1)
+	_, org := memoryWorld(s, 1, 1)
 	base := org.documents()
 	cases := map[string]struct {
 		reason string
@@ -38,10 +38,9 @@ func TestBadInputIsRefusedAndNothingIsStored(t *testing.T) {
 			"a pattern is checked when it is applied",
 			strings.ReplaceAll(base, "#{projectIdentifier}-", "#{projekt}-"), []string{"<stdin>:", "meshPlatform sandbox.local", "projekt"},
 		},
-		"platform without credentials": {
-			"a platform says where its credentials are",
-			strings.ReplaceAll(base, "config: "+org.config, `config: {openstack: {url: "http://localhost:5000/v3", replication: {groupNamePattern: x}}}`),
-			[]string{"credentials"},
+		"platform with a password": {
+			"a document holds no secret", strings.ReplaceAll(base, "{memory: {", "{memory: {password: hunter2, "),
+			[]string{"<stdin>:", "meshPlatform sandbox.local", "spec.config.memory", "password", "connection"},
 		},
 	}
 	for name, c := range cases {
@@ -68,7 +67,7 @@ func TestBadInputIsRefusedAndNothingIsStored(t *testing.T) {
 func TestUnreachableServersAreNamed(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	_, org := memoryWorld(t, 1, 1)
+	_, org := memoryWorld(s, 1, 1)
 	s.apply(org.documents())
 	good := s.environ
 	cases := map[string]struct {

@@ -42,7 +42,7 @@ func TestRemarksLive(t *testing.T) {
 	t.Parallel()
 	who := person("admin", 1)
 	s := newStack(t)
-	file, org := memoryWorld(t, 2, 2)
+	file, org := memoryWorld(s, 2, 2)
 	s.worker()
 	s.apply(org.documents())
 	s.replicate(done)
@@ -103,7 +103,7 @@ func TestRemarksLive(t *testing.T) {
 func TestRemovedByOthersHandIsRemarked(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 3)
+	file, org := memoryWorld(s, 1, 3)
 	s.worker()
 	s.apply(org.documents())
 	s.replicate(done)

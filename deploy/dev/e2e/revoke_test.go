@@ -13,6 +13,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
@@ -58,7 +59,8 @@ type company struct {
 
 const leaver, colleague = "leaver-of-all", "colleague-of-all"
 
-// newCompany makes projects on platforms a.local, b.local and so on.
+// newCompany makes projects on platforms a.local, b.local and so on, and connects the
+// stack with those.
 func newCompany(s *stack, platforms, projects int) *company {
 	s.t.Helper()
 	c := &company{stack: s, files: map[string]string{}, groups: platforms * projects}
@@ -80,8 +82,9 @@ func newCompany(s *stack, platforms, projects int) *company {
 		file := filepath.Join(s.t.TempDir(), name+".json")
 		c.files[name+".local"] = file
 		w := memory.World{Users: []memory.User{{ID: "u-" + leaver, Name: leaver + "@example.com"}, {ID: "u-" + colleague, Name: colleague + "@example.com"}}}
-		write(`{apiVersion: v1, kind: meshPlatform, metadata: {name: %s}, spec: {displayName: S, locationRef: {name: local}, config: {memory: {file: %q,
-  replication: {groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: [{projectRoleRef: {name: user}, groupAlias: user, roles: [developer]}]}}}}}`, name, file)
+		s.connect(connectiontest.Memory(name+".local", file))
+		write(`{apiVersion: v1, kind: meshPlatform, metadata: {name: %s}, spec: {displayName: S, locationRef: {name: local}, config: {memory: {
+  replication: {groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: [{projectRoleRef: {name: user}, groupAlias: user, roles: [developer]}]}}}}}`, name)
 		for i := range projects {
 			w.Tenants = append(w.Tenants, memory.Tenant{ID: fmt.Sprintf("t%03d", i)})
 			write(`{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: acme, ownedByProject: p%03d}, spec: {platformIdentifier: %s.local, platformTenantId: t%03d}}`, i, name, i)
@@ -344,6 +347,7 @@ func leaverIsRemoved(t *testing.T) {
 	server := keystone.ForTest(t, keystone.Options{})
 	s := newStack(t)
 	c := newCloud(t, server, server.URL(), 20, 3)
+	s.connect(c.connection)
 	s.worker(c.environ()...)
 	s.apply(c.documents())
 	s.replicate(done)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 )
@@ -63,32 +64,41 @@ func measured(b *testing.B, environ []string, args ...string) usage {
 // ended. What wait tells counts that of the process that started it, too.
 func highWater(pid int) (most int) {
 	for {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		if err != nil {
+		now := peak(pid)
+		if now == 0 {
 			return most
 		}
-		_, after, found := strings.Cut(string(status), "VmHWM:")
-		if !found {
-			return most // it is a zombie
-		}
-		text, _, _ := strings.Cut(after, "kB")
-		if kib, err := strconv.Atoi(strings.TrimSpace(text)); err == nil {
-			most = max(most, kib/1024)
-		}
+		most = max(most, now)
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// peak returns how much memory a process that runs had at most, in MiB, and 0 for one
+// that has ended.
+func peak(pid int) int {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(status), "VmHWM:") // a zombie has none
+	text, _, _ := strings.Cut(after, "kB")
+	kib, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil {
+		return 0
+	}
+	return (kib + 1023) / 1024
 }
 
 // crowd writes about n documents into dir, as an organisation keeps them: what
 // is common in one file, each workspace in one of its own. A fifth are people, a
 // tenth projects and as many tenants, the rest bindings.
-func crowd(b *testing.B, dir, world string, n int) {
+func crowd(b *testing.B, dir string, n int) {
 	b.Helper()
 	var common strings.Builder
 	write := func(to *strings.Builder, format string, args ...any) { fmt.Fprintf(to, "---\n"+format+"\n", args...) }
 	write(&common, `{apiVersion: v1, kind: meshProjectRole, metadata: {name: admin}, spec: {name: Project admin, rank: 1}}`)
-	write(&common, `{apiVersion: v1, kind: meshPlatform, metadata: {name: sandbox}, spec: {displayName: S, locationRef: {name: local}, config: {memory: {file: %q,
-  replication: {groupNamePattern: "#{workspaceIdentifier}-#{projectIdentifier}-#{platformGroupAlias}", roleMappings: [{projectRoleRef: {name: admin}, groupAlias: admin, roles: [owner]}]}}}}}`, world)
+	write(&common, `{apiVersion: v1, kind: meshPlatform, metadata: {name: sandbox}, spec: {displayName: S, locationRef: {name: local}, config: {memory: {
+  replication: {groupNamePattern: "#{workspaceIdentifier}-#{projectIdentifier}-#{platformGroupAlias}", roleMappings: [{projectRoleRef: {name: admin}, groupAlias: admin, roles: [owner]}]}}}}}`)
 	for i := range n / 5 {
 		write(&common, `apiVersion: v2
 kind: meshUser
@@ -161,7 +171,7 @@ func durable(b *testing.B) string {
 // the same again, the same with one that changed, and that one alone.
 func BenchmarkSize(b *testing.B) {
 	dir := b.TempDir()
-	crowd(b, dir, filepath.Join(dir, "world.json"), sizeDocuments)
+	crowd(b, dir, sizeDocuments)
 	environ := append(os.Environ(), "ROLLCALL_DATABASE_URL="+durable(b))
 	measured(b, environ, "migrate")
 	changed := `{apiVersion: v2, kind: meshUser, metadata: {name: user-7}, spec: {email: user-7@example.com, firstName: %s, lastName: Last, euid: user-7@example.com}}`
@@ -198,7 +208,8 @@ func BenchmarkSize(b *testing.B) {
 func BenchmarkPlanMany(b *testing.B) {
 	s, dir := newStack(b), b.TempDir()
 	file := filepath.Join(b.TempDir(), "world.json")
-	crowd(b, dir, file, sizeTenants*10)
+	s.connect(connectiontest.Memory("sandbox.local", file))
+	crowd(b, dir, sizeTenants*10)
 	var w memory.World
 	for i := range sizeTenants {
 		w.Tenants = append(w.Tenants, memory.Tenant{ID: fmt.Sprintf("workspace-%d-p-%d", i/20, i%20)})

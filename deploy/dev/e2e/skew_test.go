@@ -182,6 +182,7 @@ func tells(t *testing.T, log *tail, by time.Duration) {
 // skewed lets people come and go with workers whose clocks are ahead, behind, and
 // both at once; the platform asks each to come back in a second, by date.
 func skewed(t *testing.T, s *stack, proxy *faultproxy.Proxy, o organisation, environ []string, people func() map[string]int) {
+	s.connect(o.connection)
 	ahead, behind := clock{t: t}.off(skew), clock{t: t}.off(-skew)
 	for i, workers := range []map[time.Duration]string{
 		{skew: ahead}, {-skew: behind}, {skew: ahead, -skew: behind},

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 
+	"github.com/rollcall-iam/rollcall/internal/connection"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
 	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
@@ -97,9 +99,11 @@ type stack struct {
 	bin      string
 	database string
 	temporal *temporal.Server
-	environ  []string
-	logs     []*tail // of the workers
-	said     *tail   // what all commands wrote
+	// connections is the directory of the workers' connections.
+	connections string
+	environ     []string
+	logs        []*tail // of the workers
+	said        *tail   // what all commands wrote
 }
 
 func newStack(t testing.TB) *stack {
@@ -114,7 +118,7 @@ func stackOn(t testing.TB, database string, options temporal.Options) *stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stack{t: t, bin: bin, database: database, said: &tail{}}
+	s := &stack{t: t, bin: bin, database: database, connections: t.TempDir(), said: &tail{}}
 	options.SearchAttributes = engine.Attributes()
 	if s.temporal, err = temporal.Start(t.Context(), options); err != nil {
 		t.Fatal(err)
@@ -122,6 +126,7 @@ func stackOn(t testing.TB, database string, options temporal.Options) *stack {
 	t.Cleanup(func() { _ = s.temporal.Stop() })
 	s.environ = append(os.Environ(),
 		"ROLLCALL_DATABASE_URL="+s.database, "TEMPORAL_ADDRESS="+s.temporal.Address(), "TEMPORAL_NAMESPACE="+s.temporal.Namespace(),
+		connection.Variable+"="+s.connections,
 		engine.KeyringVariable+"="+keyring(t), engine.DeploymentVariable+"="+engine.DefaultDeployment, engine.BuildVariable+"="+firstBuild,
 	)
 	s.begins(firstBuild)
@@ -138,6 +143,43 @@ func (s *stack) begins(build string) {
 	_, err := s.client().WorkerDeploymentClient().GetHandle(engine.DefaultDeployment).SetCurrentVersion(s.t.Context(),
 		client.WorkerDeploymentSetCurrentVersionOptions{BuildID: build, AllowNoPollers: true, IgnoreMissingTaskQueues: true})
 	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// nameInConnection matches a connection's name.
+var nameInConnection = regexp.MustCompile(`\bname: "?([a-z0-9.-]+)`)
+
+// connect writes connections, one a text, in place of those of the same names. Workers
+// that run read them within a second, and look every three seconds which platforms
+// they can serve.
+func (s *stack) connect(connections ...string) {
+	s.t.Helper()
+	for _, text := range connections {
+		name := nameInConnection.FindStringSubmatch(text)
+		if name == nil {
+			s.t.Fatalf("a connection has no name: %s", text)
+		}
+		s.put(name[1]+".yaml", text)
+	}
+}
+
+// put writes a file of the directory of connections, in place of one of that name.
+func (s *stack) put(name, text string) {
+	s.t.Helper()
+	file := filepath.Join(s.connections, name)
+	if err := os.WriteFile(file+".new", []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// disconnect takes a connection away.
+func (s *stack) disconnect(name string) {
+	s.t.Helper()
+	if err := os.Remove(filepath.Join(s.connections, name+".yaml")); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -201,11 +243,14 @@ type item struct {
 	Warnings                  []struct{ Code, Object, Text string }
 }
 
-// replicate replicates everything and waits.
-func (s *stack) replicate(code int) report {
+// replicate replicates some tenants, or all if none is named, and waits.
+func (s *stack) replicate(code int, tenants ...string) report {
 	s.t.Helper()
+	if tenants == nil {
+		tenants = []string{"--all"}
+	}
 	var r report
-	if err := json.Unmarshal([]byte(s.must(code, "replicate", "--all", "--wait", "-o", "json")), &r); err != nil {
+	if err := json.Unmarshal([]byte(s.must(code, append([]string{"replicate", "--wait", "-o", "json"}, tenants...)...)), &r); err != nil {
 		s.t.Fatal(err)
 	}
 	return r

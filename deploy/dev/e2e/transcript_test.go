@@ -210,6 +210,8 @@ func variables() []variable {
 		of(`\b[0-9a-z]{100}\b`, "random", true),
 		of(`\b[0-9a-f]{64}\b`, "digest", true),
 		of(`\b[0-9a-f]{32}\b`, "digest", true),
+		of(`"digest": "([0-9a-f]{16})"`, "digest of a connection", true),
+		of(`"(\d+@[^"]+)"`, "worker", true),
 		of(`\b[a-z2-7]{26}\b`, "id", true),
 		of(`\b[0-9a-f]{12}\b`, "digest", true),
 		of(`127\.0\.0\.1:\d+`, "address", true),

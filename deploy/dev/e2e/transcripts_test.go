@@ -7,10 +7,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -41,7 +43,7 @@ func TestTranscripts(t *testing.T) {
 	s.begin()
 	for _, part := range []func(){
 		s.program, s.applied, s.replicated, s.explained, s.adoption, s.guarded, s.decided, s.groupsReplaced, s.usersRevoked,
-		s.drifted, s.removed, s.waits, s.builds,
+		s.drifted, s.removed, s.waits, s.connected, s.builds, s.forgotten,
 	} {
 		part()
 	}
@@ -59,7 +61,14 @@ func newScenario(t *testing.T, dir string) *scenario {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.documents = strings.NewReplacer(`"SANDBOX"`, fmt.Sprintf("%q", s.sandbox), `"ANNEX"`, fmt.Sprintf("%q", s.annex)).Replace(string(body))
+	s.documents = string(body)
+	s.connect(
+		connectiontest.Of("sandbox.local", "memory", map[string]string{
+			"file": strconv.Quote(s.sandbox), "limits": "{callsPerSecond: 500, concurrent: 4}",
+		}),
+		connectiontest.Memory("annex.north", s.annex),
+		connectiontest.Memory("depot.south", filepath.Join(dir, "depot.json")),
+	)
 	s.seed()
 	s.known = map[string]string{dir: "/srv/platforms", s.installation(): "<installation>"}
 	return s
@@ -376,11 +385,10 @@ func (s *scenario) removed() {
 	s.input("apply-replicate", done, "one binding more", `{apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: web-user-ivo}, `+
 		`roleRef: {name: user}, targetRef: {name: web, ownedByWorkspace: shop}, subject: {name: ivo}}`, "--replicate")
 	s.idle()
-	s.input("apply-project", done, "a third platform with a tenant", fmt.Sprintf(
-		`{apiVersion: v1, kind: meshPlatform, metadata: {name: depot}, spec: {displayName: Depot, locationRef: {name: south}, config: {memory: {file: %q, replication: {groupNamePattern: "depot-#{projectIdentifier}-#{platformGroupAlias}", roleMappings: [{projectRoleRef: {name: user}, groupAlias: user, roles: [developer]}]}}}}}
+	s.input("apply-project", done, "a third platform with a tenant",
+		`{apiVersion: v1, kind: meshPlatform, metadata: {name: depot}, spec: {displayName: Depot, locationRef: {name: south}, config: {memory: {replication: {groupNamePattern: "depot-#{projectIdentifier}-#{platformGroupAlias}", roleMappings: [{projectRoleRef: {name: user}, groupAlias: user, roles: [developer]}]}}}}}
 ---
-{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: shop, ownedByProject: web}, spec: {platformIdentifier: depot.south, platformTenantId: t-web}}`,
-		filepath.Join(filepath.Dir(s.sandbox), "depot.json")))
+{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: shop, ownedByProject: web}, spec: {platformIdentifier: depot.south, platformTenantId: t-web}}`)
 	s.run("status-removed", done, "status", "-o", "json")
 	s.run("export-allocated", done, "export", "-o", "json")
 }
@@ -397,6 +405,48 @@ func (s *scenario) waits() {
 	s.environ = append(slices.Clone(environ), "TEMPORAL_ADDRESS=127.0.0.1:1")
 	s.run("status-without-temporal", done, "status", "--platform", "annex.north", "-o", "json")
 	s.environ = environ
+}
+
+// connected: the accounts that the worker holds. One of their platforms does not
+// answer, one connection was taken away, and one is wrong.
+func (s *scenario) connected() {
+	s.disconnect("depot.south")
+	s.put("wrong.yaml", "{kind: Connection, name: wrong, type: memory, usedBy: [wrong.west], path: wrong.json}")
+	s.do(command{
+		slug: "connection-list", args: []string{"connection", "list", "-o", "json"},
+		until: func(out string) bool {
+			return strings.Contains(out, `"platform": "depot.south"`) && strings.Contains(out, `"name": "wrong"`)
+		},
+	})
+	s.run("connection-check", done, "connection", "check", "sandbox.local", "-o", "json")
+	s.run("connection-check-refused", failed, "connection", "check", "-o", "json")
+	s.disconnect("wrong")
+	s.run("connection-extract-nothing", failed, "connection", "extract")
+	s.former()
+	s.run("connection-extract", done, "connection", "extract")
+}
+
+// former stores what the migration of an earlier version's platforms leaves.
+func (s *scenario) former() {
+	s.t.Helper()
+	db := s.open()
+	defer db.Close()
+	_, err := db.Pool().Exec(s.t.Context(), `INSERT INTO former_connections VALUES
+		('sandbox.local', 'memory', '{"file": "/srv/platforms/sandbox.json", "replication": {"budget": {"callsPerSecond": 500, "concurrent": 4}}}'),
+		('cluster.west', 'kubernetes', '{"server": "https://cluster.example.com", "replication": {"credentials": {"environment": {"prefix": "CLUSTER"}}}}')`)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// forgotten: the cleanup of a platform that no longer exists is given up.
+func (s *scenario) forgotten() {
+	forget := []string{"forget", "depot.south", "--reason", "decommissioned, OPS-77", "--as", "ada", "-o", "json"}
+	s.run("forget-refused", invalid, append(forget, "--yes")...)
+	s.must(done, "delete", "meshTenant", "shop.web/depot.south", "--yes")
+	s.must(done, "delete", "meshPlatform", "depot.south", "--yes")
+	s.run("forget-shown", done, forget...)
+	s.run("forget", done, append(forget, "--yes")...)
 }
 
 // builds: another build takes over, and the run that the one before leaves.

@@ -100,7 +100,7 @@ func (s *stack) doneBy(workflowID, build string, process *exec.Cmd) {
 func TestRunsEndOnTheBuildTheyBeganOn(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 3)
+	file, org := memoryWorld(s, 1, 3)
 	tenant := firstTenant(org)
 	first := s.worker()
 	s.apply(org.documents())
@@ -146,7 +146,7 @@ func TestRunsEndOnTheBuildTheyBeganOn(t *testing.T) {
 func TestTriggeredRunsHandOverToTheCurrentBuild(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	file, org := memoryWorld(t, 1, 4)
+	file, org := memoryWorld(s, 1, 4)
 	id := workflows.ReplicateTenantID(firstTenant(org))
 	s.worker()
 	s.apply(org.documents())
@@ -193,7 +193,7 @@ func TestRunsWithoutWorkersAreMoved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // most of the time goes by until the death is noticed
 			s := newStack(t)
-			file, org := memoryWorld(t, 1, 4)
+			file, org := memoryWorld(s, 1, 4)
 			first := s.worker()
 			s.apply(org.documents())
 			s.hold(file, c.fault)
@@ -249,7 +249,7 @@ func TestWithoutCurrentBuildWorkWaits(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
 	s.begins("")
-	file, org := memoryWorld(t, 1, 2)
+	file, org := memoryWorld(s, 1, 2)
 	s.worker()
 	s.apply(org.documents())
 	s.eventually("the worker", func() bool { return s.versions()[firstBuild].Workers > 0 })
@@ -274,7 +274,7 @@ func TestWithoutCurrentBuildWorkWaits(t *testing.T) {
 func TestRampingBuildTakesItsPart(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	_, org := memoryWorld(t, 1, 2)
+	_, org := memoryWorld(s, 1, 2)
 	tenant := firstTenant(org)
 	first := s.worker()
 	s.apply(org.documents())
@@ -327,7 +327,7 @@ func TestWorkerMistakesAreNamed(t *testing.T) {
 	}
 	// Forced, new runs may go to a build that is still to come; back again only so too.
 	s.must(done, "worker", "current", "to-come", "--yes", "--force")
-	_, org := memoryWorld(t, 1, 1)
+	_, org := memoryWorld(s, 1, 1)
 	s.apply(org.documents())
 	if code, _, errs := s.rollcall("", "plan", "--all"); code != failed || !strings.Contains(errs, "to-come") {
 		t.Errorf("with a current build that has no workers, plan ends with %d and %q; want %d and the build", code, errs, failed)

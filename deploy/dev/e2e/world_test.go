@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
 )
 
@@ -15,10 +16,11 @@ var roles = []string{"admin", "user", "reader"}
 // organisation describes tenants x roles x people: every role of every project
 // is held by the same number of people, each by others.
 type organisation struct {
-	platform string // <name>.<location>
-	config   string // spec.config, as JSON
-	tenants  []string
-	people   int // for each role
+	platform   string // <name>.<location>
+	config     string // spec.config, as JSON
+	connection string // what the workers reach the platform by
+	tenants    []string
+	people     int // for each role
 }
 
 // tenantID names the i-th tenant's place on the platform.
@@ -77,12 +79,21 @@ func without(documents string, names ...string) string {
 	return "---\n" + strings.Join(kept, "---\n")
 }
 
-// memoryWorld makes a memory platform with tenants and all people, and the
-// organisation that goes with it.
-func memoryWorld(t *testing.T, tenants, people int) (file string, o organisation) {
+// memoryWorld makes a memory platform with tenants and all people, which the stack's
+// workers can reach, and the organisation that goes with it.
+func memoryWorld(s *stack, tenants, people int) (file string, o organisation) {
+	s.t.Helper()
+	file, o = memoryOrganisation(s.t, "sandbox.local", tenants, people)
+	s.connect(o.connection)
+	return file, o
+}
+
+// memoryOrganisation makes a memory platform of that identifier with tenants and all
+// people, and the organisation that goes with it.
+func memoryOrganisation(t testing.TB, platform string, tenants, people int) (file string, o organisation) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "world.json")
-	o = organisation{platform: "sandbox.local", people: people}
+	o = organisation{platform: platform, connection: connectiontest.Memory(platform, file), people: people}
 	var w memory.World
 	for i := range tenants {
 		o.tenants = append(o.tenants, tenantID(i))
@@ -96,8 +107,8 @@ func memoryWorld(t *testing.T, tenants, people int) (file string, o organisation
 	if err := memory.Seed(file, w); err != nil {
 		t.Fatal(err)
 	}
-	o.config = fmt.Sprintf(`{memory: {file: %q, replication: {groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: %s}}}`,
-		file, roleMappings("owner", "developer", "viewer"))
+	o.config = `{memory: {replication: {groupNamePattern: "#{projectIdentifier}-#{platformGroupAlias}", roleMappings: ` +
+		roleMappings("owner", "developer", "viewer") + `}}}`
 	return file, o
 }
 

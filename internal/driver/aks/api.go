@@ -1,26 +1,22 @@
 package aks
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 
-	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/azure"
 	"github.com/rollcall-iam/rollcall/internal/driver/kubernetes"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
-// Config is what the driver reads of a platform document's spec.config.aks,
-// besides what azure.Config has.
-type Config struct {
-	kubernetes.Settings
+// Connection is what the driver reads of a connection of type aks. It is composed of
+// "directory", a connection of type azure, and "cluster", one of type kubernetes.
+type Connection struct {
 	// ClusterResourceID is the cluster in Azure.
 	ClusterResourceID string `json:"clusterResourceId"`
-	// ClusterCredentials are those of the cluster, see kubernetes.Settings.
-	ClusterCredentials credential.Config `json:"clusterCredentials"`
 }
 
 // resourcePattern is the id of a managed cluster.
@@ -37,21 +33,23 @@ type api struct {
 
 // connect reads both credentials and makes no call.
 func connect(config driver.Config) (api, error) {
-	var settings Config
-	if err := json.Unmarshal(config.Settings, &settings); err != nil {
-		return api{}, fmt.Errorf("%w: settings: %w", fault.ErrInvalid, err)
+	var settings Connection
+	entra, errDirectory := config.Connection.Part("directory")
+	clusterPart, errCluster := config.Connection.Part("cluster")
+	if err := errors.Join(config.Connection.Decode(&settings), errDirectory, errCluster); err != nil {
+		return api{}, err
 	}
 	if !resourcePattern.MatchString(settings.ClusterResourceID) {
 		return api{}, fmt.Errorf("%w: clusterResourceId is not the resource id of a managed cluster", fault.ErrInvalid)
 	}
-	directory, grants, err := azure.Connect(config)
+	entra.RedirectURLs = append(entra.RedirectURLs, config.Connection.RedirectURLs...)
+	directory, grants, err := azure.Connect(config, entra)
 	if err != nil {
-		return api{}, err
+		return api{}, fmt.Errorf("connection %q: %w", entra.Name, err)
 	}
-	settings.Credentials = settings.ClusterCredentials
-	cluster, err := kubernetes.Connect(settings.Settings, config)
+	cluster, err := kubernetes.Connect(clusterPart, config.Env())
 	if err != nil {
-		return api{}, fmt.Errorf("clusterCredentials: %w", err)
+		return api{}, fmt.Errorf("connection %q: %w", clusterPart.Name, err)
 	}
 	return api{Directory: directory, grants: grants, cluster: cluster, resource: strings.ToLower(settings.ClusterResourceID)}, nil
 }

@@ -12,9 +12,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/aks"
 	"github.com/rollcall-iam/rollcall/internal/driver/aks/rules"
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/plan"
@@ -196,46 +198,80 @@ func TestNoCluster(t *testing.T) {
 	}
 }
 
-// TestOpenRefuses settings that cannot work, without a call.
+// TestOpenRefuses settings and connections that cannot work, without a call.
 func TestOpenRefuses(t *testing.T) {
-	good := map[string]any{
-		"tenantId": "contoso.example", "server": "https://cluster.example.com:6443",
-		"clusterResourceId": "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg" +
-			"/providers/Microsoft.ContainerService/managedClusters/prod",
-		"clusterCredentials": map[string]any{"environment": map[string]any{"prefix": "CLUSTER"}},
-		"replication":        map[string]any{"credentials": map[string]any{"environment": map[string]any{"prefix": "AZ"}}},
-	}
+	const resource = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg" +
+		"/providers/Microsoft.ContainerService/managedClusters/prod"
 	variables := map[string]string{"AZ_CLIENT_ID": clientID, "AZ_CLIENT_SECRET": secret, "CLUSTER_TOKEN": "token"}
+	auth := func(prefix string) map[string]any {
+		return map[string]any{"environment": map[string]any{"prefix": prefix}}
+	}
+	good := func() (directory, cluster, own map[string]any) {
+		directory = map[string]any{"tenantId": "contoso.example", "auth": auth("AZ"), "redirectUrls": []string{"https://portal.example.com"}}
+		cluster = map[string]any{"server": "https://cluster.example.com:6443", "auth": auth("CLUSTER")}
+		return directory, cluster, map[string]any{
+			"clusterResourceId": resource, "uses": map[string]any{"directory": directory, "cluster": cluster},
+			"replication": leadingTo("https://portal.example.com"),
+		}
+	}
+	none := map[string]any{}
 	cases := map[string]struct {
-		reason  string
-		changes map[string]any
-		class   error
-		says    string
+		reason                  string
+		directory, cluster, own map[string]any // changes
+		class                   error
+		says                    string
 	}{
-		"Good":     {"as documented", nil, nil, ""},
-		"Resource": {"the id is that of a cluster", map[string]any{"clusterResourceId": "/subscriptions/x"}, fault.ErrInvalid, "clusterResourceId"},
-		"Inside":   {"and nothing below it", map[string]any{"clusterResourceId": good["clusterResourceId"].(string) + "/x"}, fault.ErrInvalid, "clusterResourceId"},
-		"Tenant":   {"Entra's settings are checked", map[string]any{"tenantId": ""}, fault.ErrInvalid, "tenantId"},
-		"Server":   {"the cluster's settings are checked", map[string]any{"server": "http://cluster.example.com"}, fault.ErrInvalid, "server"},
-		"Cluster":  {"each side has credentials", map[string]any{"clusterCredentials": map[string]any{}}, fault.ErrInvalid, "clusterCredentials"},
-		"Entra": {
-			"a missing variable is named",
-			map[string]any{"replication": map[string]any{"credentials": map[string]any{"environment": map[string]any{"prefix": "B"}}}},
-			fault.ErrDenied, "B_CLIENT_ID",
+		"Good":     {reason: "as documented"},
+		"Resource": {"the id is that of a cluster", nil, nil, map[string]any{"clusterResourceId": "/subscriptions/x"}, fault.ErrInvalid, "clusterResourceId"},
+		"Inside":   {"and nothing below it", nil, nil, map[string]any{"clusterResourceId": resource + "/x"}, fault.ErrInvalid, "clusterResourceId"},
+		"Tenant":   {"Entra's part is checked", map[string]any{"tenantId": ""}, nil, nil, fault.ErrInvalid, "tenantId"},
+		"Server":   {"the cluster's part is checked", nil, map[string]any{"server": "http://cluster.example.com"}, nil, fault.ErrInvalid, "server"},
+		"Entra":    {"a missing variable is named", map[string]any{"auth": auth("B")}, nil, nil, fault.ErrDenied, "B_CLIENT_ID"},
+		"EntraAuth": {
+			"each part has credentials, also Entra's", map[string]any{"auth": none}, nil, nil, fault.ErrInvalid, "auth needs exactly one",
 		},
+		"ClusterAuth": {
+			"each part has credentials, also the cluster's", nil, map[string]any{"auth": none}, nil, fault.ErrInvalid, `connection "cluster": invalid: auth needs exactly one`,
+		},
+		"NoParts": {
+			"both parts are needed", nil, nil, map[string]any{"uses": none}, fault.ErrInvalid, "uses.directory is missing",
+		},
+		"NoCluster": {
+			"also the cluster", nil, nil,
+			map[string]any{"uses": map[string]any{"directory": map[string]any{"tenantId": "contoso.example", "auth": auth("AZ")}}},
+			fault.ErrInvalid, "uses.cluster is missing",
+		},
+		"Flat": {
+			"fields of the parts are not the connection's own", nil, nil,
+			map[string]any{"uses": nil, "tenantId": "contoso.example", "server": "https://cluster.example.com:6443", "auth": auth("AZ")},
+			fault.ErrInvalid, "uses.directory is missing",
+		},
+		"Redirect": {
+			"invitations lead where the operator of the directory allows", nil, nil,
+			map[string]any{"replication": leadingTo("https://evil.example")}, fault.ErrDenied, `redirectUrls of connection "directory"`,
+		},
+		"NoRedirect": {"none are allowed by default", map[string]any{"redirectUrls": nil}, nil, nil, fault.ErrDenied, "redirectUrls"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			settings := maps.Clone(good)
-			maps.Copy(settings, c.changes)
-			body, err := json.Marshal(settings)
+			directory, cluster, own := good()
+			maps.Copy(directory, c.directory)
+			maps.Copy(cluster, c.cluster)
+			maps.Copy(own, c.own)
+			body, err := json.Marshal(own)
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = aks.Open(t.Context(), driver.Config{Settings: body, Getenv: func(name string) string { return variables[name] }})
+			_, err = aks.Open(t.Context(), drivertest.Config(
+				"aks.test", body, budget.New(budget.Limits{}), func(name string) string { return variables[name] }))
 			if !errors.Is(err, c.class) || err != nil && !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%s: %v", c.reason, err)
 			}
 		})
 	}
+}
+
+// leadingTo returns a document's replication whose invitations lead to the address.
+func leadingTo(to string) map[string]any {
+	return map[string]any{"b2bUserInvitation": map[string]any{"redirectUrl": to}}
 }

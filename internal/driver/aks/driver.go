@@ -20,6 +20,8 @@ type Driver struct {
 var (
 	_ driver.Driver = (*Driver)(nil)
 	_ driver.Open   = Open
+
+	_ driver.RoleNamer = (*Driver)(nil)
 )
 
 // Open returns a driver on the cluster and the Entra tenant that the settings
@@ -44,3 +46,13 @@ func (*Driver) Profile() driver.Profile { return rules.Profile() }
 
 // Fit implements driver.Driver.
 func (*Driver) Fit(o plan.Object) error { return rules.Fit(o) }
+
+// RoleNames implements driver.RoleNamer: a role is one of the cluster, or one of Azure
+// on the cluster.
+func (d *Driver) RoleNames(ctx context.Context, _ driver.Scope, role string) ([]string, error) {
+	azure, is := ofAzure(access.Binding{Role: role})
+	if !is {
+		return []string{role}, nil
+	}
+	return d.grants.RoleNames(ctx, d.resource, azure.Role)
+}

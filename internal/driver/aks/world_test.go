@@ -182,11 +182,20 @@ func (w *world) remove(t testing.TB, name string) {
 func (w *world) open(t testing.TB) driver.Driver {
 	t.Helper()
 	settings, err := json.Marshal(map[string]any{
-		"tenantId": w.tenantID, "clusterResourceId": w.resource, "server": w.proxy.URL(),
-		"clusterCredentials": map[string]any{"environment": map[string]any{"prefix": "CLUSTER"}},
-		"endpoints":          map[string]any{"login": w.login, "graph": w.proxy.URL(), "resourceManager": w.proxy.URL()},
+		"clusterResourceId": w.resource,
+		"uses": map[string]any{
+			"directory": map[string]any{
+				"tenantId":     w.tenantID,
+				"endpoints":    map[string]any{"login": w.login, "graph": w.proxy.URL(), "resourceManager": w.proxy.URL()},
+				"auth":         map[string]any{"environment": map[string]any{"prefix": "AZ"}},
+				"redirectUrls": []string{"https://portal.example.com"},
+			},
+			"cluster": map[string]any{
+				"server": w.proxy.URL(),
+				"auth":   map[string]any{"environment": map[string]any{"prefix": "CLUSTER"}},
+			},
+		},
 		"replication": map[string]any{
-			"credentials":        map[string]any{"environment": map[string]any{"prefix": "AZ"}},
 			"userLookUpStrategy": "userByMail",
 			"b2bUserInvitation":  map[string]any{"redirectUrl": "https://portal.example.com"},
 		},
@@ -195,10 +204,8 @@ func (w *world) open(t testing.TB) driver.Driver {
 		t.Fatal(err)
 	}
 	variables := map[string]string{"AZ_CLIENT_ID": clientID, "AZ_CLIENT_SECRET": secret, "CLUSTER_TOKEN": w.token}
-	d, err := aks.Open(t.Context(), driver.Config{
-		Platform: "aks.test", Settings: settings, Budget: budget.New(budget.Limits{}),
-		Getenv: func(name string) string { return variables[name] },
-	})
+	d, err := aks.Open(t.Context(), drivertest.Config(
+		"aks.test", settings, budget.New(budget.Limits{}), func(name string) string { return variables[name] }))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,59 +25,111 @@ func signsIn(t testing.TB, d *aws.Driver) error {
 	return err
 }
 
-// credentialsFile is the place of the credentials in the settings.
+// credentialsFile returns the connection's auth for a file.
 func credentialsFile(path string) map[string]any {
-	return map[string]any{"replication": map[string]any{"credentials": map[string]any{"file": map[string]any{"path": path}}}}
+	return map[string]any{"auth": map[string]any{"file": path}}
 }
 
-// write fills the credentials' file, with a time of its own.
-func write(t testing.TB, path string, at time.Time, values map[string]string) {
+// write writes the credential file. Its modification time is always the same, so
+// only its content can tell that it changed.
+func write(t testing.TB, path string, values map[string]string) {
 	t.Helper()
 	body, err := json.Marshal(values)
 	if err == nil {
 		err = os.WriteFile(path, body, 0o600)
 	}
 	if err == nil {
-		err = os.Chtimes(path, at, at)
+		err = os.Chtimes(path, written, written)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestCredentialsFile(t *testing.T) {
+// written is the modification time of all credential files.
+var written = time.Now().Add(-time.Hour)
+
+// TestOpen_ReadsChangedCredentialFile: the driver notices new content in a file whose
+// modification time and size stay the same. A wrong secret alone does not make the
+// driver read the file again, so only the new content can.
+func TestOpen_ReadsChangedCredentialFile(t *testing.T) {
 	w := newWorld(t, simulated.Options{})
 	path := filepath.Join(t.TempDir(), "aws.json")
 	if _, err := tryOpen(t, w.address, nil, credentialsFile(path), nil); !errors.Is(err, fault.ErrDenied) {
 		t.Errorf("without the file: got the error %v, want ErrDenied", err)
 	}
-	began := time.Now().Add(-time.Hour)
-	write(t, path, began, map[string]string{"access_key_id": accessKey, "secret_access_key": "wrong-" + secretKey})
+	wrong := strings.Repeat("x", len(secretKey))
+	write(t, path, map[string]string{"access_key_id": accessKey, "secret_access_key": wrong})
+	before := stat(t, path)
 	d := openWith(t, w.address, nil, credentialsFile(path))
 	err := signsIn(t, d)
 	if !errors.Is(err, fault.ErrDenied) {
 		t.Errorf("with a wrong secret: got the error %v, want ErrDenied", err)
 	}
-	write(t, path, began.Add(time.Minute), map[string]string{"access_key_id": accessKey, "secret_access_key": secretKey})
+	write(t, path, map[string]string{"access_key_id": accessKey, "secret_access_key": secretKey})
+	if after := stat(t, path); !after.ModTime().Equal(before.ModTime()) || after.Size() != before.Size() {
+		t.Fatalf("the file's time or size changed: %v, %d bytes; before %v, %d bytes",
+			after.ModTime(), after.Size(), before.ModTime(), before.Size())
+	}
 	if err := signsIn(t, d); err != nil {
 		t.Errorf("after the file was corrected: %v", err)
 	}
 }
 
-// TestSessionTokenExpires has temporary credentials that somebody renews in the
-// file while the driver runs, without the file's time moving.
+// stat describes a file.
+func stat(t testing.TB, path string) os.FileInfo {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+// TestOpen_RefusesFile: a credential file is regular, of limited size, and a JSON
+// object of texts.
+func TestOpen_RefusesFile(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	cases := map[string]struct {
+		reason, path string
+		want         error
+	}{
+		"Directory": {"a directory holds no values", dir, fault.ErrDenied},
+		"Device":    {"a device may never end", "/dev/zero", fault.ErrDenied},
+		"Large":     {"a credential file has at most 1 MiB", file("large", strings.Repeat("hidden", 1<<18)), fault.ErrDenied},
+		"Text":      {"the file's own text is not shown", file("text", "hidden"), fault.ErrInvalid},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := tryOpen(t, "https://aws.example.com", nil, credentialsFile(c.path), nil)
+			if !errors.Is(err, c.want) || strings.Contains(err.Error(), "hidden") {
+				t.Errorf("%s: got the error %v, want %v", c.reason, err, c.want)
+			}
+		})
+	}
+}
+
+// TestSessionTokenExpires has temporary credentials that an operator renews in the
+// file while the driver runs.
 func TestSessionTokenExpires(t *testing.T) {
 	w := newWorld(t, simulated.Options{})
 	w.cloud.Key("ASIATEMPORARY0000001", "secret-one", "token-one", time.Now().Add(time.Hour))
 	w.cloud.Key("ASIATEMPORARY0000002", "secret-two", "token-two", time.Now().Add(3*time.Hour))
-	path, began := filepath.Join(t.TempDir(), "aws.json"), time.Now().Add(-time.Hour)
+	path := filepath.Join(t.TempDir(), "aws.json")
 	temporary := func(n string) map[string]string {
 		return map[string]string{
 			"access_key_id":     "ASIATEMPORARY000000" + map[string]string{"one": "1", "two": "2"}[n],
 			"secret_access_key": "secret-" + n, "session_token": "token-" + n,
 		}
 	}
-	write(t, path, began, temporary("one"))
+	write(t, path, temporary("one"))
 	d := openWith(t, w.address, nil, credentialsFile(path))
 	if err := signsIn(t, d); err != nil {
 		t.Fatal(err)
@@ -87,7 +139,7 @@ func TestSessionTokenExpires(t *testing.T) {
 		t.Errorf("with an expired token: got the error %v, want ErrDenied", err)
 	}
 	w.cloud.Key("ASIATEMPORARY0000002", "secret-two", "token-two", time.Now().Add(3*time.Hour))
-	write(t, path, began, temporary("two"))
+	write(t, path, temporary("two"))
 	if err := signsIn(t, d); err != nil {
 		t.Errorf("after the token was renewed: %v", err)
 	}
@@ -167,7 +219,7 @@ func TestOwnIdentity(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	own := map[string]any{"replication": map[string]any{"credentials": map[string]any{"workloadIdentity": map[string]any{}}}}
+	own := map[string]any{"auth": map[string]any{"workloadIdentity": map[string]any{}}}
 	d := openWith(t, w.address, nil, own)
 	token("system:serviceaccount:other:worker", time.Hour)
 	if err := signsIn(t, d); !errors.Is(err, fault.ErrDenied) {
@@ -187,22 +239,31 @@ func TestOwnIdentity(t *testing.T) {
 	}
 }
 
-func TestSettingsThatCannotWork(t *testing.T) {
+// TestOpen_RefusesConnection that cannot work, without a call.
+func TestOpen_RefusesConnection(t *testing.T) {
 	full := environment()
+	inDocument := map[string]any{"credentials": map[string]any{"environment": map[string]any{"prefix": "CLOUD"}}}
 	cases := map[string]struct {
 		reason string
 		more   map[string]any
 		values map[string]string
 		want   error
 	}{
-		"NoRegion":   {"somewhere it has to be", map[string]any{"region": ""}, full, fault.ErrInvalid},
-		"NoSecret":   {"half a key is none", nil, map[string]string{"CLOUD_ACCESS_KEY_ID": accessKey}, fault.ErrDenied},
-		"NoPlace":    {"credentials are somewhere", map[string]any{"replication": map[string]any{}}, full, fault.ErrInvalid},
+		"NoRegion": {"somewhere it has to be", map[string]any{"region": ""}, full, fault.ErrInvalid},
+		"NoSecret": {"half a key is none", nil, map[string]string{"CLOUD_ACCESS_KEY_ID": accessKey}, fault.ErrDenied},
+		"NoAuth":   {"credentials are somewhere", map[string]any{"auth": map[string]any{}}, full, fault.ErrInvalid},
+		"TwoAuths": {
+			"and in one place only",
+			map[string]any{"auth": map[string]any{"file": "aws.json", "environment": map[string]any{"prefix": "CLOUD"}}}, full, fault.ErrInvalid,
+		},
+		"NoPrefix":   {"variables have a prefix", map[string]any{"auth": map[string]any{"environment": map[string]any{}}}, full, fault.ErrInvalid},
+		"TokenFile":  {"AWS signs with keys", map[string]any{"auth": map[string]any{"tokenFile": "token"}}, full, fault.ErrUnsupported},
+		"Document":   {"a document has no credentials", map[string]any{"auth": nil, "replication": inDocument}, full, fault.ErrInvalid},
 		"PlainHTTP":  {"keys' signatures go over the network", map[string]any{"endpoint": "http://aws.example.com"}, full, fault.ErrInvalid},
 		"Password":   {"an address holds no secrets", map[string]any{"endpoint": "https://u:p@aws.example.com"}, full, fault.ErrInvalid},
 		"NoAddress":  {"it is one", map[string]any{"endpoint": "aws.example.com"}, full, fault.ErrInvalid},
 		"NoRole":     {"a role has an ARN", map[string]any{"assumeRole": map[string]any{"externalId": "x"}}, full, fault.ErrInvalid},
-		"WrongShape": {"settings are an object of texts", map[string]any{"region": 7}, full, fault.ErrInvalid},
+		"WrongShape": {"a region is a text", map[string]any{"region": 7}, full, fault.ErrInvalid},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -217,7 +278,7 @@ func TestSettingsThatCannotWork(t *testing.T) {
 	}
 }
 
-// TestIdentityCenter is found, or named by the settings.
+// TestIdentityCenter is found, or named by the connection.
 func TestIdentityCenter(t *testing.T) {
 	w := newWorld(t, simulated.Options{})
 	ada := w.user(t, "ada@example.com")

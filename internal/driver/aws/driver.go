@@ -2,11 +2,7 @@ package aws
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net"
-	"net/url"
-	"os"
 	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/budget"
@@ -18,8 +14,8 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// Config is what the driver reads of a platform document's spec.config.aws.
-type Config struct {
+// Connection is what the driver reads of a connection of type aws.
+type Connection struct {
 	// Region is where Identity Center lives.
 	Region string `json:"region"`
 	// InstanceARN and IdentityStoreID name it. What is left out is found, where
@@ -29,10 +25,8 @@ type Config struct {
 	// Endpoint is used for all services instead of the vendor's addresses.
 	Endpoint string `json:"endpoint"`
 	// AssumeRole is a role to act as.
-	AssumeRole  *AssumeRole `json:"assumeRole"`
-	Replication struct {
-		Credentials credential.Config `json:"credentials"`
-	} `json:"replication"`
+	AssumeRole *AssumeRole       `json:"assumeRole"`
+	Auth       credential.Config `json:"auth"`
 }
 
 // AssumeRole is a role to act as, such as one of the account that administers
@@ -61,35 +55,33 @@ type Driver struct {
 var (
 	_ driver.Driver = (*Driver)(nil)
 	_ driver.Open   = Open
+
+	_ driver.RoleNamer = (*Driver)(nil)
 )
 
-// Open returns a driver on the Identity Center that the settings name. It reads
+// Open returns a driver on the Identity Center that the connection names. It reads
 // the credentials, so that a missing one is known at once, and makes no call.
 func Open(ctx context.Context, config driver.Config) (driver.Driver, error) {
 	wrong := func(err error) error { return fmt.Errorf("aws: platform %q: %w", config.Platform, err) }
-	var settings Config
-	if err := json.Unmarshal(config.Settings, &settings); err != nil {
-		return nil, wrong(fmt.Errorf("%w: settings: %w", fault.ErrInvalid, err))
+	var settings Connection
+	if err := config.Connection.Decode(&settings); err != nil {
+		return nil, wrong(err)
 	}
 	if err := settings.check(); err != nil {
 		return nil, wrong(err)
 	}
-	getenv := config.Getenv
-	if getenv == nil {
-		getenv = os.Getenv
-	}
-	from, err := settings.Replication.Credentials.Source(getenv)
+	from, err := settings.Auth.Source(config.Connection.Dir, config.Env())
 	if err != nil {
 		return nil, wrong(err)
 	}
-	s := newSession(settings, from, config.Budget)
+	s := newSession(settings, from, config.Connection.Budget)
 	if _, err := s.current(ctx); err != nil {
 		return nil, wrong(err)
 	}
 	a := &api{session: s}
 	c := &center{api: a, arn: settings.InstanceARN, store: settings.IdentityStoreID}
 	d := &Driver{
-		platform: config.Platform, api: a, budget: config.Budget, center: c,
+		platform: config.Platform, api: a, budget: config.Connection.Budget, center: c,
 		sets:   &permissionSets{api: a, center: c, names: map[string]string{}, arns: map[string]string{}},
 		joined: &memberships{ids: map[membership]string{}},
 		made:   &calls.Made{}, queueFor: queueFor,
@@ -99,7 +91,7 @@ func Open(ctx context.Context, config driver.Config) (driver.Driver, error) {
 }
 
 // check refuses settings that cannot work.
-func (c Config) check() error {
+func (c Connection) check() error {
 	if c.Region == "" {
 		return fmt.Errorf("%w: region is missing: it is where Identity Center lives", fault.ErrInvalid)
 	}
@@ -109,18 +101,11 @@ func (c Config) check() error {
 	if c.Endpoint == "" {
 		return nil
 	}
-	u, err := url.Parse(c.Endpoint)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
-		u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+	if !credential.IsEndpoint(c.Endpoint) {
 		// The text is not quoted: it may hold a password.
 		return fmt.Errorf("%w: endpoint is no address: write https://host, or http only for this machine", fault.ErrInvalid)
 	}
 	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // String names the platform and nothing of what the driver knows.
@@ -131,3 +116,9 @@ func (*Driver) Profile() driver.Profile { return rules.Profile() }
 
 // Fit implements driver.Driver.
 func (*Driver) Fit(o plan.Object) error { return rules.Fit(o) }
+
+// RoleNames implements driver.RoleNamer: a role is a permission set.
+func (d *Driver) RoleNames(ctx context.Context, _ driver.Scope, role string) ([]string, error) {
+	arn, err := d.sets.arn(ctx, role)
+	return []string{role, arn}, err
+}

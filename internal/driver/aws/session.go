@@ -37,17 +37,17 @@ type clients struct {
 // session is one set of clients that all calls share, until the credentials
 // change.
 type session struct {
-	settings Config
+	settings Connection
 	from     *credential.Source
 	budget   *budget.Budget
 	http     *http.Client
 
 	mu    sync.Mutex
 	held  *clients
-	stamp time.Time // of the credentials that the clients were made with
+	stamp credential.Stamp // of the credentials that the clients were made with
 }
 
-func newSession(settings Config, from *credential.Source, limits *budget.Budget) *session {
+func newSession(settings Connection, from *credential.Source, limits *budget.Budget) *session {
 	return &session{settings: settings, from: from, budget: limits, http: newWeb(limits, newTransport())}
 }
 
@@ -100,7 +100,7 @@ func (m inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 func (s *session) current(ctx context.Context) (*clients, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.held != nil && s.stamp.Equal(s.from.Changed()) {
+	if s.held != nil && s.stamp == s.from.Changed() {
 		return s.held, nil
 	}
 	return s.connect(ctx)

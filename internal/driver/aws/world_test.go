@@ -154,8 +154,8 @@ func (w *world) open(t testing.TB) *aws.Driver {
 	return openWith(t, w.proxy.URL(), environment(), nil)
 }
 
-// openWith returns a driver with credentials from an environment, unless the
-// settings have others.
+// openWith returns a driver with credentials from an environment, unless more
+// names others. The fields of more replace those of the connection.
 func openWith(t testing.TB, address string, environment map[string]string, more map[string]any) *aws.Driver {
 	t.Helper()
 	d, err := tryOpen(t, address, environment, more, budget.New(budget.Limits{}))
@@ -171,17 +171,14 @@ func tryOpen(
 	t.Helper()
 	settings := map[string]any{
 		"region": "eu-central-1", "endpoint": address,
-		"replication": map[string]any{"credentials": map[string]any{"environment": map[string]any{"prefix": "CLOUD"}}},
+		"auth": map[string]any{"environment": map[string]any{"prefix": "CLOUD"}},
 	}
 	maps.Copy(settings, more)
 	body, err := json.Marshal(settings)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return aws.Open(t.Context(), driver.Config{
-		Platform: "aws.test", Settings: body, Budget: limits,
-		Getenv: func(name string) string { return environment[name] },
-	})
+	return aws.Open(t.Context(), drivertest.Config("aws.test", body, limits, func(name string) string { return environment[name] }))
 }
 
 func (w *world) tenant(_ testing.TB, name string) string {

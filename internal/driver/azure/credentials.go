@@ -1,14 +1,13 @@
 package azure
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
@@ -24,6 +23,7 @@ type identity struct {
 	source *credential.Source
 	getenv func(string) string
 	tenant string
+	client string // the application, where the credentials do not say
 	login  string
 	http   *http.Client
 }
@@ -39,34 +39,38 @@ func (i identity) credential() (azcore.TokenCredential, error) {
 }
 
 func (i identity) find() (azcore.TokenCredential, error) {
-	if i.source.WorkloadIdentity() {
+	switch {
+	case i.source.WorkloadIdentity():
 		return i.workload()
+	case i.source.TokenPath() != "":
+		return i.federated(i.client, i.source.TokenPath())
 	}
 	values, err := i.source.Values()
 	if err != nil {
 		return nil, err
 	}
-	id, err := values.Need("CLIENT_ID")
-	if err != nil {
+	client := cmp.Or(values.Get("CLIENT_ID"), i.client)
+	if client == "" {
+		_, err := values.Need("CLIENT_ID")
 		return nil, err
 	}
-	if path := values.Get("CLIENT_CERTIFICATE_PATH"); path != "" {
-		return i.certificate(id[0], path)
+	if path := i.certificatePath(values); path != "" {
+		return i.certificate(client, path)
 	}
 	secret, err := values.Need("CLIENT_SECRET")
 	if err != nil {
 		return nil, err
 	}
-	return azidentity.NewClientSecretCredential(i.tenant, id[0], secret[0], &azidentity.ClientSecretCredentialOptions{
+	return azidentity.NewClientSecretCredential(i.tenant, client, secret[0], &azidentity.ClientSecretCredentialOptions{
 		ClientOptions: i.options(), DisableInstanceDiscovery: i.custom(),
 	})
 }
 
 // certificate reads a PEM file with the certificate and its key.
 func (i identity) certificate(client, path string) (azcore.TokenCredential, error) {
-	pem, err := os.ReadFile(path) //nolint:gosec // whoever runs the worker names the file
+	pem, err := credential.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the client certificate: %w", fault.ErrDenied, err)
+		return nil, fmt.Errorf("the client certificate: %w", err)
 	}
 	certificates, key, err := azidentity.ParseCertificates(pem, nil)
 	if err != nil {
@@ -81,24 +85,41 @@ func (i identity) certificate(client, path string) (azcore.TokenCredential, erro
 // workload is the worker's own identity: a federated token where the place gives
 // one, as Kubernetes does, else the managed identity of the machine.
 func (i identity) workload() (azcore.TokenCredential, error) {
-	client, file := i.getenv("AZURE_CLIENT_ID"), i.getenv("AZURE_FEDERATED_TOKEN_FILE")
+	client, file := cmp.Or(i.client, i.getenv("AZURE_CLIENT_ID")), i.getenv("AZURE_FEDERATED_TOKEN_FILE")
 	if file != "" {
-		if client == "" {
-			return nil, fmt.Errorf("%w: workload identity: set AZURE_CLIENT_ID beside AZURE_FEDERATED_TOKEN_FILE", fault.ErrDenied)
-		}
-		if _, err := os.Stat(file); err != nil {
-			return nil, fmt.Errorf("%w: workload identity: %w", fault.ErrDenied, err)
-		}
-		return azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
-			ClientOptions: i.options(), ClientID: client, TenantID: i.tenant, TokenFilePath: file,
-			DisableInstanceDiscovery: i.custom(),
-		})
+		return i.federated(client, file)
 	}
 	options := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: i.options()}
 	if client != "" {
 		options.ID = azidentity.ClientID(client)
 	}
 	return azidentity.NewManagedIdentityCredential(options)
+}
+
+// federated signs in with the token that another issuer keeps in a file.
+func (i identity) federated(client, file string) (azcore.TokenCredential, error) {
+	if client == "" {
+		return nil, fmt.Errorf("%w: write clientId in the connection: the token's file does not say which application it is for", fault.ErrDenied)
+	}
+	assertion := func(context.Context) (string, error) {
+		text, err := credential.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("the token's file: %w", err)
+		}
+		return strings.TrimSpace(string(text)), nil
+	}
+	if _, err := assertion(context.Background()); err != nil {
+		return nil, err
+	}
+	return azidentity.NewClientAssertionCredential(i.tenant, client, assertion, &azidentity.ClientAssertionCredentialOptions{
+		ClientOptions: i.options(), DisableInstanceDiscovery: i.custom(),
+	})
+}
+
+// certificatePath returns the path of the client's certificate, and "" where there
+// is none.
+func (i identity) certificatePath(values credential.Values) string {
+	return credential.Path(i.source.Dir(), values.Get("CLIENT_CERTIFICATE_PATH"))
 }
 
 // custom reports whether the authority is one that Microsoft does not list.
@@ -116,16 +137,12 @@ func (i identity) options() azcore.ClientOptions {
 }
 
 // changed is a stamp that moves when the credentials may have.
-func (i identity) changed() time.Time {
-	stamp := i.source.Changed()
+func (i identity) changed() credential.Stamp {
 	values, err := i.source.Values()
 	if err != nil {
-		return stamp
+		return i.source.Changed()
 	}
-	if info, err := os.Stat(values.Get("CLIENT_CERTIFICATE_PATH")); err == nil && info.ModTime().After(stamp) {
-		return info.ModTime()
-	}
-	return stamp
+	return credential.StampOf(i.source.Path(), i.certificatePath(values))
 }
 
 // plain sends what is meant for an authority on this machine without TLS, as the

@@ -22,12 +22,14 @@ type Driver struct {
 var (
 	_ driver.Driver = (*Driver)(nil)
 	_ driver.Open   = Open
+
+	_ driver.RoleNamer = (*Driver)(nil)
 )
 
-// Open returns a driver on the cloud that the settings name. It reads the
+// Open returns a driver on the cloud that the connection names. It reads the
 // credentials, so that a missing one is known at once, and makes no call.
 func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
-	directory, grants, err := Connect(config)
+	directory, grants, err := Connect(config, config.Connection)
 	if err != nil {
 		return nil, fmt.Errorf("azure: platform %q: %w", config.Platform, err)
 	}
@@ -37,21 +39,27 @@ func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
 }
 
 // Connect returns both parts of the driver, for platforms that build on them. The
-// settings are those of Config.
-func Connect(config driver.Config) (*Directory, *Grants, error) {
-	settings, by, err := read(config)
+// connection is of type azure, the document's settings are those of Settings.
+func Connect(config driver.Config, with driver.Connection) (*Directory, *Grants, error) {
+	document, by, err := read(config, with)
 	if err != nil {
 		return nil, nil, err
 	}
-	source, err := settings.Replication.Credentials.Source(environment(config))
+	settings, err := account(with)
 	if err != nil {
 		return nil, nil, err
 	}
-	who := identity{source: source, getenv: environment(config), tenant: settings.TenantID, login: settings.Endpoints.Login}
+	source, err := settings.Auth.Source(with.Dir, config.Env())
+	if err != nil {
+		return nil, nil, err
+	}
+	who := identity{
+		source: source, getenv: config.Env(), tenant: settings.TenantID, client: settings.ClientID, login: settings.Endpoints.Login,
+	}
 	if _, err := who.credential(); err != nil {
 		return nil, nil, err
 	}
-	cloud := connect(settings, who, config.Budget)
+	cloud := connect(settings, who, with.Budget)
 	toGraph, err := cloud.to(settings.Endpoints.Graph, publicGraph)
 	if err != nil {
 		return nil, nil, err
@@ -69,10 +77,10 @@ func Connect(config driver.Config) (*Directory, *Grants, error) {
 		return nil, nil, err
 	}
 	directory := &Directory{
-		graph: graph, by: by, unit: settings.AdministrativeUnitID, invite: settings.Replication.Invitation,
+		graph: graph, by: by, unit: settings.AdministrativeUnitID, invite: document.Replication.Invitation,
 		made: &calls.Made{},
 	}
-	return directory, &Grants{api: api, roles: newRoleNames(settings.Replication.RoleMappings), directory: directory}, nil
+	return directory, &Grants{api: api, roles: newRoleNames(document.Replication.RoleMappings), directory: directory}, nil
 }
 
 // String names the platform and nothing of what the driver knows.
@@ -94,4 +102,9 @@ func (d *Directory) Table() driver.Table {
 		{Kind: access.KindMembers, Op: plan.Change}: d.changeMembers,
 		{Kind: access.KindAccount, Op: plan.Create}: d.bringIn,
 	}
+}
+
+// RoleNames implements driver.RoleNamer.
+func (d *Driver) RoleNames(ctx context.Context, scope driver.Scope, role string) ([]string, error) {
+	return d.grants.RoleNames(ctx, scopeOf(scope.ID), role)
 }

@@ -238,3 +238,14 @@ func (g *Grants) locate(ctx context.Context, scope driver.Scope, where string, b
 	})
 	return id, err
 }
+
+// RoleNames returns the id and the name of the role that is written so and can be
+// given at a scope, which is a path of Azure.
+func (g *Grants) RoleNames(ctx context.Context, where, role string) ([]string, error) {
+	id, err := g.roles.id(ctx, g.api, where, role)
+	if err != nil {
+		return nil, err
+	}
+	name, err := g.roles.azureName(ctx, g.api, where, id)
+	return []string{role, id, name}, err
+}

@@ -84,6 +84,23 @@ func (r *roleNames) name(ctx context.Context, api *resources, scope, id string) 
 	return id, nil
 }
 
+// azureName returns Azure's own name of the role of that id, and the id where Azure does
+// not know it.
+func (r *roleNames) azureName(ctx context.Context, api *resources, scope, id string) (string, error) {
+	if name, known := r.look(r.byID, id); known {
+		return name, nil
+	}
+	all, err := api.roles(ctx, scope, "")
+	if err != nil {
+		return "", err
+	}
+	r.put(all)
+	if name, known := r.look(r.byID, id); known {
+		return name, nil
+	}
+	return id, nil
+}
+
 func (r *roleNames) look(in map[string]string, key string) (string, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

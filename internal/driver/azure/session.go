@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -32,7 +33,7 @@ type session struct {
 type token struct {
 	text    string
 	expires time.Time
-	stamp   time.Time // of the credentials that it was got with
+	stamp   credential.Stamp // of the credentials that it was got with
 }
 
 // early is how long before its end a token is not used any more.
@@ -44,7 +45,7 @@ func (s *session) current(ctx context.Context, audience, stale string) (string, 
 	s.mu.Lock()
 	t := s.tokens[audience]
 	s.mu.Unlock()
-	if t.text != "" && t.text != stale && t.stamp.Equal(stamp) && time.Until(t.expires) > early {
+	if t.text != "" && t.text != stale && t.stamp == stamp && time.Until(t.expires) > early {
 		return t.text, nil
 	}
 	return shared(ctx, &s.renewing, audience, func(ctx context.Context) (string, error) {
@@ -171,7 +172,7 @@ type connection struct {
 	transport http.RoundTripper
 }
 
-func connect(c Config, who identity, limits *budget.Budget) connection {
+func connect(c Connection, who identity, limits *budget.Budget) connection {
 	transport := limits.Transport(&http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		MaxIdleConns:          64,

@@ -24,6 +24,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/azure"
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	simulated "github.com/rollcall-iam/rollcall/internal/simulate/azure"
 )
@@ -72,11 +73,13 @@ func TestRefusedToken(t *testing.T) {
 	}
 }
 
-// TestCredentialsInAFile are read again when they change.
-func TestCredentialsInAFile(t *testing.T) {
+// TestOpen_ReadsChangedCredentialFile: the driver notices new content in a file whose
+// modification time and size stay the same.
+func TestOpen_ReadsChangedCredentialFile(t *testing.T) {
 	w := newWorld(t, simulated.Options{Stale: -1})
 	file := filepath.Join(t.TempDir(), "credentials.json")
-	write := func(secret string, at time.Time) {
+	at := time.Now().Add(-time.Hour)
+	write := func(secret string) os.FileInfo {
 		t.Helper()
 		body, err := json.Marshal(map[string]string{"client_id": clientID, "client_secret": secret})
 		if err != nil {
@@ -88,17 +91,31 @@ func TestCredentialsInAFile(t *testing.T) {
 		if err := os.Chtimes(file, at, at); err != nil {
 			t.Fatal(err)
 		}
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info
 	}
-	write("a-wrong-secret", time.Now().Add(-time.Hour))
-	w.settings["replication"] = replication(map[string]any{"credentials": map[string]any{"file": map[string]any{"path": file}}})
+	before := write(secret)
+	w.settings["auth"] = map[string]any{"file": file}
 	d := w.open(t)
+	if _, err := d.Resolve(t.Context(), []string{"a@example.com"}); err != nil {
+		t.Fatalf("with the right secret: %v", err)
+	}
+	// The token that the driver holds would do for an hour.
+	wrong := strings.Repeat("x", len(secret))
+	if after := write(wrong); !after.ModTime().Equal(before.ModTime()) || after.Size() != before.Size() {
+		t.Fatalf("the file's time or size changed: %v, %d bytes; before %v, %d bytes",
+			after.ModTime(), after.Size(), before.ModTime(), before.Size())
+	}
 	_, err := d.Resolve(t.Context(), []string{"a@example.com"})
-	if !errors.Is(err, fault.ErrDenied) || !strings.Contains(err.Error(), "AADSTS7000215") || strings.Contains(err.Error(), "a-wrong-secret") {
+	if !errors.Is(err, fault.ErrDenied) || !strings.Contains(err.Error(), "AADSTS7000215") || strings.Contains(err.Error(), wrong) {
 		t.Fatalf("with a wrong secret: %v", err)
 	}
-	write(secret, time.Now())
+	write(secret)
 	if _, err := d.Resolve(t.Context(), []string{"a@example.com"}); err != nil {
-		t.Errorf("with the right one: %v", err)
+		t.Errorf("with the right one again: %v", err)
 	}
 }
 
@@ -121,11 +138,12 @@ func TestFederatedToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "token")
+	dir := t.TempDir()
+	file := filepath.Join(dir, "token")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.settings["replication"] = replication(map[string]any{"credentials": map[string]any{"workloadIdentity": map[string]any{}}})
+	w.settings["auth"] = map[string]any{"workloadIdentity": map[string]any{}}
 	w.getenv = environment(map[string]string{"AZURE_CLIENT_ID": clientID, "AZURE_FEDERATED_TOKEN_FILE": file})
 	if _, err := w.open(t).Resolve(t.Context(), []string{"a@example.com"}); err != nil {
 		t.Error(err)
@@ -133,6 +151,24 @@ func TestFederatedToken(t *testing.T) {
 	w.getenv = environment(map[string]string{"AZURE_CLIENT_ID": clientID, "AZURE_FEDERATED_TOKEN_FILE": file + ".gone"})
 	if _, err := azure.Open(t.Context(), w.config(t)); !errors.Is(err, fault.ErrDenied) {
 		t.Errorf("without the file: %v", err)
+	}
+	// The connection may name both itself. A relative name starts from its directory.
+	w.getenv = environment(nil)
+	w.settings["auth"] = map[string]any{"tokenFile": "token"}
+	config := w.config(t)
+	config.Connection.Dir = dir
+	if _, err := azure.Open(t.Context(), config); !errors.Is(err, fault.ErrDenied) || !strings.Contains(err.Error(), "clientId") {
+		t.Errorf("without the application: %v", err)
+	}
+	w.settings["clientId"] = clientID
+	config = w.config(t)
+	config.Connection.Dir = dir
+	d, err := azure.Open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Resolve(t.Context(), []string{"a@example.com"}); err != nil {
+		t.Errorf("with a token's file: %v", err)
 	}
 }
 
@@ -185,26 +221,46 @@ func TestPagesLeadNowhereElse(t *testing.T) {
 	}
 }
 
-// TestOpenRefuses settings that cannot work, without a call.
+// TestOpenRefuses settings and connections that cannot work, without a call.
 func TestOpenRefuses(t *testing.T) {
+	leadingTo := func(to string) map[string]any {
+		return replication(map[string]any{"b2bUserInvitation": map[string]any{"redirectUrl": to}})
+	}
+	variables := map[string]any{"environment": map[string]any{"prefix": "AZ"}}
 	cases := map[string]struct {
 		reason   string
 		settings map[string]any
 		class    error
 		says     string
 	}{
-		"Tenant":      {"a tenant is one segment of a path", map[string]any{"tenantId": "a/b"}, fault.ErrInvalid, "tenantId"},
-		"NoTenant":    {"there is no default", map[string]any{"tenantId": ""}, fault.ErrInvalid, "tenantId"},
-		"Unit":        {"a unit is named by its id", map[string]any{"administrativeUnitId": "Rollcall"}, fault.ErrInvalid, "administrativeUnitId"},
-		"HTTP":        {"a token is not sent in the clear", map[string]any{"endpoints": map[string]any{"graph": "http://graph.example.com"}}, fault.ErrInvalid, "endpoints.graph"},
-		"Password":    {"an address has no password", map[string]any{"endpoints": map[string]any{"login": "https://a:hidden@login.example.com"}}, fault.ErrInvalid, "endpoints.login"},
-		"Strategy":    {"there are two ways", map[string]any{"replication": replication(map[string]any{"userLookUpStrategy": "email"})}, fault.ErrInvalid, "userByMail"},
-		"Credentials": {"there has to be one", map[string]any{"replication": replication(map[string]any{"credentials": map[string]any{}})}, fault.ErrInvalid, "credentials"},
+		"Tenant":   {"a tenant is one segment of a path", map[string]any{"tenantId": "a/b"}, fault.ErrInvalid, "tenantId"},
+		"NoTenant": {"there is no default", map[string]any{"tenantId": ""}, fault.ErrInvalid, "tenantId"},
+		"Unit":     {"a unit is named by its id", map[string]any{"administrativeUnitId": "Rollcall"}, fault.ErrInvalid, "administrativeUnitId"},
+		"HTTP":     {"a token is not sent in the clear", map[string]any{"endpoints": map[string]any{"graph": "http://graph.example.com"}}, fault.ErrInvalid, "endpoints.graph"},
+		"Password": {"an address has no password", map[string]any{"endpoints": map[string]any{"login": "https://a:hidden@login.example.com"}}, fault.ErrInvalid, "endpoints.login"},
+		"Strategy": {"there are two ways", map[string]any{"replication": replication(map[string]any{"userLookUpStrategy": "email"})}, fault.ErrInvalid, "userByMail"},
+		"Auth":     {"there has to be one", map[string]any{"auth": map[string]any{}}, fault.ErrInvalid, "auth"},
+		"TwoAuths": {
+			"there has to be only one",
+			map[string]any{"auth": map[string]any{"file": "a.json", "workloadIdentity": map[string]any{}}}, fault.ErrInvalid, "auth",
+		},
+		"Document": {
+			"a document has no credentials",
+			map[string]any{"auth": nil, "replication": replication(map[string]any{"credentials": variables})}, fault.ErrInvalid, "auth",
+		},
 		"Variables": {
 			"a missing one is named",
-			map[string]any{"replication": replication(map[string]any{"credentials": map[string]any{"environment": map[string]any{"prefix": "OTHER"}}})},
-			fault.ErrDenied, "OTHER_CLIENT_ID",
+			map[string]any{"auth": map[string]any{"environment": map[string]any{"prefix": "OTHER"}}}, fault.ErrDenied, "OTHER_CLIENT_ID",
 		},
+		"Redirect": {
+			"invitations lead where the connection's operator allows",
+			map[string]any{"replication": leadingTo("https://evil.example")}, fault.ErrDenied, `"https://evil.example" is not among the redirectUrls`,
+		},
+		"RedirectLonger": {
+			"a prefix allows nothing",
+			map[string]any{"replication": leadingTo(redirectURL + ".evil.example")}, fault.ErrDenied, "redirectUrls",
+		},
+		"NoRedirect": {"none are allowed by default", map[string]any{"redirectUrls": nil}, fault.ErrDenied, "redirectUrls"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -216,19 +272,29 @@ func TestOpenRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := azure.Open(t.Context(), driver.Config{Settings: []byte("{")}); !errors.Is(err, fault.ErrInvalid) {
+	config := newWorld(t, simulated.Options{Stale: -1}).config(t)
+	config.Settings = []byte("{")
+	if _, err := azure.Open(t.Context(), config); !errors.Is(err, fault.ErrInvalid) || !strings.Contains(err.Error(), "settings") {
 		t.Errorf("settings that are no JSON: %v", err)
+	}
+	config = drivertest.Config("azure.test", []byte("{"), nil, nil)
+	if _, err := azure.Open(t.Context(), config); !errors.Is(err, fault.ErrInvalid) || !strings.Contains(err.Error(), `connection "test"`) {
+		t.Errorf("a connection that is no JSON: %v", err)
 	}
 }
 
 // TestBadCertificate is said without a word of what is in the file.
 func TestBadCertificate(t *testing.T) {
 	w := newWorld(t, simulated.Options{Stale: -1})
-	file := filepath.Join(t.TempDir(), "client.pem")
-	if err := os.WriteFile(file, []byte("hidden"), 0o600); err != nil {
+	dir := t.TempDir()
+	file, large := filepath.Join(dir, "client.pem"), filepath.Join(dir, "large.pem")
+	err := errors.Join(os.WriteFile(file, []byte("hidden"), 0o600), os.WriteFile(large, []byte(strings.Repeat("hidden", 1<<18)), 0o600))
+	if err != nil {
 		t.Fatal(err)
 	}
-	for path, says := range map[string]string{file: "holds no certificate", file + ".gone": "no such file"} {
+	for path, says := range map[string]string{
+		file: "holds no certificate", file + ".gone": "no such file", dir: "not a regular file", large: "more than 1048576 bytes",
+	} {
 		w.getenv = environment(map[string]string{"AZ_CLIENT_ID": clientID, "AZ_CLIENT_CERTIFICATE_PATH": path})
 		_, err := azure.Open(t.Context(), w.config(t))
 		if !errors.Is(err, fault.ErrDenied) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hidden") {

@@ -2,12 +2,9 @@ package azure
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
-	"net"
-	"net/url"
-	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/credential"
@@ -26,15 +23,22 @@ const (
 	publicARM   = "https://management.azure.com"
 )
 
-// Config is what the driver reads of a platform document's spec.config.azure.
-type Config struct {
+// Connection is what the driver reads of a connection of type azure.
+type Connection struct {
 	// TenantID is the Entra tenant's: a GUID or one of its domains.
 	TenantID string `json:"tenantId"`
+	// ClientID is the application that the account is, where auth names a token's
+	// file or a managed identity.
+	ClientID string `json:"clientId"`
 	// AdministrativeUnitID is where groups are put; empty for nowhere.
-	AdministrativeUnitID string    `json:"administrativeUnitId"`
-	Endpoints            Endpoints `json:"endpoints"`
-	Replication          struct {
-		Credentials credential.Config `json:"credentials"`
+	AdministrativeUnitID string            `json:"administrativeUnitId"`
+	Endpoints            Endpoints         `json:"endpoints"`
+	Auth                 credential.Config `json:"auth"`
+}
+
+// Settings is what the driver reads of a platform document's spec.config.azure.
+type Settings struct {
+	Replication struct {
 		// UserLookUpStrategy is userByUsername or userByMail.
 		UserLookUpStrategy string      `json:"userLookUpStrategy"`
 		RoleMappings       []mapping   `json:"roleMappings"`
@@ -70,37 +74,43 @@ const (
 	byMail     lookUp = "mail"
 )
 
-// read returns the settings, checked, with the defaults filled in.
-func read(config driver.Config) (Config, lookUp, error) {
-	var c Config
-	if err := json.Unmarshal(config.Settings, &c); err != nil {
-		return c, "", fmt.Errorf("%w: settings: %w", fault.ErrInvalid, err)
+// read returns the document's settings, checked.
+func read(config driver.Config, connection driver.Connection) (Settings, lookUp, error) {
+	var s Settings
+	if err := config.Decode(&s); err != nil {
+		return s, "", err
+	}
+	invite := s.Replication.Invitation
+	if invite != nil && invite.RedirectURL != "" && !slices.Contains(connection.RedirectURLs, invite.RedirectURL) {
+		return s, "", fmt.Errorf("%w: b2bUserInvitation.redirectUrl %q is not among the redirectUrls of connection %q",
+			fault.ErrDenied, invite.RedirectURL, connection.Name)
+	}
+	by, err := strategy(cmp.Or(s.Replication.UserLookUpStrategy, config.Env()(LookUpVariable)))
+	return s, by, err
+}
+
+// account returns what a connection says, checked, with the defaults filled in.
+func account(connection driver.Connection) (Connection, error) {
+	var c Connection
+	if err := connection.Decode(&c); err != nil {
+		return c, err
 	}
 	if !tenantPattern.MatchString(c.TenantID) {
-		return c, "", fmt.Errorf("%w: tenantId is not the id of an Entra tenant: write its GUID or one of its domains", fault.ErrInvalid)
+		return c, fmt.Errorf("%w: tenantId is not the id of an Entra tenant: write its GUID or one of its domains", fault.ErrInvalid)
 	}
 	if c.AdministrativeUnitID != "" && !isGUID(c.AdministrativeUnitID) {
-		return c, "", fmt.Errorf("%w: administrativeUnitId is not a GUID", fault.ErrInvalid)
+		return c, fmt.Errorf("%w: administrativeUnitId is not a GUID", fault.ErrInvalid)
 	}
 	e := &c.Endpoints
 	e.Login, e.Graph, e.ResourceManager = cmp.Or(e.Login, publicLogin), cmp.Or(e.Graph, publicGraph), cmp.Or(e.ResourceManager, publicARM)
 	for name, address := range map[string]*string{"login": &e.Login, "graph": &e.Graph, "resourceManager": &e.ResourceManager} {
-		if !isEndpoint(*address) {
+		if !credential.IsEndpoint(*address) {
 			// The text is not quoted: it may hold a password.
-			return c, "", fmt.Errorf("%w: endpoints.%s is not an address: write https://host", fault.ErrInvalid, name)
+			return c, fmt.Errorf("%w: endpoints.%s is not an address: write https://host", fault.ErrInvalid, name)
 		}
 		*address = strings.TrimSuffix(*address, "/")
 	}
-	by, err := strategy(cmp.Or(c.Replication.UserLookUpStrategy, environment(config)(LookUpVariable)))
-	return c, by, err
-}
-
-// environment returns the function that reads variables.
-func environment(config driver.Config) func(string) string {
-	if config.Getenv == nil {
-		return os.Getenv
-	}
-	return config.Getenv
+	return c, nil
 }
 
 // strategy reads the way to look people up, also as meshStack writes it.
@@ -122,18 +132,6 @@ var tenantPattern = regexp.MustCompile(`^[0-9A-Za-z](?:[0-9A-Za-z.-]{0,251}[0-9A
 var guidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
 func isGUID(s string) bool { return guidPattern.MatchString(s) }
-
-// isEndpoint accepts https, and http to this machine.
-func isEndpoint(address string) bool {
-	u, err := url.Parse(address)
-	return err == nil && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "" &&
-		(u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()))
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
 
 // audience is whom a token for the endpoint is made for. A simulated cloud on this
 // machine stands for the public one.

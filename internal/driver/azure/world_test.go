@@ -34,7 +34,8 @@ type world struct {
 	direct string // where to sign in
 	proxy  *faultproxy.Proxy
 	tenant string
-	// settings are what each driver is opened with besides the addresses.
+	// settings are fields of the connection and of the document that replace those of
+	// config.
 	settings map[string]any
 	mappings []map[string]any
 	getenv   func(string) string
@@ -72,23 +73,25 @@ func environment(variables map[string]string) func(string) string {
 	return func(name string) string { return variables[name] }
 }
 
-// replication is the part of the settings of that name, with changes.
+// redirectURL is the address that the connection allows invitations to lead to.
+const redirectURL = "https://portal.example.com"
+
+// replication returns the document's field of that name, with changes.
 func replication(changes map[string]any) map[string]any {
-	r := map[string]any{
-		"credentials":       map[string]any{"environment": map[string]any{"prefix": "AZ"}},
-		"b2bUserInvitation": map[string]any{"redirectUrl": "https://portal.example.com"},
-	}
+	r := map[string]any{"b2bUserInvitation": map[string]any{"redirectUrl": redirectURL}}
 	maps.Copy(r, changes)
 	return r
 }
 
-// config is what a driver is opened with.
+// config returns what a driver is opened with.
 func (w *world) config(t testing.TB) driver.Config {
 	t.Helper()
 	settings := map[string]any{
-		"tenantId":    w.tenant,
-		"endpoints":   map[string]any{"login": w.direct, "graph": w.proxy.URL(), "resourceManager": w.proxy.URL()},
-		"replication": replication(nil),
+		"tenantId":     w.tenant,
+		"endpoints":    map[string]any{"login": w.direct, "graph": w.proxy.URL(), "resourceManager": w.proxy.URL()},
+		"auth":         map[string]any{"environment": map[string]any{"prefix": "AZ"}},
+		"redirectUrls": []string{"https://other.example.com", redirectURL},
+		"replication":  replication(nil),
 	}
 	maps.Copy(settings, w.settings)
 	settings["replication"].(map[string]any)["roleMappings"] = w.mappings
@@ -96,7 +99,7 @@ func (w *world) config(t testing.TB) driver.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return driver.Config{Platform: "azure.test", Settings: body, Budget: budget.New(budget.Limits{}), Getenv: w.getenv}
+	return drivertest.Config("azure.test", body, budget.New(budget.Limits{}), w.getenv)
 }
 
 // open returns a new driver that goes through the proxy.

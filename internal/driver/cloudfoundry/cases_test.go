@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,6 +21,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/cloudfoundry"
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/plan"
@@ -166,7 +169,7 @@ func TestWithoutSCIM(t *testing.T) {
 	w.cloud.Disable(ada)
 	space := w.cloud.AddSpace(w.org, "space")
 	settings := map[string]any{
-		"apiUrl": w.proxy.URL(), "replication": map[string]any{"credentials": map[string]any{"environment": map[string]any{"prefix": "CF"}}},
+		"apiUrl": w.proxy.URL(), "auth": map[string]any{"environment": map[string]any{"prefix": "CF"}},
 	}
 	d := openWith(t, settings, map[string]string{"CF_CLIENT_ID": "reader", "CF_CLIENT_SECRET": "reader-secret"})
 	if got := resolve(t, d, "ada@example.com")[0]; got.Found != access.Yes {
@@ -396,8 +399,8 @@ func TestExpiredToken(t *testing.T) {
 func TestSigningIn(t *testing.T) {
 	w := newWorld(t, simulated.Options{Passwords: map[string]string{"robot": "robot-secret"}})
 	space := w.cloud.AddSpace(w.org, "space")
-	settings := func(credentials map[string]any) map[string]any {
-		return map[string]any{"apiUrl": w.proxy.URL() + "/", "replication": map[string]any{"credentials": credentials}}
+	settings := func(auth map[string]any) map[string]any {
+		return map[string]any{"apiUrl": w.proxy.URL() + "/", "auth": auth}
 	}
 	environment := map[string]any{"environment": map[string]any{"prefix": "CF"}}
 	tests := []struct {
@@ -416,20 +419,44 @@ func TestSigningIn(t *testing.T) {
 			t.Errorf("%s: %v, want %v", test.reason, err, test.want)
 		}
 	}
-	file := filepath.Join(t.TempDir(), "credentials.json")
-	write := func(secret string, at time.Time) {
+}
+
+// TestTheFileIsReadAgain when its content changes, without a restart. Its time and its
+// size, which stay the same, do not matter.
+func TestTheFileIsReadAgain(t *testing.T) {
+	w := newWorld(t, simulated.Options{})
+	space := w.cloud.AddSpace(w.org, "space")
+	dir, at := t.TempDir(), time.Now().Add(-time.Hour)
+	file := filepath.Join(dir, "credentials.json")
+	write := func(secret string) {
 		text := []byte(`{"client_id":"admin","client_secret":"` + secret + `"}`)
 		if err := errors.Join(os.WriteFile(file, text, 0o600), os.Chtimes(file, at, at)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write("wrong", time.Now().Add(-time.Hour))
-	d := openWith(t, settings(map[string]any{"file": map[string]any{"path": file}}), nil)
-	if _, err := d.Observe(t.Context(), []driver.Scope{{ID: space}}); !errors.Is(err, fault.ErrDenied) {
-		t.Errorf("a wrong secret in a file: %v, want ErrDenied", err)
+	text := []byte(`{"apiUrl":"` + w.proxy.URL() + `","auth":{"file":"credentials.json"}}`)
+	config := drivertest.Config("cloudfoundry.test", text, budget.New(budget.Limits{}), func(string) string { return "" })
+	config.Connection.Dir = dir // a relative name starts from here
+	write("wrong-secret")
+	d, err := cloudfoundry.Open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
 	}
-	write("admin-secret", time.Now())
+	denied := func() {
+		t.Helper()
+		if _, err := d.Observe(t.Context(), []driver.Scope{{ID: space}}); !errors.Is(err, fault.ErrDenied) {
+			t.Errorf("with a wrong secret in the file: %v, want ErrDenied", err)
+		}
+	}
+	denied()
+	write("admin-secret")
 	look(t, d, space)
+	look(t, d, space)
+	if tokens := w.cloud.Control().Calls()["POST /oauth/token"]; tokens != 2 {
+		t.Errorf("%d tokens were asked for, want one for each content", tokens)
+	}
+	write("wrong-secret")
+	denied()
 }
 
 func TestOpenRefuses(t *testing.T) {
@@ -440,24 +467,74 @@ func TestOpenRefuses(t *testing.T) {
 		want             error
 	}{
 		{"no settings", `[]`, good, fault.ErrInvalid},
-		{"no address", `{"replication":{"credentials":{"environment":{"prefix":"CF"}}}}`, good, fault.ErrInvalid},
-		{"a password in the address", `{"apiUrl":"https://a:b@c","replication":{"credentials":{"environment":{"prefix":"CF"}}}}`, good, fault.ErrInvalid},
-		{"another address is none", `{"apiUrl":"https://c","uaaUrl":"c","replication":{"credentials":{"environment":{"prefix":"CF"}}}}`, good, fault.ErrInvalid},
+		{"no address", `{"auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
+		{"a password in the address", `{"apiUrl":"https://a:b@c","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
+		{"another address is none", `{"apiUrl":"https://c","uaaUrl":"c","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
+		{"an address without TLS", `{"apiUrl":"http://c","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
+		{"a network's address without TLS", `{"apiUrl":"http://10.0.0.1","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
+		{"another machine's name without TLS", `{"apiUrl":"http://localhost.example.com","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
+		{"UAA's address without TLS", `{"apiUrl":"https://c","uaaUrl":"http://c","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
+		{"this machine without TLS", `{"apiUrl":"http://localhost:8080","uaaUrl":"http://127.0.0.1:8081","auth":{"environment":{"prefix":"CF"}}}`, good, nil},
+		{"this machine without TLS, by IPv6", `{"apiUrl":"http://[::1]:8080","auth":{"environment":{"prefix":"CF"}}}`, good, nil},
 		{"no credentials", `{"apiUrl":"https://c","replication":{}}`, good, fault.ErrInvalid},
-		{"credentials that are not there", `{"apiUrl":"https://c","replication":{"credentials":{"environment":{"prefix":"CF"}}}}`, nil, fault.ErrDenied},
-		{"a password that is not there", `{"apiUrl":"https://c","replication":{"credentials":{"environment":{"prefix":"CF"}}}}`, map[string]string{"CF_USERNAME": "u"}, fault.ErrDenied},
-		{"the worker's own identity", `{"apiUrl":"https://c","replication":{"credentials":{"workloadIdentity":{}}}}`, good, fault.ErrUnsupported},
-		{"accounts with a password", `{"apiUrl":"https://c","replication":{"credentials":{"environment":{"prefix":"CF"}},"userCreation":{"origin":"uaa"}}}`, good, fault.ErrInvalid},
+		{"credentials that are not there", `{"apiUrl":"https://c","auth":{"environment":{"prefix":"CF"}}}`, nil, fault.ErrDenied},
+		{"a password that is not there", `{"apiUrl":"https://c","auth":{"environment":{"prefix":"CF"}}}`, map[string]string{"CF_USERNAME": "u"}, fault.ErrDenied},
+		{"credentials in the document", `{"apiUrl":"https://c","replication":{"credentials":{"environment":{"prefix":"CF"}}}}`, good, fault.ErrInvalid},
+		{"the worker's own identity", `{"apiUrl":"https://c","auth":{"workloadIdentity":{}}}`, good, fault.ErrUnsupported},
+		{"a token that was issued before", `{"apiUrl":"https://c","auth":{"tokenFile":"token"}}`, good, fault.ErrUnsupported},
+		{"a device as file", `{"apiUrl":"https://c","auth":{"file":"/dev/zero"}}`, good, fault.ErrDenied},
+		{"accounts with a password", `{"apiUrl":"https://c","auth":{"environment":{"prefix":"CF"}},"replication":{"userCreation":{"origin":"uaa"}}}`, good, fault.ErrInvalid},
+		{"a document of another shape", `{"apiUrl":"https://c","auth":{"environment":{"prefix":"CF"}},"origin":7}`, good, fault.ErrInvalid},
 	}
 	for _, test := range tests {
-		_, err := cloudfoundry.Open(t.Context(), driver.Config{
-			Platform: "p", Settings: json.RawMessage(test.settings), Budget: budget.New(budget.Limits{}),
-			Getenv: func(name string) string { return test.env[name] },
-		})
+		_, err := cloudfoundry.Open(t.Context(), drivertest.Config("p", []byte(test.settings), budget.New(budget.Limits{}),
+			func(name string) string { return test.env[name] }))
 		if !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", test.reason, err, test.want)
 		}
 	}
+}
+
+// TestUAAElsewhere: the secret does not go where the Cloud Controller says unless that
+// is safe.
+func TestUAAElsewhere(t *testing.T) {
+	for href, reason := range map[string]string{
+		"http://uaa.example.com":                "the secret would be readable on the way",
+		"https://admin:hunter2@uaa.example.com": "addresses hold no password",
+		"uaa.example.com":                       "it is no address",
+		"":                                      "there is none",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/" || r.Header.Get("Authorization") != "" {
+				t.Errorf("%s: the driver asks for %s", reason, r.URL.Path)
+			}
+			_, _ = fmt.Fprintf(answer, `{"links":{"uaa":{"href":%q}}}`, href)
+		}))
+		d := openWith(t, map[string]any{"apiUrl": server.URL, "auth": map[string]any{"environment": map[string]any{"prefix": "CF"}}},
+			map[string]string{"CF_CLIENT_ID": "admin", "CF_CLIENT_SECRET": "admin-secret"})
+		_, err := d.Observe(t.Context(), []driver.Scope{{ID: "s"}})
+		if !errors.Is(err, fault.ErrUnavailable) || !strings.Contains(err.Error(), "address of UAA") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v, want ErrUnavailable that names the address and does not quote it", reason, err)
+		}
+		server.Close()
+	}
+}
+
+// TestAddressesInDocumentsCountForNothing: only the operator says where secrets go.
+func TestAddressesInDocumentsCountForNothing(t *testing.T) {
+	w := newWorld(t, simulated.Options{})
+	space := w.cloud.AddSpace(w.org, "space")
+	text := []byte(`{"apiUrl":"` + w.proxy.URL() + `","auth":{"environment":{"prefix":"CF"}}}`)
+	config := drivertest.Config("cloudfoundry.test", text, budget.New(budget.Limits{}), func(name string) string {
+		return map[string]string{"CF_CLIENT_ID": "admin", "CF_CLIENT_SECRET": "admin-secret"}[name]
+	})
+	config.Settings = json.RawMessage(`{"apiUrl":"https://evil.example.com","uaaUrl":"https://evil.example.com",
+		"auth":{"file":"/nonexistent"},"replication":{"credentials":{"file":{"path":"/nonexistent"}}}}`)
+	d, err := cloudfoundry.Open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	look(t, d, space)
 }
 
 // TestPagesThatMove answers a list whose pages do not belong together.

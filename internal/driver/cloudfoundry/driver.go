@@ -2,10 +2,8 @@ package cloudfoundry
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"net/url"
-	"os"
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -16,17 +14,21 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// Config is what the driver reads of a platform document's
-// spec.config.cloudfoundry.
-type Config struct {
+// Connection is what the driver reads of a connection of type cloudfoundry.
+type Connection struct {
 	// APIURL is the Cloud Controller's address.
 	APIURL string `json:"apiUrl"`
 	// UAAURL is UAA's; the Cloud Controller tells it where it is not given.
-	UAAURL string `json:"uaaUrl"`
+	UAAURL string            `json:"uaaUrl"`
+	Auth   credential.Config `json:"auth"`
+}
+
+// Settings is what the driver reads of a platform document's
+// spec.config.cloudfoundry.
+type Settings struct {
 	// Origin is where people are looked up; anywhere if it is not given.
 	Origin      string `json:"origin"`
 	Replication struct {
-		Credentials  credential.Config `json:"credentials"`
 		UserCreation *struct {
 			Origin string `json:"origin"`
 		} `json:"userCreation"`
@@ -50,37 +52,34 @@ var (
 	_ driver.Open   = Open
 )
 
-// Open returns a driver on the Cloud Foundry that the settings name. It reads
+// Open returns a driver on the Cloud Foundry that the connection names. It reads
 // the credentials, so that a missing one is known at once, and makes no call.
 func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
 	wrong := func(err error) error { return fmt.Errorf("cloudfoundry: platform %q: %w", config.Platform, err) }
-	var settings Config
-	if err := json.Unmarshal(config.Settings, &settings); err != nil {
-		return nil, wrong(fmt.Errorf("%w: settings: %w", fault.ErrInvalid, err))
+	var settings Settings
+	var connection Connection
+	if err := errors.Join(config.Decode(&settings), config.Connection.Decode(&connection)); err != nil {
+		return nil, wrong(err)
 	}
-	getenv := config.Getenv
-	if getenv == nil {
-		getenv = os.Getenv
-	}
-	from, err := settings.Replication.Credentials.Source(getenv)
+	from, err := connection.Auth.Source(config.Connection.Dir, config.Env())
 	if err != nil {
 		return nil, wrong(err)
 	}
 	if _, err := credentials(from); err != nil {
 		return nil, wrong(err)
 	}
-	cloud, err := address("apiUrl", settings.APIURL)
+	cloud, err := address("apiUrl", connection.APIURL)
 	if err != nil {
 		return nil, wrong(err)
 	}
 	uaa := ""
-	if settings.UAAURL != "" {
-		if uaa, err = address("uaaUrl", settings.UAAURL); err != nil {
+	if connection.UAAURL != "" {
+		if uaa, err = address("uaaUrl", connection.UAAURL); err != nil {
 			return nil, wrong(err)
 		}
 	}
 	d := &Driver{
-		platform: config.Platform, api: newAPI(cloud, uaa, from, config.Budget),
+		platform: config.Platform, api: newAPI(cloud, uaa, from, config.Connection.Budget),
 		origin: settings.Origin, orgs: orgs{bySpace: map[string]string{}},
 	}
 	if creation := settings.Replication.UserCreation; creation != nil {
@@ -94,14 +93,13 @@ func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
 	return d, nil
 }
 
-// address returns an http address without a slash at its end.
+// address returns an address without a slash at its end.
 func address(name, text string) (string, error) {
-	u, err := url.Parse(text)
-	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if !credential.IsEndpoint(text) {
 		// The text is not quoted: it may hold a password.
-		return "", fmt.Errorf("%w: %s is no address: write https://api.example.com", fault.ErrInvalid, name)
+		return "", fmt.Errorf("%w: %s is no address: write https://api.example.com, or http only to this machine", fault.ErrInvalid, name)
 	}
-	return strings.TrimRight(u.String(), "/"), nil
+	return strings.TrimRight(text, "/"), nil
 }
 
 // String names the platform and nothing of what the driver knows.

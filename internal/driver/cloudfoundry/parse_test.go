@@ -116,7 +116,7 @@ func FuzzAnswers(f *testing.F) {
 		defer server.Close()
 		d := openWith(t, map[string]any{
 			"apiUrl": server.URL, "uaaUrl": server.URL,
-			"replication": map[string]any{"credentials": map[string]any{"environment": map[string]any{"prefix": "CF"}}},
+			"auth": map[string]any{"environment": map[string]any{"prefix": "CF"}},
 		}, map[string]string{"CF_CLIENT_ID": "admin", "CF_CLIENT_SECRET": "admin-secret"})
 		seen, err := d.Observe(t.Context(), []driver.Scope{{ID: "s", Marks: true}, {ID: "o/s"}})
 		if err == nil && len(seen) != 2 || err != nil && len(seen) > 0 {

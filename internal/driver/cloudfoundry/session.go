@@ -29,7 +29,7 @@ type session struct {
 	uaa   string // UAA's address; empty until it is known
 	token string
 	until time.Time
-	stamp time.Time // of the credentials that the token was got with
+	stamp credential.Stamp // of the credentials that the token was got with
 }
 
 // current returns the token there is, or a new one where there is none, where it
@@ -38,7 +38,7 @@ func (s *session) current(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	token, until, stamp := s.token, s.until, s.stamp
 	s.mu.Unlock()
-	if token != "" && time.Now().Before(until) && stamp.Equal(s.from.Changed()) {
+	if token != "" && time.Now().Before(until) && stamp == s.from.Changed() {
 		return token, nil
 	}
 	return s.renew(ctx, token)

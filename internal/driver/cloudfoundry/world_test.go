@@ -103,11 +103,9 @@ func (w *world) plant(_ testing.TB, tenant string, foreign access.State) access.
 func (w *world) open(t testing.TB, change ...func(map[string]any)) *cloudfoundry.Driver {
 	t.Helper()
 	settings := map[string]any{
-		"apiUrl": w.proxy.URL(),
-		"replication": map[string]any{
-			"credentials":  map[string]any{"environment": map[string]any{"prefix": "CF"}},
-			"userCreation": map[string]any{"origin": sso},
-		},
+		"apiUrl":      w.proxy.URL(),
+		"auth":        map[string]any{"environment": map[string]any{"prefix": "CF"}},
+		"replication": map[string]any{"userCreation": map[string]any{"origin": sso}},
 	}
 	for _, f := range change {
 		f(settings)
@@ -130,8 +128,6 @@ func tryOpen(t testing.TB, settings map[string]any, environment map[string]strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cloudfoundry.Open(t.Context(), driver.Config{
-		Platform: "cloudfoundry.test", Settings: text, Budget: budget.New(budget.Limits{}),
-		Getenv: func(name string) string { return environment[name] },
-	})
+	return cloudfoundry.Open(t.Context(), drivertest.Config("cloudfoundry.test", text, budget.New(budget.Limits{}),
+		func(name string) string { return environment[name] }))
 }

@@ -54,7 +54,7 @@ type api struct {
 
 // newAPI connects the clients. Groups and users are asked for as the subject, if
 // there is one; policies never are.
-func newAPI(ctx context.Context, settings Config, from *source, limits *budget.Budget) (*api, error) {
+func newAPI(ctx context.Context, settings Connection, from *source, limits *budget.Budget) (*api, error) {
 	next := limits.Transport(&http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		MaxIdleConns:          64,

@@ -8,11 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
-	"time"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/google"
@@ -30,10 +27,10 @@ type source struct {
 	tokenURL, federatedURL string
 }
 
-// newSource returns the place that the settings name, after a look at what is
+// newSource returns the place that the connection names, after a look at what is
 // there now.
-func newSource(settings Config, getenv func(string) string) (*source, error) {
-	from, err := settings.Replication.Credentials.Source(getenv)
+func newSource(settings Connection, dir string, getenv func(string) string) (*source, error) {
+	from, err := settings.Auth.Source(dir, getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +67,7 @@ type secret struct {
 	token string
 	sort  string
 	json  []byte
+	file  string // that an external account takes its token from, if any
 }
 
 // read returns the credentials as they are now.
@@ -83,7 +81,7 @@ func (s *source) read() (secret, error) {
 	}
 	switch {
 	case values.Get("CREDENTIALS_FILE") != "":
-		return readFile(values.Get("CREDENTIALS_FILE"))
+		return readFile(credential.Path(s.from.Dir(), values.Get("CREDENTIALS_FILE")))
 	case values.Get("CREDENTIALS_JSON") != "":
 		return parse([]byte(values.Get("CREDENTIALS_JSON")), "the value of "+values.Called("CREDENTIALS_JSON"))
 	case values.Get("TOKEN") != "":
@@ -94,9 +92,9 @@ func (s *source) read() (secret, error) {
 }
 
 func readFile(path string) (secret, error) {
-	text, err := os.ReadFile(filepath.Clean(path))
+	text, err := credential.ReadFile(path)
 	if err != nil {
-		return secret{}, fmt.Errorf("%w: the credentials' file: %w", fault.ErrDenied, err)
+		return secret{}, fmt.Errorf("the credentials' file: %w", err)
 	}
 	return parse(text, "the credentials' file "+path)
 }
@@ -109,6 +107,7 @@ func parse(text []byte, what string) (secret, error) {
 		Key    string `json:"private_key"`
 		Source struct {
 			Executable *struct{} `json:"executable"`
+			File       string    `json:"file"`
 		} `json:"credential_source"`
 	}
 	if json.Unmarshal(text, &of) != nil { // the decoder's text may quote what it read
@@ -121,7 +120,7 @@ func parse(text []byte, what string) (secret, error) {
 	if of.Type == serviceAccount && !privateKey(of.Key) {
 		return secret{}, fmt.Errorf("%w: the private key in %s cannot be read", fault.ErrInvalid, what)
 	}
-	return secret{sort: of.Type, json: text}, nil
+	return secret{sort: of.Type, json: text, file: of.Source.File}, nil
 }
 
 // privateKey reports whether the text is a key as Google gives them out.
@@ -138,19 +137,15 @@ func privateKey(text string) bool {
 }
 
 // changed is a stamp that moves when the values may have.
-func (s *source) changed() time.Time {
+func (s *source) changed() credential.Stamp {
 	if s.direct || s.from.WorkloadIdentity() {
 		return s.from.Changed()
 	}
 	values, err := s.from.Values()
 	if err != nil {
-		return time.Time{}
+		return credential.Stamp{}
 	}
-	info, err := os.Stat(values.Get("CREDENTIALS_FILE"))
-	if err != nil {
-		return time.Time{}
-	}
-	return info.ModTime()
+	return credential.StampOf(credential.Path(s.from.Dir(), values.Get("CREDENTIALS_FILE")))
 }
 
 // token gets an access token for the scopes, for the subject if there is one.
@@ -171,7 +166,7 @@ func (s *source) token(ctx context.Context, client *http.Client, subject string,
 	case got.token != "":
 		return &oauth2.Token{AccessToken: got.token}, nil
 	case got.sort == externalAccount:
-		return s.federated(ctx, got.json, scopes)
+		return s.federated(ctx, got, scopes)
 	}
 	config, err := google.JWTConfigFromJSON(got.json, scopes...)
 	if err != nil {
@@ -185,7 +180,14 @@ func (s *source) token(ctx context.Context, client *http.Client, subject string,
 }
 
 // federated trades another issuer's token for Google's.
-func (s *source) federated(ctx context.Context, text []byte, scopes []string) (*oauth2.Token, error) {
+func (s *source) federated(ctx context.Context, from secret, scopes []string) (*oauth2.Token, error) {
+	if from.file != "" {
+		// Google's library would wait for a pipe, and read a device without end.
+		if _, err := credential.ReadFile(from.file); err != nil {
+			return nil, fmt.Errorf("gcp: the external account's token: %w", err)
+		}
+	}
+	text := from.json
 	unreadable := fmt.Errorf("gcp: %w: the external account's configuration cannot be read", fault.ErrInvalid)
 	if s.federatedURL != "" {
 		fields := map[string]json.RawMessage{}

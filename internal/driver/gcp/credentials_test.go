@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,23 +18,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
 	"github.com/rollcall-iam/rollcall/internal/driver/gcp"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/simulate/google"
 )
 
-// settings are the world's with other credentials.
-func (w *world) settings(credentials map[string]any, more map[string]any) map[string]any {
-	s := map[string]any{
-		"domain": domain, "customerId": customer, "endpoint": w.proxy.URL(),
-		"replication": map[string]any{"credentials": credentials},
-	}
+// settings are the world's with another auth.
+func (w *world) settings(auth map[string]any, more map[string]any) map[string]any {
+	s := map[string]any{"domain": domain, "customerId": customer, "endpoint": w.proxy.URL(), "auth": auth}
 	maps.Copy(s, more)
 	return s
 }
 
-func file(path string) map[string]any { return map[string]any{"file": map[string]any{"path": path}} }
+func file(path string) map[string]any { return map[string]any{"file": path} }
 
 func environment() map[string]any {
 	return map[string]any{"environment": map[string]any{"prefix": "GOOGLE"}}
@@ -70,8 +70,8 @@ func TestWaysToSignIn(t *testing.T) {
 	static := w.server.Token(google.Account{Email: robot, GroupsAdmin: true, UsersReader: true, PolicyAdmin: true})
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", w.file) // where Google's own libraries look for the worker's identity
 	cases := map[string]struct {
-		credentials map[string]any
-		environ     map[string]string
+		auth    map[string]any
+		environ map[string]string
 	}{
 		"File":             {file(w.file), nil},
 		"FileOfVariable":   {environment(), map[string]string{"GOOGLE_CREDENTIALS_FILE": w.file}},
@@ -82,7 +82,7 @@ func TestWaysToSignIn(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			d, err := tryOpen(t, w.settings(c.credentials, nil), c.environ)
+			d, err := tryOpen(t, w.settings(c.auth, nil), c.environ)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -158,12 +158,16 @@ func TestWaysNotToSignIn(t *testing.T) {
 	write(t, person, `{"type":"authorized_user","refresh_token":"hunter2"}`)
 	program := filepath.Join(t.TempDir(), "program.json")
 	write(t, program, `{"type":"external_account","credential_source":{"executable":{"command":"hunter2"}}}`)
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	cases := map[string]struct {
-		reason      string
-		credentials map[string]any
-		environ     map[string]string
-		more        map[string]any
-		want        error
+		reason  string
+		auth    map[string]any
+		environ map[string]string
+		more    map[string]any
+		want    error
 	}{
 		"NoFile":        {"the file is missing", file(bad + "x"), nil, nil, fault.ErrDenied},
 		"NoVariable":    {"the variable is missing", environment(), nil, nil, fault.ErrDenied},
@@ -176,10 +180,17 @@ func TestWaysNotToSignIn(t *testing.T) {
 		"NoDelegation":  {"the account may not act for users", file(w.file), nil, map[string]any{"impersonate": "ada@" + domain}, fault.ErrDenied},
 		"TokenDelegate": {"a token cannot act for users", environment(), map[string]string{"GOOGLE_TOKEN": "hunter2"}, map[string]any{"impersonate": "ada@" + domain}, fault.ErrInvalid},
 		"None":          {"no place is named", map[string]any{}, nil, nil, fault.ErrInvalid},
+		"Two":           {"two places are named", map[string]any{"file": w.file, "workloadIdentity": map[string]any{}}, nil, nil, fault.ErrInvalid},
+		"OldForm":       {"the file of old documents is an object", map[string]any{"file": map[string]any{"path": w.file}}, nil, nil, fault.ErrInvalid},
+		"TokenFile":     {"Google's tokens are not read from files", map[string]any{"tokenFile": w.file}, nil, nil, fault.ErrUnsupported},
+		"Directory":     {"a directory is not a file", file(t.TempDir()), nil, nil, fault.ErrDenied},
+		"Device":        {"an endless device is not a file", file("/dev/zero"), nil, nil, fault.ErrDenied},
+		"Pipe":          {"a pipe is not a file", file(pipe), nil, nil, fault.ErrDenied},
+		"PipeVariable":  {"nor is one that a variable names", environment(), map[string]string{"GOOGLE_CREDENTIALS_FILE": pipe}, nil, fault.ErrDenied},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			d, err := tryOpen(t, w.settings(c.credentials, c.more), c.environ)
+			d, err := tryOpen(t, w.settings(c.auth, c.more), c.environ)
 			if err == nil {
 				_, err = d.Resolve(t.Context(), []string{"ada@" + domain})
 			}
@@ -201,14 +212,76 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		"Domain":   {"domain": "Example.com"},
 		"Customer": {"customerId": "my_customer"},
 		"PlainURL": {"endpoint": "http://google.example.com"},
+		"Metadata": {"endpoint": "http://169.254.169.254"},
+		"NearHost": {"endpoint": "http://localhost.example.com"},
 		"Password": {"endpoint": "https://user:hunter2@google.example.com"},
+		"Query":    {"endpoint": "https://google.example.com?x=hunter2"},
 		"OneOfAll": {"endpoints": map[string]any{"directory": "ftp://x"}},
-		"Strategy": {"replication": map[string]any{"userLookUpStrategy": "name", "credentials": file(w.file)}},
+		"Token":    {"endpoints": map[string]any{"token": "http://10.0.0.1/token"}},
+		"Strategy": {"replication": map[string]any{"userLookUpStrategy": "name"}},
 		"Shape":    {"domain": 7},
 	} {
 		if _, err := tryOpen(t, w.settings(file(w.file), more), nil); !errors.Is(err, fault.ErrInvalid) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: the error is %v, want invalid and without secrets", name, err)
 		}
+	}
+}
+
+// TestPlainAddressesOfThisMachine: without TLS a secret may only stay here.
+func TestPlainAddressesOfThisMachine(t *testing.T) {
+	w := opened(t)
+	for _, address := range []string{"http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080"} {
+		for _, more := range []map[string]any{{"endpoint": address}, {"endpoints": map[string]any{"token": address + "/token"}}} {
+			if _, err := tryOpen(t, w.settings(file(w.file), more), nil); err != nil {
+				t.Errorf("with %v: %v", more, err)
+			}
+		}
+	}
+}
+
+// TestAddressesInDocumentsCountForNothing: only the operator says where secrets go.
+func TestAddressesInDocumentsCountForNothing(t *testing.T) {
+	w := opened(t)
+	connection, err := json.Marshal(w.settings(file(w.file), nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := drivertest.Config("gcp.test", connection, budget.New(budget.Limits{}), func(string) string { return "" })
+	config.Settings = json.RawMessage(`{"endpoint":"https://evil.example.com","domain":"evil.example.com","impersonate":"eve@example.com",
+		"auth":{"file":"/nonexistent"},"replication":{"credentials":{"file":{"path":"/nonexistent"}}}}`)
+	d, err := gcp.Open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	works(t, d.(*gcp.Driver))
+}
+
+// TestRelativeFiles start from the connections' directory, not from the worker's.
+func TestRelativeFiles(t *testing.T) {
+	w := opened(t)
+	name := filepath.Base(w.file)
+	for reason, c := range map[string]struct {
+		auth    map[string]any
+		environ map[string]string
+	}{
+		"the connection names it": {file(name), nil},
+		"a variable names it":     {environment(), map[string]string{"GOOGLE_CREDENTIALS_FILE": name}},
+	} {
+		text, err := json.Marshal(w.settings(c.auth, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		config := drivertest.Config("gcp.test", text, budget.New(budget.Limits{}), func(name string) string { return c.environ[name] })
+		if _, err := gcp.Open(t.Context(), config); !errors.Is(err, fault.ErrDenied) {
+			t.Errorf("%s, without a directory: %v, want ErrDenied", reason, err)
+		}
+		config.Connection.Dir = filepath.Dir(w.file)
+		d, err := gcp.Open(t.Context(), config)
+		if err != nil {
+			t.Errorf("%s: %v", reason, err)
+			continue
+		}
+		works(t, d.(*gcp.Driver))
 	}
 }
 
@@ -278,11 +351,33 @@ func TestATokenIsRenewedBeforeItExpires(t *testing.T) {
 	}
 }
 
-// TestTheFileIsReadAgain when it changes, without a restart.
+// TestTheFileIsReadAgain when its content changes, without a restart. Its time, which
+// stays the same, does not matter.
 func TestTheFileIsReadAgain(t *testing.T) {
-	w := opened(t)
-	d := w.open(t)
+	for name, open := range map[string]func(*world) *gcp.Driver{
+		"File": func(w *world) *gcp.Driver { return w.open(t) },
+		"FileOfVariable": func(w *world) *gcp.Driver {
+			d, err := tryOpen(t, w.settings(environment(), nil), map[string]string{"GOOGLE_CREDENTIALS_FILE": w.file})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := opened(t)
+			testReload(t, w, open(w))
+		})
+	}
+}
+
+func testReload(t *testing.T, w *world, d *gcp.Driver) {
+	t.Helper()
 	works(t, d)
+	before, err := os.Stat(w.file)
+	if err != nil {
+		t.Fatal(err)
+	}
 	pair, err := google.NewKey()
 	if err != nil {
 		t.Fatal(err)
@@ -294,12 +389,18 @@ func TestTheFileIsReadAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, w.file, string(text))
-	later := time.Now().Add(time.Minute)
-	if err := os.Chtimes(w.file, later, later); err != nil {
+	if err := os.Chtimes(w.file, before.ModTime(), before.ModTime()); err != nil {
 		t.Fatal(err)
 	}
 	if n := w.counted(func() { works(t, d) })["oauth2.token"]; n != 1 {
 		t.Errorf("after the file changed the driver signed in %d times, want once", n)
+	}
+	now := time.Now().Add(time.Minute)
+	if err := os.Chtimes(w.file, now, now); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.counted(func() { works(t, d) })["oauth2.token"]; n != 0 {
+		t.Errorf("after only the file's time changed the driver signed in %d times, want none", n)
 	}
 }
 
@@ -311,7 +412,7 @@ func TestExternalIDs(t *testing.T) {
 	} {
 		w.server.AddUser(google.User{PrimaryEmail: name + "@" + domain, ExternalIDs: ids, Suspended: name == "off"})
 	}
-	d := w.openWith(t, map[string]any{"replication": map[string]any{"userLookUpStrategy": "externalId", "credentials": file(w.file)}})
+	d := w.openWith(t, map[string]any{"replication": map[string]any{"userLookUpStrategy": "externalId"}})
 	got, err := d.Resolve(t.Context(), []string{"E-1", "E-2", "E-", "E-9", "E'5\\", " ", "ada@" + domain, "x' OR externalId='E-1"})
 	if err != nil {
 		t.Fatal(err)

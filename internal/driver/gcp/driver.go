@@ -2,11 +2,8 @@ package gcp
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"os"
 	"regexp"
 	"strings"
 
@@ -19,8 +16,8 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// Config is what the driver reads of a platform document's spec.config.gcp.
-type Config struct {
+// Connection is what the driver reads of a connection of type gcp.
+type Connection struct {
 	// Domain is the domain of the groups' addresses.
 	Domain string `json:"domain"`
 	// CustomerID is the Workspace customer's id, "C" and letters and digits.
@@ -30,12 +27,16 @@ type Config struct {
 	Impersonate string `json:"impersonate"`
 	// Endpoint is one address for all APIs; Endpoints are addresses of single
 	// ones. Without them they are Google's.
-	Endpoint    string    `json:"endpoint"`
-	Endpoints   Endpoints `json:"endpoints"`
+	Endpoint  string            `json:"endpoint"`
+	Endpoints Endpoints         `json:"endpoints"`
+	Auth      credential.Config `json:"auth"`
+}
+
+// Settings is what the driver reads of a platform document's spec.config.gcp.
+type Settings struct {
 	Replication struct {
 		// UserLookUpStrategy is "email", which is the default, or "externalId".
-		UserLookUpStrategy string            `json:"userLookUpStrategy"`
-		Credentials        credential.Config `json:"credentials"`
+		UserLookUpStrategy string `json:"userLookUpStrategy"`
 	} `json:"replication"`
 }
 
@@ -70,31 +71,28 @@ var (
 	customerID = regexp.MustCompile(`^C[A-Za-z0-9]+$`)
 )
 
-// Open returns a driver on the organization that the settings name. It reads the
+// Open returns a driver on the organization that the connection names. It reads the
 // credentials, so that a missing one is known at once, and makes no call.
 func Open(ctx context.Context, config driver.Config) (driver.Driver, error) {
 	wrong := func(err error) error { return fmt.Errorf("gcp: platform %q: %w", config.Platform, err) }
-	var settings Config
-	if err := json.Unmarshal(config.Settings, &settings); err != nil {
-		return nil, wrong(fmt.Errorf("%w: settings: %w", fault.ErrInvalid, err))
-	}
-	if err := settings.check(); err != nil {
+	var settings Settings
+	var connection Connection
+	if err := errors.Join(config.Decode(&settings), config.Connection.Decode(&connection)); err != nil {
 		return nil, wrong(err)
 	}
-	getenv := config.Getenv
-	if getenv == nil {
-		getenv = os.Getenv
+	if err := errors.Join(settings.check(), connection.check()); err != nil {
+		return nil, wrong(err)
 	}
-	from, err := newSource(settings, getenv)
+	from, err := newSource(connection, config.Connection.Dir, config.Env())
 	if err != nil {
 		return nil, wrong(err)
 	}
-	google, err := newAPI(ctx, settings, from, config.Budget)
+	google, err := newAPI(ctx, connection, from, config.Connection.Budget)
 	if err != nil {
 		return nil, wrong(err)
 	}
 	d := &Driver{
-		platform: config.Platform, domain: settings.Domain, budget: config.Budget, api: google,
+		platform: config.Platform, domain: connection.Domain, budget: config.Connection.Budget, api: google,
 		byExternal: settings.Replication.UserLookUpStrategy == "externalId",
 		made:       &calls.Made{},
 		names:      &membershipNames{},
@@ -104,21 +102,26 @@ func Open(ctx context.Context, config driver.Config) (driver.Driver, error) {
 }
 
 // check refuses settings that cannot work.
-func (c Config) check() error {
+func (s Settings) check() error {
+	if s := s.Replication.UserLookUpStrategy; s != "" && s != "email" && s != "externalId" {
+		return fmt.Errorf("%w: userLookUpStrategy %q: write email or externalId", fault.ErrInvalid, s)
+	}
+	return nil
+}
+
+// check refuses a connection that cannot work.
+func (c Connection) check() error {
 	if !domainName.MatchString(c.Domain) {
 		return fmt.Errorf("%w: domain %q is not a domain: write it in lower case, as example.com", fault.ErrInvalid, c.Domain)
 	}
 	if !customerID.MatchString(c.CustomerID) {
 		return fmt.Errorf("%w: customerId %q is not a customer's id: it begins with C", fault.ErrInvalid, c.CustomerID)
 	}
-	if s := c.Replication.UserLookUpStrategy; s != "" && s != "email" && s != "externalId" {
-		return fmt.Errorf("%w: userLookUpStrategy %q: write email or externalId", fault.ErrInvalid, s)
-	}
 	for name, address := range map[string]string{
 		"endpoint": c.Endpoint, "endpoints.token": c.Endpoints.Token, "endpoints.cloudIdentity": c.Endpoints.CloudIdentity,
 		"endpoints.directory": c.Endpoints.Directory, "endpoints.resourceManager": c.Endpoints.ResourceManager,
 	} {
-		if address != "" && !endpoint(address) {
+		if address != "" && !credential.IsEndpoint(address) {
 			// The text is not quoted: it may hold a password.
 			return fmt.Errorf("%w: %s is not an address: write an https URL, or http to this machine", fault.ErrInvalid, name)
 		}
@@ -126,20 +129,9 @@ func (c Config) check() error {
 	return nil
 }
 
-// endpoint reports whether tokens may be sent to the address.
-func endpoint(address string) bool {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return false
-	}
-	ip := net.ParseIP(u.Hostname())
-	local := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-	return u.Scheme == "https" || u.Scheme == "http" && local
-}
-
 // address returns where an API is: at its own endpoint, else at the one for all,
 // else where Google has it. It ends in a slash.
-func (c Config) address(own, google string) string {
+func (c Connection) address(own, google string) string {
 	for _, at := range []string{own, c.Endpoint, google} {
 		if at != "" {
 			return strings.TrimSuffix(at, "/") + "/"

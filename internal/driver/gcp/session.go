@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/rollcall-iam/rollcall/internal/credential"
 )
 
 // session is one token that many calls share. However many of them find it
@@ -23,7 +25,7 @@ type session struct {
 	mu       sync.Mutex
 	token    string
 	expires  time.Time
-	stamp    time.Time // of the credentials that the token was got with
+	stamp    credential.Stamp // of the credentials that the token was got with
 }
 
 // early is how long before its end a token is renewed.
@@ -36,7 +38,7 @@ func (s *session) current(ctx context.Context) (string, error) {
 	token, stamp, expires := s.token, s.stamp, s.expires
 	s.mu.Unlock()
 	fresh := expires.IsZero() || time.Until(expires) > early
-	if token != "" && fresh && stamp.Equal(s.from.changed()) {
+	if token != "" && fresh && stamp == s.from.changed() {
 		return token, nil
 	}
 	return s.renew(ctx, token)

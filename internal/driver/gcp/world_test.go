@@ -155,7 +155,7 @@ func (w *world) openWith(t testing.TB, more map[string]any) *gcp.Driver {
 	t.Helper()
 	settings := map[string]any{
 		"domain": domain, "customerId": customer, "endpoint": w.proxy.URL(),
-		"replication": map[string]any{"credentials": map[string]any{"file": map[string]any{"path": w.file}}},
+		"auth": file(w.file),
 	}
 	maps.Copy(settings, more)
 	d, err := tryOpen(t, settings, nil)
@@ -171,10 +171,8 @@ func tryOpen(t testing.TB, settings map[string]any, environment map[string]strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := gcp.Open(t.Context(), driver.Config{
-		Platform: "gcp.test", Settings: text, Budget: budget.New(budget.Limits{}),
-		Getenv: func(name string) string { return environment[name] },
-	})
+	d, err := gcp.Open(t.Context(), drivertest.Config("gcp.test", text, budget.New(budget.Limits{}),
+		func(name string) string { return environment[name] }))
 	if err != nil {
 		return nil, err
 	}

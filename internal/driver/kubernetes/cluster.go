@@ -4,9 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"net"
-	"net/url"
-	"os"
 
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -15,8 +12,9 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
-// Settings say which cluster, and who we are there.
-type Settings struct {
+// Connection is what the driver reads of a connection of type kubernetes: which
+// cluster, and who we are there.
+type Connection struct {
 	// Server is the API server's address. It is https, or http to this machine.
 	Server string `json:"server"`
 	// CAFile or CAData, in base64, holds the certificates in PEM that the server
@@ -24,11 +22,12 @@ type Settings struct {
 	// system's.
 	CAFile string `json:"caFile"`
 	CAData string `json:"caData"`
-	// Credentials name one of the variables <Prefix>_TOKEN, <Prefix>_TOKEN_FILE
-	// and <Prefix>_KUBECONFIG, a kubeconfig, or the service account of the pod
-	// that the worker runs in. All files are read again when they change.
-	Credentials credential.Config `json:"credentials"`
-	// Token takes the place of Credentials where it is set. It is asked before
+	// Auth names a kubeconfig as file, a token's file, one of the variables
+	// <Prefix>_TOKEN, <Prefix>_TOKEN_FILE and <Prefix>_KUBECONFIG, or the service
+	// account of the pod that the worker runs in. Files are read again when they
+	// change.
+	Auth credential.Config `json:"auth"`
+	// Token takes the place of Auth where it is set. It is asked before
 	// each call for a bearer token other than refused, which is "" unless the
 	// server has just refused one. It remembers tokens itself.
 	Token func(ctx context.Context, refused string) (string, error) `json:"-"`
@@ -44,25 +43,30 @@ type Cluster struct {
 	roles   *roleNames
 }
 
-// Connect returns the cluster that the settings name. It reads the credentials,
-// so that a missing one is known at once, and makes no call. Of config it uses
-// the budget, which every call passes, and Getenv.
-func Connect(settings Settings, config driver.Config) (*Cluster, error) {
-	return connect(settings, config, accountDir)
+// Connect returns the cluster of a connection. It reads the credentials, so that a
+// missing one is known at once, and makes no call. options may change what the
+// connection says before it is used.
+func Connect(connection driver.Connection, getenv func(string) string, options ...func(*Connection)) (*Cluster, error) {
+	return connect(connection, getenv, accountDir, options...)
 }
 
 // connect is Connect with another place for what a cluster gives to its pods.
-func connect(settings Settings, config driver.Config, account string) (*Cluster, error) {
+func connect(
+	connection driver.Connection, getenv func(string) string, account string, options ...func(*Connection),
+) (*Cluster, error) {
+	var settings Connection
+	if err := connection.Decode(&settings); err != nil {
+		return nil, err
+	}
+	for _, change := range options {
+		change(&settings)
+	}
 	if err := settings.check(); err != nil {
 		return nil, err
 	}
-	getenv := config.Getenv
-	if getenv == nil {
-		getenv = os.Getenv
-	}
-	s := &session{settings: settings, budget: config.Budget}
+	s := &session{settings: settings, dir: connection.Dir, budget: connection.Budget}
 	var err error
-	if s.from, err = settings.source(getenv, account); err != nil {
+	if s.from, err = settings.source(connection.Dir, getenv, account); err != nil {
 		return nil, err
 	}
 	if _, err := s.client(); err != nil {
@@ -72,12 +76,10 @@ func connect(settings Settings, config driver.Config, account string) (*Cluster,
 }
 
 // check refuses settings that cannot work.
-func (s Settings) check() error {
-	u, err := url.Parse(s.Server)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
-		u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+func (s Connection) check() error {
+	if !credential.IsEndpoint(s.Server) {
 		// The text is not quoted: it may hold a password.
-		return fmt.Errorf("%w: server is not the API server's address: write https://host:6443", fault.ErrInvalid)
+		return fmt.Errorf("%w: server is not the API server's address: write https://host:6443, or http only to this machine", fault.ErrInvalid)
 	}
 	if s.CAFile != "" && s.CAData != "" {
 		return fmt.Errorf("%w: give caFile or caData, not both", fault.ErrInvalid)
@@ -89,18 +91,19 @@ func (s Settings) check() error {
 }
 
 // ca returns the certificates that the settings name, if any.
-func (s Settings) ca() ([]byte, error) {
+func (s Connection) ca(dir string) ([]byte, error) {
 	if s.CAFile == "" {
 		return base64.StdEncoding.DecodeString(s.CAData)
 	}
-	pem, err := os.ReadFile(s.CAFile)
+	pem, err := credential.ReadFile(credential.Path(dir, s.CAFile))
 	if err != nil {
-		return nil, fmt.Errorf("%w: caFile: %w", fault.ErrInvalid, err)
+		return nil, fmt.Errorf("caFile: %w", err)
 	}
 	return pem, nil
 }
 
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+// Check asks the API server something that only an accepted account may ask.
+func (c *Cluster) Check(ctx context.Context) error {
+	_, err := c.Exists(ctx, "GET namespaces", "/api/v1", "namespaces", "rollcall-connection-check")
+	return err
 }

@@ -11,12 +11,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/driver/kubernetes"
 	"github.com/rollcall-iam/rollcall/internal/fault"
@@ -46,14 +46,15 @@ func TestWaysToSignIn(t *testing.T) {
 		"Token":          {map[string]any{"caFile": w.server.CAFile()}, map[string]string{"P_TOKEN": w.token}, nil},
 		"TokenFile":      {map[string]any{"caData": base64.StdEncoding.EncodeToString(ca)}, map[string]string{"P_TOKEN_FILE": token}, nil},
 		"Kubeconfig":     {map[string]any{}, map[string]string{"P_KUBECONFIG": config}, nil},
-		"KubeconfigFile": {map[string]any{"replication": map[string]any{"credentials": map[string]any{"file": map[string]any{"path": config}}}}, nil, nil},
+		"KubeconfigFile": {map[string]any{"auth": map[string]any{"file": config}}, nil, nil},
+		"OwnTokenFile":   {map[string]any{"caFile": w.server.CAFile(), "auth": map[string]any{"tokenFile": token}}, nil, nil},
 		"WrongToken":     {map[string]any{"caFile": w.server.CAFile()}, map[string]string{"P_TOKEN": "none"}, fault.ErrDenied},
 		"NoCA":           {map[string]any{}, map[string]string{"P_TOKEN": w.token}, fault.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.settings["server"] = w.server.URL()
-			if c.settings["replication"] == nil {
-				c.settings["replication"] = map[string]any{"credentials": environment}
+			if c.settings["auth"] == nil {
+				c.settings["auth"] = environment
 			}
 			_, err := openWith(t, c.settings, c.environment).Observe(t.Context(), []driver.Scope{n.scope})
 			if !errors.Is(err, c.want) {
@@ -64,13 +65,14 @@ func TestWaysToSignIn(t *testing.T) {
 }
 
 // TestTokenIsRenewed writes a new token into the file, as a cluster does for its
-// pods, and lets the server refuse one that is still in it.
+// pods, and lets the server refuse one that is still in it. The file's time stays the
+// same: its content alone tells.
 func TestTokenIsRenewed(t *testing.T) {
 	w := newWorld(t)
 	n := w.newTenant(t, "renewed")
 	file := write(t, t.TempDir(), "token", w.token)
 	d := openWith(t, map[string]any{
-		"server": w.proxy.URL(), "replication": map[string]any{"credentials": map[string]any{"environment": map[string]any{"prefix": "P"}}},
+		"server": w.proxy.URL(), "auth": map[string]any{"environment": map[string]any{"prefix": "P"}},
 	}, map[string]string{"P_TOKEN_FILE": file})
 	read := func() error {
 		_, err := d.Observe(t.Context(), []driver.Scope{n.scope})
@@ -104,8 +106,7 @@ func TestPodSignsIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	config := driver.Config{Settings: json.RawMessage(
-		`{"server":"` + w.server.URL() + `","replication":{"credentials":{"workloadIdentity":{}}}}`)}
+	config := drivertest.Config("kubernetes.test", []byte(`{"server":"`+w.server.URL()+`","auth":{"workloadIdentity":{}}}`), nil, nil)
 	if _, err := kubernetes.OpenAt(config, dir); !errors.Is(err, fault.ErrDenied) {
 		t.Errorf("outside of a pod Open = %v, want ErrDenied", err)
 	}
@@ -131,11 +132,13 @@ func TestTokensAreAskedFor(t *testing.T) {
 	n := w.newTenant(t, "asked")
 	var refused []string
 	answers := []string{"stale", w.token, w.token, "stale", "stale"}
-	settings := kubernetes.Settings{Server: w.proxy.URL(), Token: func(_ context.Context, stale string) (string, error) {
-		refused = append(refused, stale)
-		return answers[len(refused)-1], nil
-	}}
-	cluster, err := kubernetes.Connect(settings, driver.Config{Budget: budget.New(budget.Limits{})})
+	connection := driver.Connection{Settings: json.RawMessage(`{"server":"` + w.proxy.URL() + `"}`), Budget: budget.New(budget.Limits{})}
+	cluster, err := kubernetes.Connect(connection, nil, func(c *kubernetes.Connection) {
+		c.Token = func(_ context.Context, stale string) (string, error) {
+			refused = append(refused, stale)
+			return answers[len(refused)-1], nil
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,10 +152,12 @@ func TestTokensAreAskedFor(t *testing.T) {
 		t.Errorf("asked for others than: %s", diff)
 	}
 	down := errors.New("the identity provider is down")
-	settings.Token = func(context.Context, string) (string, error) {
-		return "", fmt.Errorf("%w: %w", fault.ErrUnavailable, down)
-	}
-	if cluster, err = kubernetes.Connect(settings, driver.Config{}); err != nil {
+	cluster, err = kubernetes.Connect(connection, nil, func(c *kubernetes.Connection) {
+		c.Token = func(context.Context, string) (string, error) {
+			return "", fmt.Errorf("%w: %w", fault.ErrUnavailable, down)
+		}
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := cluster.Look(t.Context(), []driver.Scope{n.scope}); !errors.Is(err, fault.ErrUnavailable) {
@@ -160,7 +165,8 @@ func TestTokensAreAskedFor(t *testing.T) {
 	}
 }
 
-// write writes a file whose time of change differs from that of the one before.
+// write writes a file, and keeps the time of change of the one before: the content
+// alone tells that it is another.
 func write(t *testing.T, dir, name, text string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
@@ -169,8 +175,7 @@ func write(t *testing.T, dir, name, text string) string {
 		t.Fatal(err)
 	}
 	if errBefore == nil {
-		later := before.ModTime().Add(time.Second)
-		if err := os.Chtimes(path, later, later); err != nil {
+		if err := os.Chtimes(path, before.ModTime(), before.ModTime()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -179,7 +184,7 @@ func write(t *testing.T, dir, name, text string) string {
 
 func TestOpenRefusesBadSettings(t *testing.T) {
 	broken := write(t, t.TempDir(), "kubeconfig", "users: [{name: x, user: {token: hunter2")
-	const credentials = `"replication":{"credentials":{"environment":{"prefix":"P"}}}`
+	const credentials = `"auth":{"environment":{"prefix":"P"}}`
 	for reason, c := range map[string]struct {
 		settings    string
 		environment map[string]string
@@ -189,9 +194,16 @@ func TestOpenRefusesBadSettings(t *testing.T) {
 		"no server":              {`{` + credentials + `}`, nil, fault.ErrInvalid},
 		"a password in it":       {`{"server":"https://me:hunter2@k.example.com",` + credentials + `}`, nil, fault.ErrInvalid},
 		"no TLS":                 {`{"server":"http://k.example.com",` + credentials + `}`, nil, fault.ErrInvalid},
+		"no TLS to a network":    {`{"server":"http://10.0.0.1:8001",` + credentials + `}`, nil, fault.ErrInvalid},
+		"no TLS to this machine": {`{"server":"http://127.0.0.1:8001",` + credentials + `}`, map[string]string{"P_TOKEN": "hunter2"}, nil},
+		"no TLS to localhost":    {`{"server":"http://localhost:8001",` + credentials + `}`, map[string]string{"P_TOKEN": "hunter2"}, nil},
+		"no TLS by IPv6":         {`{"server":"http://[::1]:8001",` + credentials + `}`, map[string]string{"P_TOKEN": "hunter2"}, nil},
 		"two CAs":                {`{"server":"https://k.example.com","caFile":"a","caData":"Yg==",` + credentials + `}`, nil, fault.ErrInvalid},
 		"a CA that is no base64": {`{"server":"https://k.example.com","caData":"-----BEGIN",` + credentials + `}`, nil, fault.ErrInvalid},
 		"no credentials named":   {`{"server":"https://k.example.com","replication":{}}`, nil, fault.ErrInvalid},
+		"those of a document":    {`{"server":"https://k.example.com","replication":{"credentials":{"environment":{"prefix":"P"}}}}`, map[string]string{"P_TOKEN": "hunter2"}, fault.ErrInvalid},
+		"two named":              {`{"server":"https://k.example.com","auth":{"file":"a","tokenFile":"b"}}`, nil, fault.ErrInvalid},
+		"the old form":           {`{"server":"https://k.example.com","auth":{"file":{"path":"a"}}}`, nil, fault.ErrInvalid},
 		"none there":             {`{"server":"https://k.example.com",` + credentials + `}`, nil, fault.ErrDenied},
 		"too many": {
 			`{"server":"https://k.example.com",` + credentials + `}`,
@@ -206,9 +218,8 @@ func TestOpenRefusesBadSettings(t *testing.T) {
 			map[string]string{"P_KUBECONFIG": broken}, fault.ErrInvalid,
 		},
 	} {
-		_, err := kubernetes.Open(t.Context(), driver.Config{
-			Settings: json.RawMessage(c.settings), Getenv: func(name string) string { return c.environment[name] },
-		})
+		_, err := kubernetes.Open(t.Context(), drivertest.Config("kubernetes.test", []byte(c.settings), nil,
+			func(name string) string { return c.environment[name] }))
 		if !errors.Is(err, c.want) {
 			t.Errorf("with %s Open = %v, want %v", reason, err, c.want)
 		}

@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,7 +16,6 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
-	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/driver/kubernetes"
@@ -31,11 +31,11 @@ const (
 // connect returns the cluster behind the world's proxy.
 func (w *world) connect(t testing.TB) *kubernetes.Cluster {
 	t.Helper()
-	cluster, err := kubernetes.Connect(
-		kubernetes.Settings{Server: w.proxy.URL(), Credentials: credential.Config{Environment: &credential.Environment{Prefix: "C"}}},
-		driver.Config{Budget: budget.New(budget.Limits{}), Getenv: func(name string) string {
-			return map[string]string{"C_TOKEN": w.token}[name]
-		}})
+	connection := driver.Connection{
+		Settings: json.RawMessage(`{"server":"` + w.proxy.URL() + `","auth":{"environment":{"prefix":"C"}}}`),
+		Budget:   budget.New(budget.Limits{}),
+	}
+	cluster, err := kubernetes.Connect(connection, func(name string) string { return map[string]string{"C_TOKEN": w.token}[name] })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,10 +2,10 @@ package kubernetes
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"sync"
-	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -22,13 +23,14 @@ const accept = "application/vnd.kubernetes.protobuf,application/json"
 
 // session is one client that all calls share, until the credentials change.
 type session struct {
-	settings Settings
+	settings Connection
+	dir      string // of relative file names
 	from     source
 	budget   *budget.Budget
 
 	mu    sync.Mutex
 	held  *rest.RESTClient
-	stamp time.Time // of the credentials that the client was made with
+	stamp credential.Stamp // of the files that the client was made with
 }
 
 // signedIn returns a client for the next call, and the token to make it with if
@@ -48,12 +50,22 @@ func (s *session) signedIn(ctx context.Context, refused *rest.RESTClient, stale 
 	return client, token, err
 }
 
+// changed returns a stamp of all files that the client depends on.
+func (s *session) changed() credential.Stamp {
+	sources := s.from.changed()
+	if s.settings.CAFile == "" {
+		return sources
+	}
+	ca := credential.StampOf(credential.Path(s.dir, s.settings.CAFile))
+	return sha256.Sum256(append(sources[:], ca[:]...))
+}
+
 // client returns the client there is, or a new one where there is none or the
 // credentials have changed since.
 func (s *session) client() (*rest.RESTClient, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.held != nil && s.stamp.Equal(s.from.changed()) {
+	if s.held != nil && s.stamp == s.changed() {
 		return s.held, nil
 	}
 	return s.connect()
@@ -71,7 +83,7 @@ func (s *session) renew(refused *rest.RESTClient) (*rest.RESTClient, error) {
 
 // connect reads the credentials and makes a client of them. It makes no call.
 func (s *session) connect() (*rest.RESTClient, error) {
-	stamp := s.from.changed()
+	stamp := s.changed()
 	config, err := s.config()
 	if err != nil {
 		return nil, err
@@ -103,7 +115,7 @@ func (s *session) config() (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes: %w", err)
 	}
-	ca, err := s.settings.ca()
+	ca, err := s.settings.ca(s.dir)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes: %w", err)
 	}
@@ -127,7 +139,7 @@ func (s *session) config() (*rest.Config, error) {
 }
 
 // decoders know the few types that are read here.
-func (s Settings) decoders() (runtime.NegotiatedSerializer, error) {
+func (s Connection) decoders() (runtime.NegotiatedSerializer, error) {
 	scheme := runtime.NewScheme()
 	known := []func(*runtime.Scheme) error{rbacv1.AddToScheme, metav1.AddMetaToScheme}
 	if s.Types != nil {

@@ -158,8 +158,8 @@ func (w *world) openAs(t testing.TB, token string) *kubernetes.Driver {
 	t.Helper()
 	return openWith(t,
 		map[string]any{
-			"server":      w.proxy.URL(),
-			"replication": map[string]any{"credentials": map[string]any{"environment": map[string]any{"prefix": "CLUSTER"}}},
+			"server": w.proxy.URL(),
+			"auth":   map[string]any{"environment": map[string]any{"prefix": "CLUSTER"}},
 		},
 		map[string]string{"CLUSTER_TOKEN": token})
 }
@@ -171,10 +171,8 @@ func openWith(t testing.TB, settings map[string]any, environment map[string]stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := kubernetes.Open(t.Context(), driver.Config{
-		Platform: "kubernetes.test", Settings: text, Budget: budget.New(budget.Limits{}),
-		Getenv: func(name string) string { return environment[name] },
-	})
+	d, err := kubernetes.Open(t.Context(), drivertest.Config("kubernetes.test", text, budget.New(budget.Limits{}),
+		func(name string) string { return environment[name] }))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,6 @@ type api struct{ *azure.Directory }
 
 // connect reads the credentials and makes no call.
 func connect(config driver.Config) (api, error) {
-	directory, _, err := azure.Connect(config)
+	directory, _, err := azure.Connect(config, config.Connection)
 	return api{directory}, err
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// Driver is one Entra tenant behind the port. Its settings are those of
-// azure.Config, spec.config.marketplace in documents.
+// Driver is one Entra tenant behind the port. Its connection is
+// of type azure.
 type Driver struct {
 	platform string
 	api
@@ -22,7 +22,7 @@ var (
 	_ driver.Open   = Open
 )
 
-// Open returns a driver on the Entra tenant that the settings name. It reads the
+// Open returns a driver on the Entra tenant that the connection names. It reads the
 // credentials, so that a missing one is known at once, and makes no call.
 func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
 	api, err := connect(config)

@@ -103,8 +103,9 @@ func open(t testing.TB, tenant, login, graph string) driver.Driver {
 	t.Helper()
 	settings, err := json.Marshal(map[string]any{
 		"tenantId": tenant, "endpoints": map[string]any{"login": login, "graph": graph},
+		"auth":         map[string]any{"environment": map[string]any{"prefix": "AZ"}},
+		"redirectUrls": []string{"https://broker.example.com"},
 		"replication": map[string]any{
-			"credentials":        map[string]any{"environment": map[string]any{"prefix": "AZ"}},
 			"userLookUpStrategy": "userByMail",
 			"b2bUserInvitation":  map[string]any{"redirectUrl": "https://broker.example.com"},
 		},
@@ -112,12 +113,9 @@ func open(t testing.TB, tenant, login, graph string) driver.Driver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := marketplace.Open(t.Context(), driver.Config{
-		Platform: "marketplace.test", Settings: settings, Budget: budget.New(budget.Limits{}),
-		Getenv: func(name string) string {
-			return map[string]string{"AZ_CLIENT_ID": clientID, "AZ_CLIENT_SECRET": secret}[name]
-		},
-	})
+	variables := map[string]string{"AZ_CLIENT_ID": clientID, "AZ_CLIENT_SECRET": secret}
+	d, err := marketplace.Open(t.Context(), drivertest.Config(
+		"marketplace.test", settings, budget.New(budget.Limits{}), func(name string) string { return variables[name] }))
 	if err != nil {
 		t.Fatal(err)
 	}

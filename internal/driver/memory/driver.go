@@ -2,21 +2,21 @@ package memory
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory/rules"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// Config is spec.config.memory of a platform document.
-type Config struct {
-	// File holds the world; see [Seed]. Best an absolute path: every worker
-	// reads it from where it was started.
+// Connection is what the driver reads of a connection of type memory.
+type Connection struct {
+	// File holds the platform's state; see [Seed]. A relative path starts from the
+	// directory of the connections.
 	File string `json:"file"`
 	// PageSize is how many entries of a list one call answers, 100 when it is
 	// not given.
@@ -34,16 +34,18 @@ var (
 	_ driver.Open   = Open
 )
 
-// Open returns a driver on the world that the settings name.
+// Open returns a driver on the file that the connection names.
 func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
-	settings := Config{PageSize: 100}
-	if err := json.Unmarshal(config.Settings, &settings); err != nil {
-		return nil, fmt.Errorf("memory: platform %q: %w: settings: %w", config.Platform, fault.ErrInvalid, err)
+	settings := Connection{PageSize: 100}
+	if err := config.Connection.Decode(&settings); err != nil {
+		return nil, fmt.Errorf("memory: platform %q: %w", config.Platform, err)
 	}
 	if settings.File == "" || settings.PageSize < 1 {
 		return nil, fmt.Errorf("memory: platform %q: %w: set file, and a pageSize of at least 1 or none", config.Platform, fault.ErrInvalid)
 	}
-	d := &Driver{api: &client{file: settings.File, page: settings.PageSize, budget: config.Budget}}
+	d := &Driver{api: &client{
+		file: credential.Path(config.Connection.Dir, settings.File), page: settings.PageSize, budget: config.Connection.Budget,
+	}}
 	d.handlers = d.table()
 	return d, nil
 }

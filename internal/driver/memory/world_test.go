@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/plan"
@@ -55,7 +56,7 @@ func open(t *testing.T, file string) driver.Driver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := memory.Open(t.Context(), driver.Config{Platform: "memory.test", Settings: settings})
+	d, err := memory.Open(t.Context(), drivertest.Config("memory.test", settings, nil, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,9 +173,30 @@ func TestOpenRefusesBadSettings(t *testing.T) {
 	for reason, settings := range map[string]string{
 		"no file": `{}`, "an empty page": `{"file":"w","pageSize":-1}`, "no JSON": `file: w`, "nothing": ``,
 	} {
-		_, err := memory.Open(t.Context(), driver.Config{Settings: json.RawMessage(settings)})
+		_, err := memory.Open(t.Context(), drivertest.Config("memory.test", []byte(settings), nil, nil))
 		if !errors.Is(err, fault.ErrInvalid) {
 			t.Errorf("with %s Open = %v, want ErrInvalid", reason, err)
+		}
+	}
+}
+
+// TestRelativeFile starts from the connections' directory, not from the worker's.
+func TestRelativeFile(t *testing.T) {
+	t.Parallel()
+	file := seeded(t)
+	config := drivertest.Config("memory.test", []byte(`{"file":"deep/world.json"}`), nil, nil)
+	config.Settings = json.RawMessage(`{"file":"/nonexistent","replication":{}}`) // a document names no file
+	scopes := []driver.Scope{{ID: "shop-dev"}}
+	for dir, want := range map[string]error{
+		filepath.Dir(filepath.Dir(file)): nil, filepath.Dir(file): fault.ErrUnavailable, "": fault.ErrUnavailable,
+	} {
+		config.Connection.Dir = dir
+		d, err := memory.Open(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Observe(t.Context(), scopes); !errors.Is(err, want) {
+			t.Errorf("with the directory %q Observe = %v, want %v", dir, err, want)
 		}
 	}
 }

@@ -2,10 +2,11 @@ package openshift_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/driver/openshift"
 	"github.com/rollcall-iam/rollcall/internal/fault"
@@ -496,7 +498,7 @@ func TestNoNamespaceIsNotAll(t *testing.T) {
 }
 
 func TestOpenRefusesBadSettings(t *testing.T) {
-	const credentials = `"replication":{"credentials":{"environment":{"prefix":"P"}}}`
+	const credentials = `"auth":{"environment":{"prefix":"P"}}`
 	for reason, c := range map[string]struct {
 		settings string
 		want     error
@@ -504,15 +506,52 @@ func TestOpenRefusesBadSettings(t *testing.T) {
 		"no JSON":              {`server: x`, fault.ErrInvalid},
 		"no server":            {`{` + credentials + `}`, fault.ErrInvalid},
 		"a password in it":     {`{"server":"https://me:hunter2@k.example.com",` + credentials + `}`, fault.ErrInvalid},
+		"no TLS":               {`{"server":"http://k.example.com",` + credentials + `}`, fault.ErrInvalid},
+		"no TLS to a network":  {`{"server":"http://10.0.0.1:8001",` + credentials + `}`, fault.ErrInvalid},
 		"no credentials named": {`{"server":"https://k.example.com","replication":{}}`, fault.ErrInvalid},
+		"those of a document":  {`{"server":"https://k.example.com","replication":{"credentials":{"environment":{"prefix":"P"}}}}`, fault.ErrInvalid},
+		"a device as file":     {`{"server":"https://k.example.com","auth":{"file":"/dev/zero"}}`, fault.ErrDenied},
 		"none there":           {`{"server":"https://k.example.com",` + credentials + `}`, fault.ErrDenied},
-		"outside of a pod":     {`{"server":"https://k.example.com","replication":{"credentials":{"workloadIdentity":{}}}}`, fault.ErrDenied},
+		"outside of a pod":     {`{"server":"https://k.example.com","auth":{"workloadIdentity":{}}}`, fault.ErrDenied},
 	} {
-		_, err := openshift.Open(t.Context(), driver.Config{
-			Settings: json.RawMessage(c.settings), Getenv: func(string) string { return "" },
-		})
+		_, err := openshift.Open(t.Context(), drivertest.Config("openshift.test", []byte(c.settings), nil, func(string) string { return "" }))
 		if !errors.Is(err, c.want) || strings.Contains(fmt.Sprint(err), "hunter2") {
 			t.Errorf("with %s Open = %v, want %v and no secret", reason, err, c.want)
 		}
+	}
+}
+
+// TestOpen_AllowsPlainAddressesOfThisMachine: without TLS a token may only stay here.
+func TestOpen_AllowsPlainAddressesOfThisMachine(t *testing.T) {
+	for _, server := range []string{"http://localhost:8001", "http://127.0.0.1:8001", "http://[::1]:8001"} {
+		text := []byte(`{"server":"` + server + `","auth":{"environment":{"prefix":"P"}}}`)
+		_, err := openshift.Open(t.Context(), drivertest.Config("openshift.test", text, nil, func(name string) string {
+			return map[string]string{"P_TOKEN": "token"}[name]
+		}))
+		if err != nil {
+			t.Errorf("with the server %s Open = %v", server, err)
+		}
+	}
+}
+
+// TestOpen_RefusesPlugins: package kubernetes tests all forms, and that no file makes a
+// worker run a program.
+func TestOpen_RefusesPlugins(t *testing.T) {
+	dir := t.TempDir()
+	text := strings.ReplaceAll(`{"apiVersion":"v1","kind":"Config","current-context":"c",
+		"contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],
+		"clusters":[{"name":"c","cluster":{"server":"https://k.example.com"}}],
+		"users":[{"name":"u","user":{"exec":{"apiVersion":"client.authentication.k8s.io/v1","interactiveMode":"Never",
+			"command":"/bin/sh","args":["-c","id > DIR/mark"]}}}]}`, "DIR", dir)
+	if err := os.WriteFile(filepath.Join(dir, "kubeconfig"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := drivertest.Config("openshift.test", []byte(`{"server":"https://127.0.0.1:1","auth":{"file":"kubeconfig"}}`), nil, nil)
+	config.Connection.Dir = dir
+	if _, err := openshift.Open(t.Context(), config); !errors.Is(err, fault.ErrUnsupported) {
+		t.Errorf("with a program Open = %v, want ErrUnsupported", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "mark")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the program ran: %v", err)
 	}
 }

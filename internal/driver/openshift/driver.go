@@ -2,26 +2,15 @@ package openshift
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	userv1 "github.com/openshift/api/user/v1"
 
-	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/kubernetes"
 	"github.com/rollcall-iam/rollcall/internal/driver/openshift/rules"
-	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
-
-// Config is what the driver reads of a platform document's spec.config.openshift.
-type Config struct {
-	kubernetes.Settings
-	Replication struct {
-		Credentials credential.Config `json:"credentials"`
-	} `json:"replication"`
-}
 
 // Driver is one OpenShift behind the port.
 type Driver struct {
@@ -35,19 +24,12 @@ var (
 	_ driver.Open   = Open
 )
 
-// Open returns a driver on the cluster that the settings name. It reads the
+// Open returns a driver on the cluster that the connection names. It reads the
 // credentials, so that a missing one is known at once, and makes no call.
 func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
-	wrong := func(err error) error { return fmt.Errorf("openshift: platform %q: %w", config.Platform, err) }
-	var settings Config
-	if err := json.Unmarshal(config.Settings, &settings); err != nil {
-		return nil, wrong(fmt.Errorf("%w: settings: %w", fault.ErrInvalid, err))
-	}
-	settings.Credentials = settings.Replication.Credentials
-	settings.Types = userv1.Install
-	cluster, err := kubernetes.Connect(settings.Settings, config)
+	cluster, err := kubernetes.Connect(config.Connection, config.Env(), func(c *kubernetes.Connection) { c.Types = userv1.Install })
 	if err != nil {
-		return nil, wrong(err)
+		return nil, fmt.Errorf("openshift: platform %q: %w", config.Platform, err)
 	}
 	d := &Driver{platform: config.Platform, api: &api{cluster: cluster, seen: newSeen()}}
 	d.handlers = d.table()

@@ -231,16 +231,14 @@ func (w *world) open(t testing.TB) *openshift.Driver {
 func (w *world) openAs(t testing.TB, token string) *openshift.Driver {
 	t.Helper()
 	settings, err := json.Marshal(map[string]any{
-		"server":      w.proxy.URL(),
-		"replication": map[string]any{"credentials": map[string]any{"environment": map[string]any{"prefix": "CLUSTER"}}},
+		"server": w.proxy.URL(),
+		"auth":   map[string]any{"environment": map[string]any{"prefix": "CLUSTER"}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := openshift.Open(t.Context(), driver.Config{
-		Platform: "openshift.test", Settings: settings, Budget: budget.New(budget.Limits{}),
-		Getenv: func(name string) string { return map[string]string{"CLUSTER_TOKEN": token}[name] },
-	})
+	d, err := openshift.Open(t.Context(), drivertest.Config("openshift.test", settings, budget.New(budget.Limits{}),
+		func(name string) string { return map[string]string{"CLUSTER_TOKEN": token}[name] }))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,10 +2,8 @@ package openstack
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/calls"
@@ -16,18 +14,15 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// Config is what the driver reads of a platform document's
-// spec.config.openstack.
-type Config struct {
+// Connection is what the driver reads of a connection of type openstack.
+type Connection struct {
 	// URL is Keystone's address, with or without /v3.
 	URL string `json:"url"`
 	// DomainName or DomainID is the domain of users and groups; "default", the
 	// id that every Keystone has, where neither is given.
-	DomainName  string `json:"domainName"`
-	DomainID    string `json:"domainId"`
-	Replication struct {
-		Credentials credential.Config `json:"credentials"`
-	} `json:"replication"`
+	DomainName string            `json:"domainName"`
+	DomainID   string            `json:"domainId"`
+	Auth       credential.Config `json:"auth"`
 }
 
 // Driver is one Keystone behind the port.
@@ -43,25 +38,23 @@ type Driver struct {
 var (
 	_ driver.Driver = (*Driver)(nil)
 	_ driver.Open   = Open
+
+	_ driver.RoleNamer = (*Driver)(nil)
 )
 
-// Open returns a driver on the Keystone that the settings name. It reads the
+// Open returns a driver on the Keystone that the connection names. It reads the
 // credentials, so that a missing one is known at once, and makes no call.
 func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
 	wrong := func(err error) error { return fmt.Errorf("openstack: platform %q: %w", config.Platform, err) }
-	var settings Config
-	if err := json.Unmarshal(config.Settings, &settings); err != nil {
-		return nil, wrong(fmt.Errorf("%w: settings: %w", fault.ErrInvalid, err))
+	var settings Connection
+	if err := config.Connection.Decode(&settings); err != nil {
+		return nil, wrong(err)
 	}
 	endpoint, err := settings.endpoint()
 	if err != nil {
 		return nil, wrong(err)
 	}
-	getenv := config.Getenv
-	if getenv == nil {
-		getenv = os.Getenv
-	}
-	from, err := settings.Replication.Credentials.Source(getenv)
+	from, err := settings.Auth.Source(config.Connection.Dir, config.Env())
 	if err != nil {
 		return nil, wrong(err)
 	}
@@ -70,7 +63,7 @@ func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
 	}
 	d := &Driver{
 		platform: config.Platform,
-		api:      newAPI(endpoint, from, config.Budget),
+		api:      newAPI(endpoint, from, config.Connection.Budget),
 		domain:   &domain{id: settings.DomainID, name: settings.DomainName},
 		roles:    &roleNames{},
 		made:     &calls.Made{},
@@ -83,11 +76,11 @@ func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
 }
 
 // endpoint returns the address with /v3/ at its end.
-func (c Config) endpoint() (string, error) {
+func (c Connection) endpoint() (string, error) {
 	u, err := url.Parse(c.URL)
-	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || u.RawQuery != "" {
+	if err != nil || !credential.IsEndpoint(c.URL) {
 		// The text is not quoted: it may hold a password.
-		return "", fmt.Errorf("%w: url is not Keystone's address: write https://host:5000/v3", fault.ErrInvalid)
+		return "", fmt.Errorf("%w: url is not Keystone's address: write https://host:5000/v3, or http only to this machine", fault.ErrInvalid)
 	}
 	if c.DomainName != "" && c.DomainID != "" {
 		return "", fmt.Errorf("%w: give domainName or domainId, not both", fault.ErrInvalid)
@@ -104,3 +97,9 @@ func (*Driver) Profile() driver.Profile { return rules.Profile() }
 
 // Fit implements driver.Driver.
 func (*Driver) Fit(o plan.Object) error { return rules.Fit(o) }
+
+// RoleNames implements driver.RoleNamer.
+func (d *Driver) RoleNames(ctx context.Context, _ driver.Scope, role string) ([]string, error) {
+	id, err := d.roles.id(ctx, d.api, role)
+	return []string{role, id}, err
+}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
@@ -26,7 +25,7 @@ type session struct {
 
 	mu    sync.Mutex
 	token string
-	stamp time.Time // of the credentials that the token was got with
+	stamp credential.Stamp // of the credentials that the token was got with
 }
 
 // client returns a client for one call. It is made anew because gophercloud's
@@ -44,7 +43,7 @@ func (s *session) current(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	token, stamp := s.token, s.stamp
 	s.mu.Unlock()
-	if token != "" && stamp.Equal(s.from.Changed()) {
+	if token != "" && stamp == s.from.Changed() {
 		return token, nil
 	}
 	return s.renew(ctx, token)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/driver/openstack"
 	"github.com/rollcall-iam/rollcall/internal/fault"
@@ -123,11 +124,14 @@ func (w *world) application(t testing.TB) map[string]string {
 	}
 }
 
-// TestCredentialsFileIsReadAgain changes a password the way people rotate it.
+// TestCredentialsFileIsReadAgain changes a password the way people rotate it. The
+// file's time and size stay the same: its content alone tells.
 func TestCredentialsFileIsReadAgain(t *testing.T) {
 	w := newWorld(t)
 	path := filepath.Join(t.TempDir(), "credentials.json")
-	write := func(password string, age time.Duration) {
+	right, at := w.server.Admin().Password, time.Now().Add(-time.Hour)
+	wrong := strings.Repeat("x", len(right))
+	write := func(password string) {
 		values := map[string]string{}
 		for name, value := range w.server.Admin().Environ("") {
 			values[strings.ToLower(strings.TrimPrefix(name, "_"))] = value
@@ -140,31 +144,30 @@ func TestCredentialsFileIsReadAgain(t *testing.T) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		when := time.Now().Add(-age)
-		if err := os.Chtimes(path, when, when); err != nil {
+		if err := os.Chtimes(path, at, at); err != nil {
 			t.Fatal(err)
 		}
 	}
 	settings, err := json.Marshal(map[string]any{
 		"url": w.proxy.URL(), "domainId": w.seed.Domain,
-		"replication": map[string]any{"credentials": map[string]any{"file": map[string]any{"path": path}}},
+		"auth": map[string]any{"file": path},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	write("wrong", time.Hour)
-	d, err := openstack.Open(t.Context(), driver.Config{Platform: "openstack.test", Settings: settings})
+	write(wrong)
+	d, err := openstack.Open(t.Context(), drivertest.Config("openstack.test", settings, nil, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.Resolve(t.Context(), []string{"nobody@example.com"}); !errors.Is(err, fault.ErrDenied) {
 		t.Errorf("with a wrong password: got the error %v, want ErrDenied", err)
 	}
-	write(w.server.Admin().Password, time.Minute)
+	write(right)
 	if _, err := d.Resolve(t.Context(), []string{"nobody@example.com"}); err != nil {
 		t.Errorf("after the file was put right: %v", err)
 	}
-	write("wrong", 0)
+	write(wrong)
 	if _, err := d.Resolve(t.Context(), []string{"nobody@example.com"}); !errors.Is(err, fault.ErrDenied) {
 		t.Errorf("after the file was changed again: got the error %v, want ErrDenied", err)
 	}

@@ -120,15 +120,13 @@ func openAt(t testing.TB, address, domain string, environment map[string]string)
 	t.Helper()
 	settings, err := json.Marshal(map[string]any{
 		"url": address, "domainName": domain,
-		"replication": map[string]any{"credentials": map[string]any{"environment": map[string]any{"prefix": "CLOUD"}}},
+		"auth": map[string]any{"environment": map[string]any{"prefix": "CLOUD"}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := openstack.Open(t.Context(), driver.Config{
-		Platform: "openstack.test", Settings: settings, Budget: budget.New(budget.Limits{}),
-		Getenv: func(name string) string { return environment[name] },
-	})
+	d, err := openstack.Open(t.Context(), drivertest.Config("openstack.test", settings, budget.New(budget.Limits{}),
+		func(name string) string { return environment[name] }))
 	if err != nil {
 		t.Fatal(err)
 	}

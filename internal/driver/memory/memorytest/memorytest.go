@@ -72,14 +72,12 @@ func New(t testing.TB) drivertest.World {
 
 func (w world) open(t testing.TB) driver.Driver {
 	t.Helper()
-	settings, err := json.Marshal(memory.Config{File: w.file, PageSize: pageSize})
+	settings, err := json.Marshal(memory.Connection{File: w.file, PageSize: pageSize})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := memory.Open(t.Context(), driver.Config{
-		Platform: "memory.test", Settings: settings, Budget: budget.New(budget.Limits{}),
-		Getenv: func(string) string { return "" },
-	})
+	d, err := memory.Open(t.Context(), drivertest.Config("memory.test", settings, budget.New(budget.Limits{}),
+		func(string) string { return "" }))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,93 @@
+package document
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+)
+
+// Schemas checks objects of other files than documents as documents are checked: with
+// the file, the line and the field of everything that is wrong.
+type Schemas struct{ catalog *catalog }
+
+// NewSchemas compiles JSON Schemas (draft 2020-12), one for each kind of object.
+func NewSchemas(sources map[string]map[string]any) (*Schemas, error) {
+	c := &catalog{compiled: map[Kind]*jsonschema.Schema{}, source: map[string]any{}}
+	compiler := jsonschema.NewCompiler()
+	compiler.DefaultDraft(jsonschema.Draft2020)
+	for kind, source := range sources {
+		c.source[kind+".json"] = source
+		if err := compiler.AddResource(schemaBase+kind+".json", source); err != nil {
+			return nil, fmt.Errorf("document: schema of %s: %w", kind, err)
+		}
+	}
+	for kind := range sources {
+		compiled, err := compiler.Compile(schemaBase + kind + ".json")
+		if err != nil {
+			return nil, fmt.Errorf("document: schema of %s: %w", kind, err)
+		}
+		c.compiled[Kind(kind)] = compiled
+	}
+	return &Schemas{catalog: c}, nil
+}
+
+// Object is one object that its schema accepts.
+type Object struct {
+	Kind string
+	// Body is the object as JSON, with sorted keys.
+	Body json.RawMessage
+	// Line is where it begins in its file.
+	Line int
+}
+
+// Read returns the objects of a YAML or JSON text that are as their schemas want
+// them, and what is wrong with the others. kindOf says which kind an object is of, or
+// which of its fields is wrong and why. file is what problems call the text.
+func (s *Schemas) Read(
+	text []byte, file string, kindOf func(tree map[string]any) (kind, field, problem string),
+) ([]Object, Problems) {
+	d := &decoder{catalog: s.catalog, file: file, dropped: Dropped{}}
+	var objects []Object
+	d.read = func(n *yaml.Node) {
+		b := &builder{}
+		tree, ok := b.value(n, nil, 0, false).(map[string]any)
+		name, _ := tree["name"].(string)
+		object, flaws := s.object(tree, n, b.flaws, kindOf)
+		if !ok && len(flaws) == 0 {
+			flaws = []flaw{{line: n.Line, text: "is not a mapping"}}
+		}
+		for _, f := range flaws {
+			d.problem(name, f)
+		}
+		if len(flaws) == 0 {
+			objects = append(objects, object)
+		}
+	}
+	d.stream(text)
+	_ = d.problems.err() // sorts them
+	return objects, d.problems
+}
+
+func (s *Schemas) object(
+	tree map[string]any, n *yaml.Node, flaws []flaw, kindOf func(map[string]any) (kind, field, problem string),
+) (Object, []flaw) {
+	if tree == nil || len(flaws) > 0 {
+		return Object{}, flaws
+	}
+	kind, field, problem := kindOf(tree)
+	if problem != "" {
+		_, line := locate(n, []string{field})
+		return Object{}, []flaw{{line: line, field: field, text: problem}}
+	}
+	if flaws := s.catalog.check(Kind(kind), tree, n); len(flaws) > 0 {
+		return Object{}, flaws
+	}
+	body, err := canonical(tree)
+	if err != nil {
+		return Object{}, []flaw{{line: n.Line, text: err.Error()}}
+	}
+	return Object{Kind: kind, Body: bytes.Clone(body), Line: n.Line}, nil
+}

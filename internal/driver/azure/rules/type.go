@@ -1,0 +1,21 @@
+package rules
+
+import (
+	_ "embed"
+
+	"github.com/rollcall-iam/rollcall/internal/driver"
+)
+
+//go:embed document.json
+var document []byte
+
+//go:embed connection.json
+var connection []byte
+
+// PlatformType describes the type for everything that has no platform at hand.
+func PlatformType() driver.Type {
+	return driver.Type{
+		Profile: Profile(), Validate: Fit, Document: document, Connection: connection,
+		PrivilegedRoles: []string{"Owner", "User Access Administrator", "Role Based Access Control Administrator"},
+	}
+}
