@@ -252,7 +252,27 @@ func (a *application) stillDesired(ctx context.Context) error {
 	if wanted {
 		return fmt.Errorf("activities: %w: another tenant wants by now what plan %s takes", fault.ErrConflict, a.in.Digest)
 	}
+	if err := a.checkRemovals(ctx, input); err != nil {
+		return err
+	}
 	a.generation.Store(now)
+	return nil
+}
+
+// checkRemovals returns an error where removals are forbidden since the plan was made
+// and the plan has any.
+func (a *application) checkRemovals(ctx context.Context, input document.TenantInput) error {
+	by := input.RemovalsForbiddenBy()
+	if by == "" {
+		return nil
+	}
+	revoked, err := a.platform.store.RevokedRefs(ctx, a.in.Tenant.Platform)
+	if err != nil {
+		return fmt.Errorf("activities: read whose access is revoked: %w", err)
+	}
+	if slices.ContainsFunc(a.plan.Steps, func(s plan.Step) bool { return s.RemovesAccess(revoked) }) {
+		return fmt.Errorf("activities: %w: %s forbids removals, and plan %s has some", fault.ErrConflict, by, a.in.Digest)
+	}
 	return nil
 }
 

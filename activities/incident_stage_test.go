@@ -325,7 +325,8 @@ func memoryStage(t *testing.T, page int, projects ...string) *stage {
 // paged opens memory platforms whose lists have pages of that size.
 func paged(page int) driver.Open {
 	return func(ctx context.Context, config driver.Config) (driver.Driver, error) {
-		config.Settings = json.RawMessage(strings.Replace(string(config.Settings), "{", fmt.Sprintf(`{"pageSize": %d, `, page), 1))
+		settings := string(config.Connection.Settings)
+		config.Connection.Settings = json.RawMessage(strings.Replace(settings, "{", fmt.Sprintf(`{"pageSize": %d, `, page), 1))
 		return memory.Open(ctx, config)
 	}
 }

@@ -200,7 +200,7 @@ func TestIncidentDuplicateReplicationOverwroteStatus(t *testing.T) {
 	s.ask(map[string][]string{"web": people})
 	s.run("web")
 
-	other := &stage{lab: s.lab, kind: "memory", open: memory.Open, ids: s.ids, config: s.config, roles: s.roles}
+	other := &stage{lab: s.lab, kind: "memory", open: memory.Open, ids: s.ids, config: s.config, connection: s.connection, roles: s.roles}
 	other.restart()
 	between = func() { // the survey has looked and not answered yet
 		between = func() {}

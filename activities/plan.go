@@ -118,7 +118,7 @@ func (p *Platform) finish(
 		Calls: meter.Calls(), Desired: v.desiredDigest(), Settle: profile.Settle,
 		HeldDigest: v.plan.HeldDigest(),
 	}
-	if in.DryRun || out.Steps+out.Held > 0 {
+	if in.DryRun || out.Steps+out.Held+len(v.plan.Forbidden) > 0 {
 		var err error
 		if out.Digest, err = p.store.PutPlan(ctx, v.plan, v.input.Generation); err != nil {
 			return out, fmt.Errorf("activities: store the plan of %s: %w", in.Tenant, err)
@@ -144,7 +144,8 @@ func (p *Platform) finish(
 }
 
 // close stores how things stand with a tenant that has no steps left. A removed
-// tenant that is cleaned up is forgotten.
+// tenant that is cleaned up is forgotten. One with removals that wait or are forbidden
+// stays, and so does what was decided about them.
 func (p *Platform) close(ctx context.Context, v *view, out PlanOutput, done Tally) error {
 	tenant := v.input.Tenant.TenantID
 	if err := p.endAdoptions(ctx, v); err != nil {
@@ -153,12 +154,13 @@ func (p *Platform) close(ctx context.Context, v *view, out PlanOutput, done Tall
 	if err := p.serve(ctx, v); err != nil {
 		return err
 	}
-	if out.Held == 0 && len(v.decisions) > 0 {
+	left := out.Held + len(v.plan.Forbidden)
+	if left == 0 && len(v.decisions) > 0 {
 		if err := p.store.Forget(ctx, tenant); err != nil {
 			return fmt.Errorf("activities: end the decisions on %s: %w", tenant, err)
 		}
 	}
-	if v.input.Deleted && out.Held == 0 {
+	if v.input.Deleted && left == 0 {
 		return p.bury(ctx, v)
 	}
 	if err := p.store.PutStatus(ctx, v.status(ctx, out, done)); err != nil {

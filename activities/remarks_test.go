@@ -171,6 +171,9 @@ func TestLifeOfARemark(t *testing.T) {
 		"held": {access.RemovalHeld, group,
 			func(l *lab) { l.documents(settings{bound: 0}) },
 			func(l *lab) { l.documents(usual) }, false},
+		"removals are forbidden": {access.RemovalsForbidden, web.String(),
+			func(l *lab) { l.documents(settings{bound: 2, replication: "removals: forbid,"}) },
+			func(l *lab) { l.documents(usual) }, false},
 		"name is taken": {access.ObjectForeign, group,
 			func(l *lab) {
 				l.edit(func(w *memory.World) {
@@ -207,6 +210,12 @@ func TestLifeOfARemark(t *testing.T) {
 		"denied": {access.PlatformDenied, web.String(),
 			func(l *lab) { faults(l, memory.Fault{Op: "read:*", Class: "denied"}) },
 			func(l *lab) { faults(l) }, false},
+		"tenant forbidden": {access.ForbiddenByConnection, web.String(),
+			func(l *lab) { l.connect(map[string]string{"scopes": "{allow: [other-*]}"}) },
+			func(l *lab) { l.connect(nil) }, false},
+		"connection of another platform": {access.ForbiddenByConnection, web.String(),
+			func(l *lab) { l.connect(map[string]string{"usedBy": "[annex.north]"}) },
+			func(l *lab) { l.connect(nil) }, false},
 		"refused": {access.PlatformRefused, web.String(),
 			func(l *lab) { faults(l, memory.Fault{Op: "read:*", Class: "invalid"}) },
 			func(l *lab) { faults(l) }, false},

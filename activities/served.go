@@ -9,10 +9,11 @@ import (
 
 // serve tells the ledger which project role each group of ours is for, where it
 // does not know yet: by that a group is known again under another name. It is for
-// a tenant that has no steps left, and costs nothing where the ledger knows.
+// a tenant that has no steps left, and costs nothing where the ledger knows. Where
+// removals are forbidden the ledger keeps the role whose members are in the group.
 func (p *Platform) serve(ctx context.Context, v *view) error {
 	roles := v.unserved()
-	if len(roles) == 0 {
+	if len(roles) == 0 || v.input.RemovalsForbiddenBy() != "" {
 		return nil
 	}
 	if err := p.ledger.Serve(ctx, v.input.Tenant.TenantID, roles); err != nil {

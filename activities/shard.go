@@ -98,7 +98,7 @@ func (p *Platform) shard(ctx context.Context, in DetectDriftInput) (ids []access
 func (p *Platform) closeAll(ctx context.Context, views []*view) error {
 	for _, v := range views {
 		out := PlanOutput{Outcome: v.outcome(0), Held: len(v.plan.Held)}
-		if out.Held > 0 {
+		if out.Held+len(v.plan.Forbidden) > 0 {
 			var err error
 			if out.Digest, err = p.store.PutPlan(ctx, v.plan, v.input.Generation); err != nil {
 				return fmt.Errorf("activities: store the plan of %s: %w", v.input.Tenant.TenantID, err)

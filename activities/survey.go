@@ -128,7 +128,8 @@ func (p *Platform) look(ctx context.Context, ids []access.TenantID, fresh bool, 
 // doubtful reports whether the plan must not rest on remembered knowledge.
 func (v *view) doubtful() bool {
 	return v.plan.Removes() || len(v.adopted()) > 0 || slices.ContainsFunc(v.plan.Remarks, func(r access.Remark) bool {
-		return r.Code == access.ObjectForeign || r.Code == access.OwnershipUnclear || r.Code == access.CleanupOff
+		return r.Code == access.ObjectForeign || r.Code == access.OwnershipUnclear || r.Code == access.CleanupOff ||
+			r.Code == access.RemovalsForbidden
 	})
 }
 
@@ -361,6 +362,7 @@ func rules(profile driver.Profile, in document.TenantInput, installation string)
 		Carry:       replication.CarryForeignPermissions,
 		Gone:        in.Deleted,
 		AutoDelete:  in.LandingZone != nil && in.LandingZone.ApproveDeletion,
+		ForbiddenBy: in.RemovalsForbiddenBy(),
 		Guard:       plan.Guard{Most: in.Guard.GroupMost, Percent: in.Guard.GroupPercent},
 		Separate:    profile.Separate,
 		Shared:      profile.SharedRoles,

@@ -88,8 +88,8 @@ func (p *Platform) hasPassed(ctx context.Context, in UndoInput) (bool, error) {
 
 func (p *Platform) undo(ctx context.Context, in UndoInput) (ApplyOutput, error) {
 	a, err := p.application(ctx, ApplyInput{Tenant: in.Tenant, Digest: in.Digest, Pass: in.Pass, Cause: in.Cause})
-	if err != nil {
-		return ApplyOutput{}, err
+	if err != nil || a.out.Replan {
+		return ApplyOutput{Replan: err == nil}, err
 	}
 	r, listed := renamingIn(a.plan, in.ID)
 	if !listed {

@@ -35,7 +35,8 @@ It says as well what is in the way of access they lack, each with a code that do
 change: no-binding, role-unmapped, the codes of warnings such as user-not-found,
 no-platform, no-tenant, tenant-removed, tenant-failed and not-replicated. Access that
 the documents no longer ask for, and that is held back by a guard, is shown as such,
-with what was decided about it.
+with what was decided about it; so is access that stays because the platform or the
+landing zone forbids removals.
 
 With a tenant alone it lists everybody who can reach it, and with what. It answers
 from the documents and the record of what was done, and asks no platform.`,

@@ -68,15 +68,19 @@ type appliedStep struct {
 	Cause string    `json:"cause,omitempty"`
 }
 
-// leavingAccess is a removal that a guard holds.
+// verdictForbidden is the verdict on a removal that a document forbids.
+const verdictForbidden = "forbidden"
+
+// leavingAccess is a removal that a guard holds, or that a document forbids.
 type leavingAccess struct {
 	// Account is empty where a whole group goes, with everybody in it.
 	Account string `json:"account"`
 	Group   string `json:"group,omitempty"`
 	Role    string `json:"role,omitempty"`
-	// Digest is what an approval names.
+	// Digest is what an approval names; empty where removals are forbidden.
 	Digest string `json:"digest"`
-	// Verdict is pending, approved (the next run does it) or rejected.
+	// Verdict is pending, approved (the next run does it), rejected, or forbidden: then
+	// By names the document that forbids removals.
 	Verdict string    `json:"verdict"`
 	By      string    `json:"by,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
@@ -261,7 +265,7 @@ func (e *explainer) state(m access.Member, object access.Key, given, taken bool)
 // inTheWay reports whether a remark of this code on a group, or on a role, means
 // that nobody gets anything by it.
 func inTheWay(code access.Code) bool {
-	return code == access.ObjectForeign || code == access.OwnershipUnclear ||
+	return code == access.ObjectForeign || code == access.OwnershipUnclear || code == access.RemovalsForbidden ||
 		code == access.PlatformRefused || code == access.PlatformDenied || code == access.ForbiddenByConnection
 }
 

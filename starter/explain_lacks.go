@@ -17,12 +17,19 @@ func (e *explainer) reasons(out explanation) []reasonWhy {
 	tenant := e.in.Tenant.TenantID
 	reasons := e.documented(len(out.Access) > 0)
 	for _, r := range out.Remarks {
+		if r.Code == access.RemovalsForbidden && r.Object == tenant.String() {
+			continue // it is about all users, and what it means for this one follows
+		}
 		if why := (reasonWhy{string(r.Code), r.Text}); blocks(r.Code) && !slices.Contains(reasons, why) {
 			reasons = append(reasons, why)
 		}
 	}
 	for _, l := range out.Leaving {
-		reasons = append(reasons, reasonWhy{string(access.RemovalHeld), l.text(tenant)})
+		code := access.RemovalHeld
+		if l.Verdict == verdictForbidden {
+			code = access.RemovalsForbidden
+		}
+		reasons = append(reasons, reasonWhy{string(code), l.text(tenant)})
 	}
 	if failed := activities.Outcome(e.last.Outcome); e.looked && !e.settled() {
 		reasons = append(reasons, reasonWhy{"tenant-failed", fmt.Sprintf(
@@ -44,9 +51,13 @@ func blocks(code access.Code) bool {
 // the platform is.
 func (e *explainer) documented(has bool) []reasonWhy {
 	if e.in.Deleted {
+		outcome := "is cleaned up"
+		if by := e.in.RemovalsForbiddenBy(); by != "" {
+			outcome = "stays, as " + by + " forbids removals"
+		}
 		return []reasonWhy{{"tenant-removed", fmt.Sprintf(
-			"the tenant %s was removed from the documents: nobody is to have access, and what Rollcall made there is cleaned up",
-			e.in.Tenant.TenantID)}}
+			"the tenant %s was removed from the documents: nobody is to have access, and what Rollcall made there %s",
+			e.in.Tenant.TenantID, outcome)}}
 	}
 	var reasons []reasonWhy
 	bound := e.bound()
@@ -89,12 +100,17 @@ func (e *explainer) notReplicated() reasonWhy {
 func (l leavingAccess) text(tenant access.TenantID) string {
 	what := fmt.Sprintf("the account %q is still in the group %q", l.Account, l.Group)
 	switch {
+	case l.Account == "" && l.Role != "":
+		what = fmt.Sprintf("the group %q still has the role %q", l.Group, l.Role)
 	case l.Account == "":
 		what = fmt.Sprintf("the group %q, which nobody asks for any more, is still there with all its members", l.Group)
 	case l.Group == "":
 		what = fmt.Sprintf("the account %q still has the role %q", l.Account, l.Role)
 	}
 	switch l.Verdict {
+	case verdictForbidden:
+		return what + fmt.Sprintf(
+			": %s forbids removals, so it stays until they are allowed there, or rollcall revoke removes the user", l.By)
 	case "approved":
 		return what + fmt.Sprintf(": a guard held the removal, %s approved it (%s), and the next run does it", l.By, l.Reason)
 	case "rejected":

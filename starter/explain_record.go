@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
@@ -113,10 +114,54 @@ func (e *explainer) accountsOf(person string) map[string]bool {
 	return accounts
 }
 
-// leaving are the held removals that hit the person, or anybody.
+// leaving are the held removals that hit the person, or anybody, and the forbidden
+// ones.
 func (e *explainer) leaving() []leavingAccess {
+	all := e.removalsOf(e.plan.Held)
+	for _, l := range slices.Concat(e.removalsOf(e.plan.Forbidden), e.groupRoles()) {
+		l.Digest, l.Verdict = "", verdictForbidden
+		l.By, l.Reason, l.Expires = cmp.Or(e.in.RemovalsForbiddenBy(), "the platform or the landing zone"), "", time.Time{}
+		all = append(all, l)
+	}
+	return all
+}
+
+// groupRoles are the forbidden removals of roles from groups that the person, or any
+// user, is in.
+func (e *explainer) groupRoles() []leavingAccess {
 	var all []leavingAccess
-	for _, s := range e.plan.Held {
+	for _, s := range e.plan.Forbidden {
+		key := s.Key()
+		if s.Op != plan.Delete || key.Kind != access.KindBinding || key.Group == "" {
+			continue
+		}
+		if e.person == "" || e.isMember(key.Group) {
+			all = append(all, e.leaves(s, access.Member{}))
+		}
+	}
+	return all
+}
+
+// isMember reports whether the person is in the group by the documents or the record.
+func (e *explainer) isMember(group string) bool {
+	for _, g := range e.wanted.State.Groups {
+		if g.Name == group && slices.ContainsFunc(g.Members, e.asked) {
+			return true
+		}
+	}
+	for account := range e.accounts {
+		given, _ := e.membership(group, access.Member{Account: access.Account{Name: account}, Person: e.person})
+		if given == nil {
+			return false // taken from that account since
+		}
+	}
+	return len(e.accounts) > 0
+}
+
+// removalsOf are what steps take from the person, or from anybody.
+func (e *explainer) removalsOf(steps []plan.Step) []leavingAccess {
+	var all []leavingAccess
+	for _, s := range steps {
 		for _, m := range s.Removes() {
 			if e.person == "" || e.accounts[m.Name] || e.accounts[m.Ref] {
 				all = append(all, e.leaves(s, m))

@@ -140,14 +140,14 @@ func (c *cli) endedRemarks(ctx context.Context, f *remarkFlags, tenants []access
 	return by, err
 }
 
-// lastHeld returns the steps that the tenant's last plan held back, where somebody
-// asks for them.
+// lastHeld returns the steps that the tenant's last plan held back or left out as
+// forbidden, where somebody asks for them.
 func (c *cli) lastHeld(ctx context.Context, s store.Status, asked bool) ([]plan.Step, error) {
-	if !asked || s.Held == 0 || s.Digest == "" {
+	if !asked || s.Digest == "" {
 		return nil, nil
 	}
 	p, _, err := c.documents.Plan(ctx, s.Digest)
-	return p.Held, err
+	return slices.Concat(p.Held, p.Forbidden), err
 }
 
 // somebody is a person, and what they are called on platforms.
@@ -206,9 +206,10 @@ func (s *somebody) concerned(platform string, r access.Remark, held []plan.Step)
 		return r.Object == s.name
 	case account == "":
 		return false
-	case r.Code == access.RemovalHeld:
+	case r.Code == access.RemovalHeld, r.Code == access.RemovalsForbidden:
 		return slices.ContainsFunc(held, func(step plan.Step) bool {
-			return step.Object == r.Object && slices.ContainsFunc(step.Removes(), func(m access.Member) bool {
+			about := step.Object == r.Object || r.Code == access.RemovalsForbidden
+			return about && slices.ContainsFunc(step.Removes(), func(m access.Member) bool {
 				return strings.EqualFold(m.Name, account)
 			})
 		})

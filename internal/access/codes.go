@@ -4,8 +4,8 @@ package access
 func Codes() []Code {
 	return []Code{
 		AccountCollision, CleanupOff, Contested, ForeignPermissionKept, ForeignPermissionRemoved, ForbiddenByConnection, InvitationPending,
-		ObjectForeign, OwnershipUnclear, PlatformDenied, PlatformRefused, RemovalHeld, RenameWaiting, RoleUnmapped,
-		TenantNotFound, ForeignMemberRemoved, UserAmbiguous, UserCreationDeprecated, UserDisabled, UserNotFound,
+		ObjectForeign, OwnershipUnclear, PlatformDenied, PlatformRefused, RemovalHeld, RemovalsForbidden, RenameWaiting,
+		RoleUnmapped, TenantNotFound, ForeignMemberRemoved, UserAmbiguous, UserCreationDeprecated, UserDisabled, UserNotFound,
 		UserRevoked, UserWithoutEUID,
 	}
 }

@@ -21,6 +21,7 @@ const (
 	RoleUnmapped             Code = "role-unmapped"                // no role mapping for a bound project role
 	TenantNotFound           Code = "tenant-not-found"             // the account, project or namespace is missing
 	RemovalHeld              Code = "removal-pending-approval"     // above a guard's limit: needs an approval
+	RemovalsForbidden        Code = "removals-forbidden"           // the platform or the landing zone forbids removals
 	ObjectForeign            Code = "object-unmanaged"             // a desired name is taken by somebody else's object
 	OwnershipUnclear         Code = "ownership-unclear"            // ledger and mark disagree: never removed
 	ForeignPermissionKept    Code = "external-permission-kept"     // a role on our group that we did not give

@@ -3,6 +3,7 @@ package document
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 )
@@ -133,6 +134,8 @@ type Replication struct {
 	AdditionalPermissions string
 	// SkipCleanup is skipUserGroupPermissionCleanup; nil means the type's default.
 	SkipCleanup *bool
+	// ForbidRemovals is true for removals: forbid.
+	ForbidRemovals bool
 	// Rename is "recreate", "in-place" or "strict"; "recreate" when absent.
 	Rename string
 	// CarryForeignPermissions is true for "ask": what somebody else gave to a
@@ -152,6 +155,8 @@ type LandingZone struct {
 	Type string
 	// RoleMappings replace the platform's where there is at least one.
 	RoleMappings []RoleMapping
+	// ForbidRemovals is true for removals: forbid.
+	ForbidRemovals bool
 	// ApproveDeletion is automateDeletionApproval: groups of removed tenants go
 	// without an approval.
 	ApproveDeletion bool
@@ -227,6 +232,20 @@ type TenantInput struct {
 	Deleted bool
 	// Generation counts the applies that changed any document.
 	Generation int64
+}
+
+// RemovalsForbiddenBy names the document that forbids removals on the tenant, such
+// as `the platform "aws.eu"`. It is empty where neither the platform nor the landing
+// zone does.
+func (in TenantInput) RemovalsForbiddenBy() string {
+	switch {
+	case in.Platform.Replication.ForbidRemovals:
+		return fmt.Sprintf("the platform %q", in.Platform.Identifier())
+	case in.LandingZone != nil && in.LandingZone.ForbidRemovals:
+		return fmt.Sprintf("the landing zone %q", in.LandingZone.Name)
+	default:
+		return ""
+	}
 }
 
 // Problem is one thing that is wrong with the input, and where.

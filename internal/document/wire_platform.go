@@ -54,10 +54,14 @@ type wireReplication struct {
 	AdditionalPermissions          string            `json:"additionalPermissions"`
 	Rename                         string            `json:"rename"`
 	CarryForeignPermissions        string            `json:"carryForeignPermissions"`
+	Removals                       string            `json:"removals"`
 	SkipUserGroupPermissionCleanup *bool             `json:"skipUserGroupPermissionCleanup"`
 	B2BUserInvitation              json.RawMessage   `json:"b2bUserInvitation"`
 	UserCreation                   json.RawMessage   `json:"userCreation"`
 }
+
+// forbid is the value of removals for which replication only adds.
+const forbid = "forbid"
 
 type wireRoleMapping struct {
 	ProjectRoleRef wireRef  `json:"projectRoleRef"`
@@ -98,6 +102,7 @@ func (w wireReplication) typed() Replication {
 		BringIn:               w.B2BUserInvitation != nil || w.UserCreation != nil,
 
 		CarryForeignPermissions: w.CarryForeignPermissions == "ask",
+		ForbidRemovals:          w.Removals == forbid,
 	}
 }
 
@@ -135,6 +140,7 @@ type wireLandingZone struct {
 // wireProperties is what a landing zone says for any platform type.
 type wireProperties struct {
 	RoleMappings []wireRoleMapping `json:"roleMappings"`
+	Removals     string            `json:"removals"`
 }
 
 func (w *wireLandingZone) name() string { return w.Metadata.Name }
@@ -151,5 +157,6 @@ func (w *wireLandingZone) typed() (any, error) {
 	}
 	zone.Type = platformType
 	zone.RoleMappings = roleMappings(properties.RoleMappings)
+	zone.ForbidRemovals = properties.Removals == forbid
 	return zone, nil
 }

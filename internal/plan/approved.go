@@ -60,8 +60,12 @@ func (o Object) ref() string {
 	}
 }
 
-// waits reports whether a removal has to wait, which the guard holds or not.
+// waits reports whether a removal has to wait, which the guard holds or not. All do
+// where removals are forbidden.
 func (m *maker) waits(r Removal, held bool) bool {
+	if m.forbids() {
+		return true
+	}
 	return m.refused[r] || held && !m.approved[r]
 }
 

@@ -36,9 +36,14 @@ func (m *maker) condition(want, have access.Binding) {
 		changed := have
 		changed.Condition, changed.Version = want.Condition, ""
 		at := m.at(want.Group)
-		at.given = append(at.given, m.build(want.Group, Step{
+		s := Step{
 			Op: Change, Have: Object{Binding: &have}, Want: Object{Binding: &changed}, Why: "the condition differs", Needs: at.created,
-		}))
+		}
+		if m.forbids() && restricts(want, have) {
+			m.forbid(s)
+			return
+		}
+		at.given = append(at.given, m.build(want.Group, s))
 	}
 }
 

@@ -122,4 +122,24 @@
 //
 // A member of ours whom somebody else put there (Input.Strangers) goes like any
 // other, with unmanaged-member-removed.
+//
+// # Forbidden removals
+//
+// A document can forbid removals (Rules.ForbiddenBy). Then the plan only adds, and
+// an approval changes nothing. Plan.Forbidden has what the plan leaves out, and one
+// warning, removals-forbidden, lists it.
+//
+//	otherwise removed         │ where removals are forbidden
+//	──────────────────────────┼────────────────────────────────────────────────────
+//	a member                  │ stays, without unmanaged-member-removed
+//	a subject of a role       │ stays
+//	a group                   │ stays, with its roles
+//	an external permission    │ stays, whatever Additional says
+//	a group that is replaced  │ keeps its name, and gets what the new group would
+//	                          │ get; in-place: renamed
+//	an old group              │ stays beside the new one
+//	a group of another role   │ stays, with removals-forbidden, and gets nothing:
+//	                          │ its members would get the new role
+//	a condition               │ stays where the new one may grant less
+//	a revoked account         │ goes
 package plan

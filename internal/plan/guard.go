@@ -47,6 +47,9 @@ func (m *maker) giveReasons(set access.Key, gone []access.Member, why string) []
 			gone[i].Why = "access is revoked by name"
 		case m.strangers[Removal{Object: set, Ref: who.Ref}]:
 			gone[i].Why = "somebody else put this account there"
+			if m.forbids() {
+				continue
+			}
 			m.remark(access.ForeignMemberRemoved, set.String(), fmt.Sprintf(
 				"somebody else put %s into %q, which holds exactly whom the documents name, so it goes: "+
 					"bind the person to the project to give them access", accountName(who), set))
@@ -73,8 +76,13 @@ func (m *maker) hold(s Step, text string) {
 	m.holdFor(s, text+": above the guard's limit, it waits for an approval")
 }
 
-// holdFor keeps s for an approval, and says why.
+// holdFor keeps s for an approval, and says why; where removals are forbidden it
+// leaves s out.
 func (m *maker) holdFor(s Step, text string) {
+	if m.forbids() {
+		m.forbid(s)
+		return
+	}
 	s.Needs = nil
 	s = named(m.in.Tenant, s)
 	m.out.Held = append(m.out.Held, s)

@@ -21,6 +21,7 @@ func inversions() []inversion {
 	return concat(
 		ownershipInversions(), truthInversions(), separateInversions(), truthProseInversions(),
 		renamingInversions(), renamingProseInversions(), orderInversions(), removalInversions(), guardInversions(),
+		forbiddenRules(),
 	)
 }
 
@@ -715,6 +716,90 @@ func guardInversions() []inversion {
 			rule: "Input.Rejected" + of, says: "but for the revoked",
 			file: "approved.go", old: "if !m.revoked[who.Ref] && m.waits(removal(who), d.held && !free[who.Ref]) {", new: "if (!m.revoked[who.Ref] || m.refused[removal(who)]) && m.waits(removal(who), d.held && !free[who.Ref]) {",
 			test: "TestGoldenMeaning/177-revoked-although-rejected",
+		},
+	}
+}
+
+func forbiddenRules() []inversion {
+	const prose, of = "Forbidden removals", ": where removals are forbidden"
+	const forbids = "if m.forbids() {\n\t\treturn true"
+	return []inversion{
+		{
+			rule: prose, says: "A document can forbid removals (Rules.ForbiddenBy).",
+			file: "forbidden.go", old: "return m.in.Rules.ForbiddenBy != \"\"", new: "return false",
+			test: "TestGoldenMeaning/190-forbidden-member",
+		}, {
+			rule: prose, says: "and an approval changes nothing.",
+			file: "approved.go", old: forbids, new: "if m.forbids() && !m.approved[r] {\n\t\treturn true",
+			test: "TestGoldenMeaning/199-forbidden-approved", always: true,
+		}, {
+			rule: prose, says: "Plan.Forbidden has what the plan leaves out,",
+			file: "guard.go", old: "m.forbid(s)\n", new: "\n",
+			test: "TestGoldenMeaning/190-forbidden-member",
+		}, {
+			rule: prose, says: "and one warning, removals-forbidden, lists it.",
+			file: "make.go", old: "m.warnForbidden()\n", new: "\n",
+			test: "TestGoldenMeaning/190-forbidden-member",
+		}, {
+			rule: "a member" + of, says: "stays,",
+			file: "approved.go", old: forbids, new: "if m.forbids() && r.Object.Kind != access.KindMembers {\n\t\treturn true",
+			test: "TestGoldenMeaning/190-forbidden-member",
+		}, {
+			rule: "a member" + of, says: "without unmanaged-member-removed",
+			file: "guard.go", old: "if m.forbids() {\n\t\t\t\tcontinue", new: "if false {\n\t\t\t\tcontinue",
+			test: "TestGoldenMeaning/193-forbidden-unmanaged-member",
+		}, {
+			rule: "a subject of a role" + of, says: "stays",
+			file: "approved.go", old: forbids, new: "if m.forbids() && r.Object.Kind != access.KindBinding {\n\t\treturn true",
+			test: "TestGoldenMeaning/200-forbidden-subjects",
+		}, {
+			rule: "a group" + of, says: "stays,",
+			file: "approved.go", old: forbids, new: "if m.forbids() && r.Object.Kind != access.KindGroup {\n\t\treturn true",
+			test: "TestGoldenMeaning/191-forbidden-leftover",
+		}, {
+			rule: "a group" + of, says: "with its roles",
+			file: "approved.go", old: forbids, new: "if m.forbids() && r.Object.Kind != access.KindBinding {\n\t\treturn true",
+			test: "TestGoldenMeaning/191-forbidden-leftover",
+		}, {
+			rule: "an external permission" + of, says: "stays, whatever Additional says",
+			file: "approved.go", old: forbids, new: "if m.forbids() && r.Object.Kind != access.KindBinding {\n\t\treturn true",
+			test: "TestGoldenMeaning/192-forbidden-external",
+		}, {
+			rule: "a group that is replaced" + of, says: "keeps its name,",
+			file: "pairing.go", old: "if m.forbids() && m.keepNames(olds) {", new: "if false && m.keepNames(olds) {",
+			test: "TestGoldenMeaning/194-forbidden-replacement",
+		}, {
+			rule: "a group that is replaced" + of, says: "and gets what the new group would get;",
+			file: "forbidden.go", old: "m.keepName(from, to)\n", new: "\n",
+			test: "TestGoldenMeaning/194-forbidden-replacement",
+		}, {
+			rule: "a group that is replaced" + of, says: "in-place: renamed",
+			file: "pairing.go", old: "if m.renameInPlace(olds) {", new: "if !m.forbids() && m.renameInPlace(olds) {",
+			test: "TestGoldenMeaning/195-forbidden-rename-in-place",
+		}, {
+			rule: "an old group" + of, says: "stays beside the new one",
+			file: "forbidden.go", old: "m.found(to); whose == ours {", new: "m.found(to); whose == ours && false {",
+			test: "TestGoldenMeaning/196-forbidden-half-replaced",
+		}, {
+			rule: "a group of another role" + of, says: "stays, with removals-forbidden,",
+			file: "forbidden.go", old: "m.remark(access.RemovalsForbidden, want.Name,", new: "m.remark(access.CleanupOff, want.Name,",
+			test: "TestGoldenMeaning/197-forbidden-name-swap",
+		}, {
+			rule: "a group of another role" + of, says: "and gets nothing: its members would get the new role",
+			file: "make.go", old: "if m.forbids() && m.repurposed(have) {", new: "if false {",
+			test: "TestGoldenMeaning/197-forbidden-name-swap",
+		}, {
+			rule: "a condition" + of, says: "stays",
+			file: "bindings.go", old: "if m.forbids() && restricts(want, have) {", new: "if false {",
+			test: "TestGoldenMeaning/203-forbidden-condition",
+		}, {
+			rule: "a condition" + of, says: "where the new one may grant less",
+			file: "bindings.go", old: "if m.forbids() && restricts(want, have) {", new: "if m.forbids() {",
+			test: "TestGoldenMeaning/205-forbidden-condition-ends",
+		}, {
+			rule: "a revoked account" + of, says: "goes",
+			file: "approved.go", old: "if !m.revoked[who.Ref] && m.waits(removal(who), d.held && !free[who.Ref]) {", new: "if m.waits(removal(who), d.held && !free[who.Ref]) {",
+			test: "TestGoldenMeaning/204-forbidden-revoked",
 		},
 	}
 }

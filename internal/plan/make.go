@@ -28,6 +28,7 @@ func Make(in Input) Plan {
 		m.leftoverGroup(have)
 	}
 	m.finishRenamings()
+	m.warnForbidden()
 	m.out.Remarks = access.SortRemarks(m.out.Remarks)
 	return m.out
 }
@@ -259,6 +260,10 @@ func (m *maker) group(want access.Group, set difference) {
 		m.createGroup(want)
 		m.members(have, set)
 	case ours:
+		if m.forbids() && m.repurposed(have) {
+			m.keepRole(want, have, set)
+			return
+		}
 		m.at(want.Name).ready = true
 		m.takeOver(want, have)
 		m.members(have, set)

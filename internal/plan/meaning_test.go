@@ -16,12 +16,14 @@ import (
 // warning, no ID. The planner and its oracle are compared by it, and the golden
 // files meaning.txt hold it.
 type meaning struct {
-	tenant   string
-	removes  bool
-	steps    []action
-	pending  []action
-	replaced []groupReplacement
-	warnings []string // code and object
+	tenant  string
+	removes bool
+	steps   []action
+	pending []action
+	// forbidden are the removals that the plan leaves out.
+	forbidden []action
+	replaced  []groupReplacement
+	warnings  []string // code and object
 	// byObject and byTenant are the order in which steps may run, by write unit. The
 	// text leaves out the latter where both are the same.
 	byObject, byTenant schedule
@@ -71,7 +73,7 @@ func word[T ~string](name T) string { return cmp.Or(currentWords[string(name)], 
 func meaningOf(p plan.Plan) meaning {
 	m := meaning{
 		tenant: p.Tenant.String(), removes: p.Removes(),
-		steps: each(p.Steps, actionOf), pending: each(p.Held, actionOf),
+		steps: each(p.Steps, actionOf), pending: each(p.Held, actionOf), forbidden: each(p.Forbidden, actionOf),
 		byObject: scheduleOf(p, plan.PerObject), byTenant: scheduleOf(p, plan.PerTenant),
 	}
 	for _, r := range p.Renames {
@@ -219,14 +221,18 @@ func (m meaning) text() string {
 			fmt.Fprintf(&b, "    after %s\n", numbers(ids, number))
 		}
 	}
-	pending := each(m.pending, func(a action) string {
-		text := "pending approval: " + a.text()
-		if len(a.needs) > 0 {
-			text += "    after " + numbers(a.needs, number) + "\n"
-		}
-		return text
-	})
-	b.WriteString(strings.Join(slices.Sorted(slices.Values(pending)), ""))
+	list := func(head string, actions []action) {
+		texts := each(actions, func(a action) string {
+			text := head + a.text()
+			if len(a.needs) > 0 {
+				text += "    after " + numbers(a.needs, number) + "\n"
+			}
+			return text
+		})
+		b.WriteString(strings.Join(slices.Sorted(slices.Values(texts)), ""))
+	}
+	list("pending approval: ", m.pending)
+	list("forbidden: ", m.forbidden)
 	for _, r := range m.replaced {
 		fmt.Fprintf(&b, "replace by %s, mode %s, waits %t, build %s, remove %s\n",
 			r.to, r.mode, r.waits, numbers(r.build, number), numbers(r.remove, number))

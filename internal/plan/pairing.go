@@ -22,8 +22,11 @@ type renames struct {
 	// renamed are the ids of those groups by their old name.
 	renamed map[string]string
 	serving map[string]int // the desired group of each project role
-	roles   map[[2]string]bool
-	parts   map[string]bool // the IDs of all steps that build a successor
+	// oldNames say which desired groups keep the names that they have on the
+	// platform because removals are forbidden.
+	oldNames []string
+	roles    map[[2]string]bool
+	parts    map[string]bool // the IDs of all steps that build a successor
 }
 
 // findRenamings pairs groups of ours that nobody desires any more with desired
@@ -42,6 +45,9 @@ func (m *maker) findRenamings() {
 	}
 	olds := m.pairServing()
 	if m.renameInPlace(olds) {
+		m.reindex()
+	}
+	if m.forbids() && m.keepNames(olds) {
 		m.reindex()
 	}
 	for _, want := range m.in.Desired.Groups {
@@ -116,17 +122,23 @@ func (m *maker) renameInPlace(olds map[string][]access.Group) bool {
 		if _, taken := m.groups[to]; taken {
 			continue
 		}
-		best := 0
-		for i, have := range olds[to] {
-			if len(have.Members) > len(olds[to][best].Members) {
-				best = i
-			}
-		}
+		best := mostMembers(olds[to])
 		m.rename(olds[to][best], to)
 		olds[to] = slices.Delete(olds[to], best, best+1)
 		renamed = true
 	}
 	return renamed
+}
+
+// mostMembers returns the place of the group with the most members.
+func mostMembers(groups []access.Group) int {
+	best := 0
+	for i, have := range groups {
+		if len(have.Members) > len(groups[best].Members) {
+			best = i
+		}
+	}
+	return best
 }
 
 // serves returns the desired group that holds the people of that project role.

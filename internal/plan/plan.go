@@ -103,6 +103,9 @@ type Plan struct {
 	// Held are removals above the guard's limit, and foreign roles that could be
 	// carried over to a renamed group. They wait for an approval.
 	Held []Step `json:"pendingApproval,omitempty"`
+	// Forbidden are removals that the plan leaves out because a document forbids
+	// them. No approval adds them.
+	Forbidden []Step `json:"forbidden,omitempty"`
 	// Renames say which of the Steps give groups another name.
 	Renames []Renaming `json:"replacements,omitempty"`
 	// Remarks say what is not done, and why.

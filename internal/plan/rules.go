@@ -72,6 +72,10 @@ type Rules struct {
 	// approval, unless AutoDelete.
 	Gone, AutoDelete bool
 	Guard            Guard
+	// ForbiddenBy names the document that forbids removals. Then the plan takes
+	// nothing from users that are not revoked, whatever is approved. Empty where
+	// removals are allowed.
+	ForbiddenBy string
 	// Separate is true where each subject of a binding has a binding of its own,
 	// which others may have made: the ledger has them one by one. Desired bindings
 	// and Input.Keep name the role alone.

@@ -277,19 +277,25 @@ SELECT t.workspace, t.project, t.platform FROM documents t JOIN projects USING (
 	return tenants, prefixed(err)
 }
 
-// HeldTenants returns the tenants of a platform whose last plan holds back what
-// takes something from one of the accounts, by id or by name, or from everybody in a
-// group. Nothing else may know that they are there: somebody else put them in, or
-// they were in a group that was taken over.
+// HeldTenants returns the tenants of a platform whose last plan holds back, or leaves
+// out as forbidden, what takes something from one of the accounts, by id or by name,
+// or from everybody in a group. Nothing else may know that they are there: somebody
+// else put them in, or they were in a group that was taken over.
 func (s *Store) HeldTenants(ctx context.Context, platform string, refs, names []string) ([]access.TenantID, error) {
-	const people = `jsonb_path_query_array(p.body::jsonb, '$.pendingApproval[*].have.%s[*].%s') ?| `
-	who := make([]string, 0, 4)
-	for _, list := range []string{"members.accounts", "binding.subjects"} {
-		who = append(who, fmt.Sprintf(people, list, "ref")+"$2", fmt.Sprintf(people, list, "name")+"$3")
+	who := []string{
+		`jsonb_path_exists(p.body::jsonb, '$.pendingApproval[*].have.group')`,
+		`jsonb_path_exists(p.body::jsonb, '$.forbidden[*].have.group')`,
+	}
+	for _, people := range []string{
+		`jsonb_path_query_array(p.body::jsonb, '$.pendingApproval[*].have.%s[*].%s') ?| `,
+		`jsonb_path_query_array(p.body::jsonb, '$.forbidden[*].have.%s[*].%s') ?| `,
+	} {
+		for _, list := range []string{"members.accounts", "binding.subjects"} {
+			who = append(who, fmt.Sprintf(people, list, "ref")+"$2", fmt.Sprintf(people, list, "name")+"$3")
+		}
 	}
 	rows, err := s.pool.Query(ctx, `SELECT workspace, project, platform FROM statuses s JOIN plans p USING (digest)
-		WHERE platform = $1 AND pending_approval > 0 AND ($2::text[] <> '{}' OR $3::text[] <> '{}')
-			AND (jsonb_path_exists(p.body::jsonb, '$.pendingApproval[*].have.group') OR `+strings.Join(who, " OR ")+`)
+		WHERE platform = $1 AND ($2::text[] <> '{}' OR $3::text[] <> '{}') AND (`+strings.Join(who, " OR ")+`)
 		ORDER BY workspace, project`, platform, notNil(refs), notNil(names))
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)

@@ -117,10 +117,14 @@ func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string) erro
 		return err
 	})
 	// The platform's document is the current one where it is stored still: its
-	// credentials may have moved since.
+	// credentials may have moved since. So are the landing zone's properties: removals
+	// may be allowed or forbidden since. Its approval of deletions is the one of then.
 	batch.Queue(`SELECT t.tenant, t.workspace, t.project, t.platform, t.landing_zone,
-			t.tenant_doc, t.project_doc, coalesce(d.body, t.platform_doc), t.zone_doc
+			t.tenant_doc, t.project_doc, coalesce(d.body, t.platform_doc),
+			CASE WHEN z.name IS NULL THEN t.zone_doc ELSE jsonb_set(t.zone_doc::jsonb, '{spec,platformProperties}',
+				coalesce(z.body::jsonb #> '{spec,platformProperties}', '{}'))::json END
 		FROM tombstones t LEFT JOIN documents d ON d.kind = 'meshPlatform' AND d.name = t.platform
+			LEFT JOIN documents z ON z.kind = 'meshLandingZone' AND z.name = t.landing_zone
 		WHERE t.tenant = ANY($1)`, tenants).Query(p.readTombs)
 	standing(batch, &p.revoked)
 	batch.Queue(needed, tenants).Query(func(rows pgx.Rows) error {
