@@ -48,10 +48,13 @@ func (p *Platform) conclusions(ctx context.Context, in RecordOutcomeInput) (rema
 	}
 	for _, r := range failed {
 		class, text, _ := strings.Cut(r.Err, ": ")
+		code, refused := refusalCode(class), "the platform refused to"
+		if code == access.ForbiddenByConnection {
+			refused = "Rollcall may not"
+		}
 		remarks = append(remarks, access.Remark{
-			Code: refusalCode(class), Object: r.Step.Object,
-			Text: fmt.Sprintf("the platform refused to %s the %s %q: %s: %s",
-				r.Step.Op, r.Step.Kind, r.Step.Object, text, advice(refusalCode(class))),
+			Code: code, Object: r.Step.Object,
+			Text: fmt.Sprintf("%s %s the %s %q: %s: %s", refused, r.Step.Op, r.Step.Kind, r.Step.Object, text, advice(code)),
 		})
 	}
 	if in.Reason != "" {

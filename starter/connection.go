@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -331,9 +332,13 @@ tenant are listed as denied: they give power over more than a tenant.`,
 			if len(former) == 0 {
 				return errors.New("no platform was stored by a version before connections: there is nothing to extract")
 			}
+			redirects, err := redirectURLs(cmd.Context(), s)
+			if err != nil {
+				return err
+			}
 			var out bytes.Buffer
 			for i, f := range former {
-				extracted, err := connection.Extract(f.Platform, f.Type, f.Settings, types.All())
+				extracted, err := connection.Extract(f.Platform, f.Type, f.Settings, redirects[f.Platform], types.All())
 				if err != nil {
 					return err
 				}
@@ -350,4 +355,27 @@ tenant are listed as denied: they give power over more than a tenant.`,
 			return err
 		},
 	}
+}
+
+// redirectURLs returns where the invitations of platforms lead to, by identifier.
+func redirectURLs(ctx context.Context, s *store.Store) (map[string]string, error) {
+	platforms, err := s.Platforms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	for _, p := range platforms {
+		var settings struct {
+			Replication struct {
+				Invitation struct {
+					RedirectURL string `json:"redirectUrl"`
+				} `json:"b2bUserInvitation"`
+			} `json:"replication"`
+		}
+		if err := json.Unmarshal(p.Settings, &settings); err != nil {
+			return nil, fmt.Errorf("platform %s: %w", p.Identifier(), err)
+		}
+		found[p.Identifier()] = settings.Replication.Invitation.RedirectURL
+	}
+	return found, nil
 }

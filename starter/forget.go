@@ -18,7 +18,7 @@ type forgetFlags struct {
 	yes        bool
 }
 
-// forgetReport is what was result, in JSON.
+// forgetReport is what was forgotten, in JSON.
 type forgetReport struct {
 	Platform string `json:"platform"`
 	store.ForgetResult
@@ -44,7 +44,7 @@ says, which is not checked yet.`,
 	}
 	cmd.Flags().StringVar(&flags.reason, "reason", "", "why; kept for ever")
 	cmd.Flags().StringVar(&flags.as, "as", "", "the name of the operator; $USER when left out")
-	cmd.Flags().BoolVar(&flags.yes, "yes", false, "forget, and do not only show what would be result")
+	cmd.Flags().BoolVar(&flags.yes, "yes", false, "forget, and do not only show what would be forgotten")
 	return cmd
 }
 
@@ -73,7 +73,8 @@ func (c *cli) forget(ctx context.Context, platform string, f forgetFlags) error 
 		if !f.yes {
 			verb = "Would forget"
 		}
-		fmt.Fprintf(w, "%s %d removed tenants of %s with %d objects, which stay at the platform.\n", verb, result.Tenants, platform, result.Objects)
+		fmt.Fprintf(w, "%s %s of %s with %s, which stay at the platform.\n",
+			verb, count(result.Tenants, "removed tenant"), platform, count(result.Objects, "object"))
 		if !f.yes {
 			fmt.Fprintln(w, "Add --yes to forget them.")
 		}

@@ -39,7 +39,7 @@ func TestForget(t *testing.T) {
 	t.Parallel()
 	url, s := abandoned(t)
 	args := []string{"forget", "sandbox.local", "--reason", "decommissioned, OPS-77", "--as", "ada"}
-	want := "Would forget 1 removed tenants of sandbox.local with 2 objects, which stay at the platform.\nAdd --yes to forget them.\n"
+	want := "Would forget 1 removed tenant of sandbox.local with 2 objects, which stay at the platform.\nAdd --yes to forget them.\n"
 	if diff := cmp.Diff(want, must(t, url, "", args...)); diff != "" {
 		t.Errorf("without --yes (-want +got):\n%s", diff)
 	}
@@ -51,7 +51,7 @@ func TestForget(t *testing.T) {
 		t.Errorf("%d tenants are remembered and %d platforms forgotten without --yes, want 1 and 0", tenants, forgotten)
 	}
 
-	want = "Forgot 1 removed tenants of sandbox.local with 2 objects, which stay at the platform.\n"
+	want = "Forgot 1 removed tenant of sandbox.local with 2 objects, which stay at the platform.\n"
 	if diff := cmp.Diff(want, must(t, url, "", append(args, "--yes")...)); diff != "" {
 		t.Errorf("with --yes (-want +got):\n%s", diff)
 	}

@@ -12,7 +12,9 @@ import (
 // Extract returns the connections that a platform needs whose document held the
 // settings, as it was before connections: addresses, replication.credentials and
 // replication.budget. A platform of a composed type needs several.
-func Extract(platform, of string, settings json.RawMessage, all []driver.Type) ([]map[string]any, error) {
+//
+// redirectURL is where the document's invitations lead to; empty where it has none.
+func Extract(platform, of string, settings json.RawMessage, redirectURL string, all []driver.Type) ([]map[string]any, error) {
 	i := slices.IndexFunc(all, func(t driver.Type) bool { return t.Name() == of })
 	if i < 0 {
 		return nil, fmt.Errorf("connection: platform %s: there is no type %q", platform, of)
@@ -35,6 +37,9 @@ func Extract(platform, of string, settings json.RawMessage, all []driver.Type) (
 	whole := map[string]any{"kind": "Connection", "name": platform, "type": all[i].ConnectionType(), "usedBy": []string{platform}}
 	if limits := replication["budget"]; limits != nil {
 		whole["limits"] = limits
+	}
+	if redirectURL != "" {
+		whole["redirectUrls"] = []string{redirectURL}
 	}
 	if deny := all[i].PrivilegedRoles; len(deny) > 0 {
 		whole["roles"] = map[string]any{"deny": deny}

@@ -19,7 +19,7 @@ import (
 // extract returns what Extract gives, as JSON by name.
 func extract(t testing.TB, platform, of, settings string) map[string]string {
 	t.Helper()
-	got, err := connection.Extract(platform, of, json.RawMessage(settings), types.All())
+	got, err := connection.Extract(platform, of, json.RawMessage(settings), "", types.All())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +252,7 @@ func TestExtract_Refuses(t *testing.T) {
 		"half of it":                             {"memory", `{`},
 		"nothing":                                {"memory", ``},
 	} {
-		if got, err := connection.Extract("p.here", c.of, json.RawMessage(c.settings), types.All()); err == nil || !strings.Contains(err.Error(), "p.here") {
+		if got, err := connection.Extract("p.here", c.of, json.RawMessage(c.settings), "", types.All()); err == nil || !strings.Contains(err.Error(), "p.here") {
 			t.Errorf("%s: Extract = %v, %v, want an error that names the platform", reason, got, err)
 		}
 	}

@@ -132,7 +132,7 @@ func (s *Store) FormerConnections(ctx context.Context) ([]FormerConnection, erro
 // ErrStored reports a platform that documents still describe.
 var ErrStored = errors.New("the platform is stored")
 
-// ForgetResult says how much was result of a platform.
+// ForgetResult says how much was forgotten of a platform.
 type ForgetResult struct {
 	Tenants int `json:"tenants"`
 	Objects int `json:"objects"`
@@ -141,11 +141,15 @@ type ForgetResult struct {
 // ForgetPlatform drops the removed tenants of a platform that no document describes
 // any more, with all that the ledger says they own there, without touching the
 // platform. The reason and who gave it are kept. Where nothing changes, dry is what
-// would be result. A platform that is stored is ErrStored, one that nobody
-// remembers ErrNotFound.
+// would be forgotten. A platform that is stored is ErrStored, one without removed
+// tenants ErrNotFound.
 func (s *Store) ForgetPlatform(ctx context.Context, platform, reason, actor string, dry bool) (ForgetResult, error) {
 	var f ForgetResult
 	err := prefixed(pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		// A platform that comes back meanwhile would find its ledger gone.
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", applyLock); err != nil {
+			return err
+		}
 		var stored bool
 		err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM documents WHERE kind = 'meshPlatform' AND name = $1),
 			(SELECT count(*) FROM tombstones WHERE platform = $1), (SELECT count(*) FROM owned WHERE platform = $1)`,
@@ -167,6 +171,7 @@ func (s *Store) ForgetPlatform(ctx context.Context, platform, reason, actor stri
 			batch.Queue("DELETE FROM "+table+" WHERE tenant IN (SELECT tenant FROM tombstones WHERE platform = $1)", platform)
 		}
 		batch.Queue("DELETE FROM owned WHERE platform = $1", platform)
+		batch.Queue("DELETE FROM former_connections WHERE platform = $1", platform)
 		batch.Queue("DELETE FROM tombstones WHERE platform = $1", platform)
 		batch.Queue("UPDATE installation SET platforms_version = platforms_version + 1")
 		return tx.SendBatch(ctx, batch).Close()

@@ -379,7 +379,6 @@ func TestForgetPlatform_DropsAllThatItOwns(t *testing.T) {
 		"adoptions":            "history",
 		"counters":             "a number is never given twice",
 		"ended_warnings":       "history, for as long as RemarksKept says",
-		"former_connections":   "what the document said before connections",
 		"group_replacements":   "history",
 		"plans":                "history",
 		"records":              "history: who gave and took what, and why",

@@ -32,8 +32,11 @@ func Drivers(t testing.TB, shared budget.Shared, opens map[string]driver.Open, c
 		t.Fatal(err)
 	}
 	set, err := directory.Current()
-	if err != nil || set.Problems != nil {
-		t.Fatalf("the test's connections: %v", max(fmt.Sprint(err), fmt.Sprint(set.Problems)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set.Problems != nil {
+		t.Fatalf("the test's connections: %v", set.Problems)
 	}
 	return connection.NewDrivers(directory, opens, shared, os.Getenv)
 }
