@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
 const (
@@ -70,6 +72,9 @@ func (p *Platform) lookApart(ctx context.Context, ids []access.TenantID, began t
 			unread[part[0]] = err
 		default:
 			parts = append(parts, part[:len(part)/2], part[len(part)/2:])
+		}
+		if errors.Is(err, fault.ErrForbidden) {
+			continue // the platform was not asked: that says nothing about it
 		}
 		if failed++; failed >= hopeless && len(all) == 0 {
 			return nil, nil

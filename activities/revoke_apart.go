@@ -2,12 +2,14 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"go.temporal.io/sdk/activity"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
 // look plans the removals of all tenants, from marks read anew. Where some tenants
@@ -48,6 +50,9 @@ func (r *revoking) lookApart(ctx context.Context) (read []*view, unread []error,
 			unread, parts = append(unread, fmt.Errorf("activities: %s: %w", part[0], err)), parts[1:]
 		default:
 			parts = append(parts[1:], part[:len(part)/2], part[len(part)/2:])
+		}
+		if errors.Is(err, fault.ErrForbidden) {
+			continue // the platform was not asked: that says nothing about it
 		}
 		if failed++; failed >= hopeless && len(read) == 0 {
 			return nil, unread, false

@@ -60,7 +60,7 @@ func (d *Drivers) Driver(ctx context.Context, platform document.Platform) (drive
 	if err != nil {
 		return nil, "", err
 	}
-	key := sha256.Sum256(fmt.Appendf(nil, "%s %s %s", c.Name, c.Digest, platform.Settings))
+	key := sha256.Sum256(fmt.Appendf(nil, "%s %s %s %s", platform.Type, c.Name, c.Digest, platform.Settings))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if o, ok := d.opened[platform.Identifier()]; ok && o.key == key {

@@ -26,6 +26,7 @@ func Extract(platform, of string, settings json.RawMessage, redirectURL string, 
 	replication, _ := former["replication"].(map[string]any)
 	delete(former, "replication")
 	delete(former, "region")
+	delete(former, "origin") // the document still has it
 	if of == "aws" {
 		var aws struct {
 			Region string `json:"region"`

@@ -16,10 +16,10 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver/types"
 )
 
-// extract returns what Extract gives, as JSON by name.
-func extract(t testing.TB, platform, of, settings string) map[string]string {
+// extract returns what Extract gives for the platform p.here, as JSON by name.
+func extract(t testing.TB, of, settings string) map[string]string {
 	t.Helper()
-	got, err := connection.Extract(platform, of, json.RawMessage(settings), "", types.All())
+	got, err := connection.Extract("p.here", of, json.RawMessage(settings), "", types.All())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestExtract_IsLoaded(t *testing.T) {
 			t.Errorf("%s: there are no former settings", of.Name())
 		}
 		for _, settings := range formerSettings[of.Name()] {
-			extracted := extract(t, "p.here", of.Name(), settings)
+			extracted := extract(t, of.Name(), settings)
 			set := loadText(t, documents(slices.Collect(maps.Values(extracted))...))
 			if set.Problems != nil {
 				t.Errorf("%s: Load refuses %v: %v", of.Name(), extracted, set.Problems)
@@ -153,7 +153,7 @@ func TestExtract(t *testing.T) {
 			map[string]string{"p.here": `{"kind":"Connection","name":"p.here","type":"memory","usedBy":["p.here"]}`},
 		},
 	} {
-		if diff := cmp.Diff(c.want, extract(t, "p.here", c.of, c.settings)); diff != "" {
+		if diff := cmp.Diff(c.want, extract(t, c.of, c.settings)); diff != "" {
 			t.Errorf("%s: connections (-want +got):\n%s", c.reason, diff)
 		}
 	}
@@ -161,7 +161,7 @@ func TestExtract(t *testing.T) {
 
 // TestExtract_AKS: an AKS platform has two accounts, and so three connections.
 func TestExtract_AKS(t *testing.T) {
-	got := extract(t, "p.here", "aks", formerSettings["aks"][0])
+	got := extract(t, "aks", formerSettings["aks"][0])
 	if diff := cmp.Diff([]string{"p.here", "p.here-cluster", "p.here-directory"}, slices.Sorted(maps.Keys(got))); diff != "" {
 		t.Fatalf("connections (-want +got):\n%s", diff)
 	}
@@ -217,7 +217,7 @@ func TestExtract_WithoutCredentials(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := problemsOf(t, loadText(t, documents(slices.Collect(maps.Values(extract(t, "p.here", of.Name(), string(text))))...)))
+		got := problemsOf(t, loadText(t, documents(slices.Collect(maps.Values(extract(t, of.Name(), string(text))))...)))
 		for _, problem := range got {
 			if !missing.MatchString(problem) && !strings.Contains(problem, ": uses.") {
 				t.Errorf("%s: Load says %q, want that auth is missing alone", of.Name(), problem)
@@ -232,13 +232,37 @@ func TestExtract_WithoutCredentials(t *testing.T) {
 // TestExtract_DeniesPrivilegedRoles: each type's roles above a tenant are denied.
 func TestExtract_DeniesPrivilegedRoles(t *testing.T) {
 	for _, of := range types.All() {
-		set := loadText(t, documents(slices.Collect(maps.Values(extract(t, "p.here", of.Name(), formerSettings[of.Name()][0])))...))
+		set := loadText(t, documents(slices.Collect(maps.Values(extract(t, of.Name(), formerSettings[of.Name()][0])))...))
 		c, ok := set.Get("p.here")
 		if !ok {
 			t.Fatalf("%s: %v", of.Name(), set.Problems)
 		}
 		if diff := cmp.Diff(of.PrivilegedRoles, c.Roles.Deny); diff != "" {
 			t.Errorf("%s: roles that are denied (-want +got):\n%s", of.Name(), diff)
+		}
+	}
+}
+
+// TestExtract_KeepsInvitations: they go on leading where the document says.
+func TestExtract_KeepsInvitations(t *testing.T) {
+	const address = "https://portal.azure.com"
+	for _, of := range []string{"azure", "aks", "marketplace"} {
+		got, err := connection.Extract("p.here", of, json.RawMessage(formerSettings[of][0]), address, types.All())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var texts []string
+		for _, c := range got {
+			text, err := json.Marshal(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts = append(texts, string(text))
+		}
+		set := loadText(t, documents(texts...))
+		c, _ := set.Get("p.here")
+		if diff := cmp.Diff([]string{address}, c.RedirectURLs); diff != "" || set.Problems != nil {
+			t.Errorf("%s: %v, addresses of invitations (-want +got):\n%s", of, set.Problems, diff)
 		}
 	}
 }
@@ -263,7 +287,7 @@ func TestExtract_LeavesFilesAlone(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"secret.json": `{"password": "hush"}`})
 	path := filepath.Join(dir, "secret.json")
-	got := extract(t, "p.here", "openstack", `{"url": "https://k", "replication": {"credentials": {"file": {"path": "`+path+`"}}}}`)["p.here"]
+	got := extract(t, "openstack", `{"url": "https://k", "replication": {"credentials": {"file": {"path": "`+path+`"}}}}`)["p.here"]
 	if !strings.Contains(got, `"auth":{"file":"`+path+`"}`) || strings.Contains(got, "hush") {
 		t.Errorf("the connection is %s, want the path alone", got)
 	}

@@ -27,7 +27,10 @@ type Limits struct {
 // limits joins the limits of a connection and of its parts. Of a part's scopes only
 // those of the part "cluster" are about tenants of the composed platform.
 func (s *Set) limits(c Connection, of driver.Type) Limits {
-	l := Limits{Name: c.Name, Scopes: [][]string{c.Scopes.Allow}, Deny: c.Roles.Deny, SecondPerson: c.Roles.SecondPerson}
+	l := Limits{Name: c.Name, Deny: c.Roles.Deny, SecondPerson: c.Roles.SecondPerson}
+	if !of.Profile.NoBindings { // their tenants are no places at the platform
+		l.Scopes = append(l.Scopes, c.Scopes.Allow)
+	}
 	for part := range of.Uses {
 		used := s.byName[c.Uses[part]]
 		l.Deny = slices.Concat(l.Deny, used.Roles.Deny)
@@ -59,11 +62,23 @@ func within(pattern, id string) bool {
 		if !strings.Contains(id, "/") {
 			id = "/subscriptions/" + id
 		}
-		pattern, id = strings.ToLower(strings.TrimSuffix(pattern, "/")), strings.ToLower(id)
-		return id == pattern || strings.HasPrefix(id, pattern+"/") && !slices.Contains(strings.Split(id, "/"), "..")
+		return below(strings.Split(strings.ToLower(strings.TrimSuffix(pattern, "/")), "/"), strings.Split(strings.ToLower(id), "/"))
 	}
 	matched, err := path.Match(pattern, id)
 	return err == nil && matched || pattern == id
+}
+
+// below reports whether a path begins with the segments of a pattern.
+func below(pattern, segments []string) bool {
+	if len(segments) < len(pattern) || slices.Contains(segments, "..") {
+		return false
+	}
+	for i, want := range pattern {
+		if matched, err := path.Match(want, segments[i]); segments[i] != want && (err != nil || !matched) {
+			return false
+		}
+	}
+	return true
 }
 
 // role returns an error that wraps fault.ErrForbidden for a role that the connection may
@@ -119,6 +134,28 @@ type guardedSharer struct {
 
 var _ driver.Checker = guarded{}
 
+// Within implements driver.Sharer. Tenants that the connection may not touch are not
+// asked about, and count for nothing.
+func (g guardedSharer) Within(ctx context.Context, scopeIDs []string) ([]string, error) {
+	var allowed []string
+	for _, id := range scopeIDs {
+		if g.limits.scope(id) == nil {
+			allowed = append(allowed, id)
+		}
+	}
+	found, err := g.Sharer.Within(ctx, allowed)
+	if err != nil {
+		return nil, err
+	}
+	within := make([]string, len(scopeIDs))
+	for i, id := range scopeIDs {
+		if g.limits.scope(id) == nil {
+			within[i], found = found[0], found[1:]
+		}
+	}
+	return within, nil
+}
+
 // Observe implements driver.Driver.
 func (g guarded) Observe(ctx context.Context, scopes []driver.Scope) ([]driver.Observation, error) {
 	for _, s := range scopes {
@@ -154,7 +191,7 @@ func (g guarded) Apply(ctx context.Context, scope driver.Scope, steps []plan.Ste
 
 // check returns why a step may not give what it would give, or nil.
 func (g guarded) check(ctx context.Context, scope driver.Scope, step plan.Step) error {
-	if step.Op == plan.Delete || step.Kind != access.KindBinding || step.Want.Binding == nil || len(g.limits.Deny)+len(g.limits.SecondPerson) == 0 {
+	if step.Kind != access.KindBinding || step.Want.Binding == nil || len(g.limits.Deny)+len(g.limits.SecondPerson) == 0 || takesOnly(step) {
 		return nil
 	}
 	role := step.Want.Binding.Role
@@ -167,6 +204,14 @@ func (g guarded) check(ctx context.Context, scope driver.Scope, step plan.Step) 
 		}
 	}
 	return g.limits.role(role, names...)
+}
+
+// takesOnly reports whether a step about a binding gives nothing to anybody: it
+// deletes the binding, or takes subjects out of it.
+func takesOnly(step plan.Step) bool {
+	have, want := step.Have.Binding, step.Want.Binding
+	return step.Op == plan.Delete ||
+		step.Op == plan.Change && have != nil && have.Role == want.Role && have.Condition == want.Condition && len(step.Adds()) == 0
 }
 
 // Check implements driver.Checker.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -357,7 +358,7 @@ func TestLimit_KeepsOrder(t *testing.T) {
 		var steps []plan.Step
 		var want []string
 		for i, role := range roles {
-			id := fmt.Sprint(i)
+			id := strconv.Itoa(i)
 			if strings.HasPrefix(role, "-") {
 				steps = append(steps, take(id, role[1:]))
 			} else {
@@ -387,7 +388,7 @@ func TestLimit_KeepsOrder(t *testing.T) {
 				if !errors.Is(r.Err, fault.ErrForbidden) || r.Ref != "" {
 					rt.Fatalf("step %d is %+v, want ErrForbidden", i, r)
 				}
-			case r.Ref != "ref of "+fmt.Sprint(i) || errors.Is(r.Err, fault.ErrConflict) != (role == "Writer"):
+			case r.Ref != "ref of "+strconv.Itoa(i) || errors.Is(r.Err, fault.ErrConflict) != (role == "Writer"):
 				rt.Fatalf("step %d is %+v", i, r)
 			}
 		}

@@ -3,7 +3,10 @@ package document
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
@@ -43,6 +46,14 @@ type Object struct {
 	Line int
 }
 
+// maxObjectName is how long the name of an object may be to be shown in messages.
+const maxObjectName = 253
+
+// notInName reports whether a rune cannot be in the name of an object.
+func notInName(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '-'
+}
+
 // Read returns the objects of a YAML or JSON text that are as their schemas want
 // them, and what is wrong with the others. kindOf says which kind an object is of, or
 // which of its fields is wrong and why. file is what problems call the text.
@@ -59,6 +70,9 @@ func (s *Schemas) Read(
 		if !ok && len(flaws) == 0 {
 			flaws = []flaw{{line: n.Line, text: "is not a mapping"}}
 		}
+		if len(name) > maxObjectName || strings.IndexFunc(name, notInName) >= 0 {
+			name = "" // what is no name may be anything
+		}
 		for _, f := range flaws {
 			d.problem(name, f)
 		}
@@ -67,8 +81,30 @@ func (s *Schemas) Read(
 		}
 	}
 	d.stream(text)
-	_ = d.problems.err() // sorts them
-	return objects, d.problems
+	problems, _ := errors.AsType[Problems](d.problems.err())
+	for i, p := range problems {
+		problems[i].Text = withoutValues(p.Text)
+	}
+	return objects, problems
+}
+
+// values finds what a message quotes of an input: texts in quotes, tags, and what the
+// parser of YAML says, which may be anything.
+var values = regexp.MustCompile(`is not YAML: .*|the tag \S+|"(?:[^"\\]|\\.)*"( is not allowed)`)
+
+// withoutValues returns a message without the values that it quotes: in these files
+// somebody may have written a secret where only its file's name belongs.
+func withoutValues(text string) string {
+	return values.ReplaceAllStringFunc(text, func(found string) string {
+		switch {
+		case strings.HasPrefix(found, "is not YAML"):
+			return "is not YAML"
+		case strings.HasPrefix(found, "the tag"):
+			return "the tag"
+		default:
+			return "the value is not allowed"
+		}
+	})
 }
 
 func (s *Schemas) object(

@@ -70,7 +70,7 @@ func newScenario(t *testing.T, dir string) *scenario {
 		connectiontest.Memory("depot.south", filepath.Join(dir, "depot.json")),
 	)
 	s.seed()
-	s.known = map[string]string{dir: "/srv/platforms", s.installation(): "<installation>"}
+	s.known = map[string]string{dir: "/srv/platforms", s.connections: "/srv/connections", s.installation(): "<installation>"}
 	return s
 }
 

@@ -54,5 +54,17 @@ func (d *Driver) RoleNames(ctx context.Context, _ driver.Scope, role string) ([]
 	if !is {
 		return []string{role}, nil
 	}
-	return d.grants.RoleNames(ctx, d.resource, azure.Role)
+	names, err := d.grants.RoleNames(ctx, d.resource, azure.Role)
+	for _, name := range names {
+		names = append(names, rules.OfAzure+name)
+	}
+	return names, err
+}
+
+// Check implements driver.Checker: both accounts have to be accepted.
+func (d *Driver) Check(ctx context.Context) error {
+	if _, err := d.Resolve(ctx, []string{"rollcall-connection-check"}); err != nil {
+		return err
+	}
+	return d.cluster.Check(ctx)
 }

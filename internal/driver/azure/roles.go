@@ -87,7 +87,7 @@ func (r *roleNames) name(ctx context.Context, api *resources, scope, id string) 
 // azureName returns Azure's own name of the role of that id, and the id where Azure does
 // not know it.
 func (r *roleNames) azureName(ctx context.Context, api *resources, scope, id string) (string, error) {
-	if name, known := r.look(r.byID, id); known {
+	if name, known := r.look(r.byID, id); known && name != id { // its id stands for a name that was not found
 		return name, nil
 	}
 	all, err := api.roles(ctx, scope, "")

@@ -21,9 +21,6 @@ type Suite struct {
 	// Calls is the file with the calls that everyday work costs on the platform, such
 	// as testdata/calls.txt; empty to count none.
 	Calls string
-	// Parallel runs the laws side by side: for platforms that answer so slowly that
-	// most of the time is waiting, and whose worlds share nothing that a law counts.
-	Parallel bool
 	// Impossible names laws about what the platform does not have, with the
 	// reason. Where ResolveIsExact is among them there is nobody to ask, and the
 	// laws of trouble leave Resolve out.
@@ -96,9 +93,6 @@ func Run(t *testing.T, s Suite) {
 	s.check(t)
 	for i, e := range laws() {
 		t.Run(fmt.Sprintf("%02d_%s", i+1, e.law), func(t *testing.T) {
-			if s.Parallel {
-				t.Parallel()
-			}
 			t.Logf("%s: %s", e.law, e.says)
 			if reason := s.Impossible[e.law]; reason != "" {
 				t.Skip("the platform has no such thing: " + reason)

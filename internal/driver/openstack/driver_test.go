@@ -13,7 +13,6 @@ func TestLaws(t *testing.T) {
 		// Two lists of assignments and one of groups, for the marks.
 		ConvergedCalls: func(int, int) int { return 3 },
 		Calls:          filepath.Join("testdata", "calls.txt"),
-		Parallel:       true,
 		Impossible: map[drivertest.Law]string{
 			drivertest.TwinsAreAmbiguous: "Keystone keeps users' names unique in a domain; " +
 				"TestTwinsAreAmbiguous has the federated users that break that",

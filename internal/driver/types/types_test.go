@@ -364,7 +364,7 @@ func TestConnectionSchemas_RefusePlainHTTP(t *testing.T) {
 					"HTTP://api.example.com": false, "https://me@api.example.com": false, "https://me:x@api.example.com": false,
 					"https://api.example.com?a=b": false, "https://api.example.com#a": false, "https://": false, "//api.example.com": false,
 					"api.example.com": false, "file:///etc/passwd": false, "unix:///run/x.sock": false, "ftp://localhost": false,
-					"http://localhost\nhttp://example.com": false, "https://api.example.com\n": false, " https://api.example.com": false, "": false,
+					"http://localhost\nhttp://example.com": false, "https://api.example.com\n": false, "\thttps://api.example.com": false, "": false,
 				} {
 					if got := loads(t, all, minimal(t, of), path, address); (got == nil) != want {
 						t.Errorf("%s: %q: %v, want it accepted: %t", strings.Join(path, "."), address, got, want)
