@@ -129,7 +129,9 @@ func (c *cli) connections(ctx context.Context) (connectionsReport, error) {
 			}
 		}
 		if refusals == len(workers) {
-			report.Unserved = append(report.Unserved, unservedReport{Platform: p.Identifier(), Connection: p.ConnectionName(), Reason: reason})
+			report.Unserved = append(report.Unserved, unservedReport{
+				Platform: p.Identifier(), Connection: p.ConnectionName(), Reason: reason,
+			})
 		}
 	}
 	return report, nil
@@ -158,7 +160,7 @@ func (c *cli) warnUnserved(ctx context.Context, tenants []access.TenantID) error
 func (r *connectionsReport) add(h store.ConnectionReport) {
 	for i, known := range r.Connections {
 		if known.Name == h.Name && known.Digest == h.Digest && known.Error == h.Error {
-			r.Connections[i].Workers = append(known.Workers, h.Worker)
+			r.Connections[i].Workers = append(r.Connections[i].Workers, h.Worker)
 			if h.Answers.Before(known.answers) { // the line is as old as its oldest part
 				r.Connections[i].answers = h.Answers
 			}
@@ -270,7 +272,9 @@ func (c *cli) awaitChecks(ctx context.Context, requested time.Time, names []stri
 			return report, err
 		}
 		if len(names) > 0 {
-			report.Connections = slices.DeleteFunc(report.Connections, func(r connectionReport) bool { return !slices.Contains(names, r.Name) })
+			report.Connections = slices.DeleteFunc(report.Connections, func(r connectionReport) bool {
+				return !slices.Contains(names, r.Name)
+			})
 		}
 		unanswered, err := c.uncheckedConnections(ctx, report, requested)
 		if err != nil || len(unanswered) == 0 {
@@ -320,41 +324,45 @@ names, and take the variables and files that it names along. Roles that give pow
 tenant are listed as denied: they give power over more than a tenant.`,
 		Example: "  rollcall connection extract > connections.yaml",
 		Args:    none,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := c.database(cmd.Context())
-			if err != nil {
-				return err
-			}
-			former, err := s.FormerConnections(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if len(former) == 0 {
-				return errors.New("no platform was stored by a version before connections: there is nothing to extract")
-			}
-			redirects, err := redirectURLs(cmd.Context(), s)
-			if err != nil {
-				return err
-			}
-			var out bytes.Buffer
-			for i, f := range former {
-				extracted, err := connection.Extract(f.Platform, f.Type, f.Settings, redirects[f.Platform], types.All())
-				if err != nil {
-					return err
-				}
-				for j, one := range extracted {
-					if i+j > 0 {
-						out.WriteString("---\n")
-					}
-					if err := writeYAML(&out, one); err != nil {
-						return err
-					}
-				}
-			}
-			_, err = c.out.Write(out.Bytes())
-			return err
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.extractConnections(cmd.Context()) },
 	}
+}
+
+func (c *cli) extractConnections(ctx context.Context) error {
+	s, err := c.database(ctx)
+	if err != nil {
+		return err
+	}
+	former, err := s.FormerConnections(ctx)
+	if err != nil {
+		return err
+	}
+	if len(former) == 0 {
+		return errors.New("no platform was stored by a version before connections: there is nothing to extract")
+	}
+	redirects, err := redirectURLs(ctx, s)
+	if err != nil {
+		return err
+	}
+	var all []map[string]any
+	for _, f := range former {
+		extracted, err := connection.Extract(f.Platform, f.Type, f.Settings, redirects[f.Platform], types.All())
+		if err != nil {
+			return err
+		}
+		all = append(all, extracted...)
+	}
+	var out bytes.Buffer
+	for i, one := range all {
+		if i > 0 {
+			out.WriteString("---\n")
+		}
+		if err := writeYAML(&out, one); err != nil {
+			return err
+		}
+	}
+	_, err = c.out.Write(out.Bytes())
+	return err
 }
 
 // redirectURLs returns where the invitations of platforms lead to, by identifier.

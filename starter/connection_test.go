@@ -497,6 +497,11 @@ name: aks.lab
 roles:
   deny:
     - cluster-admin
+    - azure:Owner
+    - azure:User Access Administrator
+    - azure:Role Based Access Control Administrator
+    - azure:Azure Kubernetes Service Cluster Admin Role
+    - azure:Azure Kubernetes Service RBAC Cluster Admin
 type: aks
 usedBy:
   - aks.lab

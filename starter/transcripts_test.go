@@ -90,10 +90,6 @@ func TestEveryCommandHasATranscript(t *testing.T) {
 		"rollcall completion fish":       "cobra writes the script",
 		"rollcall completion powershell": "cobra writes the script",
 		"rollcall completion zsh":        "cobra writes the script",
-		"rollcall connection list":       "it shows what workers report at the moment: see TestConnectionList",
-		"rollcall connection check":      "it shows what workers answer at the moment: see TestConnectionCheck",
-		"rollcall connection extract":    "it is for databases of an earlier version: see TestConnectionExtract_WritesWhatDocumentsSaid",
-		"rollcall forget":                "it has a scenario of its own: see TestForget",
 	}
 	root := silentRoot()
 	seen := map[string]bool{}

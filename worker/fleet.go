@@ -70,7 +70,7 @@ func (f *fleet) serve(ctx context.Context) error {
 		stories.Stop()
 		return err
 	}
-	defer f.stop(stories, urgent)
+	defer f.stop(stories, urgent) //nolint:contextcheck // ctx has ended by then
 	f.log.Info("worker started", "queue", engine.WorkflowQueue, "installation", f.installation,
 		"deployment", f.version.DeploymentName, "build", f.version.BuildID)
 	for {
@@ -199,6 +199,14 @@ func (f *fleet) end(platform string, w worker.Worker) {
 	f.ending.Go(w.Stop)
 }
 
+// closeDrivers gives back what this worker leases of rate limits, also after its
+// context has ended.
+func (f *fleet) closeDrivers() {
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	f.drivers.Close(ctx)
+}
+
 // options completes what all workers have in common.
 func (f *fleet) options(o worker.Options) worker.Options {
 	o.WorkerStopTimeout = grace
@@ -231,7 +239,5 @@ func (f *fleet) stop(all ...worker.Worker) {
 		<-done
 	}
 	f.ending.Wait()
-	ctx, cancel := context.WithTimeout(context.Background(), farewell)
-	defer cancel()
-	f.drivers.Close(ctx)
+	f.closeDrivers()
 }

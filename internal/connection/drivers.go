@@ -56,10 +56,11 @@ func NewDrivers(directory *Directory, opens map[string]driver.Open, shared budge
 // platform that may not use the connection is an error that wraps fault.ErrForbidden,
 // one whose connection this worker does not hold wraps fault.ErrUnavailable.
 func (d *Drivers) Driver(ctx context.Context, platform document.Platform) (driver.Driver, string, error) {
-	of, c, set, err := d.connection(platform)
+	found, err := d.connection(platform)
 	if err != nil {
 		return nil, "", err
 	}
+	of, c, set := found.of, found.Connection, found.set
 	key := sha256.Sum256(fmt.Appendf(nil, "%s %s %s %s", platform.Type, c.Name, c.Digest, platform.Settings))
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -68,7 +69,7 @@ func (d *Drivers) Driver(ctx context.Context, platform document.Platform) (drive
 	}
 	open, known := d.opens[platform.Type]
 	if !known {
-		return nil, "", fmt.Errorf("connection: %w: this worker has no driver for platforms of type %q", fault.ErrUnsupported, platform.Type)
+		return nil, "", fmt.Errorf("connection: %w: this worker has no driver for type %q", fault.ErrUnsupported, platform.Type)
 	}
 	with := set.Driver(c)
 	d.addRateLimits(&with, set)
@@ -87,21 +88,28 @@ func (d *Drivers) Current() (*Set, error) { return d.directory.Current() }
 // Available reports whether this worker holds the connection of a platform: nil if it
 // does, else why not.
 func (d *Drivers) Available(platform document.Platform) error {
-	_, _, _, err := d.connection(platform)
+	_, err := d.connection(platform)
 	return err
 }
 
-func (d *Drivers) connection(platform document.Platform) (driver.Type, Connection, *Set, error) {
+// named is the connection that a platform names, with the set that it is in.
+type named struct {
+	Connection
+	of  driver.Type
+	set *Set
+}
+
+func (d *Drivers) connection(platform document.Platform) (named, error) {
 	of, known := d.directory.types.Type(platform.Type)
 	if !known {
-		return of, Connection{}, nil, fmt.Errorf("connection: %w: this worker knows no platforms of type %q", fault.ErrUnsupported, platform.Type)
+		return named{}, fmt.Errorf("connection: %w: this worker knows no platforms of type %q", fault.ErrUnsupported, platform.Type)
 	}
 	set, err := d.directory.Current()
 	if err != nil {
-		return of, Connection{}, nil, fmt.Errorf("%w: %w", fault.ErrUnavailable, err)
+		return named{}, fmt.Errorf("%w: %w", fault.ErrUnavailable, err)
 	}
 	c, err := set.For(platform.Identifier(), platform.ConnectionName(), of)
-	return of, c, set, err
+	return named{c, of, set}, err
 }
 
 // addRateLimits gives a connection and its parts their rateLimits.

@@ -191,7 +191,8 @@ func (g guarded) Apply(ctx context.Context, scope driver.Scope, steps []plan.Ste
 
 // check returns why a step may not give what it would give, or nil.
 func (g guarded) check(ctx context.Context, scope driver.Scope, step plan.Step) error {
-	if step.Kind != access.KindBinding || step.Want.Binding == nil || len(g.limits.Deny)+len(g.limits.SecondPerson) == 0 || takesOnly(step) {
+	anyRole := len(g.limits.Deny)+len(g.limits.SecondPerson) == 0
+	if anyRole || step.Kind != access.KindBinding || step.Want.Binding == nil || takesOnly(step) {
 		return nil
 	}
 	role := step.Want.Binding.Role

@@ -36,7 +36,7 @@ func read(dir string) ([]source, document.Problems, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("connection: %s: %w", Variable, err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // nothing was written
 	entries, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
 		return nil, nil, fmt.Errorf("connection: %s: %w", Variable, err)
@@ -150,7 +150,8 @@ func (t *Types) set(dir string, files []source, problems document.Problems) *Set
 			}
 			if first, exists := s.byName[c.Name]; exists {
 				twice[c.Name] = true
-				problems = append(problems, c.invalid("name", fmt.Sprintf("is also that of %s:%d: neither is used", first.File, first.Line)))
+				text := fmt.Sprintf("is also that of %s:%d: neither is used", first.File, first.Line)
+				problems = append(problems, c.invalid("name", text))
 				continue
 			}
 			s.byName[c.Name] = c
@@ -231,7 +232,7 @@ func Schema(of driver.Type) (map[string]any, error) {
 	maps.Copy(properties, typeProperties)
 	required, _ := schema["required"].([]any)
 	needed, _ := typeSchema["required"].([]any)
-	schema["required"] = append(required, needed...)
+	required = append(required, needed...)
 	for _, key := range []string{"allOf", "title", "description", "examples"} {
 		if typeSchema[key] != nil {
 			schema[key] = typeSchema[key]
@@ -251,8 +252,9 @@ func Schema(of driver.Type) (map[string]any, error) {
 			"type": "object", "description": "The connections that this one is composed of.", "properties": parts,
 			"required": anys(slices.Sorted(maps.Keys(of.Uses))), "additionalProperties": false,
 		}
-		schema["required"] = append(schema["required"].([]any), "uses")
+		required = append(required, "uses")
 	}
+	schema["required"] = required
 	return schema, nil
 }
 

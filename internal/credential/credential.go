@@ -99,7 +99,8 @@ func (s *Source) Values() (Values, error) {
 	case s.config.Environment != nil:
 		return Values{source: s}, nil
 	case s.config.File == "":
-		return Values{}, fmt.Errorf("%w: auth: write file or environment: a token or a workload identity has no values", fault.ErrUnsupported)
+		return Values{}, fmt.Errorf("%w: auth: write file or environment: a token or a workload identity has no values",
+			fault.ErrUnsupported)
 	}
 	text, err := ReadFile(s.Path())
 	if err != nil {

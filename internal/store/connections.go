@@ -56,7 +56,8 @@ func (s *Store) ReportConnections(
 		for _, u := range unserved {
 			batch.Queue("INSERT INTO unserved_platforms (worker, platform, reason) VALUES ($1, $2, $3)", worker, u.Platform, u.Reason)
 		}
-		batch.Queue("SELECT coalesce(connection_check, 'epoch') FROM installation").QueryRow(func(r pgx.Row) error { return r.Scan(&requested) })
+		batch.Queue("SELECT coalesce(connection_check, 'epoch') FROM installation").
+			QueryRow(func(r pgx.Row) error { return r.Scan(&requested) })
 		return tx.SendBatch(ctx, batch).Close()
 	}))
 	return fromNull(requested), err
@@ -80,7 +81,8 @@ func fromNull(t time.Time) time.Time {
 
 // ConnectionReports returns what the workers that run report, sorted by name and worker.
 func (s *Store) ConnectionReports(ctx context.Context) ([]ConnectionReport, error) {
-	rows, err := s.pool.Query(ctx, `SELECT worker, name, type, used_by, digest, error, coalesce(checked_at, 'epoch'), coalesce(answers, 'epoch'), reported_at
+	rows, err := s.pool.Query(ctx, `SELECT worker, name, type, used_by, digest, error,
+			coalesce(checked_at, 'epoch'), coalesce(answers, 'epoch'), reported_at
 		FROM connections WHERE reported_at >= now() - interval '`+reportLifetime+`' ORDER BY name, worker`)
 	if err != nil {
 		return nil, prefixed(err)

@@ -235,7 +235,7 @@ func platformTexts(t *testing.T, db *sql.DB) (texts []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var text string
 		if err := rows.Scan(&text); err != nil {

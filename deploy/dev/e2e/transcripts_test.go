@@ -48,7 +48,7 @@ func TestTranscripts(t *testing.T) {
 		part()
 	}
 	s.end()
-	s.dump(dir)
+	s.dump()
 }
 
 func newScenario(t *testing.T, dir string) *scenario {

@@ -99,7 +99,8 @@ func (i identity) workload() (azcore.TokenCredential, error) {
 // federated signs in with the token that another issuer keeps in a file.
 func (i identity) federated(client, file string) (azcore.TokenCredential, error) {
 	if client == "" {
-		return nil, fmt.Errorf("%w: write clientId in the connection: the token's file does not say which application it is for", fault.ErrDenied)
+		return nil, fmt.Errorf("%w: write clientId in the connection: the token's file does not say which application it is for",
+			fault.ErrDenied)
 	}
 	assertion := func(context.Context) (string, error) {
 		text, err := credential.ReadFile(file)
@@ -108,8 +109,8 @@ func (i identity) federated(client, file string) (azcore.TokenCredential, error)
 		}
 		return strings.TrimSpace(string(text)), nil
 	}
-	if _, err := assertion(context.Background()); err != nil {
-		return nil, err
+	if _, err := credential.ReadFile(file); err != nil { // a missing one is known at once
+		return nil, fmt.Errorf("the token's file: %w", err)
 	}
 	return azidentity.NewClientAssertionCredential(i.tenant, client, assertion, &azidentity.ClientAssertionCredentialOptions{
 		ClientOptions: i.options(), DisableInstanceDiscovery: i.custom(),

@@ -79,7 +79,8 @@ func connect(
 func (s Connection) check() error {
 	if !credential.IsEndpoint(s.Server) {
 		// The text is not quoted: it may hold a password.
-		return fmt.Errorf("%w: server is not the API server's address: write https://host:6443, or http only to this machine", fault.ErrInvalid)
+		return fmt.Errorf("%w: server is not the API server's address: write https://host:6443, or http only to this machine",
+			fault.ErrInvalid)
 	}
 	if s.CAFile != "" && s.CAData != "" {
 		return fmt.Errorf("%w: give caFile or caData, not both", fault.ErrInvalid)

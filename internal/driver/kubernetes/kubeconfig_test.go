@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -113,9 +114,7 @@ func kubeconfig(user, cluster string) string {
 func (s *apiServer) openIn(t *testing.T, dir string, more map[string]any, environment map[string]string) (*kubernetes.Driver, error) {
 	t.Helper()
 	fields := map[string]any{"server": s.URL}
-	for name, value := range more {
-		fields[name] = value
-	}
+	maps.Copy(fields, more)
 	text, err := json.Marshal(fields)
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +189,7 @@ func TestKubeconfig_RefusesPlugins(t *testing.T) {
 				output := filepath.Join(dir, "output")
 				write(t, dir, "kubeconfig", strings.ReplaceAll(c.text, "/PATH/TO/FILE", output))
 				plugin := write(t, dir, "plugin", "#!/bin/sh\nid > "+output+"\n")
-				if err := os.Chmod(plugin, 0o700); err != nil { //nolint:gosec // that it could be run is the point
+				if err := os.Chmod(plugin, 0o700); err != nil {
 					t.Fatal(err)
 				}
 				d, err := s.openIn(t, dir, auth, map[string]string{"P_KUBECONFIG": "kubeconfig"})

@@ -80,7 +80,8 @@ func (c Connection) endpoint() (string, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || !credential.IsEndpoint(c.URL) {
 		// The text is not quoted: it may hold a password.
-		return "", fmt.Errorf("%w: url is not Keystone's address: write https://host:5000/v3, or http only to this machine", fault.ErrInvalid)
+		return "", fmt.Errorf("%w: url is not Keystone's address: write https://host:5000/v3, or http only to this machine",
+			fault.ErrInvalid)
 	}
 	if c.DomainName != "" && c.DomainID != "" {
 		return "", fmt.Errorf("%w: give domainName or domainId, not both", fault.ErrInvalid)
