@@ -291,8 +291,8 @@ func (c *cli) awaitChecks(ctx context.Context, requested time.Time, names []stri
 	}
 }
 
-// unanswered names the connections that platforms use and that were not checked since
-// somebody requested.
+// uncheckedConnections names the connections that platforms use and that were not
+// checked since the request.
 func (c *cli) uncheckedConnections(ctx context.Context, report connectionsReport, requested time.Time) ([]string, error) {
 	platforms, err := c.documents.Platforms(ctx)
 	if err != nil {

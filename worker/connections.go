@@ -112,7 +112,7 @@ func (r *reporter) connections(set *connection.Set) []store.ConnectionReport {
 }
 
 // begin asks a platform in the background whether it accepts the account, if that is
-// due: after a change, when somebody requested, and now and then.
+// due: after a change, on request, and now and then.
 func (r *reporter) begin(ctx context.Context, set *connection.Set, p document.Platform, requested time.Time) {
 	c, ok := set.Get(p.ConnectionName())
 	if !ok {
@@ -146,4 +146,12 @@ func (r *reporter) check(ctx context.Context, p document.Platform) error {
 		return err
 	}
 	return connection.Check(ctx, d)
+}
+
+// withdraw takes the reports back when the worker stops, so that no command waits for
+// its answers.
+func (r *reporter) withdraw(ctx context.Context) {
+	if _, err := r.store.ReportConnections(ctx, r.worker, nil, nil); err != nil {
+		r.log.Warn("cannot withdraw the report of connections", "error", err)
+	}
 }

@@ -199,12 +199,13 @@ func (f *fleet) end(platform string, w worker.Worker) {
 	f.ending.Go(w.Stop)
 }
 
-// closeDrivers gives back what this worker leases of rate limits, also after its
-// context has ended.
-func (f *fleet) closeDrivers() {
+// leave gives back what this worker leases of rate limits, and withdraws its report,
+// after its context has ended.
+func (f *fleet) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
 	f.drivers.Close(ctx)
+	f.reporter.withdraw(ctx)
 }
 
 // options completes what all workers have in common.
@@ -239,5 +240,5 @@ func (f *fleet) stop(all ...worker.Worker) {
 		<-done
 	}
 	f.ending.Wait()
-	f.closeDrivers()
+	f.leave()
 }

@@ -38,8 +38,8 @@ type UnservedPlatform struct {
 }
 
 // ReportConnections replaces what a worker holds and does not serve. It drops the
-// reports of workers that are gone, and returns when somebody last requested for a check
-// of all connections, zero for never.
+// reports of workers that are gone, and returns when a check of all connections was
+// last requested, zero for never. With nothing to report it withdraws the worker.
 func (s *Store) ReportConnections(
 	ctx context.Context, worker string, reports []ConnectionReport, unserved []UnservedPlatform,
 ) (requested time.Time, err error) {
