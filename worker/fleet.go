@@ -199,9 +199,9 @@ func (f *fleet) end(platform string, w worker.Worker) {
 	f.ending.Go(w.Stop)
 }
 
-// leave gives back what this worker leases of rate limits, and withdraws its report,
+// disconnect gives back what this worker leases of rate limits, and withdraws its report,
 // after its context has ended.
-func (f *fleet) leave() {
+func (f *fleet) disconnect() {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
 	f.drivers.Close(ctx)
@@ -240,5 +240,5 @@ func (f *fleet) stop(all ...worker.Worker) {
 		<-done
 	}
 	f.ending.Wait()
-	f.leave()
+	f.disconnect()
 }

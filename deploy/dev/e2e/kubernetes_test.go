@@ -88,7 +88,7 @@ func (c *cluster) want(t testing.TB, people int) {
 }
 
 func TestKubernetesConverges(t *testing.T) {
-	t.Parallel()
+	// Not parallel: it stops the API server that other tests share.
 	server := kubernetes.ForTest(t)
 	s := newStack(t)
 	c := newCluster(t, server, 3, 3)

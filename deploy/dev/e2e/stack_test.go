@@ -278,8 +278,13 @@ func (s *stack) workerWith(flags []string, environ ...string) *exec.Cmd {
 	return cmd
 }
 
+// kills lets one goroutine at a time end a worker: a test and its gate may both do.
+var kills sync.Mutex
+
 // kill ends a worker as a crash does.
 func kill(cmd *exec.Cmd) {
+	kills.Lock()
+	defer kills.Unlock()
 	if cmd.ProcessState == nil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
