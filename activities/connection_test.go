@@ -43,7 +43,7 @@ func TestForbiddenStepLeavesAWarning(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, reason, roles, says string }{
 		{"denied", "an author of documents chooses no privileged role", "{deny: [Developer]}", "lists the role in roles.deny"},
-		{"second person", "nobody can consent as long as callers have no identities", "{secondPerson: [developer]}", "with the consent of a second person only"},
+		{"second person", "no user can consent as long as callers have no identities", "{secondPerson: [developer]}", "with the consent of a second person only"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -27,7 +27,7 @@ func TestToTemporal(t *testing.T) {
 		"invalid":     {"a wrong request stays wrong", fault.ErrInvalid, TypeInvalid, true, 0, false},
 		"unsupported": {"what a platform cannot do, it cannot do later", fault.ErrUnsupported, TypeUnsupported, true, 0, false},
 		"forbidden":   {"what the operator of the workers rules out stays so until they or the documents change", fault.ErrForbidden, TypeForbidden, true, 0, false},
-		"not held":    {"another worker may hold the connection, or this one soon", fault.ErrUnavailable, TypeUnavailable, false, 0, false},
+		"missing":     {"another worker may hold the connection, or this one soon", fault.ErrUnavailable, TypeUnavailable, false, 0, false},
 		"conflict":    {"a conflict may be gone at the next try", fault.ErrConflict, TypeConflict, false, 0, false},
 		"truncated":   {"a part of an answer is asked for again", fault.ErrTruncated, TypeUnavailable, false, 0, false},
 		"unknown":     {"an error nobody classified is no answer", errors.New("what"), TypeUnavailable, false, 0, false},

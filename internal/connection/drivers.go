@@ -112,7 +112,7 @@ func (d *Drivers) connection(platform document.Platform) (named, error) {
 	return named{c, of, set}, err
 }
 
-// addRateLimits gives a connection and its parts their rateLimits.
+// addRateLimits gives a connection and its parts their rate limits.
 func (d *Drivers) addRateLimits(c *driver.Connection, set *Set) {
 	c.Budget = d.rateLimit(set.byName[c.Name])
 	for part, used := range c.Uses {
@@ -121,7 +121,7 @@ func (d *Drivers) addRateLimits(c *driver.Connection, set *Set) {
 	}
 }
 
-// rateLimit returns the account's one budget.
+// rateLimit returns the account's one rate limit.
 func (d *Drivers) rateLimit(c Connection) *budget.Budget {
 	limits := c.Limits
 	if of, ok := d.directory.types.Type(c.Type); ok {
@@ -136,7 +136,7 @@ func (d *Drivers) rateLimit(c Connection) *budget.Budget {
 	return b
 }
 
-// Close gives back what this worker leases of the accounts' rateLimits. It waits for no
+// Close gives back what this worker leases of the accounts' rate limits. It waits for no
 // longer than ctx lives: what is left expires.
 func (d *Drivers) Close(ctx context.Context) {
 	d.mu.Lock()

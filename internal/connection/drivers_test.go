@@ -103,6 +103,8 @@ type fake struct {
 	resolved  []string
 	calls     int
 	conflicts map[string]error // by the role of a step
+	state     access.State     // of every tenant
+	failing   error            // of Observe
 }
 
 func (f *fake) Observe(_ context.Context, scopes []driver.Scope) ([]driver.Observation, error) {
@@ -112,7 +114,11 @@ func (f *fake) Observe(_ context.Context, scopes []driver.Scope) ([]driver.Obser
 	for _, s := range scopes {
 		f.observed = append(f.observed, s.ID)
 	}
-	return make([]driver.Observation, len(scopes)), nil
+	observations := make([]driver.Observation, len(scopes))
+	for i := range observations {
+		observations[i].State = f.state
+	}
+	return observations, f.failing
 }
 
 func (f *fake) Apply(_ context.Context, _ driver.Scope, steps []plan.Step) []driver.Result {

@@ -2,6 +2,7 @@ package connection
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,67 +16,80 @@ import (
 //
 // redirectURL is where the document's invitations lead to; empty where it has none.
 func Extract(platform, of string, settings json.RawMessage, redirectURL string, all []driver.Type) ([]map[string]any, error) {
-	i := slices.IndexFunc(all, func(t driver.Type) bool { return t.Name() == of })
-	if i < 0 {
+	types := map[string]driver.Type{}
+	for _, t := range all {
+		types[t.Name()] = t
+	}
+	own, known := types[of]
+	if !known {
 		return nil, fmt.Errorf("connection: platform %s: there is no type %q", platform, of)
 	}
-	former := map[string]any{}
-	if err := json.Unmarshal(settings, &former); err != nil {
+	var f former
+	if err := errors.Join(json.Unmarshal(settings, &f.fields), json.Unmarshal(settings, &f)); err != nil {
 		return nil, fmt.Errorf("connection: platform %s: %w", platform, err)
 	}
-	replication, _ := former["replication"].(map[string]any)
-	delete(former, "replication")
-	delete(former, "region")
-	delete(former, "origin") // the document still has it
-	if of == "aws" {
-		var aws struct {
-			Region string `json:"region"`
-		}
-		if json.Unmarshal(settings, &aws) == nil && aws.Region != "" {
-			former["region"] = aws.Region
-		}
+	whole, err := f.connection(platform, types[own.ConnectionType()], f.Replication.Credentials)
+	if err != nil {
+		return nil, err
 	}
-	whole := map[string]any{"kind": "Connection", "name": platform, "type": all[i].ConnectionType(), "usedBy": []string{platform}}
-	if limits := replication["budget"]; limits != nil {
-		whole["limits"] = limits
+	whole["usedBy"] = []string{platform}
+	if f.Replication.Budget != nil {
+		whole["limits"] = f.Replication.Budget
 	}
 	if redirectURL != "" {
 		whole["redirectUrls"] = []string{redirectURL}
 	}
-	if deny := all[i].PrivilegedRoles; len(deny) > 0 {
+	if deny := own.PrivilegedRoles; len(deny) > 0 {
 		whole["roles"] = map[string]any{"deny": deny}
 	}
-	if len(all[i].Uses) == 0 {
-		maps.Copy(whole, former)
-		if auth := authOf(replication["credentials"]); auth != nil {
-			whole["auth"] = auth
+	var extracted []map[string]any
+	uses := map[string]string{}
+	for _, part := range slices.Sorted(maps.Keys(own.Uses)) {
+		// Each part has credentials of its own, or those of the platform.
+		auth := f.Replication.Credentials
+		if credentials, is := f.fields[part+"Credentials"]; is {
+			auth = credentials
 		}
-		return []map[string]any{whole}, nil
+		uses[part] = platform + "-" + part
+		c, err := f.connection(uses[part], types[own.Uses[part]], auth)
+		if err != nil {
+			return nil, err
+		}
+		extracted = append(extracted, c)
 	}
-	return extractParts(platform, whole, former, replication), nil
+	if len(uses) > 0 {
+		whole["uses"] = uses
+	}
+	return append(extracted, whole), nil
 }
 
-// extractParts splits the settings of an AKS platform, the one type that is composed.
-func extractParts(platform string, whole, former, replication map[string]any) []map[string]any {
-	directory := map[string]any{"kind": "Connection", "name": platform + "-directory", "type": "azure", "usedBy": []string{}}
-	cluster := map[string]any{"kind": "Connection", "name": platform + "-cluster", "type": "kubernetes", "usedBy": []string{}}
-	for name, value := range former {
-		switch name {
-		case "server", "caFile", "caData":
-			cluster[name] = value
-		case "clusterCredentials":
-			cluster["auth"] = authOf(value)
-		case "clusterResourceId":
-			whole[name] = value
-		default:
-			directory[name] = value
+// former is what a document said before connections.
+type former struct {
+	fields      map[string]any
+	Replication struct {
+		Credentials any `json:"credentials"`
+		Budget      any `json:"budget"`
+	} `json:"replication"`
+}
+
+// connection returns a connection with those of the fields that its type has.
+func (f former) connection(name string, of driver.Type, credentials any) (map[string]any, error) {
+	c := map[string]any{"kind": "Connection", "name": name, "type": of.Name(), "usedBy": []string{}}
+	var schema struct {
+		Properties map[string]any `json:"properties"`
+	}
+	if err := json.Unmarshal(of.Connection, &schema); err != nil {
+		return nil, fmt.Errorf("connection: schema of %s: %w", of.Name(), err)
+	}
+	for field := range schema.Properties {
+		if value, is := f.fields[field]; is {
+			c[field] = value
 		}
 	}
-	if auth := authOf(replication["credentials"]); auth != nil {
-		directory["auth"] = auth
+	if auth := authOf(credentials); auth != nil && schema.Properties["auth"] != nil {
+		c["auth"] = auth
 	}
-	whole["uses"] = map[string]string{"directory": platform + "-directory", "cluster": platform + "-cluster"}
-	return []map[string]any{directory, cluster, whole}
+	return c, nil
 }
 
 // authOf returns what a connection's auth says for former credentials; nil for none.

@@ -2,7 +2,6 @@ package connection
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -20,14 +19,15 @@ type Limits struct {
 	Name string
 	// Scopes are lists that each have to allow a tenant; an empty list allows all.
 	Scopes [][]string
+	// Scope returns a tenant's id as Scopes compare it; nil compares it as it is.
+	Scope func(id string) string
 	// Deny and SecondPerson are names or ids of roles, in any case.
 	Deny, SecondPerson []string
 }
 
-// limits joins the limits of a connection and of its parts. Of a part's scopes only
-// those of the part "cluster" are about tenants of the composed platform.
+// limits joins the limits of a connection and of its parts.
 func (s *Set) limits(c Connection, of driver.Type) Limits {
-	l := Limits{Name: c.Name, Deny: c.Roles.Deny, SecondPerson: c.Roles.SecondPerson}
+	l := Limits{Name: c.Name, Scope: of.Scope, Deny: c.Roles.Deny, SecondPerson: c.Roles.SecondPerson}
 	if !of.Profile.NoBindings { // their tenants are no places at the platform
 		l.Scopes = append(l.Scopes, c.Scopes.Allow)
 	}
@@ -35,7 +35,7 @@ func (s *Set) limits(c Connection, of driver.Type) Limits {
 		used := s.byName[c.Uses[part]]
 		l.Deny = slices.Concat(l.Deny, used.Roles.Deny)
 		l.SecondPerson = slices.Concat(l.SecondPerson, used.Roles.SecondPerson)
-		if part == "cluster" {
+		if part == of.ScopesOf {
 			l.Scopes = append(l.Scopes, used.Scopes.Allow)
 		}
 	}
@@ -45,8 +45,12 @@ func (s *Set) limits(c Connection, of driver.Type) Limits {
 // scope returns an error that wraps fault.ErrForbidden for a tenant that the connection
 // may not touch.
 func (l Limits) scope(id string) error {
+	canonical := func(id string) string { return id }
+	if l.Scope != nil {
+		canonical = l.Scope
+	}
 	for _, allow := range l.Scopes {
-		if len(allow) > 0 && !slices.ContainsFunc(allow, func(pattern string) bool { return within(pattern, id) }) {
+		if len(allow) > 0 && !slices.ContainsFunc(allow, func(pattern string) bool { return within(canonical(pattern), canonical(id)) }) {
 			return fmt.Errorf("%w: connection %q may not touch the tenant %q: its operator lists tenants in scopes.allow",
 				fault.ErrForbidden, l.Name, id)
 		}
@@ -54,14 +58,10 @@ func (l Limits) scope(id string) error {
 	return nil
 }
 
-// within reports whether a pattern allows a tenant. Paths, which are ids of Azure,
-// ignore case and allow what is below them. A tenant that is a subscription may be
-// written as its id alone.
+// within reports whether a pattern allows a tenant. Paths ignore case and allow what
+// is below them.
 func within(pattern, id string) bool {
 	if strings.HasPrefix(pattern, "/") {
-		if !strings.Contains(id, "/") {
-			id = "/subscriptions/" + id
-		}
 		return below(strings.Split(strings.ToLower(strings.TrimSuffix(pattern, "/")), "/"), strings.Split(strings.ToLower(id), "/"))
 	}
 	matched, err := path.Match(pattern, id)
@@ -106,14 +106,18 @@ func (l Limits) unlimited() bool {
 	return len(l.Deny)+len(l.SecondPerson) == 0 && !slices.ContainsFunc(l.Scopes, func(allow []string) bool { return len(allow) > 0 })
 }
 
+// deniesRoles reports whether any role may not be given.
+func (l Limits) deniesRoles() bool { return len(l.Deny)+len(l.SecondPerson) > 0 }
+
 // Limit returns a driver that asks inner for nothing that the limits forbid: it reads
-// and changes only tenants in their scopes, and gives none of the roles that are
-// denied, by name or by resolved id. Taking a denied role away is allowed.
+// and changes only tenants in their scopes, gives none of the denied roles, by name or
+// by resolved id, and adds no member to a group that has one. Taking a denied role, and
+// members of such a group, away is allowed.
 func Limit(inner driver.Driver, limits Limits) driver.Driver {
 	if limits.unlimited() {
 		return inner
 	}
-	d := guarded{Driver: inner, limits: limits}
+	d := guarded{Driver: inner, limits: limits, roles: &deniedRoles{limits: limits, driver: inner}}
 	if sharer, ok := inner.(driver.Sharer); ok {
 		return guardedSharer{guarded: d, Sharer: sharer}
 	}
@@ -124,6 +128,7 @@ func Limit(inner driver.Driver, limits Limits) driver.Driver {
 type guarded struct {
 	driver.Driver
 	limits Limits
+	roles  *deniedRoles
 }
 
 // guardedSharer is one that shares roles.
@@ -137,21 +142,20 @@ var _ driver.Checker = guarded{}
 // Within implements driver.Sharer. Tenants that the connection may not touch are not
 // asked about, and count for nothing.
 func (g guardedSharer) Within(ctx context.Context, scopeIDs []string) ([]string, error) {
+	within := make([]string, len(scopeIDs))
 	var allowed []string
-	for _, id := range scopeIDs {
+	var at []int
+	for i, id := range scopeIDs {
 		if g.limits.scope(id) == nil {
-			allowed = append(allowed, id)
+			allowed, at = append(allowed, id), append(at, i)
 		}
 	}
 	found, err := g.Sharer.Within(ctx, allowed)
 	if err != nil {
 		return nil, err
 	}
-	within := make([]string, len(scopeIDs))
-	for i, id := range scopeIDs {
-		if g.limits.scope(id) == nil {
-			within[i], found = found[0], found[1:]
-		}
+	for i, answer := range found {
+		within[at[i]] = answer
 	}
 	return within, nil
 }
@@ -163,21 +167,25 @@ func (g guarded) Observe(ctx context.Context, scopes []driver.Scope) ([]driver.O
 			return nil, err
 		}
 	}
-	return g.Driver.Observe(ctx, scopes)
+	return g.roles.observe(ctx, scopes)
 }
 
-// Apply implements driver.Driver. A step that is refused does not stop the others.
+// Apply implements driver.Driver. A step that is refused does not stop the others, and
+// takes away what it would have taken.
 func (g guarded) Apply(ctx context.Context, scope driver.Scope, steps []plan.Step) []driver.Result {
 	if err := g.limits.scope(scope.ID); err != nil {
 		return driver.Refuse(steps, err)
 	}
 	results := make([]driver.Result, len(steps))
+	refused := make([]error, len(steps))
 	var allowed []plan.Step
 	var at []int
 	for i, step := range steps {
-		if err := g.check(ctx, scope, step); err != nil {
-			results[i].Err = err
-			continue
+		if refused[i] = g.roles.check(ctx, scope, step); refused[i] != nil {
+			var takes bool
+			if step, takes = takingOnly(step); !takes {
+				continue
+			}
 		}
 		allowed, at = append(allowed, step), append(at, i)
 	}
@@ -186,33 +194,40 @@ func (g guarded) Apply(ctx context.Context, scope driver.Scope, steps []plan.Ste
 			results[at[i]] = result
 		}
 	}
+	for i, err := range refused {
+		if err != nil {
+			results[i].Err = err
+		}
+	}
 	return results
 }
 
-// check returns why a step may not give what it would give, or nil.
-func (g guarded) check(ctx context.Context, scope driver.Scope, step plan.Step) error {
-	anyRole := len(g.limits.Deny)+len(g.limits.SecondPerson) == 0
-	if anyRole || step.Kind != access.KindBinding || step.Want.Binding == nil || takesOnly(step) {
-		return nil
+// takingOnly returns a step that takes from users what the step takes, and gives
+// nothing; false where there is nothing to take.
+func takingOnly(step plan.Step) (plan.Step, bool) {
+	have, want := step.Have, step.Want
+	if step.Op != plan.Change || len(step.Removes()) == 0 {
+		return step, false
 	}
-	role := step.Want.Binding.Role
-	var names []string
-	if namer, ok := g.Driver.(driver.RoleNamer); ok {
-		var err error
-		// A role that does not exist is refused by the driver, with a better text.
-		if names, err = namer.RoleNames(ctx, scope, role); err != nil && !errors.Is(err, fault.ErrInvalid) {
-			return err
+	adds := step.Adds()
+	stays := func(accounts []access.Member) []access.Member {
+		return slices.DeleteFunc(slices.Clone(accounts), func(m access.Member) bool { return slices.Contains(adds, m) })
+	}
+	switch {
+	case want.Members != nil:
+		members := *want.Members
+		members.Accounts = stays(members.Accounts)
+		step.Want.Members = &members
+	case want.Binding != nil && have.Binding != nil:
+		binding := *have.Binding
+		binding.Subjects = stays(want.Binding.Subjects)
+		if step.Want.Binding = &binding; len(binding.Subjects) == 0 {
+			step.Op, step.Want = plan.Delete, plan.Object{}
 		}
+	default:
+		return step, false
 	}
-	return g.limits.role(role, names...)
-}
-
-// takesOnly reports whether a step about a binding gives nothing to anybody: it
-// deletes the binding, or takes subjects out of it.
-func takesOnly(step plan.Step) bool {
-	have, want := step.Have.Binding, step.Want.Binding
-	return step.Op == plan.Delete ||
-		step.Op == plan.Change && have != nil && have.Role == want.Role && have.Condition == want.Condition && len(step.Adds()) == 0
+	return step, true
 }
 
 // Check implements driver.Checker.

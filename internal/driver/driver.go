@@ -226,6 +226,12 @@ type Type struct {
 	// Connects is the type of the platforms' connections where it is another than
 	// the platforms' own.
 	Connects string
+	// ScopesOf is the part of Uses whose scopes are about the platforms' tenants, besides
+	// those of the composed connection; empty for none.
+	ScopesOf string
+	// Scope returns the id of a tenant as a connection's scopes compare it; nil compares
+	// ids as they are.
+	Scope func(id string) string
 	// PrivilegedRoles give power over more than a tenant: an operator should deny them.
 	PrivilegedRoles []string
 }

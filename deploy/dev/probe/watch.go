@@ -135,10 +135,6 @@ func (w *Watch) groups(ctx context.Context) ([]string, error) {
 	return slices.Compact(all), nil
 }
 
-// pauseFactor is the length of the pause after a probe, in durations of that probe: a
-// probe that asks a slow platform without a pause slows down what it watches.
-const pauseFactor = 3
-
 // watch looks at one tenant until ctx ends.
 func (w *Watch) watch(ctx context.Context, tenant string, rights []Right, every time.Duration) {
 	seen := map[Right]time.Time{} // when it was last there
@@ -147,6 +143,8 @@ func (w *Watch) watch(ctx context.Context, tenant string, rights []Right, every 
 	for _, r := range rights {
 		seen[r] = last
 	}
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
 	for ctx.Err() == nil {
 		began := time.Now()
 		has, err := w.asker.Ask(ctx, tenant, rights)
@@ -157,10 +155,9 @@ func (w *Watch) watch(ctx context.Context, tenant string, rights []Right, every 
 			w.looked(len(rights), time.Since(last))
 			last = began
 		}
-		duration := time.Since(began)
 		select {
 		case <-ctx.Done():
-		case <-time.After(max(every-duration, pauseFactor*duration)):
+		case <-ticker.C:
 		}
 	}
 	w.end(tenant, seen, gone, time.Since(last))

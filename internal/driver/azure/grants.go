@@ -247,5 +247,10 @@ func (g *Grants) RoleNames(ctx context.Context, where, role string) ([]string, e
 		return nil, err
 	}
 	name, err := g.roles.azureName(ctx, g.api, where, id)
-	return []string{role, id, name}, err
+	const definitions = "/providers/Microsoft.Authorization/roleDefinitions/"
+	names := []string{role, id, name, definitions + id, where + definitions + id}
+	if parts := strings.SplitN(where, "/", 4); len(parts) > 2 { // "", "subscriptions", its id
+		names = append(names, strings.Join(parts[:3], "/")+definitions+id)
+	}
+	return names, err
 }

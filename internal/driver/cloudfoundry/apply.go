@@ -90,16 +90,17 @@ func (d *Driver) place(ctx context.Context, scope driver.Scope, role string) (pl
 	if !ok {
 		return at, fmt.Errorf("cloudfoundry: tenant %q: %w: it is not the id of a space", scope.ID, fault.ErrNotFound)
 	}
-	if isSpaceRole(role) || at.org != "" {
+	if isSpaceRole(role) && at.org == "" {
 		return at, nil
 	}
-	within, err := d.Within(ctx, []string{at.space})
+	within, err := d.Within(ctx, []string{scope.ID})
 	if err != nil {
 		return at, err
 	}
-	if at.org = within[0]; at.org == "" {
+	if within[0] == "" || at.org != "" && at.org != within[0] {
 		return at, fmt.Errorf("cloudfoundry: tenant %q: %w: there is no such space", scope.ID, fault.ErrNotFound)
 	}
+	at.org = within[0]
 	return at, nil
 }
 

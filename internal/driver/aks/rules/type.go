@@ -16,7 +16,7 @@ var connection []byte
 func PlatformType() driver.Type {
 	return driver.Type{
 		Profile: Profile(), Validate: Fit, Document: document, Connection: connection,
-		Uses: map[string]string{"directory": "azure", "cluster": "kubernetes"},
+		Uses: map[string]string{"directory": "azure", "cluster": "kubernetes"}, ScopesOf: "cluster",
 		PrivilegedRoles: []string{
 			"cluster-admin", OfAzure + "Owner", OfAzure + "User Access Administrator", OfAzure + "Role Based Access Control Administrator",
 			OfAzure + "Azure Kubernetes Service Cluster Admin Role", OfAzure + "Azure Kubernetes Service RBAC Cluster Admin",

@@ -82,9 +82,9 @@ func Directory() driver.Profile {
 			Missed:    "a delta query would answer for all groups at once, but needs a token that outlives the worker",
 		},
 		Cannot: []string{
-			"show members of foreign groups that nobody asks for: they may have tens of thousands",
+			"show members of unmanaged groups that no document names: they may have tens of thousands",
 			"bring back a group that was deleted: that is done by hand, and another one is made",
-			"rename or adopt a group under the eyes of somebody who writes its description in the same moment: Graph has no " +
+			"rename or adopt a group safely while another system writes its description: Graph has no " +
 				"version to compare",
 		},
 	}

@@ -63,7 +63,7 @@ func Profile() driver.Profile {
 		Cannot: []string{
 			"bring people in: accounts come from Google Workspace or Cloud Identity",
 			"rename a group: its address, which roles are given to, cannot change",
-			"adopt a group under the eyes of somebody who writes its description in the same moment: groups have no version to compare",
+			"adopt a group safely while another system writes its description: groups have no version to compare",
 			"give a role under a condition: conditions that others set are shown and kept",
 			"say when access counts: Google takes minutes, and up to hours, to act on a changed group " +
 				"(https://cloud.google.com/iam/docs/access-change-propagation)",

@@ -54,7 +54,7 @@ func Profile() driver.Profile {
 		Cannot: []string{
 			"take several members in one call: Keystone has no bulk API",
 			"reach people of other domains: groups and their members live in one",
-			"rename or adopt a group under the eyes of somebody who writes its description in the same moment: " +
+			"rename or adopt a group safely while another system writes its description: " +
 				"Keystone has no version to compare",
 		},
 	}
