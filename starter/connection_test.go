@@ -474,21 +474,21 @@ usedBy:
   - marketplace.lab
 `},
 		{"aks", "it is composed of two, which no platform may use alone", `auth:
-  environment:
-    prefix: LAB
-kind: Connection
-name: aks.lab-directory
-tenantId: 8a3f0c52-2d1e-4b6a-9f57-0e7c1b1d2a44
-type: azure
-usedBy: []
----
-auth:
   file: /run/secrets/kubeconfig
 caFile: /run/secrets/cluster-ca.crt
 kind: Connection
 name: aks.lab-cluster
 server: https://cluster.example.com:6443
 type: kubernetes
+usedBy: []
+---
+auth:
+  environment:
+    prefix: LAB
+kind: Connection
+name: aks.lab-directory
+tenantId: 8a3f0c52-2d1e-4b6a-9f57-0e7c1b1d2a44
+type: azure
 usedBy: []
 ---
 clusterResourceId: /subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/shared/providers/Microsoft.ContainerService/managedClusters/prod

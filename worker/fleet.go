@@ -108,8 +108,8 @@ func (f *fleet) urgent() (worker.Worker, error) {
 }
 
 // look starts a worker for every platform whose connection this worker holds, and
-// stops those of the others. It returns an error that
-// wraps store.ErrSchema after a migration that this program cannot run on.
+// stops those of the others. It returns an error that wraps store.ErrSchema after a
+// migration that this program cannot run on.
 func (f *fleet) look(ctx context.Context) error {
 	if err := f.store.CheckSchema(ctx); err != nil {
 		return err

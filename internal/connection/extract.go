@@ -33,15 +33,13 @@ func Extract(platform, of string, settings json.RawMessage, redirectURL string, 
 		return nil, err
 	}
 	whole["usedBy"] = []string{platform}
-	if f.Replication.Budget != nil {
-		whole["limits"] = f.Replication.Budget
-	}
 	if redirectURL != "" {
 		whole["redirectUrls"] = []string{redirectURL}
 	}
 	if deny := own.PrivilegedRoles; len(deny) > 0 {
 		whole["roles"] = map[string]any{"deny": deny}
 	}
+	accounts := []map[string]any{whole} // that make calls
 	var extracted []map[string]any
 	uses := map[string]string{}
 	for _, part := range slices.Sorted(maps.Keys(own.Uses)) {
@@ -58,7 +56,12 @@ func Extract(platform, of string, settings json.RawMessage, redirectURL string, 
 		extracted = append(extracted, c)
 	}
 	if len(uses) > 0 {
-		whole["uses"] = uses
+		whole["uses"], accounts = uses, extracted
+	}
+	for _, c := range accounts {
+		if f.Replication.Budget != nil {
+			c["limits"] = f.Replication.Budget
+		}
 	}
 	return append(extracted, whole), nil
 }

@@ -175,20 +175,21 @@ func TestExtract_AKS(t *testing.T) {
 	for name, want := range map[string]map[string]any{
 		"p.here": {
 			"type": "aks", "clusterResourceId": clusterID, "uses": map[string]any{"directory": "p.here-directory", "cluster": "p.here-cluster"},
-			"limits": map[string]any{"concurrent": 3.0},
 		},
 		"p.here-directory": {
-			"type": "azure", "tenantId": "8a3f0c52-2d1e-4b6a-9f57-0e7c1b1d2a44", "administrativeUnitId": "5e3b7d2a-9c41-4f0e-8a6d-3b2c1d0e9f88",
+			"limits": map[string]any{"concurrent": 3.0},
+			"type":   "azure", "tenantId": "8a3f0c52-2d1e-4b6a-9f57-0e7c1b1d2a44", "administrativeUnitId": "5e3b7d2a-9c41-4f0e-8a6d-3b2c1d0e9f88",
 			"endpoints": map[string]any{"graph": "https://graph.microsoft.us"}, "auth": map[string]any{"environment": map[string]any{"prefix": "AZURE_PROD"}},
 		},
 		"p.here-cluster": {
-			"type": "kubernetes", "server": "https://cluster.example.com:6443", "caFile": "/run/secrets/cluster-ca.crt",
+			"limits": map[string]any{"concurrent": 3.0},
+			"type":   "kubernetes", "server": "https://cluster.example.com:6443", "caFile": "/run/secrets/cluster-ca.crt",
 			"auth": map[string]any{"file": "/run/secrets/kubeconfig"},
 		},
 	} {
 		c := fields(name)
 		for field := range c {
-			if want[field] == nil && !slices.Contains([]string{"kind", "name", "usedBy", "roles", "limits"}, field) {
+			if want[field] == nil && !slices.Contains([]string{"kind", "name", "usedBy", "roles"}, field) {
 				t.Errorf("%s has the field %s: %v", name, field, c[field])
 			}
 		}

@@ -253,6 +253,7 @@ func Schema(of driver.Type) (map[string]any, error) {
 			"required": anys(slices.Sorted(maps.Keys(of.Uses))), "additionalProperties": false,
 		}
 		required = append(required, "uses")
+		delete(properties, "limits") // the parts' accounts make the calls
 	}
 	schema["required"] = required
 	return schema, nil
