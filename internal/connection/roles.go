@@ -12,29 +12,20 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-const (
-	// observedFor is how long the groups that were observed to have a denied role are
-	// taken to be all. A plan is applied within seconds of its observation.
-	observedFor = time.Minute
-	// resolvedFor is how long a role is taken to have the names that it had.
-	resolvedFor = 10 * time.Minute
-)
+// observedFor is how long the groups that were observed to have a denied role are
+// taken to be all. A plan is applied within seconds of its observation.
+const observedFor = time.Minute
 
 // deniedRoles finds out which steps would give a user a denied role: by a binding, or
-// by a group that has the role. It remembers what it saw, so that a plan which this
-// worker made costs no call more.
+// by a group that has the role. It remembers which groups it saw, so that a plan which
+// this worker made costs no call more. The names of a role it does not remember: the
+// drivers do, and forget them when the platform refuses one.
 type deniedRoles struct {
 	limits Limits
 	driver driver.Driver
 
 	mu       sync.Mutex
-	roles    map[string]resolvedRole
 	observed map[string]deniedGroups // by id of the tenant
-}
-
-type resolvedRole struct {
-	denied error // why it may not be given, or nil
-	at     time.Time
 }
 
 // deniedGroups are the groups of a tenant that have a denied role.
@@ -66,12 +57,6 @@ func takesOnly(step plan.Step) bool {
 
 // role returns why a role may not be given, by whatever name.
 func (d *deniedRoles) role(ctx context.Context, scope driver.Scope, role string) error {
-	d.mu.Lock()
-	known, ok := d.roles[role]
-	d.mu.Unlock()
-	if ok && time.Since(known.at) < resolvedFor {
-		return known.denied
-	}
 	var names []string
 	if namer, ok := d.driver.(driver.RoleNamer); ok {
 		var err error
@@ -83,14 +68,7 @@ func (d *deniedRoles) role(ctx context.Context, scope driver.Scope, role string)
 			return err
 		}
 	}
-	denied := d.limits.role(role, names...)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.roles == nil {
-		d.roles = map[string]resolvedRole{}
-	}
-	d.roles[role] = resolvedRole{denied, time.Now()}
-	return denied
+	return d.limits.role(role, names...)
 }
 
 // group returns why nobody may be put into a group: it has a denied role.
@@ -152,11 +130,16 @@ func (d *deniedRoles) remember(ctx context.Context, scope driver.Scope, state ac
 // role.
 func (d *deniedRoles) deniedIn(ctx context.Context, scope driver.Scope, state access.State) (map[string]error, error) {
 	var groups map[string]error
+	roles := map[string]error{}
 	for _, b := range state.Bindings {
 		if b.Group == "" && b.GroupRef == "" {
 			continue
 		}
-		denied := d.role(ctx, scope, b.Role)
+		denied, known := roles[b.Role]
+		if !known {
+			denied = d.role(ctx, scope, b.Role)
+			roles[b.Role] = denied
+		}
 		if denied == nil {
 			continue
 		}
