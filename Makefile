@@ -37,8 +37,10 @@ build: ## build bin/rollcall, bin/rollcall-worker, bin/rollcall-dev and bin/roll
 	cd deploy/dev && go build -o $(bin)/rollcall-dev . && go build -o $(bin)/rollcall-sim ./sim
 
 .PHONY: demo
-demo: build ## run all of it with an example; ARGS=--once ends after the result
-	@$(bin)/rollcall-dev $(ARGS)
+demo: ## run all of it with an example; ARGS=--once ends after the result
+	@echo "Building the program that builds and starts all else: minutes the first time, seconds later"
+	@cd deploy/dev && go build -o $(bin)/rollcall-dev .
+	@$(bin)/rollcall-dev --build $(CURDIR) $(ARGS)
 
 .PHONY: test
 test: packages ## every test of every module, with the race detector
@@ -64,6 +66,7 @@ soak: packages ## what is too long for CI: the last line sums it up
 	$$soak -run '^($(soak_tests))$$' ./internal/plan -rapid.checks=$(SOAK_CHECKS) || status=1; \
 	$$soak -race -run '^TestWhoWasTakenOutStaysOut$$' ./activities || status=1; \
 	cd deploy/dev && $$soak -run '^TestWorkerKilled' ./e2e || status=1; \
+	$$soak -run '^TestDemoRename$$' . || status=1; \
 	} > $(bin)/soak.log 2>&1; \
 	grep -E '^(ok|FAIL|panic:)|^ *--- FAIL' $(bin)/soak.log; \
 	echo "soak: $$([ $$status -eq 0 ] && echo passed || echo FAILED, see bin/soak.log): \

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -75,8 +76,10 @@ func (r *Revocations) RemoveUser(ctx context.Context, in RemoveUserInput) (Remov
 	p := r.platforms[in.Platform]
 	r.mu.Unlock()
 	if p == nil {
-		err := fmt.Errorf("activities: %w: this worker does not serve %s yet", fault.ErrUnavailable, in.Platform)
-		return RemoveUserOutput{}, toTemporal(err)
+		// The next attempt may reach another pool of workers.
+		text := fmt.Sprintf("activities: %v: this worker does not serve %s", fault.ErrUnavailable, in.Platform)
+		return RemoveUserOutput{}, temporal.NewApplicationErrorWithOptions(text, TypeUnavailable,
+			temporal.ApplicationErrorOptions{NextRetryDelay: otherWorker})
 	}
 	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(budget.Urgent(ctx))
@@ -95,6 +98,9 @@ func (r *Revocations) RemoveUser(ctx context.Context, in RemoveUserInput) (Remov
 }
 
 const (
+	// otherWorker is the delay after which another worker may take a revocation that
+	// this one does not serve.
+	otherWorker = 200 * time.Millisecond
 	// inFlight is how long additions that were on their way are waited for: until
 	// a worker that died is noticed and another has taken over.
 	inFlight = 45 * time.Second

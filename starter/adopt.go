@@ -94,7 +94,7 @@ func (c *cli) adopt(ctx context.Context, args []string, f adoptFlags) error {
 		return err
 	}
 	fmt.Fprintf(c.err, "%s of %s to be taken over.\n", count(len(found.Groups), "group"), tenants[0])
-	return c.replicateTenants(ctx, tenants, replicateFlags{wait: f.wait, cause: "adopt"})
+	return c.replicateTenants(ctx, tenants, replicateFlags{wait: f.wait, cause: "adopt", tableFlags: tableFlags{named: true}})
 }
 
 // adoptable returns the names of the groups that the tenant's documents want:

@@ -64,10 +64,10 @@ func newAdoption(p plan.Plan, digest string, groups []string) adoption {
 			if isAdoption(s) {
 				g.Ref, g.Marked = s.Have.Group.Ref, s.Have.Group.Mark == s.Want.Group.Mark
 			}
-			g.Steps = append(g.Steps, planStep{s.Op, s.Kind, s.Object, s.Have, s.Want, s.Why, false})
+			g.Steps = append(g.Steps, shownStep(s, false))
 		}
 		for _, s := range about.Held {
-			g.Steps = append(g.Steps, planStep{s.Op, s.Kind, s.Object, s.Have, s.Want, s.Why, true})
+			g.Steps = append(g.Steps, shownStep(s, true))
 		}
 		if g.Ref == "" {
 			a.NotAdoptable = append(a.NotAdoptable, whyNotAdopted(p, about, name))

@@ -121,7 +121,7 @@ func (c *cli) decide(ctx context.Context, args []string, f *decideFlags) error {
 	}
 	removals, carried := f.count(p, decisions)
 	fmt.Fprintf(c.err, "%s %s on %s.\n", decidedText(removals, carried), f.verdict, tenants[0])
-	return c.replicateTenants(ctx, tenants, replicateFlags{wait: f.wait, cause: string(f.verdict)})
+	return c.replicateTenants(ctx, tenants, replicateFlags{wait: f.wait, cause: string(f.verdict), tableFlags: tableFlags{named: true}})
 }
 
 // count counts what was decided, not what was left open.

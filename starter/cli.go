@@ -28,6 +28,7 @@ type cli struct {
 	noColor bool
 	colored bool // whether tables are; prepare decides
 
+	findDemo  func() (map[string]string, error)
 	documents *store.Store
 	temporal  client.Client
 	namespace string // temporal's
@@ -44,7 +45,8 @@ platform, and keeps them so.
 It finds its database through ROLLCALL_DATABASE_URL, and Temporal through
 Temporal's own environment variables and profile (TEMPORAL_ADDRESS,
 TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, ...). ROLLCALL_KEYRING names the directory
-with the keys that workflow histories are encrypted with.
+with the keys that workflow histories are encrypted with. Where none of these is set,
+it uses the demo that runs on this machine (make demo).
 
 Exit codes: 0 done, 1 failed, 2 invalid input, 3 waits for an approval,
 4 plan --exit-code found changes.`,
@@ -131,10 +133,38 @@ func (c *cli) paint(colour color.Attribute, text string) string {
 	return brush.Sprint(text)
 }
 
+// useDemo lets commands use the demo that runs on this machine, unless the environment
+// names a database, a Temporal or keys.
+func (c *cli) useDemo() error {
+	if c.findDemo == nil {
+		return nil
+	}
+	find := c.findDemo
+	c.findDemo = nil
+	for _, name := range []string{store.URLVariable, engine.KeyringVariable, "TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE"} {
+		if c.getenv(name) != "" {
+			return nil
+		}
+	}
+	variables, err := find()
+	if err != nil {
+		return err
+	}
+	for name, value := range variables {
+		if err := os.Setenv(name, value); err != nil {
+			return fmt.Errorf("demo: %w", err)
+		}
+	}
+	return nil
+}
+
 // database connects to PostgreSQL and checks that the tables fit.
 func (c *cli) database(ctx context.Context) (*store.Store, error) {
 	if c.documents != nil {
 		return c.documents, nil
+	}
+	if err := c.useDemo(); err != nil {
+		return nil, err
 	}
 	s, err := store.Open(ctx, c.getenv(store.URLVariable))
 	if err != nil {
@@ -149,6 +179,9 @@ func (c *cli) database(ctx context.Context) (*store.Store, error) {
 func (c *cli) engine(ctx context.Context) (client.Client, error) {
 	if c.temporal != nil {
 		return c.temporal, nil
+	}
+	if err := c.useDemo(); err != nil {
+		return nil, err
 	}
 	options, err := c.temporalOptions()
 	if err != nil {

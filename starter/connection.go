@@ -64,7 +64,7 @@ reason.`,
 			if err != nil {
 				return err
 			}
-			return c.print(report, func(w io.Writer) { printConnections(w, report) })
+			return c.print(report, func(w io.Writer) { printConnections(w, report, unservedHint(report.Unserved)) })
 		},
 	}
 }
@@ -121,7 +121,7 @@ func (c *cli) connections(ctx context.Context) (connectionsReport, error) {
 		workers[h.Worker] = true
 	}
 	for _, p := range platforms {
-		reason, refusals := "no worker has reported: start one (rollcall-worker)", 0
+		reason, refusals := noReport, 0
 		for _, u := range unserved {
 			workers[u.Worker] = true
 			if u.Platform == p.Identifier() {
@@ -137,23 +137,29 @@ func (c *cli) connections(ctx context.Context) (connectionsReport, error) {
 	return report, nil
 }
 
-// warnUnserved says which of the tenants' platforms no worker serves: what is asked of
-// them waits until one does.
+// noReport is the reason of a platform while no worker runs.
+const noReport = "no worker has reported: start one (rollcall-worker)"
+
+// warnUnserved says which of the tenants' platforms no worker serves, and so how many
+// tenants wait.
 func (c *cli) warnUnserved(ctx context.Context, tenants []access.TenantID) error {
 	report, err := c.connections(ctx)
-	if err != nil || len(report.Connections)+len(report.Unserved) == 0 {
+	if err != nil {
 		return err
 	}
-	asked := map[string]int{}
+	affected := map[string]int{}
 	for _, t := range tenants {
-		asked[t.Platform]++
+		affected[t.Platform]++
 	}
-	for _, u := range report.Unserved {
-		if n := asked[u.Platform]; n > 0 {
-			fmt.Fprintf(c.err, "No worker serves %s: %s\n%d of the tenants wait until one does. See  rollcall connection list\n",
-				u.Platform, visible(u.Reason), n)
-		}
+	waiting := 0
+	h := unservedHint(slices.DeleteFunc(report.Unserved, func(u unservedReport) bool {
+		waiting += affected[u.Platform]
+		return affected[u.Platform] == 0
+	}))
+	if waiting > 0 {
+		h.text += fmt.Sprintf("\nWaiting for a worker: %d of %s.", waiting, count(len(tenants), "tenant"))
 	}
+	h.write(c.err)
 	return nil
 }
 
@@ -184,7 +190,7 @@ func timeOf(t time.Time) *time.Time {
 	return &t
 }
 
-func printConnections(w io.Writer, report connectionsReport) {
+func printConnections(w io.Writer, report connectionsReport, unserved hint) {
 	lines := make([][]string, len(report.Connections))
 	for i, c := range report.Connections {
 		state := "not checked: no platform uses it"
@@ -208,8 +214,9 @@ func printConnections(w io.Writer, report connectionsReport) {
 			fmt.Fprintf(w, "\n%s: %s\n", visible(c.Name), visible(c.Error))
 		}
 	}
-	for _, u := range report.Unserved {
-		fmt.Fprintf(w, "\nNo worker serves %s: %s\n", u.Platform, visible(u.Reason))
+	if unserved.text != "" {
+		fmt.Fprintln(w)
+		unserved.write(w)
 	}
 }
 
@@ -243,7 +250,8 @@ func (c *cli) checkConnections(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.print(report, func(w io.Writer) { printConnections(w, report) }); err != nil {
+	unserved := hint{text: unservedHint(report.Unserved).text} // the command would be this one
+	if err := c.print(report, func(w io.Writer) { printConnections(w, report, unserved) }); err != nil {
 		return err
 	}
 	var wrong []string
@@ -275,13 +283,16 @@ func (c *cli) awaitChecks(ctx context.Context, requested time.Time, names []stri
 			report.Connections = slices.DeleteFunc(report.Connections, func(r connectionReport) bool {
 				return !slices.Contains(names, r.Name)
 			})
+			report.Unserved = slices.DeleteFunc(report.Unserved, func(u unservedReport) bool {
+				return !slices.Contains(names, u.Connection)
+			})
 		}
 		unanswered, err := c.uncheckedConnections(ctx, report, requested)
 		if err != nil || len(unanswered) == 0 {
 			return report, err
 		}
 		if time.Now().After(deadline) {
-			return report, fmt.Errorf("no answer within %s for %s: is the worker running?", checkTimeout, strings.Join(unanswered, ", "))
+			return report, fmt.Errorf("%w within %s for %s", errNoAnswer, checkTimeout, strings.Join(unanswered, ", "))
 		}
 		select {
 		case <-ctx.Done():
@@ -290,6 +301,9 @@ func (c *cli) awaitChecks(ctx context.Context, requested time.Time, names []stri
 		}
 	}
 }
+
+// errNoAnswer reports a worker that does not check its connections.
+var errNoAnswer = errors.New("no worker answers")
 
 // uncheckedConnections names the connections that platforms use and that were not
 // checked since the request.
@@ -320,8 +334,8 @@ func connectionExtractCommand(c *cli) *cobra.Command {
 		Long: `extract prints connections for platforms whose documents had addresses and named
 credentials, as earlier versions of Rollcall wanted it. It is for the operator of the
 workers: read it, put it into a *.yaml file in the directory that ROLLCALL_CONNECTIONS
-names, and take the variables and files that it names along. Roles that give power over more than a
-tenant are listed as denied: they give power over more than a tenant.`,
+names, and take the variables and files that it names along. Roles that give power over
+more than a tenant are listed as denied.`,
 		Example: "  rollcall connection extract > connections.yaml",
 		Args:    none,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return c.extractConnections(cmd.Context()) },

@@ -79,7 +79,7 @@ func TestConnectionList(t *testing.T) {
 		{
 			"nothing reported", "who sets up a worker reads where connections go, and that nobody serves the platform", nil,
 			"No worker reports a connection. Workers read them from the directory that ROLLCALL_CONNECTIONS names.\n" +
-				"\nNo worker serves sandbox.local: no worker has reported: start one (rollcall-worker)\n",
+				"\nNo worker serves sandbox.local: no worker has reported: start one (rollcall-worker)\nNext:  rollcall-worker\n",
 		},
 		{
 			"equal digests", "workers that hold the same share a line",
@@ -126,7 +126,8 @@ func TestConnectionList(t *testing.T) {
 			"unserved by all", "its documents have no effect, and the reason says what to do",
 			map[string]workerReport{"1@a": holds(unchecked).without("sandbox.local", missing), "2@b": holds().without("sandbox.local", missing)},
 			"CONNECTION  TYPE    USED BY  WORKERS  DIGEST  CHECK\n" +
-				"spare       memory           1        d1      not checked: no platform uses it\n\nNo worker serves sandbox.local: " + missing + "\n",
+				"spare       memory           1        d1      not checked: no platform uses it\n\nNo worker serves sandbox.local: " + missing +
+				"\nNext:  rollcall connection check sandbox.local\n",
 		},
 		{
 			"not served and unknown", "a platform that is no longer stored is nobody's concern",
@@ -314,6 +315,11 @@ func TestConnectionCheck(t *testing.T) {
 				name: "1@a", report: holds(sandboxConnection("d1", "")).without("sandbox.local", "not for it"), silent: []string{"sandbox.local"},
 			}},
 			code: exitDone, out: []string{"No worker serves sandbox.local: not for it"},
+		},
+		{
+			name: "named, and no worker serves another's platform", reason: "only what is named is asked for",
+			workers: []simulated{{name: "1@a", report: holds(spare, sandboxConnection("d1", "")).without("sandbox.local", "not for it")}}, args: []string{"spare"},
+			code: exitDone, out: []string{"not checked: no platform uses it"}, not: "sandbox.local",
 		},
 		{
 			name: "the second worker is slower", reason: "every worker has to answer: each may have files of its own",

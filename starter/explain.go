@@ -17,55 +17,53 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// recordsRead is how many of a tenant's newest steps are searched for the ones
-// that concern somebody.
+// recordsRead is how many of a tenant's newest steps are searched for a user.
 const recordsRead = 10_000
 
 func explainCommand(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain [USER] TENANT",
-		Short: "Say why somebody has or lacks access, or who has any",
-		Long: `explain says why a user has access on a tenant, as a chain of facts: which binding
-gives them which role, directly or through a group, which mapping turns it into which
-group and platform role, how the group's name came about, which account the euid
-pattern makes of their euid, and what was done on the platform when, by which run. A
-user is named by metadata.name, euid or email.
+		Short: "Explain why a user has or lacks access to a tenant",
+		Long: `explain shows why a user should have access to a tenant, and how far it has come: the
+binding that gives the role, directly or through a group; the mapping of the role to a
+group and to roles of the platform; the patterns that make the group's name and the
+user's account; and the steps that runs applied, with their times. The user is named by
+metadata.name, euid or email.
 
-It says as well what is in the way of access they lack, each with a code that does not
-change: no-binding, role-unmapped, the codes of warnings such as user-not-found,
-no-platform, no-tenant, tenant-removed, tenant-failed and not-replicated. Access that
-the documents no longer ask for, and that is held back by a guard, is shown as such,
-with what was decided about it; so is access that stays because the platform or the
-landing zone forbids removals.
+It shows the reasons for missing access, each with a stable code: no-binding,
+role-unmapped, the codes of warnings such as user-not-found, no-platform, no-tenant,
+tenant-removed, tenant-failed and not-replicated. It shows access that no document asks
+for any more and that stays: because a guard holds the removal, with the decision about
+it, or because the platform or the landing zone forbids removals.
 
-With a tenant alone it lists everybody who can reach it, and with what. It answers
-from the documents and the record of what was done, and asks no platform.`,
+With a tenant alone it lists all users with access, and their roles. It reads the
+documents and the ledger, and asks no platform.`,
 		Example: `  rollcall explain jane-doe marketing.web/openstack.eu
   rollcall explain jane@example.com marketing.web/openstack.eu -o json
   rollcall explain marketing.web/openstack.eu`,
 		Args:              between(1, 2, "name a tenant, or a user and a tenant"),
 		ValidArgsFunction: c.completeExplain,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			who := ""
+			user := ""
 			if len(args) > 1 {
-				who = args[0]
+				user = args[0]
 			}
-			return c.explain(cmd.Context(), who, args[len(args)-1])
+			return c.explain(cmd.Context(), user, args[len(args)-1])
 		},
 	}
 }
 
-// completeExplain offers people and tenants, then tenants.
+// completeExplain offers users and tenants, then tenants.
 func (c *cli) completeExplain(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	tenants, directive := c.completeTenants(cmd, nil, typed)
 	if len(args) > 0 {
 		return tenants, directive
 	}
-	people, directive := c.completePeople(cmd, nil, typed)
-	return append(people, tenants...), directive
+	users, directive := c.completeUsers(cmd, nil, typed)
+	return append(users, tenants...), directive
 }
 
-func (c *cli) explain(ctx context.Context, who, tenant string) error {
+func (c *cli) explain(ctx context.Context, user, tenant string) error {
 	id, err := access.ParseTenantID(tenant)
 	if err != nil {
 		return invalid(fmt.Errorf("%q is not a tenant: write <workspace>.<project>/<platform>", tenant))
@@ -76,7 +74,7 @@ func (c *cli) explain(ctx context.Context, who, tenant string) error {
 	}
 	in, err := s.TenantInput(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return c.explainNoTenant(ctx, who, id)
+		return c.explainNoTenant(ctx, user, id)
 	}
 	if err != nil {
 		return err
@@ -85,8 +83,8 @@ func (c *cli) explain(ctx context.Context, who, tenant string) error {
 	if err != nil {
 		return err
 	}
-	if who != "" {
-		if err := c.aboutPerson(ctx, e, who); err != nil {
+	if user != "" {
+		if err := c.aboutUser(ctx, e, user); err != nil {
 			return err
 		}
 	}
@@ -94,7 +92,7 @@ func (c *cli) explain(ctx context.Context, who, tenant string) error {
 	return c.print(out, func(w io.Writer) { c.writeExplanation(w, out) })
 }
 
-// facts gathers what there is to know about one tenant.
+// facts gathers all facts about one tenant.
 func (c *cli) facts(ctx context.Context, in document.TenantInput) (*explainer, error) {
 	rules, known := platformRules(in.Platform.Type)
 	if !known {
@@ -127,7 +125,7 @@ func (c *cli) facts(ctx context.Context, in document.TenantInput) (*explainer, e
 	return e, c.lastRun(ctx, e)
 }
 
-// lastRun adds how the tenant's last run ended, and what its plan held back.
+// lastRun adds the outcome of the tenant's last run, and its plan.
 func (c *cli) lastRun(ctx context.Context, e *explainer) error {
 	id := e.in.Tenant.TenantID
 	last, err := c.lastStatuses(ctx, []access.TenantID{id})
@@ -142,39 +140,44 @@ func (c *cli) lastRun(ctx context.Context, e *explainer) error {
 	return err
 }
 
-// aboutPerson narrows the facts to one person. One whose document is gone is known
-// by the record of what they were given.
-func (c *cli) aboutPerson(ctx context.Context, e *explainer, who string) error {
-	user, known, err := c.user(ctx, who)
+// aboutUser narrows the facts to one user. The ledger knows a user without a document by
+// the access that they got.
+func (c *cli) aboutUser(ctx context.Context, e *explainer, name string) error {
+	user, known, err := c.user(ctx, name)
 	if err != nil {
 		return err
 	}
-	e.person = cmp.Or(user.Name, who)
-	e.accounts = e.accountsOf(e.person)
+	e.user = cmp.Or(user.Name, name)
+	e.accounts = e.accountsOf(e.user)
 	if account := accountOf(user, e.in.Platform); account != "" {
 		e.accounts[account] = true
 	}
 	if !known && len(e.accounts) == 0 {
-		return invalid(fmt.Errorf("there is no user %q: rollcall get users lists those there are", who))
+		return noUser(name)
 	}
 	return nil
 }
 
-// explainNoTenant says why nobody can reach a tenant that is not there.
-func (c *cli) explainNoTenant(ctx context.Context, who string, id access.TenantID) error {
+// noUser is the mistake of naming a user that no document and no ledger entry has.
+func noUser(name string) error {
+	return invalid(fmt.Errorf("there is no user %q: rollcall get users lists the users", name))
+}
+
+// explainNoTenant says why a user has no access to a tenant that does not exist.
+func (c *cli) explainNoTenant(ctx context.Context, name string, id access.TenantID) error {
 	docs, err := c.documents.Documents(ctx, store.Filter{Kind: document.KindProject, Name: id.ProjectID()})
 	if err != nil {
 		return err
 	}
-	if len(docs) == 0 || who == "" {
-		return invalid(fmt.Errorf("there is no tenant %q: rollcall get tenants lists those there are", id))
+	if len(docs) == 0 || name == "" {
+		return noTenant(id)
 	}
-	user, known, err := c.user(ctx, who)
+	user, known, err := c.user(ctx, name)
 	if err != nil {
 		return err
 	}
 	if !known {
-		return invalid(fmt.Errorf("there is no user %q: rollcall get users lists those there are", who))
+		return noUser(name)
 	}
 	platforms, err := c.documents.Platforms(ctx)
 	if err != nil {
@@ -187,7 +190,7 @@ func (c *cli) explainNoTenant(ctx context.Context, who string, id access.TenantI
 		for i, p := range platforms {
 			names[i] = p.Identifier()
 		}
-		why = reasonWhy{"no-platform", fmt.Sprintf("there is no platform %q, but %s", id.Platform, cmp.Or(quoted(names), "none at all"))}
+		why = reasonWhy{"no-platform", fmt.Sprintf("there is no platform %q; the platforms are: %s", id.Platform, cmp.Or(quoted(names), "none"))}
 	}
 	out := explanation{Tenant: id.ProjectID(), Platform: id.Platform, Person: user.Name, Reasons: []reasonWhy{why}}
 	out = out.complete()

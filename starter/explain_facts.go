@@ -15,49 +15,47 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// explanation is why people have access on a tenant, or one person has or lacks it.
+// explanation is why the users of a tenant have access, or one user has or lacks it.
 type explanation struct {
 	Tenant   string `json:"tenant"`
 	Platform string `json:"platform"`
 	Person   string `json:"user,omitempty"`
-	// Access is what the documents ask for, and how far it has come.
+	// Access is the access that the documents ask for, and how far it has come.
 	Access []grantedAccess `json:"access"`
-	// Leaving is what the documents no longer ask for and is there still.
+	// Leaving is the access that stays although no document asks for it any more.
 	Leaving []leavingAccess `json:"leaving"`
-	// Reasons say why a person has no access, or not all, each with a code that
-	// does not change.
+	// Reasons say why a user has no access, or not all, each with a stable code.
 	Reasons []reasonWhy `json:"reasons"`
-	// Lacks are the texts of those reasons that are no remarks.
+	// Lacks are the texts of the reasons that are no warnings.
 	Lacks   []string        `json:"lacks,omitempty"`
 	Remarks []access.Remark `json:"warnings"`
-	// Groups are those that the access goes through.
+	// Groups are the groups that grant the access.
 	Groups []groupFacts `json:"groups"`
-	// LastRun is left out where no run has looked at the tenant yet.
+	// LastRun is nil for a tenant that is not replicated yet.
 	LastRun *lastRun `json:"last_run,omitempty"`
 }
 
 // The states of an access.
 const (
-	accessGiven   = "granted" // by this Rollcall, as the record says
-	accessFound   = "found"   // it was there when a run compared the same documents
-	accessBlocked = "blocked" // something is in the way
-	accessPending = "pending" // it is not there yet
+	accessGiven   = "granted" // by this installation, according to the ledger
+	accessFound   = "found"   // a run with the same documents found it in place
+	accessBlocked = "blocked" // a warning blocks it
+	accessPending = "pending" // it is not in place yet
 )
 
-// grantedAccess is one person's way to one or more roles.
+// grantedAccess is one user's way to one or more roles.
 type grantedAccess struct {
 	Person  string   `json:"user"`
 	Account string   `json:"account"`
 	Group   string   `json:"group,omitempty"`
 	Roles   []string `json:"roles"`
-	// State is given, found, blocked or pending.
+	// State is granted, found, blocked or pending.
 	State string `json:"state"`
 	// Because is the chain of facts, from the binding to the platform's role.
 	Because []string `json:"because"`
-	// Applied is what was done on the platform for it; empty where nothing was yet.
+	// Applied are the steps that runs applied for it.
 	Applied []appliedStep `json:"applied"`
-	// Given is true when the person themselves was given it, as far as the record
-	// goes back.
+	// Given is true if the ledger has the step that added the user.
 	Given bool `json:"granted_by_rollcall"`
 }
 
@@ -73,13 +71,13 @@ const verdictForbidden = "forbidden"
 
 // leavingAccess is a removal that a guard holds, or that a document forbids.
 type leavingAccess struct {
-	// Account is empty where a whole group goes, with everybody in it.
+	// Account is empty for the removal of a whole group.
 	Account string `json:"account"`
 	Group   string `json:"group,omitempty"`
 	Role    string `json:"role,omitempty"`
-	// Digest is what an approval names; empty where removals are forbidden.
+	// Digest is the argument of an approval; empty where removals are forbidden.
 	Digest string `json:"digest"`
-	// Verdict is pending, approved (the next run does it), rejected, or forbidden: then
+	// Verdict is pending, approved (the next run applies it), rejected, or forbidden: then
 	// By names the document that forbids removals.
 	Verdict string    `json:"verdict"`
 	By      string    `json:"by,omitempty"`
@@ -87,25 +85,24 @@ type leavingAccess struct {
 	Expires time.Time `json:"expires,omitzero"`
 }
 
-// reasonWhy is one thing that is in the way.
+// reasonWhy is one reason for missing access.
 type reasonWhy struct {
 	Code string `json:"code"`
 	Text string `json:"text"`
 }
 
-// groupFacts are what is known of a group on the platform.
+// groupFacts are the facts about a group on the platform.
 type groupFacts struct {
 	Group string `json:"group"`
-	// Named says how its name came about, drawn parts included.
+	// Named says how its name is made, with the allocated parts.
 	Named string `json:"named"`
-	// Ref is its id on the platform; empty where it is not ours yet.
+	// Ref is its id on the platform; empty for a group that is not managed yet.
 	Ref      string        `json:"ref,omitempty"`
 	Renaming *renamingFact `json:"replacement,omitempty"`
 	Adoption *adoptionFact `json:"adoption,omitempty"`
 }
 
-// renamingFact is the last time that the group got its name, or is to get it, by
-// taking another's place.
+// renamingFact is the last replacement of another group by this one.
 type renamingFact struct {
 	From  string    `json:"from"`
 	To    string    `json:"to"`
@@ -114,7 +111,7 @@ type renamingFact struct {
 	Since time.Time `json:"since,omitzero"`
 }
 
-// adoptionFact is who had the group taken over.
+// adoptionFact is the request to adopt the group.
 type adoptionFact struct {
 	State  string    `json:"state"` // as adoptionItem.State
 	By     string    `json:"by"`
@@ -122,7 +119,7 @@ type adoptionFact struct {
 	At     time.Time `json:"at"`
 }
 
-// lastRun is how the tenant's last run ended.
+// lastRun is the outcome of the tenant's last run.
 type lastRun struct {
 	Outcome string    `json:"outcome"`
 	Run     string    `json:"run_id"`
@@ -143,15 +140,15 @@ type explainer struct {
 	adoptions []store.Adoption
 	decisions []store.Decision
 	last      store.Status
-	looked    bool // a run has looked at the tenant
+	looked    bool // the tenant was replicated
 	plan      plan.Plan
 
-	person   string          // everybody when empty
-	accounts map[string]bool // of the person: names and ids
+	user     string          // all users when empty
+	accounts map[string]bool // of the user: names and ids
 }
 
 func (e *explainer) explain() explanation {
-	out := explanation{Tenant: e.in.Tenant.ProjectID(), Platform: e.in.Tenant.Platform, Person: e.person}
+	out := explanation{Tenant: e.in.Tenant.ProjectID(), Platform: e.in.Tenant.Platform, Person: e.user}
 	for _, g := range e.wanted.State.Groups {
 		for _, m := range g.Members {
 			if e.asked(m) {
@@ -172,7 +169,7 @@ func (e *explainer) explain() explanation {
 	if e.looked {
 		out.LastRun = &lastRun{e.last.Outcome, e.last.RunID, e.last.At, e.last.Generation < e.in.Generation}
 	}
-	if e.person != "" {
+	if e.user != "" {
 		out.Reasons = e.reasons(out)
 	}
 	return out.complete()
@@ -190,9 +187,9 @@ func (out explanation) complete() explanation {
 	return out
 }
 
-func (e *explainer) asked(m access.Member) bool { return e.person == "" || m.Person == e.person }
+func (e *explainer) asked(m access.Member) bool { return e.user == "" || m.Person == e.user }
 
-// through is access by a group.
+// through is access through a group.
 func (e *explainer) through(g access.Group, m access.Member) grantedAccess {
 	got := grantedAccess{
 		Person: m.Person, Account: m.Name, Group: g.Name, Roles: []string{}, Applied: []appliedStep{},
@@ -211,7 +208,7 @@ func (e *explainer) through(g access.Group, m access.Member) grantedAccess {
 	return got
 }
 
-// directly is access by a binding that lists people.
+// directly is access by a binding that lists users.
 func (e *explainer) directly(b access.Binding, m access.Member) grantedAccess {
 	got := grantedAccess{
 		Person: m.Person, Account: m.Name, Roles: []string{b.Role}, Applied: []appliedStep{},
@@ -230,7 +227,7 @@ func (g *grantedAccess) add(step *appliedStep) {
 	}
 }
 
-// account says how the account's name comes about.
+// account says how the account's name is made.
 func (e *explainer) account(m access.Member) string {
 	i := slices.IndexFunc(e.in.Users, func(u document.User) bool { return u.Name == m.Person })
 	if i < 0 {
@@ -240,8 +237,8 @@ func (e *explainer) account(m access.Member) string {
 		e.in.Users[i].EUID, cmp.Or(e.in.Platform.Replication.EUIDPattern, "%s"), m.Name)
 }
 
-// state says how far an access has come. What was given counts, as long as nothing
-// took it since: a remark may say that only new things are not.
+// state says how far an access has come. A grant counts until a later step removes it,
+// although a warning may say that there are no new grants.
 func (e *explainer) state(m access.Member, object access.Key, given, taken bool) string {
 	blocked := slices.ContainsFunc(e.last.Remarks, func(r access.Remark) bool {
 		return r.Code.Personal() && r.Object == m.Person || inTheWay(r.Code) && r.Object == object.String() ||
@@ -262,8 +259,8 @@ func (e *explainer) state(m access.Member, object access.Key, given, taken bool)
 	}
 }
 
-// inTheWay reports whether a remark of this code on a group, or on a role, means
-// that nobody gets anything by it.
+// inTheWay reports whether a warning with this code on a group, or on a role, means that
+// the group or the role gives no access.
 func inTheWay(code access.Code) bool {
 	return code == access.ObjectForeign || code == access.OwnershipUnclear || code == access.RemovalsForbidden ||
 		code == access.PlatformRefused || code == access.PlatformDenied || code == access.ForbiddenByConnection
@@ -278,7 +275,7 @@ func (e *explainer) settled() bool {
 	return o == activities.Converged || o == activities.Changed || o == activities.Waiting
 }
 
-// groupsOf are the facts about the groups that the access goes through.
+// groupsOf returns the facts about the groups that grant the access.
 func (e *explainer) groupsOf(all []grantedAccess) []groupFacts {
 	var facts []groupFacts
 	for _, got := range all {

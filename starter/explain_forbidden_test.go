@@ -66,12 +66,12 @@ func TestExplainShowsForbiddenRemovals(t *testing.T) {
 		},
 		"group": {
 			"no mapping asks for the group", func(s scene) { s.did("run-2", puts("5", "old")) }, old, []string{"removals-forbidden"},
-			leavingAccess{Group: "old"}, `the group "old", which nobody asks for any more, is still there`,
+			leavingAccess{Group: "old"}, `the group "old" still exists with all its members`,
 		},
 		"removed tenant": {
 			"nothing is cleaned up", func(s scene) { must(s.T, s.url, "", "delete", "tenant", on, "--yes") }, takes("2", adminGroup),
 			[]string{"tenant-removed", "removals-forbidden"},
-			leavingAccess{Account: "jane@example.com", Group: adminGroup}, `what Rollcall made there stays, as the landing zone "zone" forbids removals`,
+			leavingAccess{Account: "jane@example.com", Group: adminGroup}, `Rollcall keeps its groups and bindings there, because the landing zone "zone" forbids removals`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

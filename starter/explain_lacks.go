@@ -11,14 +11,13 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/document"
 )
 
-// reasons are what is in the way of the person, from the documents to the
-// platform: a reason further down counts only where none above it does.
+// reasons are why the user lacks access, from the documents to the platform.
 func (e *explainer) reasons(out explanation) []reasonWhy {
 	tenant := e.in.Tenant.TenantID
 	reasons := e.documented(len(out.Access) > 0)
 	for _, r := range out.Remarks {
 		if r.Code == access.RemovalsForbidden && r.Object == tenant.String() {
-			continue // it is about all users, and what it means for this one follows
+			continue // it is about all users; the removals of this user follow
 		}
 		if why := (reasonWhy{string(r.Code), r.Text}); blocks(r.Code) && !slices.Contains(reasons, why) {
 			reasons = append(reasons, why)
@@ -33,8 +32,8 @@ func (e *explainer) reasons(out explanation) []reasonWhy {
 	}
 	if failed := activities.Outcome(e.last.Outcome); e.looked && !e.settled() {
 		reasons = append(reasons, reasonWhy{"tenant-failed", fmt.Sprintf(
-			"the last run of %s ended %s at %s, so not all that the documents ask for may be there: rollcall status %s --warnings says why",
-			tenant, failed, e.last.At.Format(time.DateTime), tenant)})
+			"the outcome of the last run of %s at %s is %s, so parts of the desired access may be missing: rollcall status %s --warnings",
+			tenant, e.last.At.Format(time.DateTime), failed, tenant)})
 	}
 	if slices.ContainsFunc(out.Access, func(got grantedAccess) bool { return got.State == accessPending }) {
 		reasons = append(reasons, e.notReplicated())
@@ -42,91 +41,88 @@ func (e *explainer) reasons(out explanation) []reasonWhy {
 	return reasons
 }
 
-// blocks reports whether a remark says that something is not given.
+// blocks reports whether a warning with this code says that access is missing.
 func blocks(code access.Code) bool {
 	return code.Personal() || inTheWay(code) || code == access.TenantNotFound || code == access.Contested
 }
 
-// documented are the reasons that the documents themselves show, in whatever state
-// the platform is.
+// documented are the reasons that the documents have, whatever the platform's state.
 func (e *explainer) documented(has bool) []reasonWhy {
 	if e.in.Deleted {
-		outcome := "is cleaned up"
+		outcome := "removes its groups and bindings there"
 		if by := e.in.RemovalsForbiddenBy(); by != "" {
-			outcome = "stays, as " + by + " forbids removals"
+			outcome = "keeps its groups and bindings there, because " + by + " forbids removals"
 		}
 		return []reasonWhy{{"tenant-removed", fmt.Sprintf(
-			"the tenant %s was removed from the documents: nobody is to have access, and what Rollcall made there %s",
-			e.in.Tenant.TenantID, outcome)}}
+			"the tenant %s was removed from the documents, so no user should have access; Rollcall %s", e.in.Tenant.TenantID, outcome)}}
 	}
 	var reasons []reasonWhy
 	bound := e.bound()
 	if len(bound) == 0 && !has {
 		reasons = append(reasons, reasonWhy{"no-binding", fmt.Sprintf(
-			"no binding of the project %s is for %s, or for a group they are in", e.in.Tenant.ProjectID(), e.person)})
+			"no binding of the project %s names %s, or a group of theirs", e.in.Tenant.ProjectID(), e.user)})
 	}
 	for _, r := range e.wanted.Remarks {
-		if r.Code.Personal() && r.Object == e.person || r.Code == access.RoleUnmapped && e.unmapped(r.Object, bound) {
+		if r.Code.Personal() && r.Object == e.user || r.Code == access.RoleUnmapped && e.unmapped(r.Object, bound) {
 			reasons = append(reasons, reasonWhy{string(r.Code), r.Text})
 		}
 	}
-	revoked := slices.ContainsFunc(e.in.Revoked, func(r document.Revocation) bool { return r.Person == e.person })
-	said := slices.ContainsFunc(reasons, func(why reasonWhy) bool { return why.Code == string(access.UserRevoked) })
-	if revoked && !said {
+	revoked := slices.ContainsFunc(e.in.Revoked, func(r document.Revocation) bool { return r.Person == e.user })
+	known := slices.ContainsFunc(reasons, func(why reasonWhy) bool { return why.Code == string(access.UserRevoked) })
+	if revoked && !known {
 		reasons = append(reasons, reasonWhy{string(access.UserRevoked), fmt.Sprintf(
-			"the access of %s is revoked by name, everywhere: rollcall revoke %s says by whom and why", e.person, e.person)})
+			"the access of %s is revoked on every platform: rollcall revoke %s shows the operator and the reason", e.user, e.user)})
 	}
 	return reasons
 }
 
-// notReplicated says why access is not there that nothing is in the way of.
+// notReplicated says why access that no other reason blocks is not in place.
 func (e *explainer) notReplicated() reasonWhy {
 	tenant := e.in.Tenant.TenantID
 	why := reasonWhy{Code: "not-replicated"}
 	switch {
 	case !e.looked:
-		why.Text = fmt.Sprintf("no run has looked at %s yet: rollcall replicate %s", tenant, tenant)
+		why.Text = fmt.Sprintf("%s is not replicated yet: rollcall replicate %s", tenant, tenant)
 	case e.behind():
-		why.Text = fmt.Sprintf(
-			"documents were applied since the last run of %s, which ended at %s: rollcall replicate %s, or rollcall status shows a run",
+		why.Text = fmt.Sprintf("documents changed after the last run of %s at %s: rollcall replicate %s",
 			tenant, e.last.At.Format(time.DateTime), tenant)
 	default:
-		why.Text = fmt.Sprintf("it is not done yet: rollcall status %s shows what runs", tenant)
+		why.Text = fmt.Sprintf("no run of %s has completed it yet: rollcall status %s", tenant, tenant)
 	}
 	return why
 }
 
-// text says what is left to a person whom the documents give it no more.
+// text says which access stays although no document asks for it, and why.
 func (l leavingAccess) text(tenant access.TenantID) string {
 	what := fmt.Sprintf("the account %q is still in the group %q", l.Account, l.Group)
 	switch {
 	case l.Account == "" && l.Role != "":
 		what = fmt.Sprintf("the group %q still has the role %q", l.Group, l.Role)
 	case l.Account == "":
-		what = fmt.Sprintf("the group %q, which nobody asks for any more, is still there with all its members", l.Group)
+		what = fmt.Sprintf("the group %q still exists with all its members, although no document asks for it", l.Group)
 	case l.Group == "":
 		what = fmt.Sprintf("the account %q still has the role %q", l.Account, l.Role)
 	}
 	switch l.Verdict {
 	case verdictForbidden:
 		return what + fmt.Sprintf(
-			": %s forbids removals, so it stays until they are allowed there, or rollcall revoke removes the user", l.By)
+			": %s forbids removals; allow removals there, or remove the user everywhere with rollcall revoke", l.By)
 	case "approved":
-		return what + fmt.Sprintf(": a guard held the removal, %s approved it (%s), and the next run does it", l.By, l.Reason)
+		return what + fmt.Sprintf(": %s approved the removal (%s), and the next run applies it", l.By, l.Reason)
 	case "rejected":
 		return what + fmt.Sprintf(": a guard holds the removal, and %s rejected it until %s (%s)",
 			l.By, l.Expires.Format(time.DateTime), l.Reason)
 	default:
-		return what + fmt.Sprintf(": a guard holds the removal: rollcall approve %s %s", tenant, l.Digest)
+		return what + fmt.Sprintf(": a guard holds the removal: rollcall approve %s %s --reason REASON", tenant, l.Digest)
 	}
 }
 
-// about returns the remarks that concern the person: on themselves, on what they
-// have access by, and on the tenant as a whole. Without a person it is all.
+// about returns the warnings about the user, about the groups and roles of their access,
+// and about the tenant as a whole. Without a user it returns all.
 func (e *explainer) about(all []grantedAccess) []access.Remark {
 	var about []access.Remark
 	for _, r := range e.last.Remarks {
-		if e.person == "" || e.concerns(r, all) {
+		if e.user == "" || e.concerns(r, all) {
 			about = append(about, r)
 		}
 	}
@@ -137,11 +133,11 @@ func (e *explainer) concerns(r access.Remark, all []grantedAccess) bool {
 	tenant := e.in.Tenant.TenantID
 	switch {
 	case r.Code.Personal():
-		return r.Object == e.person
+		return r.Object == e.user
 	case r.Object == tenant.String() || r.Object == tenant.Platform:
 		return true
 	case r.Code == access.ForeignMemberRemoved || r.Code == access.RoleUnmapped:
-		return false // it is about others, or said with the person's own bindings
+		return false // it is about others, or among the reasons of the user's bindings
 	}
 	return slices.ContainsFunc(all, func(got grantedAccess) bool {
 		if got.Group == "" {
@@ -151,17 +147,17 @@ func (e *explainer) concerns(r access.Remark, all []grantedAccess) bool {
 	})
 }
 
-// bound returns the roles that bindings give the person, as the bindings write them.
+// bound returns the roles that bindings give the user, as the bindings write them.
 func (e *explainer) bound() map[string]bool {
 	bound := map[string]bool{}
 	for _, b := range e.in.UserBindings {
-		if b.Subject == e.person {
+		if b.Subject == e.user {
 			bound[b.Role] = true
 		}
 	}
 	for _, b := range e.in.GroupBindings {
 		if slices.ContainsFunc(e.in.UserGroups, func(g document.UserGroup) bool {
-			return g.Name == b.Subject && g.Workspace == b.Workspace && slices.Contains(g.Members, e.person)
+			return g.Name == b.Subject && g.Workspace == b.Workspace && slices.Contains(g.Members, e.user)
 		}) {
 			bound[b.Role] = true
 		}
@@ -169,7 +165,7 @@ func (e *explainer) bound() map[string]bool {
 	return bound
 }
 
-// unmapped reports whether the role is one that the person is bound to.
+// unmapped reports whether the user is bound to the role.
 func (e *explainer) unmapped(role string, bound map[string]bool) bool {
 	for _, r := range e.in.Roles {
 		if r.Name == role && bound[r.DisplayName] {

@@ -14,9 +14,9 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// history calls visit with the steps that were done on a group, by whatever name it
-// had then, newest first, until visit says that it has seen enough. It ends where
-// the group was made, or another of its name was removed.
+// history calls visit with the applied steps on a group, under its former names too,
+// newest first, until visit returns true. It ends where the group was created, or another
+// group of its name was removed.
 func (e *explainer) history(group string, visit func(ledger.Record, access.Key) (enough bool)) {
 	for _, r := range e.records {
 		if r.DoneAt.IsZero() || r.Err != "" {
@@ -44,35 +44,35 @@ func renamed(s plan.Step) bool {
 		s.Have.Group.Name != s.Want.Group.Name
 }
 
-// membership returns the step that put the person into the group, unless one that
-// came later took them out.
+// membership returns the step that added the user to the group, unless a later one
+// removed them.
 func (e *explainer) membership(group string, m access.Member) (given *appliedStep, taken bool) {
 	e.history(group, func(r ledger.Record, key access.Key) bool {
 		if key.Kind != access.KindMembers {
 			return false
 		}
-		given, taken = e.gave(r, m, "was put into the group")
+		given, taken = e.gave(r, m, fmt.Sprintf("Rollcall added %s to the group", cmp.Or(m.Person, m.Name)))
 		return given != nil || taken
 	})
 	return given, taken
 }
 
-// subject is membership for a binding that lists people.
+// subject is membership for a binding that lists users.
 func (e *explainer) subject(binding access.Key, m access.Member) (given *appliedStep, taken bool) {
 	e.history("", func(r ledger.Record, key access.Key) bool {
 		if key.Kind != access.KindBinding || key.Role != binding.Role {
 			return false
 		}
-		given, taken = e.gave(r, m, fmt.Sprintf("was given %q", binding.Role))
+		given, taken = e.gave(r, m, fmt.Sprintf("Rollcall gave %s the role %q", cmp.Or(m.Person, m.Name), binding.Role))
 		return given != nil || taken
 	})
 	return given, taken
 }
 
-// gave reports whether the step gave something to somebody, or took it.
+// gave returns the step if it adds the member, and reports whether it removes them.
 func (e *explainer) gave(r ledger.Record, m access.Member, text string) (given *appliedStep, taken bool) {
-	same := func(who access.Member) bool {
-		return who.Person == m.Person && m.Person != "" || strings.EqualFold(who.Name, m.Name) && m.Name != ""
+	same := func(n access.Member) bool {
+		return n.Person == m.Person && m.Person != "" || strings.EqualFold(n.Name, m.Name) && m.Name != ""
 	}
 	if slices.ContainsFunc(r.Step.Adds(), same) {
 		return applied(r, text), false
@@ -80,7 +80,7 @@ func (e *explainer) gave(r ledger.Record, m access.Member, text string) (given *
 	return nil, slices.ContainsFunc(r.Step.Removes(), same)
 }
 
-// roleOf returns the step that gave the group a role, unless it was taken since.
+// roleOf returns the step that gave the group a role, unless a later one removed it.
 func (e *explainer) roleOf(binding access.Key) *appliedStep {
 	var found *appliedStep
 	e.history(binding.Group, func(r ledger.Record, key access.Key) bool {
@@ -88,7 +88,7 @@ func (e *explainer) roleOf(binding access.Key) *appliedStep {
 			return false
 		}
 		if r.Step.Op != plan.Delete {
-			found = applied(r, fmt.Sprintf("the group was given %q", binding.Role))
+			found = applied(r, fmt.Sprintf("Rollcall gave the group the role %q", binding.Role))
 		}
 		return true
 	})
@@ -99,13 +99,13 @@ func applied(r ledger.Record, text string) *appliedStep {
 	return &appliedStep{At: r.DoneAt, Text: text, Run: r.Run.RunID, Cause: r.Run.Cause}
 }
 
-// accountsOf are the names and ids under which the person was ever given something
-// on the tenant.
-func (e *explainer) accountsOf(person string) map[string]bool {
+// accountsOf returns the names and ids of the accounts that got access on the tenant for
+// the user.
+func (e *explainer) accountsOf(user string) map[string]bool {
 	accounts := map[string]bool{}
 	for _, r := range e.records {
 		for _, m := range r.Step.Adds() {
-			if m.Person == person {
+			if m.Person == user {
 				accounts[m.Name], accounts[m.Ref] = true, true
 			}
 		}
@@ -114,8 +114,8 @@ func (e *explainer) accountsOf(person string) map[string]bool {
 	return accounts
 }
 
-// leaving are the held removals that hit the person, or anybody, and the forbidden
-// ones.
+// leaving are the removals of the user, or of all users, that a guard holds or that are
+// forbidden.
 func (e *explainer) leaving() []leavingAccess {
 	all := e.removalsOf(e.plan.Held)
 	for _, l := range slices.Concat(e.removalsOf(e.plan.Forbidden), e.groupRoles()) {
@@ -126,8 +126,8 @@ func (e *explainer) leaving() []leavingAccess {
 	return all
 }
 
-// groupRoles are the forbidden removals of roles from groups that the person, or any
-// user, is in.
+// groupRoles are the forbidden removals of roles from groups that the user, or any user,
+// is in.
 func (e *explainer) groupRoles() []leavingAccess {
 	var all []leavingAccess
 	for _, s := range e.plan.Forbidden {
@@ -135,14 +135,14 @@ func (e *explainer) groupRoles() []leavingAccess {
 		if s.Op != plan.Delete || key.Kind != access.KindBinding || key.Group == "" {
 			continue
 		}
-		if e.person == "" || e.isMember(key.Group) {
+		if e.user == "" || e.isMember(key.Group) {
 			all = append(all, e.leaves(s, access.Member{}))
 		}
 	}
 	return all
 }
 
-// isMember reports whether the person is in the group by the documents or the record.
+// isMember reports whether the user is in the group by the documents or the ledger.
 func (e *explainer) isMember(group string) bool {
 	for _, g := range e.wanted.State.Groups {
 		if g.Name == group && slices.ContainsFunc(g.Members, e.asked) {
@@ -150,35 +150,35 @@ func (e *explainer) isMember(group string) bool {
 		}
 	}
 	for account := range e.accounts {
-		given, _ := e.membership(group, access.Member{Account: access.Account{Name: account}, Person: e.person})
+		given, _ := e.membership(group, access.Member{Account: access.Account{Name: account}, Person: e.user})
 		if given == nil {
-			return false // taken from that account since
+			return false // a later step removed that account
 		}
 	}
 	return len(e.accounts) > 0
 }
 
-// removalsOf are what steps take from the person, or from anybody.
+// removalsOf returns what steps remove from the user, or from any user.
 func (e *explainer) removalsOf(steps []plan.Step) []leavingAccess {
 	var all []leavingAccess
 	for _, s := range steps {
 		for _, m := range s.Removes() {
-			if e.person == "" || e.accounts[m.Name] || e.accounts[m.Ref] {
+			if e.user == "" || e.accounts[m.Name] || e.accounts[m.Ref] {
 				all = append(all, e.leaves(s, m))
 			}
 		}
 		if s.Kind != access.KindGroup || s.Op != plan.Delete {
 			continue
 		}
-		// Everybody in it is, who is known by the record alone.
-		if given, _ := e.membership(s.Key().Group, access.Member{Person: e.person}); e.person == "" || given != nil {
+		// The ledger alone knows the members of the group.
+		if given, _ := e.membership(s.Key().Group, access.Member{Person: e.user}); e.user == "" || given != nil {
 			all = append(all, e.leaves(s, access.Member{}))
 		}
 	}
 	return all
 }
 
-// leaves is what a held step takes from one account, or from all.
+// leaves returns what a step removes from one account, or from all.
 func (e *explainer) leaves(s plan.Step, m access.Member) leavingAccess {
 	key, removal := s.Key(), plan.Removal{Object: s.Key(), Ref: m.Ref}
 	if s.Op == plan.Delete {
@@ -193,7 +193,7 @@ func (e *explainer) leaves(s plan.Step, m access.Member) leavingAccess {
 	return l
 }
 
-// decided returns what somebody decided about a removal, and still counts.
+// decided returns the decision about a removal that still counts.
 func (e *explainer) decided(r plan.Removal) (store.Decision, bool) {
 	i := slices.IndexFunc(e.decisions, func(d store.Decision) bool { return d.Removal == r && d.Verdict != store.Undecided })
 	if i < 0 {
@@ -202,19 +202,19 @@ func (e *explainer) decided(r plan.Removal) (store.Decision, bool) {
 	return e.decisions[i], true
 }
 
-// named says how the group's name came about.
+// named says how the group's name is made.
 func (e *explainer) named(group string) string {
 	pattern := cmp.Or(e.in.Platform.Replication.GroupNamePattern, naming.Default)
 	text := fmt.Sprintf("the platform's groupNamePattern %q makes the name %q", pattern, group)
-	var drawn []string
+	var allocated []string
 	if strings.Contains(pattern, "#{tenantPlatformNumber") {
-		drawn = append(drawn, fmt.Sprintf("the number %d", e.in.Drawn.Number))
+		allocated = append(allocated, fmt.Sprintf("the number %d", e.in.Drawn.Number))
 	}
 	if strings.Contains(pattern, "#{rand") {
-		drawn = append(drawn, fmt.Sprintf("the random text %q", e.in.Drawn.Random))
+		allocated = append(allocated, fmt.Sprintf("the random text %q", e.in.Drawn.Random))
 	}
-	if len(drawn) > 0 {
-		text += ", with " + strings.Join(drawn, " and ") + ", drawn once for this tenant"
+	if len(allocated) > 0 {
+		text += ", with " + strings.Join(allocated, " and ") + ", allocated once for this tenant"
 	}
 	return text
 }
@@ -229,8 +229,8 @@ func (e *explainer) refOf(group string) string {
 	return ""
 }
 
-// renaming is how the group takes, or took, another's place: what is on its way or
-// was done, else what the last plan is about, else what the platform did itself.
+// renaming is how the group replaces, or replaced, another: by the ledger, else by the
+// last plan, else by a rename on the platform.
 func (e *explainer) renaming(group string) *renamingFact {
 	for _, r := range e.renamings { // newest first
 		if r.To == group || r.From == group {
@@ -247,7 +247,7 @@ func (e *explainer) renaming(group string) *renamingFact {
 	return e.renamedInPlace(group)
 }
 
-// planned is the renaming that the last plan has in hand.
+// planned is the replacement that the last plan has.
 func (e *explainer) planned(group string) *renamingFact {
 	for _, r := range e.plan.Renames {
 		if r.To != group && r.From.Name != group {

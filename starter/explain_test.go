@@ -7,8 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestExplain: why somebody has access, why somebody else has none, and who can
-// reach a tenant.
+// TestExplain: why a user has access, why others have none, and which users a tenant has.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	db := emptyDatabase(t)
@@ -49,7 +48,7 @@ subject: {name: eve}
 	}
 	for _, tc := range []struct{ reason, who, says string }{
 		{"an unmapped role opens nothing", "eve@example.com", `the role "auditor"`},
-		{"no binding at all", "ada", "no binding of the project marketing.web is for ada"},
+		{"no binding at all", "ada", "no binding of the project marketing.web names ada"},
 	} {
 		e := explain(tc.who, "marketing.web/sandbox.local")
 		if len(e.Access) != 0 || !strings.Contains(strings.Join(e.Lacks, "\n"), tc.says) {

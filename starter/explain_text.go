@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/fatih/color"
 
@@ -18,13 +20,13 @@ func (c *cli) writeExplanation(w io.Writer, e explanation) {
 	on := e.Tenant + "/" + e.Platform
 	switch {
 	case e.Person == "" && len(e.Access) == 0:
-		fmt.Fprintf(w, "Nobody is to have access to %s.\n", on)
+		fmt.Fprintf(w, "No user should have access to %s.\n", on)
 	case e.Person == "":
-		c.writeEverybody(w, e)
+		c.writeUsers(w, e)
 	case len(e.Access) == 0:
-		fmt.Fprintf(w, "%s is to have no access to %s.\n", e.Person, on)
+		fmt.Fprintf(w, "%s should have no access to %s.\n", e.Person, on)
 	default:
-		fmt.Fprintf(w, "%s is to have access to %s:\n", e.Person, on)
+		fmt.Fprintf(w, "%s should have access to %s.\n", e.Person, on)
 		for _, got := range e.Access {
 			c.writeAccess(w, e, got)
 		}
@@ -38,36 +40,59 @@ func (c *cli) writeExplanation(w io.Writer, e explanation) {
 	}
 	for _, r := range e.Remarks {
 		if !slices.ContainsFunc(e.Reasons, func(why reasonWhy) bool { return why.Text == r.Text }) {
-			fmt.Fprintf(w, "  %s %s\n", c.paint(color.FgYellow, string(r.Code)), visible(r.Text))
+			fmt.Fprintf(w, "  %s: %s\n", c.paint(color.FgYellow, string(r.Code)), visible(r.Text))
 		}
 	}
 	c.writeLastRun(w, e)
 }
 
+// writeAccess shows one way to access: its state, its reasons and the steps applied for
+// it.
 func (c *cli) writeAccess(w io.Writer, e explanation, got grantedAccess) {
-	title := strings.Join(got.Roles, ", ")
-	if got.Group != "" {
-		title = cmp.Or(title, "no role of its own") + ", through the group " + got.Group
+	colour := color.FgGreen
+	if got.State == accessBlocked || got.State == accessPending {
+		colour = color.FgYellow
 	}
-	fmt.Fprintf(w, "\n  %s\n", c.paint(color.FgGreen, visible(title)))
+	fmt.Fprintf(w, "\n  %s\n", c.paint(colour, visible(got.title())))
 	for _, fact := range slices.Concat(got.Because, groupText(e, got.Group)) {
 		if fact != "" {
-			fmt.Fprintf(w, "    because  %s\n", visible(fact))
+			fmt.Fprintf(w, "    %s\n", visible(sentence(fact)))
 		}
 	}
 	for _, step := range got.Applied {
-		fmt.Fprintf(w, "    applied  %s: %s (%s, run %s)\n",
+		fmt.Fprintf(w, "    %s  %s (%s, run %s).\n",
 			step.At.Format(time.DateTime), visible(step.Text), cmp.Or(step.Cause, "no cause"), step.Run)
-	}
-	switch got.State {
-	case accessFound:
-		fmt.Fprintf(w, "    applied  it was there already when a run compared it\n")
-	case accessBlocked, accessPending:
-		fmt.Fprintf(w, "    applied  %s: %s\n", c.paint(color.FgYellow, "no"), got.State)
 	}
 }
 
-// groupText says how the group came to its name, and to us.
+// title names the roles and their state: "Role "owner" through the group "web-admin":
+// granted".
+func (g grantedAccess) title() string {
+	text := "Role " + quoted(g.Roles)
+	switch {
+	case len(g.Roles) == 0:
+		text = fmt.Sprintf("Member of the group %q", g.Group)
+	case len(g.Roles) > 1:
+		text = "Roles " + quoted(g.Roles)
+	}
+	if g.Group != "" && len(g.Roles) > 0 {
+		text += fmt.Sprintf(" through the group %q", g.Group)
+	}
+	return text + ": " + map[string]string{
+		accessGiven:   "granted",
+		accessFound:   "found in place",
+		accessBlocked: "blocked",
+		accessPending: "not replicated yet",
+	}[g.State]
+}
+
+// sentence writes a fact with a capital letter and a full stop.
+func sentence(fact string) string {
+	first, size := utf8.DecodeRuneInString(fact)
+	return string(unicode.ToUpper(first)) + fact[size:] + "."
+}
+
+// groupText says how the group got its name, and how Rollcall manages it.
 func groupText(e explanation, group string) []string {
 	i := slices.IndexFunc(e.Groups, func(f groupFacts) bool { return f.Group == group })
 	if i < 0 {
@@ -79,36 +104,40 @@ func groupText(e explanation, group string) []string {
 		text = append(text, r.text())
 	}
 	if a := facts.Adoption; a != nil {
-		state := "is to be taken over"
-		switch a.State {
-		case "adopted":
-			state = "was on the platform before and was taken over"
-		case "not-found", "not-desired":
-			state = "was to be taken over, which came to nothing (" + a.State + ")"
-		}
-		text = append(text, fmt.Sprintf("the group %s, as %s asked at %s: %s", state, a.By, a.At.Format(time.DateTime), a.Reason))
+		text = append(text, a.text())
 	}
 	return text
 }
 
+func (a adoptionFact) text() string {
+	outcome := "the next run adopts it"
+	switch a.State {
+	case "adopted":
+		outcome = "Rollcall adopted it"
+	case "not-found", "not-desired":
+		outcome = "Rollcall did not adopt it: " + a.State
+	}
+	return fmt.Sprintf("%s asked at %s to adopt the group (%s); %s", a.By, a.At.Format(time.DateTime), a.Reason, outcome)
+}
+
 func (r renamingFact) text() string {
 	how := map[string]string{
-		string(ledger.Building):    "is taking the place of %q: it is being made",
-		string(ledger.Passed):      "is taking the place of %q: it is complete, and the old group goes",
-		string(ledger.Finished):    "took the place of %q",
-		string(ledger.Compensated): "was to take the place of %q, which was taken back",
-		string(ledger.Waiting):     "takes the place of %q, which waits for what is held and stays until then",
-		string(ledger.Replanned):   "is to take the place of %q, which is planned again",
+		string(ledger.Building):    "replaces %q: Rollcall builds it now",
+		string(ledger.Passed):      "replaces %q: it is complete, and Rollcall removes the old group",
+		string(ledger.Finished):    "replaced %q",
+		string(ledger.Compensated): "did not replace %q: Rollcall reverted the replacement",
+		string(ledger.Waiting):     "replaces %q, which stays until an approval",
+		string(ledger.Replanned):   "replaces %q after the next plan",
 	}[r.State]
-	text := fmt.Sprintf("the group %q ", r.To) + fmt.Sprintf(cmp.Or(how, "takes the place of %q"), r.From) + " (" + r.Mode
+	text := fmt.Sprintf("the group %q ", r.To) + fmt.Sprintf(cmp.Or(how, "replaces %q"), r.From) + " (" + r.Mode
 	if !r.Since.IsZero() {
 		text += ", " + r.Since.Format(time.DateTime)
 	}
 	return text + ")"
 }
 
-// writeEverybody lists who can reach a tenant, and with what.
-func (c *cli) writeEverybody(w io.Writer, e explanation) {
+// writeUsers lists the users of a tenant with their access.
+func (c *cli) writeUsers(w io.Writer, e explanation) {
 	lines := make([][]string, len(e.Access))
 	for i, got := range e.Access {
 		lines[i] = []string{got.Person, got.Account, cmp.Or(got.Group, "-"), strings.Join(got.Roles, ", "), got.State, got.Because[0]}
@@ -117,7 +146,7 @@ func (c *cli) writeEverybody(w io.Writer, e explanation) {
 	rows(w, []string{"USER", "ACCOUNT", "GROUP", "ROLES", "STATE", "BECAUSE"}, lines)
 }
 
-// writeLeaving lists who has access still that the documents do not ask for.
+// writeLeaving lists the access that stays although no document asks for it.
 func (c *cli) writeLeaving(w io.Writer, e explanation) {
 	tenant, err := access.ParseTenantID(e.Tenant + "/" + e.Platform)
 	if err != nil {
@@ -125,7 +154,7 @@ func (c *cli) writeLeaving(w io.Writer, e explanation) {
 	}
 	for i, l := range e.Leaving {
 		if i == 0 {
-			fmt.Fprintln(w, "\nStill there, though the documents do not ask for it any more:")
+			fmt.Fprintln(w, "\nAccess that no document asks for any more:")
 		}
 		fmt.Fprintf(w, "  %s\n", visible(l.text(tenant)))
 	}
@@ -140,7 +169,7 @@ func (c *cli) writeLastRun(w io.Writer, e explanation) {
 	}
 	behind := ""
 	if e.LastRun.Behind {
-		behind = "; documents were applied since"
+		behind = " Documents changed after it."
 	}
-	fmt.Fprintf(w, "  last run %s: %s (run %s)%s\n", e.LastRun.At.Format(time.DateTime), e.LastRun.Outcome, e.LastRun.Run, behind)
+	fmt.Fprintf(w, "  The last run ended at %s: %s (run %s).%s\n", e.LastRun.At.Format(time.DateTime), e.LastRun.Outcome, e.LastRun.Run, behind)
 }

@@ -30,7 +30,7 @@ func heldOn(t access.TenantID, p plan.Plan) heldItem {
 	item := heldItem{Tenant: t.ProjectID(), Platform: t.Platform, Digest: p.HeldDigest()}
 	for _, s := range p.Held {
 		item.Steps = append(item.Steps, heldStep{
-			planStep{s.Op, s.Kind, s.Object, s.Have, s.Want, s.Why, true}, waitsFor(p, s.Object),
+			shownStep(s, true), waitsFor(p, s.Object),
 		})
 	}
 	return item
@@ -111,10 +111,14 @@ func (s statuses) heldTotals(tenants []access.TenantID) (h heldTotals) {
 	return h
 }
 
-// write says how much waits, and how to see it.
+// write says how much waits for an approval, and how to list it.
 func (h heldTotals) write(w io.Writer) {
-	if h.HeldTenants > 0 {
-		fmt.Fprintf(w, "%s held on %s: rollcall approve lists what waits, and lets it go.\n",
-			count(h.HeldRemovals, "removal"), count(h.HeldTenants, "tenant"))
+	if h.HeldTenants == 0 {
+		return
 	}
+	text := count(h.HeldTenants, "tenant")
+	if h.HeldRemovals > 0 {
+		text = count(h.HeldRemovals, "removal") + " on " + text
+	}
+	hint{"Pending approval: " + text + ".", "rollcall approve"}.write(w)
 }

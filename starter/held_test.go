@@ -85,20 +85,36 @@ func TestDecisionsAreCounted(t *testing.T) {
 
 func TestStatusSaysHowMuchWaits(t *testing.T) {
 	other := access.TenantID{Workspace: "marketing", Project: "print", Platform: "sandbox.local"}
-	last := statuses{tenant(): {Held: 2, Removals: 7}, other: {Held: 1, Removals: 1}}
+	grant := access.TenantID{Workspace: "marketing", Project: "shop", Platform: "sandbox.local"}
+	last := statuses{tenant(): {Held: 2, Removals: 7}, other: {Held: 1, Removals: 1}, grant: {Held: 1}}
 	for _, tc := range []struct {
 		reason  string
 		tenants []access.TenantID
 		want    string
 	}{
-		{"both were asked for", []access.TenantID{tenant(), other}, "8 removals held on 2 tenants: rollcall approve lists what waits, and lets it go.\n"},
-		{"one was", []access.TenantID{other}, "1 removal held on 1 tenant: rollcall approve lists what waits, and lets it go.\n"},
-		{"nothing waits where nobody was asked for", nil, ""},
+		{"both were asked for", []access.TenantID{tenant(), other}, "Pending approval: 8 removals on 2 tenants.\nNext:  rollcall approve\n"},
+		{"one was", []access.TenantID{other}, "Pending approval: 1 removal on 1 tenant.\nNext:  rollcall approve\n"},
+		{"a copied grant is no removal", []access.TenantID{grant}, "Pending approval: 1 tenant.\nNext:  rollcall approve\n"},
+		{"no tenant was asked for", nil, ""},
 	} {
 		var out bytes.Buffer
 		last.heldTotals(tc.tenants).write(&out)
 		if out.String() != tc.want {
 			t.Errorf("%s: %q, want %q", tc.reason, out.String(), tc.want)
 		}
+	}
+}
+
+// TestPlanItem_TellsWhatIsLeftOut: of a removal that is left out, scripts see why.
+func TestPlanItem_TellsWhatIsLeftOut(t *testing.T) {
+	p := waitingPlan()
+	p.Steps, p.Held, p.Forbidden = p.Held[3:], p.Held[1:2], p.Held[2:3]
+	type step struct{ held, forbidden bool }
+	var got []step
+	for _, s := range planItem(p, &tenantRun{tenant: p.Tenant}).Steps {
+		got = append(got, step{s.Held, s.Forbidden})
+	}
+	if diff := cmp.Diff([]step{{}, {held: true}, {forbidden: true}}, got, cmp.AllowUnexported(step{})); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
 	}
 }

@@ -218,11 +218,11 @@ func doing(activity string) string {
 	case activities.ConfirmReplacementActivity:
 		return "checking the new group"
 	case activities.CompensateReplacementActivity:
-		return "taking back what was built"
+		return "reverting a group replacement"
 	case activities.RecordReplacementActivity:
-		return "storing how the renaming ended"
+		return "storing the outcome of a group replacement"
 	case activities.RemoveUserActivity:
-		return "taking a user out"
+		return "removing a user"
 	default:
 		return activity
 	}
@@ -251,15 +251,15 @@ func (s statuses) held(tenants []access.TenantID) (waiting []live) {
 	return waiting
 }
 
-// what says it all in one line: "waiting for the platform, attempt 4,
+// text is the state with its details: "waiting for the platform, attempt 4,
 // Unavailable, next try in 12s".
-func (l live) what() string {
+func (l live) text() string {
 	parts := []string{l.State}
 	if l.State == stateRunning && l.Doing != "" {
 		parts[0] = l.Doing
 	}
 	for prefix, purpose := range map[string]string{
-		"plan/": " for a plan", workflows.RecreateGroupID(""): " for a group's new name", workflows.RevokeUserID(""): " for a revocation",
+		"plan/": " for a plan", workflows.RecreateGroupID(""): " for a group replacement", workflows.RevokeUserID(""): " for a revocation",
 	} {
 		if strings.HasPrefix(l.Workflow, prefix) {
 			parts[0] += purpose
@@ -274,9 +274,6 @@ func (l live) what() string {
 	if l.State == statePlatform {
 		parts = append(parts, "next try in "+seconds(l.NextTryMS).String())
 	}
-	if l.Held > 0 {
-		parts = append(parts, count(l.Held, "held step"))
-	}
 	return strings.Join(parts, ", ")
 }
 
@@ -284,22 +281,26 @@ func seconds(ms int64) time.Duration {
 	return (time.Duration(ms) * time.Millisecond).Round(time.Second)
 }
 
-// writeLive lists what is not done now.
-func writeLive(w io.Writer, all []live, more int) {
-	if len(all) == 0 {
-		return
-	}
-	lines := make([][]string, len(all))
-	for i, l := range all {
-		since := ""
-		if l.SinceMS > 0 {
-			since = seconds(l.SinceMS).String()
+// writeLive lists the open runs and returns their number. The tenants that wait for an
+// approval are in the table of tenants.
+func writeLive(w io.Writer, all []live, more int) (open int) {
+	var lines [][]string
+	for _, l := range all {
+		if l.State == stateApproval {
+			continue
 		}
-		lines[i] = []string{cmp.Or(l.Tenant, "(all)"), cmp.Or(l.Platform, "(all)"), since, l.what()}
+		age := ""
+		if l.SinceMS > 0 {
+			age = seconds(l.SinceMS).String()
+		}
+		lines = append(lines, []string{cmp.Or(l.Tenant, "(all)"), cmp.Or(l.Platform, "(all)"), age, l.text()})
 	}
-	fmt.Fprintln(w, "\nNot done now:")
-	rows(w, []string{"TENANT", "PLATFORM", "SINCE", "WHAT"}, lines)
+	if len(lines) > 0 {
+		fmt.Fprintln(w)
+		rows(w, []string{"OPEN RUN", "PLATFORM", "AGE", "STATE"}, lines)
+	}
 	if more > 0 {
 		fmt.Fprintf(w, "... and %d more.\n", more)
 	}
+	return len(lines) + more
 }

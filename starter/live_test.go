@@ -56,7 +56,7 @@ func TestWhatARunDoes(t *testing.T) {
 		"tries again": {"it is not known yet how it ends", activity(activities.DetectDriftActivity, started, 2, refused("Throttled")), 0, "", "comparing all tenants, attempt 2, Throttled"},
 		"dead worker": {"another one takes over", activity(activities.ApplyActivity, scheduled, 2, timeout), 0, "", "waiting for the platform, attempt 2, TimedOut, next try in 12s"},
 		"no worker":   {"nobody has taken the run up", nil, enumspb.PENDING_WORKFLOW_TASK_STATE_SCHEDULED, "", "waiting for a worker"},
-		"renames":     {"a group gets another name", activity(activities.ConfirmReplacementActivity, started, 1, nil), 0, "group/1", "checking the new group for a group's new name"},
+		"renames":     {"a group gets another name", activity(activities.ConfirmReplacementActivity, started, 1, nil), 0, "group/1", "checking the new group for a group replacement"},
 		"revokes":     {"the platform that is down says most", append(activity(activities.RemoveUserActivity, started, 1, nil), activity(activities.RemoveUserActivity, scheduled, 3, refused("Unavailable"))...), 0, "revoke/1", "waiting for the platform for a revocation, attempt 3, Unavailable, next try in 12s"},
 		"between":     {"a run decides, or sleeps", nil, 0, "", "running"},
 	}
@@ -71,8 +71,8 @@ func TestWhatARunDoes(t *testing.T) {
 				described.PendingWorkflowTask = &workflowpb.PendingWorkflowTaskInfo{State: tc.task}
 			}
 			got := live{Workflow: tc.id}.at(described, now)
-			if got.what() != tc.want {
-				t.Errorf("%s: %q, want %q", tc.reason, got.what(), tc.want)
+			if got.text() != tc.want {
+				t.Errorf("%s: %q, want %q", tc.reason, got.text(), tc.want)
 			}
 			if got.SinceMS != 60_000 {
 				t.Errorf("open for %d ms, want a minute", got.SinceMS)
@@ -81,9 +81,9 @@ func TestWhatARunDoes(t *testing.T) {
 	}
 }
 
-// TestApprovalsAreNotDoneEither: what waits for people is shown, but not while a
-// run finds out whether it still does.
-func TestApprovalsAreNotDoneEither(t *testing.T) {
+// TestStatus_ListsOpenRuns: JSON has the tenants that wait for an approval too, unless an
+// open run may end that. The table has them among the tenants.
+func TestStatus_ListsOpenRuns(t *testing.T) {
 	t.Parallel()
 	other := access.TenantID{Workspace: "marketing", Project: "shop", Platform: "sandbox.local"}
 	last := statuses{
@@ -94,13 +94,16 @@ func TestApprovalsAreNotDoneEither(t *testing.T) {
 		Workflow: workflows.ReplicateTenantID(other), Tenant: other.ProjectID(), Platform: other.Platform, State: stateRunning, SinceMS: 5000,
 	}}
 	all := slices.Concat(runs, last.held(withoutRun([]access.TenantID{tenant(), other}, runs)))
+	if len(all) != 2 || all[1].State != stateApproval || all[1].Held != 2 {
+		t.Errorf("%+v, want the run, and 2 steps that wait for an approval", all)
+	}
 	var out bytes.Buffer
-	writeLive(&out, all, 3)
+	if open := writeLive(&out, all, 3); open != 4 {
+		t.Errorf("%d open runs, want 4", open)
+	}
 	want := `
-Not done now:
-TENANT          PLATFORM       SINCE  WHAT
-marketing.shop  sandbox.local  5s     running
-marketing.web   sandbox.local         waiting for an approval, 2 held steps
+OPEN RUN        PLATFORM       AGE  STATE
+marketing.shop  sandbox.local  5s   running
 ... and 3 more.
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
@@ -158,7 +161,7 @@ func TestStatusWithoutTemporal(t *testing.T) {
 	if err := c.showStatus(s, &statusFlags{watch: true}); err != nil {
 		t.Fatal(err)
 	}
-	if got := out.String(); !strings.Contains(got, "What runs now is unknown: temporal cannot be reached") || strings.Contains(got, "\x1b") {
+	if got := out.String(); !strings.Contains(got, "The open runs are unknown: temporal cannot be reached") || strings.Contains(got, "\x1b") {
 		t.Errorf("the status without Temporal is\n%q", got)
 	}
 }

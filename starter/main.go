@@ -8,13 +8,16 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/rollcall-iam/rollcall/internal/demo"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal ends the command in order, a second one at once.
 	context.AfterFunc(ctx, stop)
-	code := execute(ctx, &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}, os.Args[1:])
+	findDemo := func() (map[string]string, error) { return demo.Find(demo.DefaultDir()) }
+	code := execute(ctx, &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, findDemo: findDemo}, os.Args[1:])
 	stop()
 	os.Exit(code)
 }
@@ -30,6 +33,7 @@ func execute(ctx context.Context, c *cli, args []string) int {
 		fmt.Fprintln(c.err, "rollcall: interrupted")
 	case err != nil && err.Error() != "":
 		fmt.Fprintln(c.err, "rollcall:", err)
+		hint{command: c.nextCommand(err)}.write(c.err)
 	}
 	return exitCode(err)
 }

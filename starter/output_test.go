@@ -29,7 +29,7 @@ func TestPlansAreColouredOnTerminalsOnly(t *testing.T) {
 	if diff := cmp.Diff(plain.String(), colours.ReplaceAllString(painted.String(), "")); diff != "" {
 		t.Errorf("colours change the text (-plain +painted):\n%s", diff)
 	}
-	for sign, code := range map[string]string{"  + group": "32", "  ~ members": "33", "  - binding": "31", "  ! held": "35", "  ? removal-pending-approval": "36"} {
+	for sign, code := range map[string]string{"  + group": "32", "  ~ members": "33", "  - binding": "31", "  ! held": "35"} {
 		if !strings.Contains(painted.String(), "\x1b["+code+"m"+sign) {
 			t.Errorf("%q has not the colour %s:\n%q", sign, code, painted.String())
 		}
@@ -40,8 +40,8 @@ func TestPlanEndsWithWhatItComesTo(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{
 		0: "0 tenants: 0 steps, 0 warnings; 0 calls in 120ms.\n",
-		1: "\n1 tenant: 3 steps, 1 held removal, 1 warning; 4 calls in 120ms.\n",
-		2: "\n2 tenants: 6 steps, 2 held removals, 2 warnings; 8 calls in 120ms.\n",
+		1: "\n1 tenant: 3 steps, 1 pending approval, 1 warning; 4 calls in 120ms.\n",
+		2: "\n2 tenants: 6 steps, 2 pending approval, 2 warnings; 8 calls in 120ms.\n",
 	} {
 		var out bytes.Buffer
 		shownPlan(t, &cli{out: &out, format: formatTable}, n)

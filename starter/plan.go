@@ -17,35 +17,48 @@ import (
 	"github.com/rollcall-iam/rollcall/workflows"
 )
 
+// planFlags are those of plan.
+type planFlags struct {
+	selection
+	tableFlags
+
+	exitCode bool
+}
+
 func planCommand(c *cli) *cobra.Command {
-	chosen := selection{}
-	var exitCode bool
+	var flags planFlags
 	cmd := &cobra.Command{
 		Use:   "plan [TENANT ...]",
-		Short: "Show what replicate would change, for whom and why",
-		Long: `plan shows what replicate would change. It is the same run, stopped before
-anything is applied, so it needs a worker. Each tenant's plan is shown as soon
-as it is made; -o json and -o yaml keep the order of tenants.`,
+		Short: "Show the changes that replicate would make, and their reasons",
+		Long: `plan shows the changes that replicate would make. It is the same run, which ends before
+it applies anything, so it needs a worker. Each plan is shown as soon as it is made; -o
+json and -o yaml keep the order of tenants.
+
+Tenants without changes are counted; --show-all and tenants named as arguments list every
+tenant. Equal warnings of several tenants are one line, below the plans; --show-all shows
+each warning in the plan of its tenant.`,
 		Example: `  rollcall plan --all
   rollcall plan marketing.web/openstack.eu
   rollcall plan --all --exit-code -o json`,
 		ValidArgsFunction: c.completeTenants,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			tenants, err := c.tenants(cmd.Context(), &chosen, args)
+			flags.named = len(args) > 0
+			tenants, err := c.tenants(cmd.Context(), &flags.selection, args)
 			if err != nil {
 				return err
 			}
-			return c.plan(cmd.Context(), tenants, exitCode)
+			return c.plan(cmd.Context(), tenants, flags)
 		},
 	}
-	chosen.add(cmd)
-	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 4 when there is something to change, with 3 when all of it is held")
+	flags.selection.add(cmd)
+	flags.tableFlags.add(cmd)
+	cmd.Flags().BoolVar(&flags.exitCode, "exit-code", false, "exit with 4 if there are changes, with 3 if all of them wait for an approval")
 	return cmd
 }
 
-// plan has every tenant planned and shows each plan as soon as it can, so that
-// neither many tenants nor a large one are held in memory.
-func (c *cli) plan(ctx context.Context, tenants []access.TenantID, exitCode bool) error {
+// plan plans every tenant and shows each plan as soon as it is made: many tenants, or
+// large plans, need no memory.
+func (c *cli) plan(ctx context.Context, tenants []access.TenantID, flags planFlags) error {
 	began := time.Now()
 	if err := c.listening(ctx); err != nil {
 		return err
@@ -54,7 +67,7 @@ func (c *cli) plan(ctx context.Context, tenants []access.TenantID, exitCode bool
 		return err
 	}
 	bar := c.watch(len(tenants), "planning")
-	shown := &planned{out: c.planWriter(bar)}
+	shown := &planned{out: c.planWriter(bar, flags.tableFlags)}
 	err := c.planEach(ctx, tenants, func(run *tenantRun) error {
 		defer bar.one()
 		if run.err != nil {
@@ -80,7 +93,7 @@ func (c *cli) plan(ctx context.Context, tenants []access.TenantID, exitCode bool
 	if err := shown.out.end(shown.Totals, shown.held, time.Since(began)); err != nil {
 		return err
 	}
-	return planVerdict(shown.Totals, shown.held, exitCode)
+	return planVerdict(shown.Totals, shown.held, flags.exitCode)
 }
 
 // planned counts what was shown.
@@ -185,15 +198,26 @@ type planStep struct {
 	Why    string      `json:"why"`
 	// Held is true for a step that waits for an approval.
 	Held bool `json:"pending_approval,omitempty"`
+	// Forbidden is true for a removal that a document forbids.
+	Forbidden bool `json:"forbidden,omitempty"`
+}
+
+func shownStep(s plan.Step, held bool) planStep {
+	return planStep{Op: s.Op, Kind: s.Kind, Object: s.Object, Have: s.Have, Want: s.Want, Why: s.Why, Held: held}
 }
 
 func planItem(p plan.Plan, run *tenantRun) item {
 	steps := []planStep{}
 	for _, s := range p.Steps {
-		steps = append(steps, planStep{s.Op, s.Kind, s.Object, s.Have, s.Want, s.Why, false})
+		steps = append(steps, shownStep(s, false))
 	}
 	for _, s := range p.Held {
-		steps = append(steps, planStep{s.Op, s.Kind, s.Object, s.Have, s.Want, s.Why, true})
+		steps = append(steps, shownStep(s, true))
+	}
+	for _, s := range p.Forbidden {
+		left := shownStep(s, false)
+		left.Forbidden = true
+		steps = append(steps, left)
 	}
 	outcome := run.result.Outcome
 	if run.err != nil {
@@ -201,6 +225,6 @@ func planItem(p plan.Plan, run *tenantRun) item {
 	}
 	return item{
 		Tenant: run.tenant.ProjectID(), Platform: run.tenant.Platform, Outcome: outcome,
-		Steps: steps, Remarks: plain(p.Remarks),
+		Steps: steps, Warnings: plain(p.Remarks),
 	}
 }

@@ -17,40 +17,77 @@ import (
 // planWriter writes plans one after the other, as one result.
 type planWriter interface {
 	tenant(p plan.Plan, run *tenantRun) error
-	// end adds them up; held steps are not among the totals.
-	end(t activities.Totals, held int, took time.Duration) error
+	// end writes the totals, which do not count the steps that wait for an approval.
+	end(t activities.Totals, pending int, took time.Duration) error
 }
 
 // planWriter returns the one for the chosen format.
-func (c *cli) planWriter(bar *progress) planWriter {
+func (c *cli) planWriter(bar *progress, table tableFlags) planWriter {
 	switch c.format {
 	case formatJSON:
 		return &planJSON{out: c.out}
 	case formatYAML:
 		return &planYAML{out: c.out}
 	default:
-		return planTable{c, bar}
+		return &planTable{cli: c, tableFlags: table, bar: bar}
 	}
 }
 
-// planTable writes for people. Tenants of which there is nothing to say are left
-// out.
+// planTable writes plans as text. It counts unchanged tenants and groups equal warnings,
+// unless the flags ask for all.
 type planTable struct {
 	*cli
-	bar *progress
+	tableFlags
+
+	bar       *progress
+	unchanged int
+	warnings  warningTable
 }
 
-func (w planTable) tenant(p plan.Plan, _ *tenantRun) error {
-	if len(p.Steps)+len(p.Held)+len(p.Remarks) > 0 {
-		w.bar.aside(func() { w.writePlan(w.out, p.String()+"\n") })
+func (w *planTable) tenant(p plan.Plan, run *tenantRun) error {
+	if run.err != nil {
+		return nil // its error is written already
+	}
+	failed := run.result.Outcome == activities.Failed
+	if len(p.Steps)+len(p.Held) == 0 && !failed && !w.showAll && !w.named {
+		w.unchanged++
+	} else {
+		w.bar.aside(func() { w.writePlan(w.out, w.text(p, failed)+"\n") })
+	}
+	if !w.showAll {
+		w.warnings.add(p.Tenant.String(), p.Remarks...)
 	}
 	return nil
 }
 
-func (w planTable) end(t activities.Totals, held int, took time.Duration) error {
+// text shows one plan, with its warnings if no table below groups them.
+func (w *planTable) text(p plan.Plan, failed bool) string {
+	warnings := p.Remarks
+	p.Remarks = nil
+	text := p.String()
+	if failed {
+		text = p.Tenant.String() + ": failed\n"
+	}
+	if w.showAll {
+		for _, r := range warnings {
+			text += fmt.Sprintf("  ? %s %s: %s\n", r.Code, r.Object, r.Text)
+		}
+	}
+	return text
+}
+
+func (w *planTable) end(t activities.Totals, pending int, took time.Duration) error {
+	writeUnlisted(w.out, w.unchanged, "unchanged")
+	if w.unchanged > 0 {
+		fmt.Fprintln(w.out)
+	}
+	w.warnings.write(w.out, "Add --show-all to list each warning with its tenant.")
+	if len(w.warnings.groups) > 0 {
+		fmt.Fprintln(w.out)
+	}
 	fmt.Fprintf(w.out, "%s: %s, ", count(t.Tenants, "tenant"), count(t.Steps, "step"))
-	if held > 0 {
-		fmt.Fprintf(w.out, "%s, ", count(held, "held removal"))
+	if pending > 0 {
+		fmt.Fprintf(w.out, "%d pending approval, ", pending)
 	}
 	if t.Failed > 0 {
 		fmt.Fprintf(w.out, "%d failed, ", t.Failed)

@@ -22,6 +22,8 @@ import (
 
 type replicateFlags struct {
 	selection
+	tableFlags
+
 	wait  bool
 	cause string
 }
@@ -30,20 +32,23 @@ func replicateCommand(c *cli) *cobra.Command {
 	flags := replicateFlags{cause: "replicate"}
 	cmd := &cobra.Command{
 		Use:   "replicate [TENANT ...]",
-		Short: "Make platforms as the documents want them",
-		Long: `replicate makes the chosen tenants as the documents want them. A tenant is written
-<workspace>.<project>/<platform>. One that is replicated right now is looked at
-once more. Whole platforms are compared in few calls, and only tenants that
-differ get a run of their own.
+		Short: "Replicate the desired access to platforms",
+		Long: `replicate gives the chosen tenants the access that the documents ask for. A tenant is
+written <workspace>.<project>/<platform>. A tenant with an open run is compared once more
+by that run. Whole platforms are compared in few calls, and only tenants that differ get
+a run of their own.
 
-With --wait it ends when the work does: with 0 when everything is done, 1 when a
-tenant failed, 3 when a removal waits for an approval. Ctrl-C leaves the work
-running.`,
+With --wait it ends with the work and reports it: the tenants that changed, wait or
+failed, and the number of unchanged ones. --show-all and tenants named as arguments list
+every tenant. Equal warnings of several tenants are one line. The exit code is 0 when all
+tenants are done, 1 when a tenant failed, 3 when a removal waits for an approval. Ctrl-C
+leaves the work running.`,
 		Example: `  rollcall replicate --all --wait
   rollcall replicate marketing.web/openstack.eu --wait -o json
   rollcall replicate --project marketing.web`,
 		ValidArgsFunction: c.completeTenants,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			flags.named = len(args) > 0
 			tenants, err := c.tenants(cmd.Context(), &flags.selection, args)
 			if err != nil {
 				return err
@@ -54,7 +59,8 @@ running.`,
 			return c.replicateTenants(cmd.Context(), tenants, flags)
 		},
 	}
-	flags.add(cmd)
+	flags.selection.add(cmd)
+	flags.tableFlags.add(cmd)
 	cmd.Flags().BoolVar(&flags.wait, "wait", false, "wait for the end and report it")
 	return cmd
 }
@@ -65,9 +71,6 @@ func (c *cli) replicateTenants(ctx context.Context, tenants []access.TenantID, f
 	starts := make([]start, len(tenants))
 	last, err := c.lastStatuses(ctx, tenants)
 	if err != nil {
-		return err
-	}
-	if err := c.warnUnserved(ctx, tenants); err != nil {
 		return err
 	}
 	for i, t := range tenants {
@@ -83,11 +86,11 @@ func (c *cli) replicateTenants(ctx context.Context, tenants []access.TenantID, f
 	if err != nil {
 		return err
 	}
-	if !flags.wait {
-		return c.started(ctx, len(runs))
-	}
-	if err := c.warnWithoutWorker(ctx); err != nil {
+	if err := c.warnWaiting(ctx, tenants); err != nil {
 		return err
+	}
+	if !flags.wait {
+		return c.started(len(runs))
 	}
 	bar := c.watch(len(runs), "replicating")
 	err = await(ctx, runs, bar.one)
@@ -107,16 +110,13 @@ func (c *cli) replicateTenants(ctx context.Context, tenants []access.TenantID, f
 		}
 	}
 	c.say(failures)
-	return c.report(ctx, end, tenants, time.Since(began))
+	return c.report(ctx, end, tenants, flags.tableFlags, time.Since(began))
 }
 
 // sweepPlatforms compares whole platforms and replicates what differs there.
 func (c *cli) sweepPlatforms(ctx context.Context, tenants []access.TenantID, flags replicateFlags) error {
 	began := time.Now()
 	if _, err := c.engine(ctx); err != nil {
-		return err
-	}
-	if err := c.warnUnserved(ctx, tenants); err != nil {
 		return err
 	}
 	sweeps := sweepsOf(tenants)
@@ -133,18 +133,18 @@ func (c *cli) sweepPlatforms(ctx context.Context, tenants []access.TenantID, fla
 		}
 		s.run = run
 	}
-	if !flags.wait {
-		return c.started(ctx, len(tenants))
-	}
-	if err := c.warnWithoutWorker(ctx); err != nil {
+	if err := c.warnWaiting(ctx, tenants); err != nil {
 		return err
+	}
+	if !flags.wait {
+		return c.started(len(tenants))
 	}
 	if err := c.awaitSweeps(ctx, sweeps, len(tenants)); err != nil {
 		return err
 	}
 	end, failures := sweepsEnded(sweeps)
 	c.say(failures)
-	return c.report(ctx, end, tenants, time.Since(began))
+	return c.report(ctx, end, tenants, flags.tableFlags, time.Since(began))
 }
 
 // platformRun is the sweep of one platform and what came of it.
@@ -173,8 +173,8 @@ func sweepsOf(tenants []access.TenantID) []*platformRun {
 	return slices.SortedFunc(maps.Values(of), func(a, b *platformRun) int { return cmp.Compare(a.platform, b.platform) })
 }
 
-// awaitSweeps waits for all sweeps. It fails only when the waiting ends: a
-// platform that cannot be looked at hides nothing of the others.
+// awaitSweeps waits for all sweeps. It fails only when the waiting ends, or without the
+// keys to read results: the failure of one platform hides nothing of the others.
 func (c *cli) awaitSweeps(ctx context.Context, sweeps []*platformRun, tenants int) error {
 	bar := c.watch(tenants, "replicating")
 	watching, stop := context.WithCancel(ctx)
@@ -184,17 +184,21 @@ func (c *cli) awaitSweeps(ctx context.Context, sweeps []*platformRun, tenants in
 	for _, s := range sweeps {
 		group.Go(func() error {
 			var result workflows.SweepResult
-			s.err = s.run.Get(ctx, &result)
+			s.err = encrypted(s.run.Get(ctx, &result))
 			s.totals = result.Totals
+			if errors.Is(s.err, errNoKeyring) {
+				return s.err
+			}
 			return c.awaitBusy(ctx, s, result.Busy)
 		})
 	}
-	_ = group.Wait() // sweeps answer through err
+	err := group.Wait() // other failures of sweeps are in their err
 	bar.end()
 	if ctx.Err() != nil {
 		c.following()
+		return ctx.Err()
 	}
-	return ctx.Err()
+	return err
 }
 
 // awaitBusy waits for the tenants that runs of others have in hand, and counts how
@@ -255,11 +259,8 @@ func (c *cli) countStatuses(ctx context.Context, bar *progress) {
 	}
 }
 
-// started says that the work on n tenants was started, which nobody waits for.
-func (c *cli) started(ctx context.Context, n int) error {
-	if err := c.warnWithoutWorker(ctx); err != nil {
-		return err
-	}
+// started says that the work on n tenants goes on without the command.
+func (c *cli) started(n int) error {
 	if c.format != formatTable {
 		return c.print(startedReport{Tenants: n, Started: true}, nil)
 	}
@@ -267,21 +268,30 @@ func (c *cli) started(ctx context.Context, n int) error {
 	return nil
 }
 
-// startedReport says in JSON that work was started, which nobody waits for.
+// startedReport says in JSON that work goes on without the command.
 type startedReport struct {
 	Tenants int  `json:"tenants"`
 	Started bool `json:"started"`
 }
 
-// warnWithoutWorker says when nobody is there to do the work: it is kept until
-// somebody is.
-func (c *cli) warnWithoutWorker(ctx context.Context) error {
-	err := c.listening(ctx)
-	if errors.Is(err, errIdle) || errors.Is(err, errNoWorker) {
-		fmt.Fprintln(c.err, "The work is stored and waits:", err)
-		return nil
+// warnWaiting says why started work waits: no worker gets it, or none serves the
+// platforms of some tenants.
+func (c *cli) warnWaiting(ctx context.Context, tenants []access.TenantID) error {
+	if waits, err := c.warnWithoutWorker(ctx); err != nil || waits {
+		return err
 	}
-	return err
+	return c.warnUnserved(ctx, tenants)
+}
+
+// warnWithoutWorker says why no worker gets started work, and reports whether it waits
+// for that.
+func (c *cli) warnWithoutWorker(ctx context.Context) (waits bool, err error) {
+	err = c.listening(ctx)
+	if !errors.Is(err, errIdle) && !errors.Is(err, errNoWorker) {
+		return false, err
+	}
+	hint{"The work is stored and waits: " + visible(err.Error()), c.nextCommand(err)}.write(c.err)
+	return true, nil
 }
 
 // fairness cuts a key to what Temporal takes, 64 bytes.

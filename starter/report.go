@@ -5,10 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
-	"github.com/fatih/color"
+	"github.com/spf13/cobra"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -36,12 +37,12 @@ type item struct {
 	Platform string             `json:"platform"`
 	Outcome  activities.Outcome `json:"outcome"`
 	Steps    any                `json:"steps"` // a number; for plan the steps themselves
-	Remarks  []shownRemark      `json:"warnings"`
-	// Ended are remarks that hold no more, where somebody asked for them.
-	Ended []shownRemark `json:"ended_warnings,omitempty"`
+	Warnings []shownWarning     `json:"warnings"`
+	// Ended are warnings that hold no more, if they are asked for.
+	Ended []shownWarning `json:"ended_warnings,omitempty"`
 }
 
-// never is the outcome of a tenant that no run has looked at yet.
+// never is the outcome of a tenant that is not replicated yet.
 const never activities.Outcome = "never"
 
 // ended is how a replication ended.
@@ -79,17 +80,29 @@ func (e *ended) fail(t access.TenantID, outcome activities.Outcome) {
 	e.broken[t] = outcome
 }
 
+// tableFlags choose which tenants and warnings a table lists one by one.
+type tableFlags struct {
+	showAll bool
+	// named is true for tenants that are arguments of the command.
+	named bool
+}
+
+func (f *tableFlags) add(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.showAll, "show-all", false, "list unchanged tenants too, and each warning on its own")
+}
+
 // report prints how a replication ended and chooses the exit code.
-func (c *cli) report(ctx context.Context, end ended, tenants []access.TenantID, took time.Duration) error {
+func (c *cli) report(ctx context.Context, end ended, tenants []access.TenantID, table tableFlags, took time.Duration) error {
 	last, err := c.lastStatuses(ctx, tenants)
 	if err != nil {
 		return err
 	}
 	r := last.report(end, tenants, took)
 	if err := c.print(r, func(w io.Writer) {
-		writeItems(w, r.Items)
-		c.writeRemarks(w, r.Items, remarksAtMost)
+		writeItems(w, r.Items, table, "unchanged", activities.Converged)
+		c.writeWarnings(w, r.Items, table.showAll)
 		fmt.Fprintf(w, "\n%s in %s.\n", summary(end.totals), took.Round(10*time.Millisecond))
+		last.heldTotals(tenants).write(w)
 	}); err != nil {
 		return err
 	}
@@ -127,7 +140,7 @@ func (s statuses) items(tenants []access.TenantID) []item {
 		items[i] = item{
 			Tenant: t.ProjectID(), Platform: t.Platform,
 			Outcome: cmp.Or(activities.Outcome(last.Outcome), never),
-			Steps:   last.Steps, Remarks: dated(last),
+			Steps:   last.Steps, Warnings: dated(last),
 		}
 	}
 	return items
@@ -144,34 +157,47 @@ func summary(t activities.Totals) string {
 	return text
 }
 
-func writeItems(w io.Writer, items []item) {
-	lines := make([][]string, len(items))
-	for i, it := range items {
-		lines[i] = []string{it.Tenant, it.Platform, string(it.Outcome), fmt.Sprint(it.Steps), strconv.Itoa(len(it.Remarks))}
-	}
-	rows(w, []string{"TENANT", "PLATFORM", "OUTCOME", "STEPS", "WARNINGS"}, lines)
-}
-
-// remarksAtMost is how many remarks a report shows unless asked for all.
-const remarksAtMost = 20
-
-// writeRemarks lists remarks, each with the tenant it is about.
-func (c *cli) writeRemarks(w io.Writer, items []item, most int) {
-	n := 0
+// writeItems lists tenants. Those whose outcome is one of counted are only counted, as
+// so many "unchanged" tenants, unless the flags ask for all.
+func writeItems(w io.Writer, items []item, table tableFlags, unchanged string, counted ...activities.Outcome) {
+	var lines [][]string
 	for _, it := range items {
-		for _, r := range it.Remarks {
-			if n++; n > most {
-				continue
-			}
-			if n == 1 {
-				fmt.Fprintln(w, "\nWarnings:")
-			}
-			fmt.Fprintf(w, "  %s on %s/%s: %s\n", c.paint(color.FgYellow, string(r.Code)), it.Tenant, it.Platform, visible(r.Text))
+		if table.showAll || table.named || !slices.Contains(counted, it.Outcome) {
+			lines = append(lines, []string{
+				it.Tenant, it.Platform, string(it.Outcome), fmt.Sprint(it.Steps), strconv.Itoa(len(it.Warnings)),
+			})
 		}
 	}
-	if n > most {
-		fmt.Fprintf(w, "  ... and %d more: rollcall status --warnings\n", n-most)
+	if len(lines) > 0 {
+		rows(w, []string{"TENANT", "PLATFORM", "OUTCOME", "STEPS", "WARNINGS"}, lines)
 	}
+	writeUnlisted(w, len(items)-len(lines), unchanged)
+}
+
+// writeUnlisted counts the tenants that a table does not list.
+func writeUnlisted(w io.Writer, n int, unchanged string) {
+	if n > 0 {
+		fmt.Fprintf(w, "%s %s (list them with --show-all).\n", count(n, "tenant"), unchanged)
+	}
+}
+
+// writeWarnings lists the warnings of stored statuses: each on its own, or equal ones on
+// one line.
+func (c *cli) writeWarnings(w io.Writer, items []item, each bool) {
+	if each {
+		c.writeEach(w, items)
+		return
+	}
+	var table warningTable
+	for _, it := range items {
+		for _, r := range it.Warnings {
+			table.add(it.Tenant+"/"+it.Platform, r.Remark)
+		}
+	}
+	if len(table.groups) > 0 {
+		fmt.Fprintln(w)
+	}
+	table.write(w, "List each warning with its tenant:  rollcall status --warnings")
 }
 
 // totalsOf counts stored statuses.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,7 +61,7 @@ func somePlan() plan.Plan {
 // shownPlan is what rollcall plan writes of n tenants with somePlan each.
 func shownPlan(t *testing.T, c *cli, n int) {
 	t.Helper()
-	shown := planned{out: c.planWriter(&progress{})}
+	shown := planned{out: c.planWriter(&progress{}, tableFlags{})}
 	for range n {
 		run := &tenantRun{tenant: tenant(), result: workflows.ReplicateResult{Outcome: activities.Planned, Calls: 4}}
 		if err := shown.add(somePlan(), run); err != nil {
@@ -288,24 +287,3 @@ func TestSummarySaysWhenNothingChanged(t *testing.T) {
 	}
 }
 
-func TestTableOfAReport(t *testing.T) {
-	t.Parallel()
-	last := statuses{tenant(): {Tenant: tenant(), Outcome: "changed", Steps: 3, Remarks: []access.Remark{
-		{Code: access.UserNotFound, Object: "jane", Text: "jane\x1b[31m has no account"},
-	}}}
-	var out bytes.Buffer
-	c := &cli{out: &out, format: formatTable}
-	r := last.report(ended{}, []access.TenantID{tenant()}, 0)
-	if err := c.print(r, func(w io.Writer) {
-		writeItems(w, r.Items)
-		c.writeRemarks(w, r.Items, 1)
-	}); err != nil {
-		t.Fatal(err)
-	}
-	want := "TENANT         PLATFORM       OUTCOME  STEPS  WARNINGS\n" +
-		"marketing.web  sandbox.local  changed  3      1\n\nWarnings:\n" +
-		"  user-not-found on marketing.web/sandbox.local: jane\uFFFD[31m has no account\n"
-	if diff := cmp.Diff(want, out.String()); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}

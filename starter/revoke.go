@@ -67,7 +67,7 @@ func (c *cli) completeRevoked(cmd *cobra.Command, args []string, typed string) (
 	if lift, err := cmd.Flags().GetBool("lift"); len(args) > 0 || err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	} else if !lift {
-		return c.completePeople(cmd, nil, typed)
+		return c.completeUsers(cmd, nil, typed)
 	}
 	s, err := c.database(cmd.Context())
 	if err != nil {
@@ -134,7 +134,7 @@ func (c *cli) startRevocation(ctx context.Context, person string, f *revokeFlags
 	if err != nil {
 		return fmt.Errorf("the revocation is stored and gives nobody anything; to take away what is there, run this again: %w", err)
 	}
-	if err := c.warnWithoutWorker(ctx); err != nil {
+	if _, err := c.warnWithoutWorker(ctx); err != nil {
 		return err
 	}
 	if !f.wait {

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rollcall-iam/rollcall/activities"
@@ -25,10 +26,10 @@ const (
 	// waiters is how many runs are waited for at once: each holds a long poll,
 	// of which a frontend allows 1,200 for a namespace.
 	waiters = 200
-	// startup is how long a worker that was just started may take to ask.
+	// startup is how long a worker may take to poll after its start.
 	startup = 5 * time.Second
 	// showing is how long a server may take to know a new search attribute: it
-	// reads its namespaces anew every few seconds.
+	// reads its namespaces again every few seconds.
 	showing = 30 * time.Second
 )
 
@@ -124,7 +125,8 @@ func await(ctx context.Context, runs []*tenantRun, finished func()) error {
 	return group.Wait()
 }
 
-// wait waits for the run. It fails only when the waiting ends.
+// wait waits for the run. It fails only when the waiting ends, or without the keys to
+// read a result.
 func (r *tenantRun) wait(ctx context.Context) error {
 	err := r.run.Get(ctx, &r.result)
 	if err == nil {
@@ -132,6 +134,9 @@ func (r *tenantRun) wait(ctx context.Context) error {
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if err := encrypted(err); errors.Is(err, errNoKeyring) {
+		return err
 	}
 	r.result, r.err = workflows.FailedResult(err), err
 	return nil
@@ -169,12 +174,12 @@ func (c *cli) listening(ctx context.Context) error {
 	}
 }
 
-// idle says why nobody does the work. A current build that never had a worker is
-// known to its deployment only.
+// idle says why no worker gets new runs. Only the deployment knows a current build that
+// never had a worker.
 func (c *cli) idle(ctx context.Context, workers engine.Workers) error {
 	deployment := engine.Deployment(c.getenv)
 	if workers.Current.BuildID == "" {
-		// What cannot be found out is left out.
+		// Without an answer, the build stays unknown.
 		if d, err := engine.DescribeDeployment(ctx, c.temporal, deployment); err == nil {
 			current, _ := d.Current()
 			workers.Current.BuildID = current.ID
@@ -183,36 +188,46 @@ func (c *cli) idle(ctx context.Context, workers engine.Workers) error {
 	return whyIdle(workers, deployment)
 }
 
-// whyIdle says why nobody does the work, and what to do about it.
+// whyIdle says why no worker gets new runs, and the command that changes it. Where
+// several builds could take them, that is the command that lists the builds.
 func whyIdle(workers engine.Workers, deployment string) error {
-	var advice []string
+	var listening []worker.WorkerDeploymentVersion
 	for _, l := range workers.Listeners {
-		if l.Version.BuildID == "" {
-			continue // it is from before there were versions
+		if l.Version.BuildID != "" { // without one, it is older than versions
+			listening = append(listening, l.Version)
 		}
-		command := "rollcall worker current " + l.Version.BuildID
-		if l.Version.DeploymentName != deployment {
-			command += " --deployment " + l.Version.DeploymentName
-		}
-		advice = append(advice, command)
 	}
+	next := "rollcall worker versions"
+	if len(listening) == 1 {
+		next = "rollcall worker current " + listening[0].BuildID
+	}
+	if len(listening) > 0 && listening[0].DeploymentName != deployment {
+		next += " --deployment " + listening[0].DeploymentName
+	}
+	const noWorker = "new runs go to build %s, which has no worker"
 	switch {
 	case len(workers.Listeners) == 0:
 		return errNoWorker
 	case workers.Current.BuildID == "":
-		return fmt.Errorf("%w: no version is current: run  %s", errIdle, strings.Join(advice, "  or  "))
+		return idleError{"no build is current", next}
+	case workers.Of(workers.Current).Workers > 0:
+		return idleError{"a part of the " + fmt.Sprintf(noWorker, workers.Ramping.BuildID), "rollcall worker ramp " + workers.Ramping.BuildID + " 0"}
+	case workers.RampPercent >= 100:
+		return idleError{fmt.Sprintf(noWorker, workers.Ramping.BuildID), next}
 	default:
-		waits := workers.Current
-		if workers.Of(waits).Workers > 0 || workers.RampPercent >= 100 {
-			waits = workers.Ramping
-		}
-		return fmt.Errorf("%w: new runs go to build %s, which no worker listens for: start one of that build, or run  %s",
-			errIdle, waits.BuildID, strings.Join(advice, "  or  "))
+		return idleError{fmt.Sprintf(noWorker, workers.Current.BuildID), next}
 	}
 }
 
-// errIdle reports that nobody does the work, though workers listen.
-var errIdle = errors.New("no worker gets new work")
+// errIdle reports that no worker gets new runs, although workers listen.
+var errIdle = errors.New("no worker gets new runs")
 
-// errNoWorker tells what is missing when nobody listens at all.
+// idleError is errIdle with its cause and the command that changes it.
+type idleError struct{ cause, next string }
+
+func (e idleError) Error() string { return errIdle.Error() + ": " + e.cause }
+
+func (e idleError) Unwrap() error { return errIdle }
+
+// errNoWorker reports that no worker listens at all.
 var errNoWorker = errors.New("no worker listens: start rollcall-worker with the same TEMPORAL_* and ROLLCALL_DATABASE_URL settings")

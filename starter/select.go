@@ -36,7 +36,7 @@ func (s *selection) whole(args []string) bool {
 	return len(args) == 0 && s.workspace == "" && s.project == ""
 }
 
-// filter turns arguments and flags into a question to the database.
+// filter turns arguments and flags into a filter for the database.
 func (s *selection) filter(args []string) (store.TenantFilter, error) {
 	f := store.TenantFilter{Workspace: s.workspace, Platform: s.platform}
 	if s.all && len(args) > 0 {
@@ -62,8 +62,8 @@ func (s *selection) filter(args []string) (store.TenantFilter, error) {
 	return f, nil
 }
 
-// tenants returns the chosen tenants. Nothing chosen, or a name that nothing
-// has, is a mistake.
+// tenants returns the chosen tenants. It is a mistake to choose none, or to name one that
+// is not stored.
 func (c *cli) tenants(ctx context.Context, s *selection, args []string) ([]access.TenantID, error) {
 	if s.empty(args) {
 		return nil, invalid(errors.New("choose tenants by name (<workspace>.<project>/<platform>), " +
@@ -83,13 +83,18 @@ func (c *cli) tenants(ctx context.Context, s *selection, args []string) ([]acces
 	}
 	for _, id := range filter.IDs {
 		if !slices.Contains(found, id) {
-			return nil, invalid(fmt.Errorf("there is no tenant %q: rollcall get tenants lists those there are", id))
+			return nil, noTenant(id)
 		}
 	}
 	if len(found) == 0 && !s.all {
-		return nil, invalid(errors.New("no tenant matches: rollcall get tenants lists those there are"))
+		return nil, invalid(errors.New("no tenant matches: rollcall get tenants lists the tenants"))
 	}
 	return found, nil
+}
+
+// noTenant is the mistake of naming a tenant that is not stored.
+func noTenant(id access.TenantID) error {
+	return invalid(fmt.Errorf("there is no tenant %q: rollcall get tenants lists the tenants", id))
 }
 
 // completeTenants offers the names of tenants to the shell.

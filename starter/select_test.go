@@ -85,13 +85,13 @@ func TestStatusOfTenantsThatNeverRan(t *testing.T) {
 	want := report{
 		Totals: activities.Totals{Tenants: 1},
 		Items: []item{{
-			Tenant: "marketing.web", Platform: "sandbox.local", Outcome: never, Steps: 0.0, Remarks: []shownRemark{},
+			Tenant: "marketing.web", Platform: "sandbox.local", Outcome: never, Steps: 0.0, Warnings: []shownWarning{},
 		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if out := must(t, url, "", "status"); !strings.Contains(out, "1 tenant: 0 converged, 0 changed, 0 waiting, 0 failed, 1 never looked at.") {
+	if out := must(t, url, "", "status"); !strings.Contains(out, "1 tenant: 0 converged, 0 changed, 0 waiting, 0 failed, 1 not replicated yet.") {
 		t.Errorf("the summary does not say that no run has looked:\n%s", out)
 	}
 	if out := must(t, emptyDatabase(t), "", "status"); !strings.Contains(out, "0 tenants") {
@@ -103,19 +103,19 @@ func TestStatusShowsTheLastRun(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	if err := opened(t, url).PutStatus(t.Context(), store.Status{
-		Tenant: tenant(), Outcome: string(activities.Waiting), Steps: 2, Held: 1, Calls: 7, Remarks: remarks(remarksAtMost + 1),
+		Tenant: tenant(), Outcome: string(activities.Waiting), Steps: 2, Held: 1, Calls: 7, Remarks: remarks(mostWarnings + 1),
 	}); err != nil {
 		t.Fatal(err)
 	}
 	got := fromJSON[report](t, must(t, url, "", "status", tenant().String(), "-o", "json"))
-	want := activities.Totals{Tenants: 1, Waiting: 1, Steps: 2, Remarks: remarksAtMost + 1, Calls: 7}
-	if diff := cmp.Diff(want, got.Totals); diff != "" || len(got.Items[0].Remarks) != remarksAtMost+1 {
-		t.Errorf("%d warnings (-want +got):\n%s", len(got.Items[0].Remarks), diff)
+	want := activities.Totals{Tenants: 1, Waiting: 1, Steps: 2, Remarks: mostWarnings + 1, Calls: 7}
+	if diff := cmp.Diff(want, got.Totals); diff != "" || len(got.Items[0].Warnings) != mostWarnings+1 {
+		t.Errorf("%d warnings (-want +got):\n%s", len(got.Items[0].Warnings), diff)
 	}
-	if out := must(t, url, "", "status"); !strings.Contains(out, "... and 1 more: rollcall status --warnings") {
+	if out := must(t, url, "", "status"); !strings.Contains(out, "... and 1 more.\nList each warning with its tenant:  rollcall status --warnings\n") {
 		t.Errorf("warnings are cut without a word:\n%s", out)
 	}
-	if out := must(t, url, "", "status", "--warnings"); strings.Contains(out, "more:") || strings.Count(out, "user-not-found") != remarksAtMost+1 {
+	if out := must(t, url, "", "status", "--warnings"); strings.Contains(out, "more:") || strings.Count(out, "user-not-found") != mostWarnings+1 {
 		t.Errorf("--warnings does not show all:\n%s", out)
 	}
 }

@@ -10,13 +10,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
 )
 
-// statusFlags say what of the status is shown, and how often.
+// statusFlags choose what the status shows, and how often.
 type statusFlags struct {
 	selection
-	remarkFlags
+	warningFlags
+	tableFlags
+
 	watch bool
 }
 
@@ -24,19 +27,19 @@ func statusCommand(c *cli) *cobra.Command {
 	var flags statusFlags
 	cmd := &cobra.Command{
 		Use:   "status [TENANT ...]",
-		Short: "Show how each tenant's last run ended, its warnings, and what runs now",
-		Long: `status shows all tenants, or the chosen ones: the outcome of the last run, how
-many steps it took, and the warnings that hold now. Outcomes are converged (nothing
-was to be done), changed, waiting (for an approval), failed, drifting (somebody
-else keeps undoing the work) and never (no run has looked at it yet).
+		Short: "Show the tenants that are not as desired, warnings and open runs",
+		Long: `status lists the tenants whose last run did not reach the desired access, and counts
+the others; --show-all and tenants named as arguments list every tenant. The outcomes
+are converged (the run changed nothing), changed, waiting (for an approval), failed,
+drifting (another system keeps reverting the changes) and never (not replicated yet).
 
-Each warning has a code, names an object and says what to do. It holds until a run
-finds it mended, and is remembered for 90 days then (--ended). With --code or
---user only the tenants with such warnings are shown.
+Each warning has a code, names an object and says what to do. Equal warnings of several
+tenants are one line; --warnings lists each with its tenant. A warning holds until a run
+finds the cause fixed; --ended lists the warnings too that ended within 90 days. --code
+and --user list only the tenants with such warnings.
 
-Below it says what is not done now: what runs, and what waits for a worker, for a
-platform that does not answer, or for an approval. Without Temporal it shows the
-rest.`,
+The table below shows open runs, and what waits for a worker, a platform or an approval.
+Without Temporal, status shows the rest.`,
 		Example: `  rollcall status
   rollcall status --platform openstack.eu --warnings
   rollcall status --code user-not-found,user-disabled -o json
@@ -45,22 +48,23 @@ rest.`,
 		ValidArgsFunction: c.completeTenants,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.watch && c.format != formatTable {
-				return invalid(errors.New("--watch is for people: leave --output out"))
+				return invalid(errors.New("--watch writes tables only: leave --output out"))
 			}
 			if err := flags.check(); err != nil {
 				return err
 			}
-			flags.selection.all = flags.selection.all || flags.empty(args)
+			flags.selection.all, flags.named = flags.selection.all || flags.empty(args), len(args) > 0
 			return c.status(cmd.Context(), &flags, args)
 		},
 	}
 	flags.selection.add(cmd)
-	flags.remarkFlags.add(c, cmd)
-	cmd.Flags().BoolVarP(&flags.watch, "watch", "w", false, "show it anew every two seconds, until Ctrl-C")
+	flags.warningFlags.add(c, cmd)
+	flags.tableFlags.add(cmd)
+	cmd.Flags().BoolVarP(&flags.watch, "watch", "w", false, "refresh every two seconds, until Ctrl-C")
 	return cmd
 }
 
-// watchEvery is how often a watched status is shown anew.
+// watchEvery is how often a watched status is refreshed.
 const watchEvery = 2 * time.Second
 
 func (c *cli) status(ctx context.Context, flags *statusFlags, args []string) error {
@@ -74,7 +78,7 @@ func (c *cli) status(ctx context.Context, flags *statusFlags, args []string) err
 		}
 		select {
 		case <-ctx.Done():
-			return nil // which is how one ends it
+			return nil // Ctrl-C is how to end it
 		case <-time.After(watchEvery):
 		}
 	}
@@ -88,8 +92,11 @@ type statusReport struct {
 	// LiveMore is how many runs are open beyond those in Live.
 	LiveMore int `json:"live_more,omitempty"`
 	heldTotals
-	// LiveError says why Live lacks what runs.
+	// LiveError says why Live lacks the open runs.
 	LiveError string `json:"live_error,omitempty"`
+
+	// waits says why open runs wait, or has the command to run if they are unknown.
+	waits hint
 }
 
 func (c *cli) statusNow(ctx context.Context, flags *statusFlags, args []string) (statusReport, error) {
@@ -101,7 +108,7 @@ func (c *cli) statusNow(ctx context.Context, flags *statusFlags, args []string) 
 	if err != nil {
 		return statusReport{}, err
 	}
-	tenants, last, ended, err := c.chooseRemarks(ctx, &flags.remarkFlags, tenants, last)
+	tenants, last, ended, err := c.chooseWarnings(ctx, &flags.warningFlags, tenants, last)
 	if err != nil {
 		return statusReport{}, err
 	}
@@ -113,13 +120,15 @@ func (c *cli) statusNow(ctx context.Context, flags *statusFlags, args []string) 
 	found, more, err := c.whatRuns(ctx, tenants)
 	if err != nil {
 		found, more, s.LiveError = nil, 0, err.Error()
+		s.waits.command = c.nextCommand(err)
+	} else if s.waits, err = c.waitingRuns(ctx, found); err != nil {
+		return statusReport{}, err
 	}
 	s.Live, s.LiveMore = list(append(found, last.held(withoutRun(tenants, found))...)), more
 	return s, ctx.Err()
 }
 
-// withoutRun leaves out tenants that a run has in hand: what they waited for may
-// be over.
+// withoutRun leaves out the tenants of open runs, which may end what they waited for.
 func withoutRun(tenants []access.TenantID, all []live) (rest []access.TenantID) {
 	runs := make(map[access.TenantID]bool, len(all))
 	for _, l := range all {
@@ -135,8 +144,7 @@ func withoutRun(tenants []access.TenantID, all []live) (rest []access.TenantID) 
 	return rest
 }
 
-// showStatus writes a status at once, so that one that is watched does not
-// flicker.
+// showStatus writes a status in one piece: a watched one must not flicker.
 func (c *cli) showStatus(s statusReport, flags *statusFlags) error {
 	var all bytes.Buffer
 	shown := *c
@@ -144,33 +152,32 @@ func (c *cli) showStatus(s statusReport, flags *statusFlags) error {
 	if flags.watch && isTerminal(c.out) {
 		all.WriteString("\x1b[H\x1b[2J") // a clear screen
 	}
-	if err := shown.print(s, func(w io.Writer) { c.writeStatus(w, s, &flags.remarkFlags) }); err != nil {
+	if err := shown.print(s, func(w io.Writer) { c.writeStatus(w, s, flags) }); err != nil {
 		return err
 	}
 	_, err := c.out.Write(all.Bytes())
 	return err
 }
 
-func (c *cli) writeStatus(w io.Writer, s statusReport, flags *remarkFlags) {
+func (c *cli) writeStatus(w io.Writer, s statusReport, flags *statusFlags) {
 	if flags.chosen() && len(s.Items) == 0 {
 		fmt.Fprintln(w, flags.noneText())
 		return
 	}
-	writeItems(w, s.Items)
-	if flags.shown() {
-		c.writeDated(w, s.Items)
-	} else {
-		c.writeRemarks(w, s.Items, remarksAtMost)
-	}
-	writeLive(w, s.Live, s.LiveMore)
-	unseen := s.Tenants - s.Converged - s.Changed - s.Waiting - s.Failed
-	fmt.Fprintf(w, "\n%s: %d converged, %d changed, %d waiting, %d failed, %d never looked at.\n",
-		count(s.Tenants, "tenant"), s.Converged, s.Changed, s.Waiting, s.Failed, unseen)
+	table := flags.tableFlags
+	table.named = table.named || flags.chosen()
+	writeItems(w, s.Items, table, "as desired", activities.Converged, activities.Changed)
+	c.writeWarnings(w, s.Items, table.showAll || flags.listsEach())
+	open := writeLive(w, s.Live, s.LiveMore)
+	never := s.Tenants - s.Converged - s.Changed - s.Waiting - s.Failed
+	fmt.Fprintf(w, "\n%s: %d converged, %d changed, %d waiting, %d failed, %d not replicated yet.\n",
+		count(s.Tenants, "tenant"), s.Converged, s.Changed, s.Waiting, s.Failed, never)
 	s.heldTotals.write(w)
 	switch {
 	case s.LiveError != "":
-		fmt.Fprintf(w, "What runs now is unknown: %s\n", visible(s.LiveError))
-	case len(s.Live) == 0:
-		fmt.Fprintln(w, "Nothing runs or waits now.")
+		fmt.Fprintf(w, "The open runs are unknown: %s\n", visible(s.LiveError))
+	case open == 0:
+		fmt.Fprintln(w, "No run is open.")
 	}
+	s.waits.write(w)
 }

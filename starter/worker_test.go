@@ -25,20 +25,33 @@ func TestIdlenessTellsWhatToDo(t *testing.T) {
 		reason  string
 		workers engine.Workers
 		is      error
-		says    []string
+		says    string
+		next    string
 	}{
-		"nobody":     {"one must be started", engine.Workers{}, errNoWorker, []string{"rollcall-worker"}},
-		"no current": {"one must be chosen", engine.Workers{Listeners: []engine.Listener{listener("a"), listener("b")}}, errIdle, []string{"no version is current", "rollcall worker current a", "rollcall worker current b"}},
+		"no worker": {"one must be started", engine.Workers{}, errNoWorker, "no worker listens", "rollcall-worker"},
+		"one build": {
+			"there is no other choice", engine.Workers{Listeners: []engine.Listener{listener("a")}}, errIdle,
+			"no build is current", "rollcall worker current a",
+		},
+		"two builds": {
+			"the operator chooses from the list", engine.Workers{Listeners: []engine.Listener{listener("a"), listener("b")}}, errIdle,
+			"no build is current", "rollcall worker versions",
+		},
 		"other deployment": {
-			"the command names it", engine.Workers{Listeners: []engine.Listener{elsewhere}}, errIdle, []string{"current b --deployment other"},
+			"the command names it", engine.Workers{Listeners: []engine.Listener{elsewhere}}, errIdle,
+			"no build is current", "rollcall worker current b --deployment other",
 		},
-		"current is gone": {
-			"either comes back, or another takes over", engine.Workers{Current: ours("gone"), Listeners: []engine.Listener{listener("a")}},
-			errIdle, []string{"build gone", "rollcall worker current a"},
+		"no version": {
+			"workers from before versions get no new runs", engine.Workers{Listeners: []engine.Listener{{Workers: 1}}}, errIdle,
+			"no build is current", "rollcall worker versions",
 		},
-		"ramping is gone": {
-			"it is the one that is missing", engine.Workers{Current: ours("a"), Ramping: ours("gone"), RampPercent: 5, Listeners: []engine.Listener{listener("a")}},
-			errIdle, []string{"build gone"},
+		"current without workers": {
+			"another build takes over", engine.Workers{Current: ours("old"), Listeners: []engine.Listener{listener("a")}}, errIdle,
+			"new runs go to build old, which has no worker", "rollcall worker current a",
+		},
+		"ramping without workers": {
+			"a part of the runs waits", engine.Workers{Current: ours("a"), Ramping: ours("new"), RampPercent: 5, Listeners: []engine.Listener{listener("a")}},
+			errIdle, "a part of the new runs go to build new, which has no worker", "rollcall worker ramp new 0",
 		},
 	}
 	for name, tc := range cases {
@@ -48,10 +61,11 @@ func TestIdlenessTellsWhatToDo(t *testing.T) {
 			if !errors.Is(err, tc.is) {
 				t.Fatalf("%s: %v, want %v", tc.reason, err, tc.is)
 			}
-			for _, want := range tc.says {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("%s: the message lacks %q: %v", tc.reason, want, err)
-				}
+			if !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("%s: the message lacks %q: %v", tc.reason, tc.says, err)
+			}
+			if next := (&cli{}).nextCommand(err); next != tc.next {
+				t.Errorf("%s: the next command is %q, want %q", tc.reason, next, tc.next)
 			}
 		})
 	}

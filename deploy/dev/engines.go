@@ -21,11 +21,6 @@ const (
 
 // startPostgres starts the database server, with the databases of the others.
 func (s *stack) startPostgres(ctx context.Context) (string, error) {
-	if postgres.Available() != nil {
-		if err := install(ctx, s.home.log("packages"), "postgresql"); err != nil {
-			return "", err
-		}
-	}
 	file := s.home.log("postgres")
 	log, err := openLog(file)
 	if err != nil {
@@ -130,7 +125,7 @@ func (s *stack) installKeystone(ctx context.Context) error {
 	if keystone.Available() == nil {
 		return nil
 	}
-	if err := install(ctx, s.home.log("packages"), "keystone", "gunicorn", "python3-psycopg2"); err != nil {
+	if err := install(ctx, s.home.log("packages"), keystonePackages()...); err != nil {
 		return err
 	}
 	return keystone.Available()

@@ -6,15 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"github.com/rollcall-iam/rollcall/internal/demo"
 )
-
-// systemCache is where root keeps what other users must reach: PostgreSQL and
-// Keystone run unprivileged and cannot enter root's home.
-const systemCache = "/var/cache"
-
-// errRunning reports a second start in one directory.
-var errRunning = errors.New("it is running already")
 
 // home is the directory of one stack.
 type home string
@@ -24,15 +18,6 @@ func (h home) path(elements ...string) string {
 }
 
 func (h home) log(name string) string { return h.path("logs", name+".log") }
-
-// defaultDir is where the stack lives unless told otherwise.
-func defaultDir() string {
-	cache, err := os.UserCacheDir()
-	if err != nil || os.Geteuid() == 0 {
-		cache = systemCache
-	}
-	return filepath.Join(cache, "rollcall", "dev")
-}
 
 // openHome makes the directory and takes it for this process. The kernel gives
 // it back when the process ends, however it ends.
@@ -44,19 +29,11 @@ func openHome(dir string) (home, func(), error) {
 			return "", nil, fmt.Errorf("state directory: %w", err)
 		}
 	}
-	lock, err := os.OpenFile(h.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return "", nil, fmt.Errorf("state directory: %w", err)
+	unlock, err := demo.Lock(dir)
+	if errors.Is(err, demo.ErrRunning) {
+		return "", nil, fmt.Errorf("%w: use it (%s status), end it, or start another one with --dir", err, command(ownDir()))
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		err = errors.Join(err, lock.Close())
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return "", nil, fmt.Errorf("%w in %s: use it (. %s), end it, or start another one with --dir",
-				errRunning, dir, h.path(environFile))
-		}
-		return "", nil, fmt.Errorf("state directory: %w", err)
-	}
-	return h, func() { _ = lock.Close() }, nil
+	return h, unlock, err
 }
 
 // has reports whether something of that name is in the directory.

@@ -42,6 +42,9 @@ func (s *stack) kubernetesOrNot(ctx context.Context) (string, error) {
 			"leave --no-kubernetes out, or start anew with another --dir")
 	case s.options.noKubernetes:
 		return "left out, as asked", nil
+	case !used && kubernetes.Available() == nil && !s.options.built():
+		s.buildBeside(ctx)
+		return "is built meanwhile; its platforms join later" + s.console.times.last(clusterPrograms), nil
 	}
 	note, err := s.startKubernetes(ctx)
 	if errors.Is(err, kubernetes.ErrUnavailable) && !used {

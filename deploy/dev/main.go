@@ -10,16 +10,25 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+
+	"github.com/rollcall-iam/rollcall/internal/demo"
+	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 )
 
 // options are what the command line says.
 type options struct {
-	dir        string
-	bin        string
+	dir string
+	bin string
+	// checkout is where rollcall and rollcall-worker are built from; empty uses those
+	// in bin as they are.
+	checkout   string
 	once       bool
 	noKeystone bool
 	// noKubernetes leaves out all platforms on the cluster.
 	noKubernetes bool
+	// built reports whether the cluster's programs are built; else they are built beside
+	// the first result.
+	built func() bool
 	// scenario is what is played after the first replication; empty for nothing.
 	scenario string
 }
@@ -55,11 +64,12 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 }
 
 func parse(args []string, errs io.Writer) (options, error) {
-	var opts options
+	opts := options{built: kubernetes.Built}
 	flags := flag.NewFlagSet("rollcall-dev", flag.ContinueOnError)
 	flags.SetOutput(errs)
-	flags.StringVar(&opts.dir, "dir", defaultDir(), "where everything is kept")
+	flags.StringVar(&opts.dir, "dir", demo.DefaultDir(), "where everything is kept")
 	flags.StringVar(&opts.bin, "bin", ownDir(), "where rollcall and rollcall-worker are")
+	flags.StringVar(&opts.checkout, "build", "", "the checkout from which to build them first")
 	flags.BoolVar(&opts.once, "once", false, "end when the result is printed")
 	flags.BoolVar(&opts.noKeystone, "no-keystone", false, "leave the OpenStack platform out")
 	flags.BoolVar(&opts.noKubernetes, "no-kubernetes", false, "leave the platforms on a Kubernetes cluster out")
@@ -103,6 +113,7 @@ func serve(ctx context.Context, opts options, c console) (err error) {
 		return err
 	}
 	defer unlock()
+	c.times = openTimes(home.path("times.json"))
 	s := &stack{options: opts, home: home, console: c, environ: environ{}, accounts: environ{}}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if err := s.start(ctx); err != nil {
@@ -114,12 +125,20 @@ func serve(ctx context.Context, opts options, c console) (err error) {
 	if err := s.compareCalls(ctx); err != nil {
 		return err
 	}
+	if s.cluster != nil {
+		s.tour()
+		if err := s.join(ctx); err != nil {
+			return err
+		}
+	}
 	if opts.scenario == renameScenario {
 		if err := s.renameAll(ctx); err != nil {
 			return err
 		}
 	}
-	s.tour()
+	if s.cluster == nil {
+		s.tour()
+	}
 	if opts.once {
 		return nil
 	}

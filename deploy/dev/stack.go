@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/rollcall-iam/rollcall/deploy/dev/clouds"
+	"github.com/rollcall-iam/rollcall/internal/demo"
 	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
 	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
@@ -36,6 +37,7 @@ type stack struct {
 	there inhabitants
 
 	kubernetes   *kubernetes.Server // nil without Kubernetes
+	cluster      *cluster           // nil unless Kubernetes is built beside the first result
 	openshiftURL string
 	clouds       *clouds.Clouds
 }
@@ -51,29 +53,28 @@ func (s *stack) stop() error {
 	return errors.Join(errs...)
 }
 
-// start starts everything, in the order in which one thing needs the other.
+// start starts everything, in the order in which one thing needs the other. Commands
+// find the stack then.
 func (s *stack) start(ctx context.Context) error {
 	s.console.sayf("Everything is kept in %s", s.home)
-	steps := []struct {
-		what string
-		do   func(context.Context) (string, error)
-	}{
-		{"PostgreSQL", s.startPostgres},
-		{"Temporal", s.startTemporal},
-		{"Keystone", s.keystoneOrNot},
-		{"Kubernetes", s.kubernetesOrNot},
-		{"Simulated clouds", s.startClouds},
-		{"Accounts on the platforms", s.seed},
-		{"Tables", s.migrate},
-		{"Worker", s.launchWorker},
+	if err := s.prepare(ctx); err != nil {
+		return err
 	}
-	for _, step := range steps {
-		err := s.console.step(step.what, func() (string, error) { return step.do(ctx) })
-		if err != nil {
+	for _, j := range []job{
+		{what: "PostgreSQL", do: s.startPostgres},
+		{what: "Temporal", do: s.startTemporal},
+		{what: "Keystone", do: s.keystoneOrNot},
+		{what: "Kubernetes", do: s.kubernetesOrNot},
+		{what: "Simulated clouds", do: s.startClouds},
+		{what: "Accounts on the platforms", do: s.seed},
+		{what: "Tables", do: s.migrate},
+		{what: "Worker", do: s.launchWorker},
+	} {
+		if err := s.console.step(ctx, j); err != nil {
 			return err
 		}
 	}
-	return nil
+	return demo.Publish(string(s.home), s.environ)
 }
 
 func (s *stack) keystoneOrNot(ctx context.Context) (string, error) {

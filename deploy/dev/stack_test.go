@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/rollcall-iam/rollcall/internal/demo"
 )
 
 func TestHomeIsForOne(t *testing.T) {
@@ -20,8 +22,8 @@ func TestHomeIsForOne(t *testing.T) {
 		t.Fatalf("openHome: %v", err)
 	}
 	_, _, err = openHome(dir)
-	if !errors.Is(err, errRunning) || !strings.Contains(err.Error(), dir) {
-		t.Errorf("a second start: got %v, want errRunning and the directory", err)
+	if !errors.Is(err, demo.ErrRunning) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("a second start: got %v, want ErrRunning and the directory", err)
 	}
 	unlock()
 	_, unlock, err = openHome(dir)

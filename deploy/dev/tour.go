@@ -2,7 +2,11 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+
+	"github.com/rollcall-iam/rollcall/internal/demo"
 )
 
 // leaver is the binding of the example that newcomers take away.
@@ -14,15 +18,31 @@ func (s *stack) tour() {
 	fmt.Fprintf(out, "\nTemporal's UI:  %s\n", s.temporal.UIURL())
 	fmt.Fprintf(out, "The documents:  %s\n", s.home.path(documentsDir))
 	fmt.Fprintf(out, "The sandbox:    %s\n", s.home.path(sandboxFile))
-	fmt.Fprintf(out, "\nTry next, in another shell:\n\n  . %s\n\n", word(s.home.path(environFile)))
-	for _, next := range [][2]string{
-		{"rollcall status", "who is where, and what is in the way"},
-		{"rollcall explain storefront.payments/azure.harbour", "who can reach a tenant, with what, and why"},
-		{"rollcall delete meshProjectUserBinding " + leaver, "Liam leaves the route planner"},
-		{"rollcall plan --all", "what that takes away, before it does"},
-	} {
-		fmt.Fprintf(out, "  %s\n      %s\n", next[0], next[1])
+	fmt.Fprint(out, "\nTry next, in another shell:\n\n")
+	if s.home != home(demo.DefaultDir()) { // where commands look by themselves
+		fmt.Fprintf(out, "  . %s\n\n", word(s.home.path(environFile)))
 	}
+	rollcall := command(s.options.bin)
+	for _, next := range [][2]string{
+		{"status", "who is where, and what is in the way"},
+		{"explain storefront.payments/azure.harbour", "who can reach a tenant, with what, and why"},
+		{"delete meshProjectUserBinding " + leaver + " --yes", "Liam leaves the route planner"},
+		{"plan --all", "what that takes away, before it does"},
+		{"replicate --all --wait", "take it away"},
+	} {
+		fmt.Fprintf(out, "  %s %s\n      %s\n", rollcall, next[0], next[1])
+	}
+}
+
+// command returns how to call rollcall from the working directory.
+func command(bin string) string {
+	path := filepath.Join(bin, "rollcall")
+	if wd, err := os.Getwd(); err == nil {
+		if near, err := filepath.Rel(wd, path); err == nil && filepath.IsLocal(near) {
+			return word(near)
+		}
+	}
+	return word(path)
 }
 
 // word quotes s for a shell where it must be.

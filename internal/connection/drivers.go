@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -75,11 +76,20 @@ func (d *Drivers) Driver(ctx context.Context, platform document.Platform) (drive
 	d.addRateLimits(&with, set)
 	inner, err := open(ctx, driver.Config{Platform: platform.Identifier(), Settings: platform.Settings, Connection: with, Getenv: d.getenv})
 	if err != nil {
-		return nil, "", fmt.Errorf("connection: open platform %s: %w", platform.Identifier(), err)
+		return nil, "", openError(platform.Identifier(), c.Name, err)
 	}
 	o := opened{driver: Limit(inner, set.limits(c, of)), digest: c.Digest, key: key}
 	d.opened[platform.Identifier()] = o
 	return o.driver, o.digest, nil
+}
+
+// openError wraps fault.ErrDenied where a connection cannot be used as it is: its
+// operator corrects that, not the authors of documents.
+func openError(platform, connection string, err error) error {
+	if class := fault.Class(err); errors.Is(class, fault.ErrInvalid) || errors.Is(class, fault.ErrUnsupported) {
+		return fmt.Errorf("connection: open platform %s by %q: %w: %s", platform, connection, fault.ErrDenied, err.Error())
+	}
+	return fmt.Errorf("connection: open platform %s by %q: %w", platform, connection, err)
 }
 
 // Current returns the connections that this worker holds.

@@ -239,6 +239,31 @@ func TestOwnIdentity(t *testing.T) {
 	}
 }
 
+// TestWorkloadIdentity_RunsNoProgram: a profile's credential_process would run as the
+// worker.
+func TestWorkloadIdentity_RunsNoProgram(t *testing.T) {
+	dir := t.TempDir()
+	ran, profiles := filepath.Join(dir, "ran"), filepath.Join(dir, "config")
+	text := "[default]\ncredential_process = /bin/touch " + ran + "\n[profile other]\ncredential_process = /bin/touch " + ran + "\n"
+	if err := os.WriteFile(profiles, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, simulated.Options{})
+	for _, profile := range []string{"", "other"} {
+		t.Setenv("AWS_CONFIG_FILE", profiles)
+		t.Setenv("AWS_SHARED_CREDENTIALS_FILE", profiles)
+		t.Setenv("AWS_PROFILE", profile)
+		t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+		d := openWith(t, w.address, nil, map[string]any{"auth": map[string]any{"workloadIdentity": map[string]any{}}})
+		if err := signsIn(t, d); err == nil {
+			t.Errorf("the profile %q signs in", profile)
+		}
+		if _, err := os.Stat(ran); err == nil {
+			t.Fatalf("the profile %q ran a program", profile)
+		}
+	}
+}
+
 // TestOpen_RefusesConnection that cannot work, without a call.
 func TestOpen_RefusesConnection(t *testing.T) {
 	full := environment()

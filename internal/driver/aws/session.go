@@ -164,8 +164,8 @@ func (s *session) basis(ctx context.Context) (aws.Config, error) {
 	return basis, nil
 }
 
-// ownIdentity is the SDK's default chain: a web identity token as Kubernetes
-// gives it to a pod, the task's role, the machine's role. The SDK wants a client
+// ownIdentity is the SDK's default chain without the files of profiles: a web identity
+// token as Kubernetes gives it to a pod, the task's role, the machine's role. The SDK wants a client
 // of its own for the certificates that AWS_CA_BUNDLE names, and for asking the
 // machine; everything that leaves the machine goes through ours.
 func (s *session) ownIdentity(ctx context.Context) (aws.Config, error) {
@@ -175,6 +175,8 @@ func (s *session) ownIdentity(ctx context.Context) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithRegion(s.settings.Region), config.WithRetryer(never), config.WithLogger(logging.Nop{}),
 		config.WithLogConfigurationWarnings(false), config.WithClientLogMode(0),
+		// A profile may name a program (credential_process), and is no workload's identity.
+		config.WithSharedConfigFiles([]string{}), config.WithSharedCredentialsFiles([]string{}),
 	}
 	if s.settings.Endpoint != "" {
 		token.BaseEndpoint = &s.settings.Endpoint
@@ -185,7 +187,8 @@ func (s *session) ownIdentity(ctx context.Context) (aws.Config, error) {
 	basis, err := config.LoadDefaultConfig(context.WithoutCancel(ctx), options...)
 	if err != nil {
 		// The error's text may quote what was read.
-		return aws.Config{}, fmt.Errorf("%w: the worker's own AWS configuration cannot be read", fault.ErrDenied)
+		return aws.Config{}, fmt.Errorf("%w: the worker's own AWS identity cannot be used: give it a web identity, "+
+			"or the role of its task or machine; profiles (AWS_PROFILE) are not read", fault.ErrDenied)
 	}
 	if its, ok := basis.HTTPClient.(*awshttp.BuildableClient); ok && its.GetTransport().TLSClientConfig != nil {
 		transport.TLSClientConfig = its.GetTransport().TLSClientConfig.Clone()

@@ -51,7 +51,7 @@ func TestAll_IsSortedAndComplete(t *testing.T) {
 	}
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" || len(want) == 0 {
-		t.Errorf("types (-directories +All):\n%s", diff)
+		t.Errorf("run go generate ./internal/driver/types; types (-directories +All):\n%s", diff)
 	}
 }
 

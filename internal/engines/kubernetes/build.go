@@ -36,6 +36,9 @@ func Available() error {
 	return unavailable(errors.Join(etcd().Available(), apiserver().Available()))
 }
 
+// Built reports whether Build would have nothing to do.
+func Built() bool { return etcd().Built() && apiserver().Built() }
+
 // Build builds what is not built yet, one after the other, into the user's cache
 // directory, and writes what it does to log; nil drops that. It takes some three
 // minutes of two processors, once, and fetches about 150 MB of modules. Several

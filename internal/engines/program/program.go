@@ -43,17 +43,26 @@ type Program struct {
 // ErrUnavailable, or nil. It builds nothing: a server that has not been built yet
 // is available where it can be built.
 func (p Program) Available() error {
-	path, _, err := p.binary()
-	if err != nil {
+	if _, _, err := p.binary(); err != nil {
 		return err
 	}
-	if _, err := os.Stat(path); err == nil {
+	if p.Built() {
 		return nil
 	}
 	if _, err := exec.LookPath("go"); err != nil {
 		return fmt.Errorf("program: %s is %w: install Go to build it", p.Name, ErrUnavailable)
 	}
 	return nil
+}
+
+// Built reports whether Build would have nothing to do.
+func (p Program) Built() bool {
+	path, _, err := p.binary()
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(path)
+	return err == nil
 }
 
 // Build builds the server unless it is built already, writes the go command's

@@ -18,25 +18,25 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// shownRemark is a remark with the time that it holds, or held.
-type shownRemark struct {
+// shownWarning is a warning with the time since which it holds.
+type shownWarning struct {
 	access.Remark
 	Since time.Time `json:"since,omitzero"`
-	// Ended is zero for one that holds.
+	// Ended is zero for a warning that holds.
 	Ended time.Time `json:"ended,omitzero"`
 }
 
-// plain are remarks of which the times are not known.
-func plain(remarks []access.Remark) []shownRemark {
-	shown := make([]shownRemark, len(remarks))
-	for i, r := range remarks {
-		shown[i] = shownRemark{Remark: r}
+// plain returns warnings whose times are not known.
+func plain(warnings []access.Remark) []shownWarning {
+	shown := make([]shownWarning, len(warnings))
+	for i, r := range warnings {
+		shown[i] = shownWarning{Remark: r}
 	}
 	return shown
 }
 
-// dated are the remarks of a stored status.
-func dated(s store.Status) []shownRemark {
+// dated returns the warnings of a stored status.
+func dated(s store.Status) []shownWarning {
 	shown := plain(s.Remarks)
 	for i, r := range shown {
 		shown[i].Since = s.Since(r.Remark)
@@ -44,42 +44,42 @@ func dated(s store.Status) []shownRemark {
 	return shown
 }
 
-// remarkFlags choose remarks.
-type remarkFlags struct {
+// warningFlags choose warnings.
+type warningFlags struct {
 	all, ended bool
 	codes      []string
-	person     string
+	user       string
 }
 
-func (f *remarkFlags) add(c *cli, cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.all, "warnings", false, "show all warnings, and since when they hold")
-	cmd.Flags().BoolVar(&f.ended, "ended", false, "show warnings of the last 90 days that hold no more, too")
-	cmd.Flags().StringSliceVar(&f.codes, "code", nil, "only warnings of these codes, such as user-not-found")
-	cmd.Flags().StringVar(&f.person, "user", "", "only warnings about one user: metadata.name, euid, email, or an account")
+func (f *warningFlags) add(c *cli, cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.all, "warnings", false, "list each warning with its tenant, and the time since which it holds")
+	cmd.Flags().BoolVar(&f.ended, "ended", false, "list the warnings too that ended within the last 90 days")
+	cmd.Flags().StringSliceVar(&f.codes, "code", nil, "only the warnings with these codes, such as user-not-found")
+	cmd.Flags().StringVar(&f.user, "user", "", "only the warnings about one user, by metadata.name, euid, email or account")
 	codes := make([]string, 0, len(access.Codes()))
 	for _, code := range access.Codes() {
 		codes = append(codes, string(code))
 	}
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("code", cobra.FixedCompletions(codes, cobra.ShellCompDirectiveNoFileComp)))
-	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("user", c.completePeople))
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("user", c.completeUsers))
 }
 
-// shown reports whether remarks are what is asked for.
-func (f *remarkFlags) shown() bool { return f.all || f.ended || f.chosen() }
+// listsEach reports whether each warning is listed on its own.
+func (f *warningFlags) listsEach() bool { return f.all || f.ended || f.chosen() }
 
-// chosen reports whether only some remarks are.
-func (f *remarkFlags) chosen() bool { return len(f.codes) > 0 || f.person != "" }
+// chosen reports whether only some warnings are asked for.
+func (f *warningFlags) chosen() bool { return len(f.codes) > 0 || f.user != "" }
 
-// noneText says that no tenant has what is asked for.
-func (f *remarkFlags) noneText() string {
+// noneText says that no tenant has the chosen warnings.
+func (f *warningFlags) noneText() string {
 	if f.ended {
 		return "No tenant has such a warning, or had one in the last 90 days."
 	}
-	return "No tenant has such a warning now: --ended shows those of the last 90 days, too."
+	return "No tenant has such a warning now: --ended lists those of the last 90 days too."
 }
 
-// check refuses codes that no remark has.
-func (f *remarkFlags) check() error {
+// check refuses codes that no warning has.
+func (f *warningFlags) check() error {
 	for _, code := range f.codes {
 		if !slices.Contains(access.Codes(), access.Code(code)) {
 			all := make([]string, 0, len(access.Codes()))
@@ -92,16 +92,16 @@ func (f *remarkFlags) check() error {
 	return nil
 }
 
-// chooseRemarks returns the statuses with only the remarks that are asked for, the
-// ended ones by tenant, and the tenants that have any.
-func (c *cli) chooseRemarks(
-	ctx context.Context, f *remarkFlags, tenants []access.TenantID, last statuses,
-) ([]access.TenantID, statuses, map[access.TenantID][]shownRemark, error) {
-	ended, err := c.endedRemarks(ctx, f, tenants)
+// chooseWarnings returns the tenants that have a chosen warning, their statuses with only
+// those warnings, and the ended warnings by tenant.
+func (c *cli) chooseWarnings(
+	ctx context.Context, f *warningFlags, tenants []access.TenantID, last statuses,
+) ([]access.TenantID, statuses, map[access.TenantID][]shownWarning, error) {
+	ended, err := c.endedWarnings(ctx, f, tenants)
 	if err != nil || !f.chosen() {
 		return tenants, last, ended, err
 	}
-	who, err := c.whoIs(ctx, f.person)
+	user, err := c.accountsOf(ctx, f.user)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -109,12 +109,12 @@ func (c *cli) chooseRemarks(
 	var with []access.TenantID
 	for _, t := range tenants {
 		status := last[t]
-		held, err := c.lastHeld(ctx, status, f.person != "")
+		pending, err := c.lastPending(ctx, status, f.user != "")
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		status.Remarks = slices.DeleteFunc(slices.Clone(status.Remarks), func(r access.Remark) bool { return !f.wants(who, t, r, held) })
-		ended[t] = slices.DeleteFunc(ended[t], func(r shownRemark) bool { return !f.wants(who, t, r.Remark, nil) })
+		status.Remarks = slices.DeleteFunc(slices.Clone(status.Remarks), func(r access.Remark) bool { return !f.wants(user, t, r, pending) })
+		ended[t] = slices.DeleteFunc(ended[t], func(r shownWarning) bool { return !f.wants(user, t, r.Remark, nil) })
 		if len(status.Remarks)+len(ended[t]) > 0 {
 			with, chosen[t] = append(with, t), status
 		}
@@ -122,27 +122,27 @@ func (c *cli) chooseRemarks(
 	return with, chosen, ended, nil
 }
 
-// wants reports whether a remark is asked for.
-func (f *remarkFlags) wants(who *somebody, t access.TenantID, r access.Remark, held []plan.Step) bool {
+// wants reports whether a warning is chosen.
+func (f *warningFlags) wants(user *userAccounts, t access.TenantID, r access.Remark, pending []plan.Step) bool {
 	return (len(f.codes) == 0 || slices.Contains(f.codes, string(r.Code))) &&
-		(f.person == "" || who.concerned(t.Platform, r, held))
+		(f.user == "" || user.isConcerned(t.Platform, r, pending))
 }
 
-func (c *cli) endedRemarks(ctx context.Context, f *remarkFlags, tenants []access.TenantID) (map[access.TenantID][]shownRemark, error) {
-	by := map[access.TenantID][]shownRemark{}
+func (c *cli) endedWarnings(ctx context.Context, f *warningFlags, tenants []access.TenantID) (map[access.TenantID][]shownWarning, error) {
+	by := map[access.TenantID][]shownWarning{}
 	if !f.ended {
 		return by, nil
 	}
 	ended, err := c.documents.EndedRemarks(ctx, store.TenantFilter{IDs: tenants})
 	for _, r := range ended {
-		by[r.Tenant] = append(by[r.Tenant], shownRemark{Remark: r.Remark, Since: r.Since, Ended: r.Ended})
+		by[r.Tenant] = append(by[r.Tenant], shownWarning{Remark: r.Remark, Since: r.Since, Ended: r.Ended})
 	}
 	return by, err
 }
 
-// lastHeld returns the steps that the tenant's last plan held back or left out as
-// forbidden, where somebody asks for them.
-func (c *cli) lastHeld(ctx context.Context, s store.Status, asked bool) ([]plan.Step, error) {
+// lastPending returns the steps of the tenant's last plan that wait for an approval or are
+// forbidden, if they are asked for.
+func (c *cli) lastPending(ctx context.Context, s store.Status, asked bool) ([]plan.Step, error) {
 	if !asked || s.Digest == "" {
 		return nil, nil
 	}
@@ -150,20 +150,20 @@ func (c *cli) lastHeld(ctx context.Context, s store.Status, asked bool) ([]plan.
 	return slices.Concat(p.Held, p.Forbidden), err
 }
 
-// somebody is a person, and what they are called on platforms.
-type somebody struct {
+// userAccounts is a user with the names of their accounts.
+type userAccounts struct {
 	name     string
 	accounts map[string]string // by platform
 }
 
-// whoIs finds somebody. One who is in no document any more may still have an
-// account somewhere: then the name is taken by its word.
-func (c *cli) whoIs(ctx context.Context, who string) (*somebody, error) {
-	if who == "" {
-		return &somebody{}, nil
+// accountsOf finds a user. A user without a document may still have an account: then
+// name is the name of the account on every platform.
+func (c *cli) accountsOf(ctx context.Context, name string) (*userAccounts, error) {
+	if name == "" {
+		return &userAccounts{}, nil
 	}
-	found := &somebody{name: who, accounts: map[string]string{}}
-	user, known, err := c.user(ctx, who)
+	found := &userAccounts{name: name, accounts: map[string]string{}}
+	user, known, err := c.user(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +175,7 @@ func (c *cli) whoIs(ctx context.Context, who string) (*somebody, error) {
 		found.name = user.Name
 	}
 	for _, p := range platforms {
-		found.accounts[p.Identifier()] = who
+		found.accounts[p.Identifier()] = name
 		if known {
 			found.accounts[p.Identifier()] = accountOf(user, p)
 		}
@@ -183,8 +183,8 @@ func (c *cli) whoIs(ctx context.Context, who string) (*somebody, error) {
 	return found, nil
 }
 
-// accountOf is what the platform's euidPattern makes of the person's euid; empty
-// where there is none.
+// accountOf returns the account that the platform's euidPattern makes of the user's
+// euid, or "" if there is none.
 func accountOf(u document.User, p document.Platform) string {
 	text := p.Replication.EUIDPattern
 	if text == "" {
@@ -197,9 +197,9 @@ func accountOf(u document.User, p document.Platform) string {
 	return pattern.Apply(u.EUID)
 }
 
-// concerned reports whether a remark is about the person: by name, or because
-// their account is what a held step, or somebody else's deed, is about.
-func (s *somebody) concerned(platform string, r access.Remark, held []plan.Step) bool {
+// isConcerned reports whether a warning is about the user: by name, or because a step
+// that waits for an approval, or a change by another system, is about their account.
+func (s *userAccounts) isConcerned(platform string, r access.Remark, pending []plan.Step) bool {
 	account := s.accounts[platform]
 	switch {
 	case r.Code.Personal():
@@ -207,7 +207,7 @@ func (s *somebody) concerned(platform string, r access.Remark, held []plan.Step)
 	case account == "":
 		return false
 	case r.Code == access.RemovalHeld, r.Code == access.RemovalsForbidden:
-		return slices.ContainsFunc(held, func(step plan.Step) bool {
+		return slices.ContainsFunc(pending, func(step plan.Step) bool {
 			about := step.Object == r.Object || r.Code == access.RemovalsForbidden
 			return about && slices.ContainsFunc(step.Removes(), func(m access.Member) bool {
 				return strings.EqualFold(m.Name, account)
@@ -239,8 +239,8 @@ func partOfAccount(b byte) bool {
 	return b >= 0x80 || b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || strings.IndexByte("@._-+#", b) >= 0
 }
 
-// user finds a stored person by name, euid or email.
-func (c *cli) user(ctx context.Context, who string) (document.User, bool, error) {
+// user finds a stored user by name, euid or email.
+func (c *cli) user(ctx context.Context, name string) (document.User, bool, error) {
 	docs, err := c.documents.Documents(ctx, store.Filter{Kind: document.KindUser})
 	if err != nil {
 		return document.User{}, false, err
@@ -250,19 +250,19 @@ func (c *cli) user(ctx context.Context, who string) (document.User, bool, error)
 		if err != nil {
 			return document.User{}, false, err
 		}
-		if u, ok := typed.(document.User); ok && isPerson(u, who) {
+		if u, ok := typed.(document.User); ok && isUser(u, name) {
 			return u, true, nil
 		}
 	}
 	return document.User{}, false, nil
 }
 
-func isPerson(u document.User, who string) bool {
-	return u.Name == who || u.EUID == who || strings.EqualFold(u.Email, who)
+func isUser(u document.User, name string) bool {
+	return u.Name == name || u.EUID == name || strings.EqualFold(u.Email, name)
 }
 
-// completePeople offers the names of people to the shell.
-func (c *cli) completePeople(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+// completeUsers offers the names of users to the shell.
+func (c *cli) completeUsers(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	s, err := c.database(cmd.Context())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
@@ -278,9 +278,9 @@ func (c *cli) completePeople(cmd *cobra.Command, _ []string, _ string) ([]string
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// writeDated lists remarks with the time they hold, those that ended apart.
-func (c *cli) writeDated(w io.Writer, items []item) {
-	write := func(title string, of func(item) []shownRemark) {
+// writeEach lists each warning with its tenant and its time, and the ended ones below.
+func (c *cli) writeEach(w io.Writer, items []item) {
+	write := func(title string, of func(item) []shownWarning) {
 		for _, it := range items {
 			for _, r := range of(it) {
 				if title != "" {
@@ -296,6 +296,6 @@ func (c *cli) writeDated(w io.Writer, items []item) {
 			}
 		}
 	}
-	write("Warnings", func(it item) []shownRemark { return it.Remarks })
-	write("Warnings that hold no more", func(it item) []shownRemark { return it.Ended })
+	write("Warnings", func(it item) []shownWarning { return it.Warnings })
+	write("Warnings that hold no more", func(it item) []shownWarning { return it.Ended })
 }

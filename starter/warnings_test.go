@@ -49,7 +49,7 @@ func TestRemarksAreChosen(t *testing.T) {
 			got := fromJSON[statusReport](t, must(t, s.url, "", append([]string{"status", "-o", "json"}, tc.args...)...))
 			var holds, over []access.Remark
 			for _, it := range got.Items {
-				for _, r := range it.Remarks {
+				for _, r := range it.Warnings {
 					holds = append(holds, r.Remark)
 					if r.Since.IsZero() || !r.Ended.IsZero() {
 						t.Errorf("%s: %s holds since %v until %v", tc.reason, r.Code, r.Since, r.Ended)

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
+	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
+	"github.com/rollcall-iam/rollcall/internal/engines/temporal"
+)
+
+// prepare builds and installs what the first result needs, side by side. Whether
+// Keystone can be installed shows when it is started.
+func (s *stack) prepare(ctx context.Context) error {
+	return s.console.sideBySide(ctx, []job{
+		{what: "Debian packages", do: s.installAll},
+		{what: "rollcall and rollcall-worker", do: s.buildPrograms},
+		{what: "Temporal's server", do: s.buildTemporal},
+	})
+}
+
+func (s *stack) installAll(ctx context.Context) (string, error) {
+	var wanted []string
+	if postgres.Available() != nil {
+		wanted = append(wanted, "postgresql")
+	}
+	if !s.options.noKeystone && keystone.Available() != nil {
+		wanted = append(wanted, keystonePackages()...)
+	}
+	if len(wanted) == 0 {
+		return "are there", nil
+	}
+	err := install(ctx, s.home.log("packages"), wanted...)
+	if err != nil && len(wanted) > 1 && postgres.Available() != nil {
+		err = install(ctx, s.home.log("packages"), "postgresql")
+	}
+	if err != nil && postgres.Available() != nil {
+		return "", err
+	}
+	return "are installed", nil // without Keystone there is still a result
+}
+
+// keystonePackages are the Debian packages that Keystone needs.
+func keystonePackages() []string { return []string{"keystone", "gunicorn", "python3-psycopg2"} }
+
+// buildPrograms builds the two programs, which share most of what they import.
+func (s *stack) buildPrograms(ctx context.Context) (string, error) {
+	if s.options.checkout == "" {
+		return "are in " + s.options.bin, nil
+	}
+	file := s.home.log("build")
+	log, err := openLog(file)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = log.Close() }()
+	for _, program := range [][2]string{{"rollcall-worker", "./worker"}, {"rollcall", "./starter"}} {
+		cmd := exec.Command("go", "build", "-o", filepath.Join(s.options.bin, program[0]), program[1])
+		cmd.Dir, cmd.Stdout, cmd.Stderr = s.options.checkout, log, log
+		if err := runTied(ctx, cmd); err != nil {
+			return "", withLog(fmt.Errorf("go build %s: %w", program[1], err), file)
+		}
+	}
+	return "in " + s.options.bin, nil
+}
+
+func (s *stack) buildTemporal(ctx context.Context) (string, error) {
+	return "is built", s.logged("temporal-build", func(log io.Writer) error { return temporal.Build(ctx, log) })
+}
+
+// logged does something that writes to a log.
+func (s *stack) logged(name string, do func(io.Writer) error) error {
+	file := s.home.log(name)
+	log, err := openLog(file)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	return withLog(do(log), file)
+}

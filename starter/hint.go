@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"go.temporal.io/sdk/converter"
+
+	"github.com/rollcall-iam/rollcall/internal/engine"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// hint says what work waits for, and the one command to run next.
+type hint struct {
+	text, command string
+}
+
+// write writes the text and, on a line of its own, the command.
+func (h hint) write(w io.Writer) {
+	if h.text != "" {
+		fmt.Fprintln(w, h.text)
+	}
+	if h.command != "" {
+		fmt.Fprintf(w, "Next:  %s\n", visible(h.command))
+	}
+}
+
+// The commands that set what the environment lacks.
+const (
+	setDatabase = "export " + store.URLVariable + "=postgres://USER@HOST:5432/DATABASE"
+	setTemporal = "export " + addressVariable + "=HOST:7233"
+	setKeyring  = "export " + engine.KeyringVariable + "=DIRECTORY"
+)
+
+// The variables of Temporal's clients that say which server they use.
+const (
+	addressVariable = "TEMPORAL_ADDRESS"
+	profileVariable = "TEMPORAL_PROFILE"
+)
+
+// nextCommand returns the one command to run after an error, or "" if the error's text
+// has it.
+func (c *cli) nextCommand(err error) string {
+	lacks := func(variables ...string) bool {
+		return !slices.ContainsFunc(variables, func(name string) bool { return c.getenvOrNone()(name) != "" })
+	}
+	switch {
+	case errors.Is(err, store.ErrUnreachable) && lacks(store.URLVariable, addressVariable, profileVariable, engine.KeyringVariable):
+		return "make demo" // nothing is set up: commands find the demo by themselves
+	case errors.Is(err, store.ErrUnreachable) && lacks(store.URLVariable):
+		return setDatabase
+	case errors.Is(err, store.ErrUnreachable):
+		return `psql "$` + store.URLVariable + `" -c "SELECT 1"`
+	case errors.Is(err, engine.ErrUnreachable) && lacks(addressVariable, profileVariable):
+		return setTemporal
+	case errors.Is(err, engine.ErrUnreachable):
+		return "temporal operator cluster health" // it reads the same variables and profile
+	case errors.Is(err, errNoKeyring):
+		return setKeyring
+	case errors.Is(err, engine.ErrKeyring):
+		return `ls -l "$` + engine.KeyringVariable + `"`
+	case errors.Is(err, errNoWorker), errors.Is(err, engine.ErrNoDeployment):
+		return "rollcall-worker"
+	case errors.Is(err, errNoAnswer):
+		return "rollcall worker versions"
+	}
+	if idle, ok := errors.AsType[idleError](err); ok {
+		return idle.next
+	}
+	return ""
+}
+
+// errNoKeyring reports results that workers encrypted, and no keys to read them.
+var errNoKeyring = errors.New("the workers encrypt what they store, and " + engine.KeyringVariable +
+	" is not set to the directory with their keys")
+
+// encrypted returns errNoKeyring if err is that of a result that cannot be read without
+// a key ring, else err.
+func encrypted(err error) error {
+	if errors.Is(err, converter.ErrEncodingIsNotSupported) {
+		return errNoKeyring
+	}
+	return err
+}
+
+// waitingRuns says why open runs wait for a worker or for a platform.
+func (c *cli) waitingRuns(ctx context.Context, runs []live) (hint, error) {
+	waiting := map[string][]live{}
+	for _, l := range runs {
+		if l.SinceMS > startup.Milliseconds() { // a worker may take up a younger one yet
+			waiting[l.State] = append(waiting[l.State], l)
+		}
+	}
+	if queued := waiting[stateQueued]; len(queued) > 0 {
+		report, err := c.connections(ctx)
+		if err != nil {
+			return hint{}, err
+		}
+		h := unservedHint(slices.DeleteFunc(report.Unserved, func(u unservedReport) bool {
+			return !slices.ContainsFunc(queued, func(l live) bool { return l.Platform == u.Platform })
+		}))
+		if h.text == "" {
+			h = hint{count(len(queued), "run") + " waiting for a worker.", "rollcall worker versions"}
+		}
+		return h, nil
+	}
+	if n := len(waiting[statePlatform]); n > 0 {
+		return hint{count(n, "run") + " waiting for a platform that does not answer.", "rollcall connection check"}, nil
+	}
+	return hint{}, nil
+}
+
+// unservedHint says which platforms no worker serves, and why. Platforms with the same
+// reason share a line.
+func unservedHint(unserved []unservedReport) hint {
+	var reasons []string
+	platforms := map[string][]string{}
+	for _, u := range unserved {
+		if platforms[u.Reason] == nil {
+			reasons = append(reasons, u.Reason)
+		}
+		platforms[u.Reason] = append(platforms[u.Reason], u.Platform)
+	}
+	lines := make([]string, len(reasons))
+	for i, reason := range reasons {
+		name := platforms[reason][0]
+		if n := len(platforms[reason]); n > 1 {
+			name = count(n, "platform")
+		}
+		lines[i] = fmt.Sprintf("No worker serves %s: %s", name, visible(reason))
+	}
+	h := hint{text: strings.Join(lines, "\n"), command: "rollcall connection check"}
+	switch {
+	case len(unserved) == 0:
+		return hint{}
+	case len(reasons) == 1 && reasons[0] == noReport:
+		h.command = "rollcall-worker"
+	case len(unserved) == 1:
+		h.command += " " + unserved[0].Connection
+	}
+	return h
+}
