@@ -37,18 +37,17 @@ func approveCommand(c *cli) *cobra.Command {
 	flags := decideFlags{verdict: store.Approved}
 	cmd := &cobra.Command{
 		Use:   "approve [TENANT DIGEST]",
-		Short: "Let removals go on that a guard holds",
-		Long: `approve lets removals go on that a guard holds, and gives a renamed group what
-somebody else gave to its forerunner, where a platform asks for that. Without
-arguments it lists all that waits, why, and the digest that names what is held on
-each tenant. A limit per change or per hour also ends by itself. With a tenant and
-that digest it approves all of it, or with --only what names one of the given
-accounts or objects, and starts a run. If other removals are held by then, nothing
-is approved.
+		Short: "Approve removals that a guard holds",
+		Long: `approve approves removals that a guard holds, and copies of external grants from a
+replaced group to the new one, where a platform asks for that. Without arguments it lists
+the steps that wait for an approval, with the reason and one digest for each tenant. A
+limit per change or per hour also ends by itself. With a tenant and its digest it approves
+all steps, or with --only those of the given accounts or objects, and starts a run. If
+other steps wait by the time of the command, it approves none.
 
-An approval counts until the tenant has nothing left to remove, at most for
---expires, also when a later plan holds fewer of the same removals. Who approved is
-recorded as --as says; nobody checks it yet.`,
+An approval counts until the tenant has nothing left to remove, at most for --expires,
+also when a later plan has fewer of the same removals. The record names the approver that
+--as names, which is not verified yet.`,
 		Example: `  rollcall approve
   rollcall approve marketing.web/openstack.eu 1f0c5b0716ed --reason "team was dissolved, CHG-1234" --wait
   rollcall approve marketing.web/openstack.eu 1f0c5b0716ed --only jdoe@example.com --reason CHG-1235`,
@@ -65,11 +64,10 @@ func rejectCommand(c *cli) *cobra.Command {
 	flags := decideFlags{verdict: store.Rejected}
 	cmd := &cobra.Command{
 		Use:   "reject TENANT DIGEST",
-		Short: "Keep what removals would take that a guard holds",
-		Long: `reject says no to removals that a guard holds: they stay held, and their warning says
-who rejected them and why, until --expires. What is wrong in the documents is still
-to be mended. With --only it is about what names one of the given accounts or
-objects.`,
+		Short: "Reject removals that a guard holds",
+		Long: `reject rejects removals that a guard holds: they stay pending, and their warning names
+the operator and the reason, until --expires. The documents still need a fix. With --only
+it rejects those of the given accounts or objects.`,
 		Example:           `  rollcall reject marketing.web/openstack.eu 1f0c5b0716ed --reason "wrong export, see INC-77"`,
 		Args:              exactly(2, "name a tenant and the digest of what is held there: rollcall approve lists them"),
 		ValidArgsFunction: c.completeTenants,

@@ -141,7 +141,7 @@ func (c *cli) useDemo() error {
 	}
 	find := c.findDemo
 	c.findDemo = nil
-	for _, name := range []string{store.URLVariable, engine.KeyringVariable, "TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE"} {
+	for _, name := range []string{store.URLVariable, engine.KeyringVariable, addressVariable, profileVariable, "TEMPORAL_CONFIG_FILE"} {
 		if c.getenv(name) != "" {
 			return nil
 		}

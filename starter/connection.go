@@ -260,15 +260,20 @@ func (c *cli) checkConnections(ctx context.Context, names []string) error {
 			wrong = append(wrong, r.Name)
 		}
 	}
+	missing := false
 	for _, name := range names {
 		if !slices.ContainsFunc(report.Connections, func(r connectionReport) bool { return r.Name == name }) {
-			wrong = append(wrong, name+" (no worker has it)")
+			wrong, missing = append(wrong, name+" (no worker has it)"), true
 		}
 	}
-	if len(wrong) > 0 {
-		return fmt.Errorf("not usable: %s", strings.Join(wrong, ", "))
+	if len(wrong) == 0 {
+		return nil
 	}
-	return nil
+	err = fmt.Errorf("not usable: %s", strings.Join(wrong, ", "))
+	if missing {
+		err = commandError{err, "rollcall connection list"}
+	}
+	return err
 }
 
 // awaitChecks waits until every worker has checked what it holds for a platform.
@@ -292,7 +297,9 @@ func (c *cli) awaitChecks(ctx context.Context, requested time.Time, names []stri
 			return report, err
 		}
 		if time.Now().After(deadline) {
-			return report, fmt.Errorf("%w within %s for %s", errNoAnswer, checkTimeout, strings.Join(unanswered, ", "))
+			return report, commandError{
+				fmt.Errorf("no worker answers within %s for %s", checkTimeout, strings.Join(unanswered, ", ")), "rollcall worker versions",
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -301,9 +308,6 @@ func (c *cli) awaitChecks(ctx context.Context, requested time.Time, names []stri
 		}
 	}
 }
-
-// errNoAnswer reports a worker that does not check its connections.
-var errNoAnswer = errors.New("no worker answers")
 
 // uncheckedConnections names the connections that platforms use and that were not
 // checked since the request.

@@ -297,7 +297,7 @@ func TestConnectionCheck(t *testing.T) {
 		{
 			name: "named, and held by no worker", reason: "a typo must not look like a success",
 			workers: []simulated{{name: "1@a", report: holds(sandboxConnection("d1", ""))}}, args: []string{"sandbox.local", "sandbx.local"},
-			code: exitFailed, out: []string{"accepted"}, says: []string{"sandbx.local (no worker has it)"},
+			code: exitFailed, out: []string{"accepted"}, says: []string{"sandbx.local (no worker has it)\nNext:  rollcall connection list\n"},
 		},
 		{
 			name: "named, and another is refused", reason: "only what is named is asked for",

@@ -190,7 +190,8 @@ func (c *cli) explainNoTenant(ctx context.Context, name string, id access.Tenant
 		for i, p := range platforms {
 			names[i] = p.Identifier()
 		}
-		why = reasonWhy{"no-platform", fmt.Sprintf("there is no platform %q; the platforms are: %s", id.Platform, cmp.Or(quoted(names), "none"))}
+		why = reasonWhy{"no-platform", fmt.Sprintf(
+			"there is no platform %q; the platforms are: %s", id.Platform, cmp.Or(quoted(names), "none at all"))}
 	}
 	out := explanation{Tenant: id.ProjectID(), Platform: id.Platform, Person: user.Name, Reasons: []reasonWhy{why}}
 	out = out.complete()

@@ -379,7 +379,7 @@ func TestExplainTellsAGroupsStory(t *testing.T) {
 		t.Errorf("adoption %+v, want ada's, which is open", got.Adoption)
 	}
 	out := must(t, s.url, "", "explain", "jane", on)
-	for _, text := range []string{"the number 1", `replaces "web-old"`, "the next run adopts it", "CHG-2"} {
+	for _, text := range []string{"the number 1", `replaces "web-old"`, "The next run adopts the group at the request of ada", "CHG-2"} {
 		if !strings.Contains(out, text) {
 			t.Errorf("people are not told %q:\n%s", text, out)
 		}

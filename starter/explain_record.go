@@ -63,7 +63,7 @@ func (e *explainer) subject(binding access.Key, m access.Member) (given *applied
 		if key.Kind != access.KindBinding || key.Role != binding.Role {
 			return false
 		}
-		given, taken = e.gave(r, m, fmt.Sprintf("Rollcall gave %s the role %q", cmp.Or(m.Person, m.Name), binding.Role))
+		given, taken = e.gave(r, m, fmt.Sprintf("Rollcall granted the role %q to %s", binding.Role, cmp.Or(m.Person, m.Name)))
 		return given != nil || taken
 	})
 	return given, taken
@@ -88,7 +88,7 @@ func (e *explainer) roleOf(binding access.Key) *appliedStep {
 			return false
 		}
 		if r.Step.Op != plan.Delete {
-			found = applied(r, fmt.Sprintf("Rollcall gave the group the role %q", binding.Role))
+			found = applied(r, fmt.Sprintf("Rollcall granted the role %q to the group", binding.Role))
 		}
 		return true
 	})

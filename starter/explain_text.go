@@ -23,6 +23,8 @@ func (c *cli) writeExplanation(w io.Writer, e explanation) {
 		fmt.Fprintf(w, "No user should have access to %s.\n", on)
 	case e.Person == "":
 		c.writeUsers(w, e)
+	case len(e.Access) == 0 && len(e.Leaving) == 0:
+		fmt.Fprintf(w, "Rollcall grants %s no access to %s.\n", e.Person, on)
 	case len(e.Access) == 0:
 		fmt.Fprintf(w, "%s should have no access to %s.\n", e.Person, on)
 	default:
@@ -56,7 +58,7 @@ func (c *cli) writeAccess(w io.Writer, e explanation, got grantedAccess) {
 	fmt.Fprintf(w, "\n  %s\n", c.paint(colour, visible(got.title())))
 	for _, fact := range slices.Concat(got.Because, groupText(e, got.Group)) {
 		if fact != "" {
-			fmt.Fprintf(w, "    %s\n", visible(sentence(fact)))
+			fmt.Fprintf(w, "    %s\n", visible(formatFact(fact)))
 		}
 	}
 	for _, step := range got.Applied {
@@ -67,7 +69,7 @@ func (c *cli) writeAccess(w io.Writer, e explanation, got grantedAccess) {
 
 // title names the roles and their state: "Role "owner" through the group "web-admin":
 // granted".
-func (g grantedAccess) title() string {
+func (g *grantedAccess) title() string {
 	text := "Role " + quoted(g.Roles)
 	switch {
 	case len(g.Roles) == 0:
@@ -86,8 +88,8 @@ func (g grantedAccess) title() string {
 	}[g.State]
 }
 
-// sentence writes a fact with a capital letter and a full stop.
-func sentence(fact string) string {
+// formatFact writes a fact as a sentence, with a capital letter and a full stop.
+func formatFact(fact string) string {
 	first, size := utf8.DecodeRuneInString(fact)
 	return string(unicode.ToUpper(first)) + fact[size:] + "."
 }
@@ -110,14 +112,14 @@ func groupText(e explanation, group string) []string {
 }
 
 func (a adoptionFact) text() string {
-	outcome := "the next run adopts it"
+	text := "the next run adopts the group"
 	switch a.State {
 	case "adopted":
-		outcome = "Rollcall adopted it"
+		text = "Rollcall adopted the group"
 	case "not-found", "not-desired":
-		outcome = "Rollcall did not adopt it: " + a.State
+		text = "Rollcall did not adopt the group (" + a.State + ")"
 	}
-	return fmt.Sprintf("%s asked at %s to adopt the group (%s); %s", a.By, a.At.Format(time.DateTime), a.Reason, outcome)
+	return fmt.Sprintf("%s at the request of %s (%s, %s)", text, a.By, a.At.Format(time.DateTime), a.Reason)
 }
 
 func (r renamingFact) text() string {
@@ -125,7 +127,7 @@ func (r renamingFact) text() string {
 		string(ledger.Building):    "replaces %q: Rollcall builds it now",
 		string(ledger.Passed):      "replaces %q: it is complete, and Rollcall removes the old group",
 		string(ledger.Finished):    "replaced %q",
-		string(ledger.Compensated): "did not replace %q: Rollcall reverted the replacement",
+		string(ledger.Compensated): "did not replace %q: Rollcall removed the new group",
 		string(ledger.Waiting):     "replaces %q, which stays until an approval",
 		string(ledger.Replanned):   "replaces %q after the next plan",
 	}[r.State]
@@ -171,5 +173,6 @@ func (c *cli) writeLastRun(w io.Writer, e explanation) {
 	if e.LastRun.Behind {
 		behind = " Documents changed after it."
 	}
-	fmt.Fprintf(w, "  The last run ended at %s: %s (run %s).%s\n", e.LastRun.At.Format(time.DateTime), e.LastRun.Outcome, e.LastRun.Run, behind)
+	fmt.Fprintf(w, "  The last run ended at %s: %s (run %s).%s\n",
+		e.LastRun.At.Format(time.DateTime), e.LastRun.Outcome, e.LastRun.Run, behind)
 }

@@ -111,7 +111,7 @@ func TestPlanItem_TellsWhatIsLeftOut(t *testing.T) {
 	p.Steps, p.Held, p.Forbidden = p.Held[3:], p.Held[1:2], p.Held[2:3]
 	type step struct{ held, forbidden bool }
 	var got []step
-	for _, s := range planItem(p, &tenantRun{tenant: p.Tenant}).Steps {
+	for _, s := range planItem(p, &tenantRun{tenant: p.Tenant}).Steps.([]planStep) {
 		got = append(got, step{s.Held, s.Forbidden})
 	}
 	if diff := cmp.Diff([]step{{}, {held: true}, {forbidden: true}}, got, cmp.AllowUnexported(step{})); diff != "" {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -45,17 +46,17 @@ const (
 // nextCommand returns the one command to run after an error, or "" if the error's text
 // has it.
 func (c *cli) nextCommand(err error) string {
-	lacks := func(variables ...string) bool {
+	isUnset := func(variables ...string) bool {
 		return !slices.ContainsFunc(variables, func(name string) bool { return c.getenvOrNone()(name) != "" })
 	}
 	switch {
-	case errors.Is(err, store.ErrUnreachable) && lacks(store.URLVariable, addressVariable, profileVariable, engine.KeyringVariable):
+	case errors.Is(err, store.ErrUnreachable) && isUnset(store.URLVariable, addressVariable, profileVariable, engine.KeyringVariable):
 		return "make demo" // nothing is set up: commands find the demo by themselves
-	case errors.Is(err, store.ErrUnreachable) && lacks(store.URLVariable):
+	case errors.Is(err, store.ErrUnreachable) && isUnset(store.URLVariable):
 		return setDatabase
 	case errors.Is(err, store.ErrUnreachable):
 		return `psql "$` + store.URLVariable + `" -c "SELECT 1"`
-	case errors.Is(err, engine.ErrUnreachable) && lacks(addressVariable, profileVariable):
+	case errors.Is(err, engine.ErrUnreachable) && isUnset(addressVariable, profileVariable):
 		return setTemporal
 	case errors.Is(err, engine.ErrUnreachable):
 		return "temporal operator cluster health" // it reads the same variables and profile
@@ -65,23 +66,34 @@ func (c *cli) nextCommand(err error) string {
 		return `ls -l "$` + engine.KeyringVariable + `"`
 	case errors.Is(err, errNoWorker), errors.Is(err, engine.ErrNoDeployment):
 		return "rollcall-worker"
-	case errors.Is(err, errNoAnswer):
-		return "rollcall worker versions"
 	}
-	if idle, ok := errors.AsType[idleError](err); ok {
-		return idle.next
+	if with, ok := errors.AsType[commandError](err); ok {
+		return with.next
 	}
 	return ""
 }
 
-// errNoKeyring reports results that workers encrypted, and no keys to read them.
-var errNoKeyring = errors.New("the workers encrypt what they store, and " + engine.KeyringVariable +
-	" is not set to the directory with their keys")
+// commandError is an error with the command to run next.
+type commandError struct {
+	error
 
-// encrypted returns errNoKeyring if err is that of a result that cannot be read without
-// a key ring, else err.
+	next string
+}
+
+func (e commandError) Unwrap() error { return e.error }
+
+// errNoKeyring reports results that workers encrypted, and no keys to read them.
+var errNoKeyring = errors.New("the result of a run is encrypted, and " + engine.KeyringVariable +
+	" does not name the directory with the workers' keys")
+
+// encodedFailure is the text of a failure whose own text is encrypted.
+const encodedFailure = "Encoded failure"
+
+// encrypted returns errNoKeyring if err is that of a result, or a failure, that cannot be
+// read without a key ring, else err.
 func encrypted(err error) error {
-	if errors.Is(err, converter.ErrEncodingIsNotSupported) {
+	app, failed := errors.AsType[*temporal.ApplicationError](err)
+	if errors.Is(err, converter.ErrEncodingIsNotSupported) || failed && app.Message() == encodedFailure {
 		return errNoKeyring
 	}
 	return err

@@ -218,7 +218,7 @@ func doing(activity string) string {
 	case activities.ConfirmReplacementActivity:
 		return "checking the new group"
 	case activities.CompensateReplacementActivity:
-		return "reverting a group replacement"
+		return "removing the new group"
 	case activities.RecordReplacementActivity:
 		return "storing the outcome of a group replacement"
 	case activities.RemoveUserActivity:
@@ -281,9 +281,9 @@ func seconds(ms int64) time.Duration {
 	return (time.Duration(ms) * time.Millisecond).Round(time.Second)
 }
 
-// writeLive lists the open runs and returns their number. The tenants that wait for an
-// approval are in the table of tenants.
-func writeLive(w io.Writer, all []live, more int) (open int) {
+// writeLive lists the open runs. The tenants that wait for an approval are in the table of
+// tenants.
+func writeLive(w io.Writer, all []live, more int) {
 	var lines [][]string
 	for _, l := range all {
 		if l.State == stateApproval {
@@ -296,11 +296,10 @@ func writeLive(w io.Writer, all []live, more int) (open int) {
 		lines = append(lines, []string{cmp.Or(l.Tenant, "(all)"), cmp.Or(l.Platform, "(all)"), age, l.text()})
 	}
 	if len(lines) > 0 {
-		fmt.Fprintln(w)
-		rows(w, []string{"OPEN RUN", "PLATFORM", "AGE", "STATE"}, lines)
+		fmt.Fprintln(w, "\nOpen runs:")
+		rows(w, []string{"TENANT", "PLATFORM", "AGE", "STATE"}, lines)
 	}
 	if more > 0 {
 		fmt.Fprintf(w, "... and %d more.\n", more)
 	}
-	return len(lines) + more
 }

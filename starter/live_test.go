@@ -98,11 +98,10 @@ func TestStatus_ListsOpenRuns(t *testing.T) {
 		t.Errorf("%+v, want the run, and 2 steps that wait for an approval", all)
 	}
 	var out bytes.Buffer
-	if open := writeLive(&out, all, 3); open != 4 {
-		t.Errorf("%d open runs, want 4", open)
-	}
+	writeLive(&out, all, 3)
 	want := `
-OPEN RUN        PLATFORM       AGE  STATE
+Open runs:
+TENANT          PLATFORM       AGE  STATE
 marketing.shop  sandbox.local  5s   running
 ... and 3 more.
 `

@@ -45,13 +45,12 @@ type planTable struct {
 }
 
 func (w *planTable) tenant(p plan.Plan, run *tenantRun) error {
-	if run.err != nil {
-		return nil // its error is written already
-	}
 	failed := run.result.Outcome == activities.Failed
-	if len(p.Steps)+len(p.Held) == 0 && !failed && !w.showAll && !w.named {
+	switch {
+	case run.err != nil: // which is written already
+	case len(p.Steps)+len(p.Held) == 0 && !failed && !w.showAll && !w.named:
 		w.unchanged++
-	} else {
+	default:
 		w.bar.aside(func() { w.writePlan(w.out, w.text(p, failed)+"\n") })
 	}
 	if !w.showAll {
@@ -62,16 +61,12 @@ func (w *planTable) tenant(p plan.Plan, run *tenantRun) error {
 
 // text shows one plan, with its warnings if no table below groups them.
 func (w *planTable) text(p plan.Plan, failed bool) string {
-	warnings := p.Remarks
-	p.Remarks = nil
-	text := p.String()
-	if failed {
-		text = p.Tenant.String() + ": failed\n"
+	if !w.showAll {
+		p.Remarks = nil
 	}
-	if w.showAll {
-		for _, r := range warnings {
-			text += fmt.Sprintf("  ? %s %s: %s\n", r.Code, r.Object, r.Text)
-		}
+	text := p.String()
+	if _, rest, ok := strings.Cut(text, "\n"); ok && failed { // and not "nothing to do"
+		text = p.Tenant.String() + ": failed\n" + rest
 	}
 	return text
 }

@@ -72,7 +72,7 @@ func creates(p driver.Profile) string {
 	case p.Separate:
 		return "a role for each user"
 	default:
-		return "a binding per tenant and role, with the people in it"
+		return "a binding per tenant and role, with the users as subjects"
 	}
 }
 
@@ -98,26 +98,26 @@ func yesNo(yes bool) string {
 	return "no"
 }
 
-// platformTable is the README's: what the types can do, what they cost, and what
-// they cannot.
+// platformTable returns the tables of deploy/docs/platforms.md: what the platform types
+// can do, their costs, and their limitations.
 func platformTable() string {
 	var b strings.Builder
 	line := func(cells ...string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
-	line("Type", "people looked up by", "what is created", "foreign roles on our groups", "own groups cleaned up",
-		"people brought in by us")
+	line("Type", "users looked up by", "created objects", "external roles on managed groups", "managed groups cleaned up",
+		"users provisioned by")
 	b.WriteString("|---|---|---|---|---|---|\n")
 	for _, t := range types.All() {
 		p := t.Profile
 		line("`"+p.Type+"`", lookup(p), createsText(p), foreign(p), cleanup(p), cmp.Or(string(p.BringIn), "-"))
 	}
-	b.WriteString("\nWhat a look and a change cost, in calls, with T tenants of R roles with M people:\n\n")
-	line("Type", "verify one tenant", "verify all", "change one user", "more than the platform would allow, because")
+	b.WriteString("\nCalls to observe and to change a platform with T tenants of R roles with M users:\n\n")
+	line("Type", "verify one tenant", "verify all tenants", "change one user", "why not fewer")
 	b.WriteString("|---|---|---|---|---|\n")
 	for _, t := range types.All() {
 		cost := t.Profile.Cost
 		line("`"+t.Profile.Type+"`", cost.VerifyOne, cost.VerifyAll, cost.ChangeOne, cmp.Or(cost.Missed, "-"))
 	}
-	b.WriteString("\n<details><summary>What cannot be had, and why</summary>\n\n")
+	b.WriteString("\n<details><summary>Limitations</summary>\n\n")
 	for _, t := range types.All() {
 		for _, reason := range t.Profile.Cannot {
 			fmt.Fprintf(&b, "- `%s` cannot %s.\n", t.Profile.Type, reason)
@@ -129,7 +129,7 @@ func platformTable() string {
 
 func lookup(p driver.Profile) string {
 	if p.IgnoresCase {
-		return p.LookupAttribute + ", whatever its case"
+		return p.LookupAttribute + ", ignoring case"
 	}
 	return p.LookupAttribute
 }
@@ -137,7 +137,7 @@ func lookup(p driver.Profile) string {
 func createsText(p driver.Profile) string {
 	text := creates(p)
 	if p.Conditions {
-		text += ", under a condition if asked for"
+		text += ", with an optional condition"
 	}
 	return text
 }

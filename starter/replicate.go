@@ -95,8 +95,10 @@ func (c *cli) replicateTenants(ctx context.Context, tenants []access.TenantID, f
 	bar := c.watch(len(runs), "replicating")
 	err = await(ctx, runs, bar.one)
 	bar.end()
-	if err != nil {
+	if ctx.Err() != nil {
 		c.following()
+	}
+	if err != nil {
 		return err
 	}
 	var end ended

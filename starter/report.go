@@ -37,9 +37,9 @@ type item struct {
 	Platform string             `json:"platform"`
 	Outcome  activities.Outcome `json:"outcome"`
 	Steps    any                `json:"steps"` // a number; for plan the steps themselves
-	Warnings []shownWarning     `json:"warnings"`
+	Warnings []datedWarning     `json:"warnings"`
 	// Ended are warnings that hold no more, if they are asked for.
-	Ended []shownWarning `json:"ended_warnings,omitempty"`
+	Ended []datedWarning `json:"ended_warnings,omitempty"`
 }
 
 // never is the outcome of a tenant that is not replicated yet.

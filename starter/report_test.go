@@ -286,4 +286,3 @@ func TestSummarySaysWhenNothingChanged(t *testing.T) {
 		t.Errorf("one is written as many: %q", text)
 	}
 }
-

@@ -125,7 +125,7 @@ func TestStatusWithoutSuchRemarks(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	for _, tc := range []struct{ args, want string }{
-		{"status --user jane", "No tenant has such a warning now: --ended shows those of the last 90 days, too.\n"},
+		{"status --user jane", "No tenant has such a warning now: --ended lists those of the last 90 days too.\n"},
 		{"status --code user-not-found --ended", "No tenant has such a warning, or had one in the last 90 days.\n"},
 	} {
 		if out := must(t, url, "", strings.Fields(tc.args)...); out != tc.want {

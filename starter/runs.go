@@ -174,7 +174,7 @@ func (c *cli) listening(ctx context.Context) error {
 	}
 }
 
-// idle says why no worker gets new runs. Only the deployment knows a current build that
+// idle says why new runs have no worker. Only the deployment knows a current build that
 // never had a worker.
 func (c *cli) idle(ctx context.Context, workers engine.Workers) error {
 	deployment := engine.Deployment(c.getenv)
@@ -188,7 +188,7 @@ func (c *cli) idle(ctx context.Context, workers engine.Workers) error {
 	return whyIdle(workers, deployment)
 }
 
-// whyIdle says why no worker gets new runs, and the command that changes it. Where
+// whyIdle says why new runs have no worker, and the command that changes it. Where
 // several builds could take them, that is the command that lists the builds.
 func whyIdle(workers engine.Workers, deployment string) error {
 	var listening []worker.WorkerDeploymentVersion
@@ -197,37 +197,39 @@ func whyIdle(workers engine.Workers, deployment string) error {
 			listening = append(listening, l.Version)
 		}
 	}
+	in := func(name string) string { // the flag for another deployment
+		if name == deployment {
+			return ""
+		}
+		return " --deployment " + name
+	}
 	next := "rollcall worker versions"
 	if len(listening) == 1 {
 		next = "rollcall worker current " + listening[0].BuildID
 	}
-	if len(listening) > 0 && listening[0].DeploymentName != deployment {
-		next += " --deployment " + listening[0].DeploymentName
+	if len(listening) > 0 {
+		next += in(listening[0].DeploymentName)
 	}
-	const noWorker = "new runs go to build %s, which has no worker"
+	current, ramping := workers.Current, workers.Ramping
 	switch {
 	case len(workers.Listeners) == 0:
 		return errNoWorker
-	case workers.Current.BuildID == "":
-		return idleError{"no build is current", next}
-	case workers.Of(workers.Current).Workers > 0:
-		return idleError{"a part of the " + fmt.Sprintf(noWorker, workers.Ramping.BuildID), "rollcall worker ramp " + workers.Ramping.BuildID + " 0"}
+	case current.BuildID == "":
+		return commandError{fmt.Errorf("%w: no build is current", errIdle), next}
 	case workers.RampPercent >= 100:
-		return idleError{fmt.Sprintf(noWorker, workers.Ramping.BuildID), next}
+		return commandError{fmt.Errorf("%w: all go to build %s, which has none", errIdle, ramping.BuildID), next}
+	case workers.Of(current).Workers > 0:
+		return commandError{
+			fmt.Errorf("%w: %g %% of them go to build %s, which has none", errIdle, workers.RampPercent, ramping.BuildID),
+			"rollcall worker ramp " + ramping.BuildID + " 0" + in(ramping.DeploymentName),
+		}
 	default:
-		return idleError{fmt.Sprintf(noWorker, workers.Current.BuildID), next}
+		return commandError{fmt.Errorf("%w: they go to build %s, which has none", errIdle, current.BuildID), next}
 	}
 }
 
-// errIdle reports that no worker gets new runs, although workers listen.
-var errIdle = errors.New("no worker gets new runs")
-
-// idleError is errIdle with its cause and the command that changes it.
-type idleError struct{ cause, next string }
-
-func (e idleError) Error() string { return errIdle.Error() + ": " + e.cause }
-
-func (e idleError) Unwrap() error { return errIdle }
+// errIdle reports that new runs have no worker, although workers listen.
+var errIdle = errors.New("new runs have no worker")
 
 // errNoWorker reports that no worker listens at all.
 var errNoWorker = errors.New("no worker listens: start rollcall-worker with the same TEMPORAL_* and ROLLCALL_DATABASE_URL settings")

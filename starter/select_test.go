@@ -85,7 +85,7 @@ func TestStatusOfTenantsThatNeverRan(t *testing.T) {
 	want := report{
 		Totals: activities.Totals{Tenants: 1},
 		Items: []item{{
-			Tenant: "marketing.web", Platform: "sandbox.local", Outcome: never, Steps: 0.0, Warnings: []shownWarning{},
+			Tenant: "marketing.web", Platform: "sandbox.local", Outcome: never, Steps: 0.0, Warnings: []datedWarning{},
 		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -69,7 +69,7 @@ func (c *cli) serve(ctx context.Context, flags serveFlags) error {
 func (c *cli) codecServer(flags serveFlags) (http.Handler, error) {
 	dir := c.getenv(engine.KeyringVariable)
 	if dir == "" {
-		return nil, invalid(fmt.Errorf("set %s to the directory with the keys", engine.KeyringVariable))
+		return nil, invalid(commandError{fmt.Errorf("%s does not name the directory with the keys", engine.KeyringVariable), setKeyring})
 	}
 	keys, err := engine.OpenKeyring(dir)
 	if err != nil {

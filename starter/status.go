@@ -31,7 +31,7 @@ func statusCommand(c *cli) *cobra.Command {
 		Long: `status lists the tenants whose last run did not reach the desired access, and counts
 the others; --show-all and tenants named as arguments list every tenant. The outcomes
 are converged (the run changed nothing), changed, waiting (for an approval), failed,
-drifting (another system keeps reverting the changes) and never (not replicated yet).
+drifting (another system keeps changing it) and never (not replicated yet).
 
 Each warning has a code, names an object and says what to do. Equal warnings of several
 tenants are one line; --warnings lists each with its tenant. A warning holds until a run
@@ -168,16 +168,16 @@ func (c *cli) writeStatus(w io.Writer, s statusReport, flags *statusFlags) {
 	table.named = table.named || flags.chosen()
 	writeItems(w, s.Items, table, "as desired", activities.Converged, activities.Changed)
 	c.writeWarnings(w, s.Items, table.showAll || flags.listsEach())
-	open := writeLive(w, s.Live, s.LiveMore)
+	writeLive(w, s.Live, s.LiveMore)
 	never := s.Tenants - s.Converged - s.Changed - s.Waiting - s.Failed
 	fmt.Fprintf(w, "\n%s: %d converged, %d changed, %d waiting, %d failed, %d not replicated yet.\n",
 		count(s.Tenants, "tenant"), s.Converged, s.Changed, s.Waiting, s.Failed, never)
-	s.heldTotals.write(w)
 	switch {
 	case s.LiveError != "":
 		fmt.Fprintf(w, "The open runs are unknown: %s\n", visible(s.LiveError))
-	case open == 0:
-		fmt.Fprintln(w, "No run is open.")
+	case len(s.Live)+s.LiveMore == 0:
+		fmt.Fprintln(w, "Nothing runs or waits now.")
 	}
+	s.heldTotals.write(w)
 	s.waits.write(w)
 }

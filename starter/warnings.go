@@ -18,8 +18,8 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// shownWarning is a warning with the time since which it holds.
-type shownWarning struct {
+// datedWarning is a warning with the time since which it holds.
+type datedWarning struct {
 	access.Remark
 	Since time.Time `json:"since,omitzero"`
 	// Ended is zero for a warning that holds.
@@ -27,16 +27,16 @@ type shownWarning struct {
 }
 
 // plain returns warnings whose times are not known.
-func plain(warnings []access.Remark) []shownWarning {
-	shown := make([]shownWarning, len(warnings))
+func plain(warnings []access.Remark) []datedWarning {
+	shown := make([]datedWarning, len(warnings))
 	for i, r := range warnings {
-		shown[i] = shownWarning{Remark: r}
+		shown[i] = datedWarning{Remark: r}
 	}
 	return shown
 }
 
 // dated returns the warnings of a stored status.
-func dated(s store.Status) []shownWarning {
+func dated(s store.Status) []datedWarning {
 	shown := plain(s.Remarks)
 	for i, r := range shown {
 		shown[i].Since = s.Since(r.Remark)
@@ -96,7 +96,7 @@ func (f *warningFlags) check() error {
 // those warnings, and the ended warnings by tenant.
 func (c *cli) chooseWarnings(
 	ctx context.Context, f *warningFlags, tenants []access.TenantID, last statuses,
-) ([]access.TenantID, statuses, map[access.TenantID][]shownWarning, error) {
+) ([]access.TenantID, statuses, map[access.TenantID][]datedWarning, error) {
 	ended, err := c.endedWarnings(ctx, f, tenants)
 	if err != nil || !f.chosen() {
 		return tenants, last, ended, err
@@ -113,8 +113,10 @@ func (c *cli) chooseWarnings(
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		status.Remarks = slices.DeleteFunc(slices.Clone(status.Remarks), func(r access.Remark) bool { return !f.wants(user, t, r, pending) })
-		ended[t] = slices.DeleteFunc(ended[t], func(r shownWarning) bool { return !f.wants(user, t, r.Remark, nil) })
+		status.Remarks = slices.DeleteFunc(slices.Clone(status.Remarks), func(r access.Remark) bool {
+			return !f.wants(user, t, r, pending)
+		})
+		ended[t] = slices.DeleteFunc(ended[t], func(r datedWarning) bool { return !f.wants(user, t, r.Remark, nil) })
 		if len(status.Remarks)+len(ended[t]) > 0 {
 			with, chosen[t] = append(with, t), status
 		}
@@ -128,14 +130,14 @@ func (f *warningFlags) wants(user *userAccounts, t access.TenantID, r access.Rem
 		(f.user == "" || user.isConcerned(t.Platform, r, pending))
 }
 
-func (c *cli) endedWarnings(ctx context.Context, f *warningFlags, tenants []access.TenantID) (map[access.TenantID][]shownWarning, error) {
-	by := map[access.TenantID][]shownWarning{}
+func (c *cli) endedWarnings(ctx context.Context, f *warningFlags, tenants []access.TenantID) (map[access.TenantID][]datedWarning, error) {
+	by := map[access.TenantID][]datedWarning{}
 	if !f.ended {
 		return by, nil
 	}
 	ended, err := c.documents.EndedRemarks(ctx, store.TenantFilter{IDs: tenants})
 	for _, r := range ended {
-		by[r.Tenant] = append(by[r.Tenant], shownWarning{Remark: r.Remark, Since: r.Since, Ended: r.Ended})
+		by[r.Tenant] = append(by[r.Tenant], datedWarning{Remark: r.Remark, Since: r.Since, Ended: r.Ended})
 	}
 	return by, err
 }
@@ -280,7 +282,7 @@ func (c *cli) completeUsers(cmd *cobra.Command, _ []string, _ string) ([]string,
 
 // writeEach lists each warning with its tenant and its time, and the ended ones below.
 func (c *cli) writeEach(w io.Writer, items []item) {
-	write := func(title string, of func(item) []shownWarning) {
+	write := func(title string, of func(item) []datedWarning) {
 		for _, it := range items {
 			for _, r := range of(it) {
 				if title != "" {
@@ -296,6 +298,6 @@ func (c *cli) writeEach(w io.Writer, items []item) {
 			}
 		}
 	}
-	write("Warnings", func(it item) []shownWarning { return it.Warnings })
-	write("Warnings that hold no more", func(it item) []shownWarning { return it.Ended })
+	write("Warnings", func(it item) []datedWarning { return it.Warnings })
+	write("Warnings that hold no more", func(it item) []datedWarning { return it.Ended })
 }

@@ -157,7 +157,7 @@ func (c *cli) deployment(ctx context.Context, name string) (engine.WorkerDeploym
 	}
 	d, err := engine.DescribeDeployment(ctx, temporalClient, name)
 	if errors.Is(err, engine.ErrNoDeployment) {
-		return d, fmt.Errorf("%w: start rollcall-worker, or name another one with --deployment", err)
+		return d, fmt.Errorf("%w: no worker of it has started; --deployment names another one", err)
 	}
 	return d, err
 }

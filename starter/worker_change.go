@@ -43,11 +43,11 @@ func waiting(d engine.WorkerDeployment) []string {
 	case !found:
 		texts = append(texts, "No build is current, so new runs wait: make one so with  rollcall worker current BUILD-ID")
 	case current.Workers == 0:
-		texts = append(texts, fmt.Sprintf("New runs wait: no worker of build %s listens.", current.ID))
+		texts = append(texts, fmt.Sprintf("New runs wait: no worker of build %s listens. Start one of it:  rollcall-worker", current.ID))
 	}
 	for _, b := range d.Builds {
 		if b.OpenRuns > 0 && b.Workers == 0 {
-			texts = append(texts, fmt.Sprintf("%s for a worker of build %s: start one, or have another build go on with  %s",
+			texts = append(texts, fmt.Sprintf("%s for a worker of build %s. Move to the current build:  %s",
 				wait(b.OpenRuns), b.ID, "rollcall worker move --from "+b.ID))
 		}
 	}

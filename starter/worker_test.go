@@ -47,11 +47,11 @@ func TestIdlenessTellsWhatToDo(t *testing.T) {
 		},
 		"current without workers": {
 			"another build takes over", engine.Workers{Current: ours("old"), Listeners: []engine.Listener{listener("a")}}, errIdle,
-			"new runs go to build old, which has no worker", "rollcall worker current a",
+			"they go to build old, which has none", "rollcall worker current a",
 		},
 		"ramping without workers": {
 			"a part of the runs waits", engine.Workers{Current: ours("a"), Ramping: ours("new"), RampPercent: 5, Listeners: []engine.Listener{listener("a")}},
-			errIdle, "a part of the new runs go to build new, which has no worker", "rollcall worker ramp new 0",
+			errIdle, "5 % of them go to build new, which has none", "rollcall worker ramp new 0",
 		},
 	}
 	for name, tc := range cases {

@@ -89,7 +89,7 @@ func (s *stack) saysWhatWaits() {
 	if out := s.must(done, "approve"); !strings.Contains(out, "waits: ") || !strings.Contains(out, limit) {
 		s.t.Errorf("approve does not say what it waits for:\n%s", out)
 	}
-	if out := s.must(done, "status"); !strings.Contains(out, "3 removals held on 1 tenant: rollcall approve") {
+	if out := s.must(done, "status"); !strings.Contains(out, "Pending approval: 3 removals on 1 tenant.\nNext:  rollcall approve\n") {
 		s.t.Errorf("status does not say how much waits:\n%s", out)
 	}
 	var status struct {

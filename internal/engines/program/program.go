@@ -181,7 +181,8 @@ func (p Program) sources() (string, error) {
 	return "", fmt.Errorf("program: %s is %w: deploy/engines/%s is not found: run this from the checkout", p.Name, ErrUnavailable, p.Name)
 }
 
-// compile runs the go command at a low priority.
+// compile runs the go command, for a vendor's program at a low priority: it takes
+// minutes, and others work beside it.
 func (p Program) compile(ctx context.Context, log io.Writer, to, version string) error {
 	dir, err := p.sources()
 	if err != nil {
@@ -197,11 +198,11 @@ func (p Program) compile(ctx context.Context, log io.Writer, to, version string)
 		// A vendor's program is built the vendor's way. Our own is built as the rest of
 		// the checkout is, so that both use the same entries of the build cache.
 		args, environ = append(args, "-trimpath"), append(environ, "CGO_ENABLED=0")
+		if nice, err := exec.LookPath("nice"); err == nil {
+			args = append([]string{nice}, args...)
+		}
 	}
 	args = append(args, p.Package)
-	if nice, err := exec.LookPath("nice"); err == nil {
-		args = append([]string{nice}, args...)
-	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = dir
 	cmd.Env = environ
