@@ -39,7 +39,7 @@ build: ## build bin/rollcall, bin/rollcall-worker, bin/rollcall-dev and bin/roll
 .PHONY: demo
 demo: ## run all of it with an example; ARGS=--once ends after the result
 	@echo "Building the program that builds and starts all else: minutes the first time, seconds later"
-	@cd deploy/dev && go build -o $(bin)/rollcall-dev .
+	@cd deploy/dev && GOGC=400 go build -o $(bin)/rollcall-dev .
 	@$(bin)/rollcall-dev --build $(CURDIR) $(ARGS)
 
 .PHONY: test

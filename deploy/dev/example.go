@@ -200,7 +200,7 @@ func (s *stack) seed(ctx context.Context) (string, error) {
 	}
 	if s.kubernetes != nil {
 		namespaces := slices.Concat(there.tenants["kubernetes.harbour"], there.tenants["openshift.harbour"], there.tenants["aks.harbour"])
-		err := errors.Join(seedKubernetes(ctx, s.kubernetes, namespaces), s.seedOpenShift(ctx, there.euids))
+		err := errors.Join(s.kubernetes.Namespaces(ctx, namespaces...), s.seedOpenShift(ctx, there.euids))
 		if err != nil {
 			return "", withLog(err, s.home.log("kubernetes"))
 		}

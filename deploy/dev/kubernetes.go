@@ -11,11 +11,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
-
 	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 )
 
@@ -131,25 +126,6 @@ func (s *stack) seedOpenShift(ctx context.Context, euids []string) error {
 		_ = response.Body.Close()
 		if response.StatusCode != http.StatusCreated && response.StatusCode != http.StatusConflict {
 			return fmt.Errorf("openshift: making a user answered %s", response.Status)
-		}
-	}
-	return nil
-}
-
-// seedKubernetes makes the namespaces that are missing.
-func seedKubernetes(ctx context.Context, server *kubernetes.Server, namespaces []string) error {
-	config, err := server.AdminConfig()
-	if err != nil {
-		return err
-	}
-	core, err := corev1client.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("kubernetes: %w", err)
-	}
-	for _, name := range namespaces {
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		if _, err := core.Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("kubernetes: namespace %s: %w", name, err)
 		}
 	}
 	return nil

@@ -61,9 +61,7 @@ func (s *stack) start(ctx context.Context) error {
 		return err
 	}
 	for _, j := range []job{
-		{what: "PostgreSQL", do: s.startPostgres},
 		{what: "Temporal", do: s.startTemporal},
-		{what: "Keystone", do: s.keystoneOrNot},
 		{what: "Kubernetes", do: s.kubernetesOrNot},
 		{what: "Simulated clouds", do: s.startClouds},
 		{what: "Accounts on the platforms", do: s.seed},

@@ -1,17 +1,13 @@
 package kubernetes
 
 import (
-	"bytes"
 	"context"
 	_ "embed" // the types
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
-
-	"k8s.io/client-go/rest"
 )
 
 // openshiftTypes are the custom resource definitions that stand for OpenShift's own
@@ -32,21 +28,17 @@ var openshiftTypes []byte
 // and groups, and admission by RoleBindingRestrictions. GET users/~ answers with a
 // user whom nobody made, not with the caller.
 func (s *Server) OpenShift(ctx context.Context) (http.Handler, error) {
-	config, err := s.AdminConfig()
+	admin, err := s.admin()
 	if err != nil {
 		return nil, err
 	}
-	admin, err := rest.HTTPClientFor(config)
-	if err != nil {
-		return nil, fmt.Errorf("kubernetes: %w", err)
-	}
-	defer admin.CloseIdleConnections()
+	defer admin.http.CloseIdleConnections()
 	var types []json.RawMessage
 	if err := json.Unmarshal(openshiftTypes, &types); err != nil {
 		return nil, fmt.Errorf("kubernetes: %w", err)
 	}
 	for _, definition := range types {
-		if err := s.install(ctx, admin, definition); err != nil {
+		if err := admin.install(ctx, definition); err != nil {
 			return nil, err
 		}
 	}
@@ -55,7 +47,7 @@ func (s *Server) OpenShift(ctx context.Context) (http.Handler, error) {
 
 // install adds one custom resource definition and waits until its objects can be
 // listed.
-func (s *Server) install(ctx context.Context, admin *http.Client, definition json.RawMessage) error {
+func (a admin) install(ctx context.Context, definition json.RawMessage) error {
 	var custom struct {
 		Spec struct {
 			Group string `json:"group"`
@@ -67,18 +59,13 @@ func (s *Server) install(ctx context.Context, admin *http.Client, definition jso
 	if err := json.Unmarshal(definition, &custom); err != nil {
 		return fmt.Errorf("kubernetes: %w", err)
 	}
-	const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-	status, err := ask(ctx, admin, http.MethodPost, s.URL()+definitions, definition)
-	if err != nil {
+	if err := a.create(ctx, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition); err != nil {
 		return err
-	}
-	if status != http.StatusCreated && status != http.StatusConflict { // there already
-		return fmt.Errorf("kubernetes: POST %s: answered %d", definitions, status)
 	}
 	objects := "/apis/" + custom.Spec.Group + "/v1/" + custom.Spec.Names.Plural
 	const patience, pause = 30 * time.Second, 50 * time.Millisecond
 	for deadline := time.Now().Add(patience); ; {
-		status, err := ask(ctx, admin, http.MethodGet, s.URL()+objects+"?limit=1", nil)
+		status, _, err := a.ask(ctx, http.MethodGet, objects+"?limit=1", nil)
 		if err == nil && status == http.StatusOK {
 			return nil
 		}
@@ -87,19 +74,4 @@ func (s *Server) install(ctx context.Context, admin *http.Client, definition jso
 		}
 		time.Sleep(pause)
 	}
-}
-
-// ask makes one call and returns the status of its answer.
-func ask(ctx context.Context, client *http.Client, method, address string, body []byte) (int, error) {
-	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
-	if err != nil {
-		return 0, fmt.Errorf("kubernetes: %w", err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	answer, err := client.Do(request)
-	if err != nil {
-		return 0, fmt.Errorf("kubernetes: %w", err)
-	}
-	_, err = io.Copy(io.Discard, answer.Body)
-	return answer.StatusCode, errors.Join(err, answer.Body.Close())
 }

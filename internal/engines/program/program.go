@@ -193,7 +193,16 @@ func (p Program) compile(ctx context.Context, log io.Writer, to, version string)
 		flags = fmt.Sprintf(flags, version)
 	}
 	args := []string{"go", "build", "-buildvcs=false", "-mod=readonly", "-ldflags", flags, "-o", to}
-	environ := append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+	// More memory for the compiler saves a fifth of its processor time.
+	environ := append(os.Environ(), "GOWORK=off", "GOFLAGS=", "GOGC=400")
+	modfile, remove, err := omit(ctx, dir, environ, to)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	if modfile != "" {
+		args = append(args, "-modfile", modfile)
+	}
 	if p.Package != "." {
 		// A vendor's program is built the vendor's way. Our own is built as the rest of
 		// the checkout is, so that both use the same entries of the build cache.
