@@ -169,12 +169,14 @@ func (c *cli) showChanges(changes store.Changes) {
 	if c.format != formatTable {
 		return
 	}
+	for _, line := range createdLines(changes.Created) {
+		fmt.Fprintln(c.out, c.paint(color.FgGreen, visible("+ "+line)))
+	}
 	for _, part := range []struct {
 		colour color.Attribute
 		sign   string
 		ids    []document.ID
 	}{
-		{color.FgGreen, "+", changes.Created},
 		{color.FgYellow, "~", changes.Changed},
 		{color.FgRed, "-", changes.Removed},
 	} {
@@ -186,6 +188,27 @@ func (c *cli) showChanges(changes store.Changes) {
 			fmt.Fprintln(c.out, c.paint(part.colour, visible(part.sign+" "+id.String())))
 		}
 	}
+}
+
+// createdLines lists new documents, and counts those of kinds with many. What changes or
+// goes is listed one by one.
+func createdLines(created []document.ID) []string {
+	const few = 5
+	total, shown := map[document.Kind]int{}, map[document.Kind]bool{}
+	for _, id := range created {
+		total[id.Kind]++
+	}
+	var lines []string
+	for _, id := range created {
+		switch {
+		case total[id.Kind] <= few:
+			lines = append(lines, id.String())
+		case !shown[id.Kind]:
+			shown[id.Kind] = true
+			lines = append(lines, fmt.Sprintf("%d %s (-o json lists them)", total[id.Kind], id.Kind))
+		}
+	}
+	return lines
 }
 
 // shownAtMost is how many documents of a sort are listed before a change.

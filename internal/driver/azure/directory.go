@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
-
-	"github.com/microsoftgraph/msgraph-sdk-go/groups"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/calls"
@@ -186,11 +185,7 @@ func (d *Directory) ReadGroups(ctx context.Context, scopes []driver.Scope, besid
 func (d *Directory) find(ctx context.Context, into Groups, ids, names []string) error {
 	var requests []request
 	for _, filter := range append(among("id", ids), among("displayName", names)...) {
-		r, err := d.askGroups(ctx, filter)
-		if err != nil {
-			return err
-		}
-		requests = append(requests, r)
+		requests = append(requests, askGroups(filter))
 	}
 	lists, err := pages[group](ctx, d.graph, requests, nil)
 	if err != nil {
@@ -200,17 +195,12 @@ func (d *Directory) find(ctx context.Context, into Groups, ids, names []string) 
 }
 
 // readMembers reads all members of the groups of these ids. A group that is gone
-// meanwhile is gone.
+// meanwhile is gone (https://learn.microsoft.com/graph/api/group-list-members).
 func (d *Directory) readMembers(ctx context.Context, into Groups, ids []string) error {
 	requests := make([]request, len(ids))
 	for i, id := range ids {
-		info, err := d.groups().ByGroupId(id).Members().ToGetRequestInformation(ctx,
-			&groups.ItemMembersRequestBuilderGetRequestConfiguration{
-				QueryParameters: &groups.ItemMembersRequestBuilderGetQueryParameters{Select: []string{"id"}, Top: most()},
-			})
-		if requests[i], err = d.graph.ask("GET /groups/"+id+"/members", info, err); err != nil {
-			return err
-		}
+		path := groupPath(id) + "/members" + query{fields: "id", top: maxPageSize}.String()
+		requests[i] = newRequest("GET /groups/"+id+"/members", path, nil)
 	}
 	lists, err := pages[entry](ctx, d.graph, requests, isMissing)
 	if err != nil {
@@ -230,18 +220,18 @@ func (d *Directory) readMembers(ctx context.Context, into Groups, ids []string) 
 	return nil
 }
 
-// askGroups asks for the groups that a filter lets through.
-func (d *Directory) askGroups(ctx context.Context, filter string) (request, error) {
-	info, err := d.groups().ToGetRequestInformation(ctx,
-		&groups.GroupsRequestBuilderGetRequestConfiguration{QueryParameters: &groups.GroupsRequestBuilderGetQueryParameters{
-			Filter: &filter, Select: []string{"id", "displayName", "description"}, Expand: []string{"members($select=id)"},
-		}})
-	return d.graph.ask("GET /groups", info, err)
+// groupFields are the properties of a group that are read, see group.
+const groupFields = "id,displayName,description"
+
+// askGroups asks for the groups that a filter lets through
+// (https://learn.microsoft.com/graph/api/group-list).
+func askGroups(filter string) request {
+	q := query{filter: filter, fields: groupFields, expand: "members($select=id)"}
+	return newRequest("GET /groups", "/groups"+q.String(), nil)
 }
 
-func (d *Directory) groups() *groups.GroupsRequestBuilder {
-	return groups.NewGroupsRequestBuilderInternal(nil, d.graph.adapter)
-}
+// groupPath returns the path of the group of that id.
+func groupPath(id string) string { return "/groups/" + url.PathEscape(id) }
 
 // ours returns the id of our group of that name: by the key that it was made
 // under, else by its name and mark.

@@ -68,17 +68,13 @@ func Connect(config driver.Config, with driver.Connection) (*Directory, *Grants,
 	if err != nil {
 		return nil, nil, err
 	}
-	graph, err := newGraph(settings.Endpoints.Graph, toGraph)
-	if err != nil {
-		return nil, nil, err
-	}
 	api, err := newResources(settings.Endpoints.ResourceManager, toARM)
 	if err != nil {
 		return nil, nil, err
 	}
 	directory := &Directory{
-		graph: graph, by: by, unit: settings.AdministrativeUnitID, invite: document.Replication.Invitation,
-		made: &calls.Made{},
+		graph: newGraph(settings.Endpoints.Graph, toGraph), by: by, unit: settings.AdministrativeUnitID,
+		invite: document.Replication.Invitation, made: &calls.Made{},
 	}
 	return directory, &Grants{api: api, roles: newRoleNames(document.Replication.RoleMappings), directory: directory}, nil
 }

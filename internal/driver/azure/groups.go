@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 
 	"github.com/google/uuid"
-	abs "github.com/microsoft/kiota-abstractions-go"
-	"github.com/microsoftgraph/msgraph-sdk-go/directory"
-	"github.com/microsoftgraph/msgraph-sdk-go/groups"
-	"github.com/microsoftgraph/msgraph-sdk-go/groupswithuniquename"
-	"github.com/microsoftgraph/msgraph-sdk-go/models"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
@@ -75,15 +71,9 @@ func (d *Directory) createGroup(ctx context.Context, scope driver.Scope, step pl
 // search looks for our group of the name in one call: by name and mark, and under
 // its first key. Where there is none it says whether that key is free.
 func (d *Directory) search(ctx context.Context, scope driver.Scope, name string) (string, error) {
-	listed, err := d.askGroups(ctx, among("displayName", []string{name})[0])
-	if err != nil {
-		return "", err
-	}
-	held, err := d.askKey(ctx, keyOf(scope.Mark, name, 0))
-	if err != nil {
-		return "", err
-	}
-	answers, err := d.graph.all(ctx, []request{listed, held})
+	answers, err := d.graph.all(ctx, []request{
+		askGroups(among("displayName", []string{name})[0]), askKey(keyOf(scope.Mark, name, 0)),
+	})
 	if err != nil {
 		return "", err
 	}
@@ -106,17 +96,11 @@ func (d *Directory) search(ctx context.Context, scope driver.Scope, name string)
 }
 
 // upsert makes the group, or finds the one that has the key although it was not
-// shown. It fails with errTaken where a deleted group has it.
+// shown. It fails with errTaken where a deleted group has it
+// (https://learn.microsoft.com/graph/api/group-upsert).
 func (d *Directory) upsert(ctx context.Context, scope driver.Scope, name, key string) (string, error) {
-	operation := "PATCH /groups(uniqueName='" + key + "')"
-	headers := abs.NewRequestHeaders()
-	headers.Add("Prefer", "create-if-missing")
-	info, err := d.byKey(key).ToPatchRequestInformation(ctx, newGroup(scope, name, key),
-		&groupswithuniquename.GroupsWithUniqueNameRequestBuilderPatchRequestConfiguration{Headers: headers})
-	r, err := d.graph.ask(operation, info, err)
-	if err != nil {
-		return "", err
-	}
+	r := updateByKey(key, newGroup(scope, name, key))
+	r.headers["prefer"] = "create-if-missing"
 	got, err := d.graph.send(ctx, r)
 	if err != nil {
 		return "", err
@@ -137,11 +121,11 @@ func (d *Directory) upsert(ctx context.Context, scope driver.Scope, name, key st
 	id, err := d.withKey(ctx, scope, name, key)
 	switch {
 	case refused == nil && (errors.Is(err, errNoKey) || errors.Is(err, errTaken)):
-		return "", unseen(operation) // it has the name now
+		return "", unseen(r.operation) // it has the name now
 	case !errors.Is(err, errNoKey):
 		return id, err
 	case got.says("same value for property"):
-		return "", d.deleted(ctx, key, operation)
+		return "", d.deleted(ctx, key, r.operation)
 	default:
 		return "", d.hidden(ctx, scope, key, refused)
 	}
@@ -150,20 +134,13 @@ func (d *Directory) upsert(ctx context.Context, scope driver.Scope, name, key st
 // hidden tells a group that is there, but not shown yet, from a request that Graph
 // refuses: writes see what reads do not.
 func (d *Directory) hidden(ctx context.Context, scope driver.Scope, key string, refused error) error {
-	operation, mark := "PATCH /groups(uniqueName='"+key+"')", scope.Mark.Text()
-	body := models.NewGroup()
-	body.SetDescription(&mark)
-	info, err := d.byKey(key).ToPatchRequestInformation(ctx, body, nil)
-	r, err := d.graph.ask(operation, info, err)
-	if err != nil {
-		return err
-	}
+	r := updateByKey(key, groupBody{Type: groupType, Description: new(scope.Mark.Text())})
 	got, err := d.graph.send(ctx, r)
 	switch {
 	case err != nil:
 		return err
 	case got.err() == nil:
-		return unseen(operation)
+		return unseen(r.operation)
 	default:
 		return refused
 	}
@@ -173,30 +150,36 @@ func unseen(operation string) error {
 	return fmt.Errorf("azure: %s: %w: the group exists, but is not shown yet", operation, fault.ErrUnavailable)
 }
 
+// groupType is the OData type of a group.
+const groupType = "#microsoft.graph.group"
+
+// groupBody is what a write says about a group; properties that are nil stay as
+// they are (https://learn.microsoft.com/graph/api/group-update).
+type groupBody struct {
+	Type string `json:"@odata.type"`
+	// Bind are links to members to add.
+	Bind            []string `json:"members@odata.bind,omitempty"`
+	Description     *string  `json:"description,omitempty"`
+	DisplayName     *string  `json:"displayName,omitempty"`
+	MailEnabled     *bool    `json:"mailEnabled,omitempty"`
+	MailNickname    *string  `json:"mailNickname,omitempty"`
+	SecurityEnabled *bool    `json:"securityEnabled,omitempty"`
+}
+
 // newGroup is a security group that holds the mark.
-func newGroup(scope driver.Scope, name, nickname string) models.Groupable {
-	yes, no, text := true, false, scope.Mark.Text()
-	g := models.NewGroup()
-	g.SetDisplayName(&name)
-	g.SetDescription(&text)
-	g.SetMailNickname(&nickname) // has to be there, and means nothing without mail
-	g.SetMailEnabled(&no)
-	g.SetSecurityEnabled(&yes)
-	return g
+func newGroup(scope driver.Scope, name, nickname string) groupBody {
+	return groupBody{
+		Type: groupType, DisplayName: &name, Description: new(scope.Mark.Text()),
+		MailNickname: &nickname, // has to be there, and means nothing without mail
+		MailEnabled:  new(false), SecurityEnabled: new(true),
+	}
 }
 
 // deleted answers errTaken if a deleted group has the key. Else somebody is making
-// the group this moment.
+// the group this moment (https://learn.microsoft.com/graph/api/directory-deleteditems-list).
 func (d *Directory) deleted(ctx context.Context, key, operation string) error {
-	filter := "uniqueName eq " + quoted(key)
-	info, err := directory.NewDeletedItemsGraphGroupRequestBuilderInternal(nil, d.graph.adapter).ToGetRequestInformation(ctx,
-		&directory.DeletedItemsGraphGroupRequestBuilderGetRequestConfiguration{
-			QueryParameters: &directory.DeletedItemsGraphGroupRequestBuilderGetQueryParameters{Filter: &filter, Select: []string{"id"}},
-		})
-	r, err := d.graph.ask("GET /directory/deletedItems", info, err)
-	if err != nil {
-		return err
-	}
+	q := query{filter: "uniqueName eq " + quoted(key), fields: "id"}
+	r := newRequest("GET /directory/deletedItems", "/directory/deletedItems/graph.group"+q.String(), nil)
 	found, err := pages[entry](ctx, d.graph, []request{r}, nil)
 	switch {
 	case err != nil:
@@ -210,26 +193,26 @@ func (d *Directory) deleted(ctx context.Context, key, operation string) error {
 
 // withKey returns the id of the group that has the key, see holder.
 func (d *Directory) withKey(ctx context.Context, scope driver.Scope, name, key string) (string, error) {
-	r, err := d.askKey(ctx, key)
-	if err != nil {
-		return "", err
-	}
-	got, err := d.graph.send(ctx, r)
+	got, err := d.graph.send(ctx, askKey(key))
 	if err != nil {
 		return "", err
 	}
 	return d.holder(scope, name, got)
 }
 
-// askKey asks for the group that has the key.
-func (d *Directory) askKey(ctx context.Context, key string) (request, error) {
-	info, err := d.byKey(key).ToGetRequestInformation(ctx, &groupswithuniquename.GroupsWithUniqueNameRequestBuilderGetRequestConfiguration{
-		QueryParameters: &groupswithuniquename.GroupsWithUniqueNameRequestBuilderGetQueryParameters{
-			Select: []string{"id", "displayName", "description"},
-		},
-	})
-	return d.graph.ask("GET /groups(uniqueName='"+key+"')", info, err)
+// askKey asks for the group that has the key
+// (https://learn.microsoft.com/graph/api/group-get).
+func askKey(key string) request {
+	return newRequest("GET /groups(uniqueName='"+key+"')", keyPath(key)+query{fields: groupFields}.String(), nil)
 }
+
+// updateByKey writes to the group that has the key.
+func updateByKey(key string, body groupBody) request {
+	return newRequest("PATCH /groups(uniqueName='"+key+"')", keyPath(key), body)
+}
+
+// keyPath returns the path of the group that has the key.
+func keyPath(key string) string { return "/groups(uniqueName='" + url.PathEscape(key) + "')" }
 
 // holder is the id of the group that has a key: errNoKey where none has, errTaken
 // where it has another name now, and fault.ErrConflict where its mark is not ours
@@ -265,31 +248,29 @@ func (d *Directory) one(ctx context.Context, r request) (group, error) {
 	return found, err
 }
 
-// intoUnit puts the group into the administrative unit, if there is one.
+// intoUnit puts the group into the administrative unit, if there is one
+// (https://learn.microsoft.com/graph/api/administrativeunit-post-members).
 func (d *Directory) intoUnit(ctx context.Context, id string) error {
 	if d.unit == "" {
 		return nil
 	}
+	path := "/directory/administrativeUnits/" + url.PathEscape(d.unit) + "/members/$ref"
 	operation := "POST /directory/administrativeUnits/" + d.unit + "/members/$ref"
-	info, err := directory.NewAdministrativeUnitsRequestBuilderInternal(nil, d.graph.adapter).ByAdministrativeUnitId(d.unit).
-		Members().Ref().ToPostRequestInformation(ctx, d.reference("groups", id), nil)
-	r, err := d.graph.ask(operation, info, err)
-	if err != nil {
-		return err
-	}
-	got, err := d.graph.send(ctx, r)
+	got, err := d.graph.send(ctx, newRequest(operation, path, d.reference("groups", id)))
 	if err != nil || isThere(got) {
 		return err
 	}
 	return got.err()
 }
 
-// reference is a link to an object of the directory.
-func (d *Directory) reference(kind, id string) models.ReferenceCreateable {
-	link := d.graph.base + "/" + kind + "/" + id
-	body := models.NewReferenceCreate()
-	body.SetOdataId(&link)
-	return body
+// referenceBody is a link to an object of the directory.
+type referenceBody struct {
+	ID string `json:"@odata.id"`
+}
+
+// reference returns a link to the object of that kind and id.
+func (d *Directory) reference(kind, id string) referenceBody {
+	return referenceBody{ID: d.graph.base + "/" + kind + "/" + id}
 }
 
 // isThere accepts the answer that what is added was there.
@@ -308,11 +289,7 @@ func (d *Directory) deleteGroup(ctx context.Context, scope driver.Scope, step pl
 		err = d.stillOurs(ctx, scope, id)
 	}
 	if err == nil {
-		var r request
-		info, failed := d.groups().ByGroupId(id).ToDeleteRequestInformation(ctx, nil)
-		if r, err = d.graph.ask("DELETE /groups/"+id, info, failed); err == nil {
-			_, err = d.graph.do(ctx, r)
-		}
+		_, err = d.graph.do(ctx, newRequest("DELETE /groups/"+id, groupPath(id), nil))
 	}
 	if err != nil && !errors.Is(err, fault.ErrNotFound) {
 		return "", err
@@ -334,19 +311,7 @@ func (d *Directory) byID(ctx context.Context, id string) (group, error) {
 	if !isGUID(id) {
 		return group{}, fmt.Errorf("azure: %w: %q is not the id of a group", fault.ErrInvalid, id)
 	}
-	info, err := d.groups().ByGroupId(id).ToGetRequestInformation(ctx, &groups.GroupItemRequestBuilderGetRequestConfiguration{
-		QueryParameters: &groups.GroupItemRequestBuilderGetQueryParameters{Select: []string{"id", "displayName", "description"}},
-	})
-	r, err := d.graph.ask("GET /groups/"+id, info, err)
-	if err != nil {
-		return group{}, err
-	}
-	return d.one(ctx, r)
-}
-
-// byKey names a group by its key.
-func (d *Directory) byKey(key string) *groupswithuniquename.GroupsWithUniqueNameRequestBuilder {
-	return groupswithuniquename.NewGroupsWithUniqueNameRequestBuilderInternal(nil, d.graph.adapter, &key)
+	return d.one(ctx, newRequest("GET /groups/"+id, groupPath(id)+query{fields: groupFields}.String(), nil))
 }
 
 func notOurs(name string) error {

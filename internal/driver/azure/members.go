@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/microsoftgraph/msgraph-sdk-go/invitations"
-	"github.com/microsoftgraph/msgraph-sdk-go/models"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
@@ -50,20 +48,14 @@ func refsOf(members []access.Member) []string {
 	return refs
 }
 
-// addMembers adds up to 20 members: all of them, or none if one is there.
+// addMembers adds up to 20 members: all of them, or none if one is there
+// (https://learn.microsoft.com/graph/api/group-post-members).
 func (d *Directory) addMembers(ctx context.Context, id string, refs []string) error {
 	links := make([]string, len(refs))
 	for i, ref := range refs {
-		links[i] = d.graph.base + "/directoryObjects/" + ref
+		links[i] = d.reference("directoryObjects", ref).ID
 	}
-	body := models.NewGroup()
-	body.SetAdditionalData(map[string]any{"members@odata.bind": links})
-	info, err := d.groups().ByGroupId(id).ToPatchRequestInformation(ctx, body, nil)
-	r, err := d.graph.ask("PATCH /groups/"+id, info, err)
-	if err != nil {
-		return err
-	}
-	got, err := d.graph.send(ctx, r)
+	got, err := d.graph.send(ctx, newRequest("PATCH /groups/"+id, groupPath(id), groupBody{Type: groupType, Bind: links}))
 	if err != nil {
 		return err
 	}
@@ -97,27 +89,19 @@ func (d *Directory) young(ctx context.Context, id string) error {
 func (d *Directory) addEach(ctx context.Context, id string, refs []string) error {
 	var requests []request
 	for _, ref := range refs {
-		info, err := d.groups().ByGroupId(id).Members().Ref().ToPostRequestInformation(ctx, d.reference("directoryObjects", ref), nil)
-		r, err := d.graph.ask("POST /groups/"+id+"/members/$ref", info, err)
-		if err != nil {
-			return err
-		}
-		requests = append(requests, r)
+		body := d.reference("directoryObjects", ref)
+		requests = append(requests, newRequest("POST /groups/"+id+"/members/$ref", groupPath(id)+"/members/$ref", body))
 	}
 	return d.writeAll(ctx, id, requests, isThere)
 }
 
 // removeMembers takes "not found" for done: the member, the user or the group is
-// gone.
+// gone (https://learn.microsoft.com/graph/api/group-delete-members).
 func (d *Directory) removeMembers(ctx context.Context, id string, refs []string) error {
 	var requests []request
 	for _, ref := range refs {
-		info, err := d.groups().ByGroupId(id).Members().ByDirectoryObjectId(ref).Ref().ToDeleteRequestInformation(ctx, nil)
-		r, err := d.graph.ask("DELETE /groups/"+id+"/members/{member}/$ref", info, err)
-		if err != nil {
-			return err
-		}
-		requests = append(requests, r)
+		path := groupPath(id) + "/members/" + url.PathEscape(ref) + "/$ref"
+		requests = append(requests, newRequest("DELETE /groups/"+id+"/members/{member}/$ref", path, nil))
 	}
 	return d.writeAll(ctx, id, requests, isMissing)
 }
@@ -189,21 +173,21 @@ func (d *Directory) bringIn(ctx context.Context, _ driver.Scope, step plan.Step)
 	}
 }
 
+// invitationBody asks for an invitation. An empty DisplayName leaves the name to Entra.
+type invitationBody struct {
+	DisplayName string `json:"invitedUserDisplayName,omitempty"`
+	Address     string `json:"invitedUserEmailAddress"`
+	RedirectURL string `json:"inviteRedirectUrl"`
+	SendMail    bool   `json:"sendInvitationMessage"`
+}
+
+// sendInvitation returns the id of the new guest
+// (https://learn.microsoft.com/graph/api/invitation-post).
 func (d *Directory) sendInvitation(ctx context.Context, who access.Newcomer) (string, error) {
-	const operation = "POST /invitations"
-	body := models.NewInvitation()
-	body.SetInvitedUserEmailAddress(&who.Name)
-	if name := strings.TrimSpace(who.FirstName + " " + who.LastName); name != "" {
-		body.SetInvitedUserDisplayName(&name)
-	}
-	body.SetInviteRedirectUrl(&d.invite.RedirectURL)
-	body.SetSendInvitationMessage(&d.invite.SendMail)
-	info, err := invitations.NewInvitationsRequestBuilderInternal(nil, d.graph.adapter).ToPostRequestInformation(ctx, body, nil)
-	r, err := d.graph.ask(operation, info, err)
-	if err != nil {
-		return "", err
-	}
-	got, err := d.graph.do(ctx, r)
+	got, err := d.graph.do(ctx, newRequest("POST /invitations", "/invitations", invitationBody{
+		DisplayName: strings.TrimSpace(who.FirstName + " " + who.LastName), Address: who.Name,
+		RedirectURL: d.invite.RedirectURL, SendMail: d.invite.SendMail,
+	}))
 	if err != nil {
 		return "", err
 	}

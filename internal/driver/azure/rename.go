@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"unicode/utf16"
 
-	"github.com/microsoftgraph/msgraph-sdk-go/models"
-
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
@@ -85,17 +83,13 @@ func (d *Directory) nameIsFree(ctx context.Context, scope driver.Scope, name, id
 
 // updateGroup writes what is to be different.
 func (d *Directory) updateGroup(ctx context.Context, there, wanted group) error {
-	body := models.NewGroup()
+	body := groupBody{Type: groupType}
 	if wanted.Name != there.Name {
-		body.SetDisplayName(&wanted.Name)
+		body.DisplayName = &wanted.Name
 	}
 	if wanted.Description != there.Description {
-		body.SetDescription(&wanted.Description)
+		body.Description = &wanted.Description
 	}
-	info, err := d.groups().ByGroupId(there.ID).ToPatchRequestInformation(ctx, body, nil)
-	r, err := d.graph.ask("PATCH /groups/"+there.ID, info, err)
-	if err == nil {
-		_, err = d.graph.do(ctx, r)
-	}
+	_, err := d.graph.do(ctx, newRequest("PATCH /groups/"+there.ID, groupPath(there.ID), body))
 	return err
 }

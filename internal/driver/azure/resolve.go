@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/microsoftgraph/msgraph-sdk-go/users"
-
 	"github.com/rollcall-iam/rollcall/internal/access"
 )
 
@@ -62,9 +60,7 @@ func (d *Directory) users(ctx context.Context, names []string) (byUPN, byMail ma
 	}
 	requests := make([]request, len(filters))
 	for i, filter := range filters {
-		if requests[i], err = d.askUsers(ctx, filter); err != nil {
-			return nil, nil, err
-		}
+		requests[i] = askUsers(filter)
 	}
 	lists, err := pages[user](ctx, d.graph, requests, nil)
 	if err != nil {
@@ -87,21 +83,15 @@ func (d *Directory) users(ctx context.Context, names []string) (byUPN, byMail ma
 	return byUPN, byMail, nil
 }
 
-// askUsers asks for the accounts that a filter lets through.
-func (d *Directory) askUsers(ctx context.Context, filter string) (request, error) {
-	info, err := users.NewUsersRequestBuilderInternal(nil, d.graph.adapter).ToGetRequestInformation(ctx,
-		&users.UsersRequestBuilderGetRequestConfiguration{QueryParameters: &users.UsersRequestBuilderGetQueryParameters{
-			Filter: &filter, Top: most(),
-			Select: []string{"id", "userPrincipalName", "mail", "userType", "accountEnabled", "externalUserState"},
-		}})
-	return d.graph.ask("GET /users", info, err)
+// askUsers asks for the accounts that a filter lets through
+// (https://learn.microsoft.com/graph/api/user-list).
+func askUsers(filter string) request {
+	q := query{filter: filter, fields: "id,userPrincipalName,mail,userType,accountEnabled,externalUserState", top: maxPageSize}
+	return newRequest("GET /users", "/users"+q.String(), nil)
 }
 
-// most is the size of the largest page (https://learn.microsoft.com/graph/paging).
-func most() *int32 {
-	n := int32(999)
-	return &n
-}
+// maxPageSize is how many objects a page may have (https://learn.microsoft.com/graph/paging).
+const maxPageSize = 999
 
 // toResolution is the answer for a name that these accounts have. Somebody
 // invited counts only once they have accepted.

@@ -145,8 +145,8 @@ func again(r *http.Request) (io.ReadCloser, bool) {
 	}
 }
 
-// quiet takes away the challenge, which the Graph SDK would answer by a call of
-// its own.
+// quiet takes away the challenge, which the SDK of the Resource Manager would answer
+// by a call of its own.
 func quiet(answer *http.Response) *http.Response {
 	answer.Header.Del("WWW-Authenticate")
 	return answer

@@ -20,12 +20,14 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/azure"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/plan"
 	simulated "github.com/rollcall-iam/rollcall/internal/simulate/azure"
 )
 
@@ -218,6 +220,29 @@ func TestPagesLeadNowhereElse(t *testing.T) {
 	}
 	if calls := stranger.cloud.Control().Calls(); len(calls) > 0 {
 		t.Errorf("the stranger was called: %v", calls)
+	}
+}
+
+// TestRedirectIsRefused: a token does not follow a redirect, wherever it leads.
+func TestRedirectIsRefused(t *testing.T) {
+	for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect} {
+		w := newWorldBehind(t, simulated.Options{Stale: -1}, func(cloud http.Handler) http.Handler {
+			return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				if strings.HasPrefix(r.URL.Path, "/v1.0/") {
+					http.Redirect(rw, r, "/elsewhere"+r.URL.Path, status)
+					return
+				}
+				cloud.ServeHTTP(rw, r)
+			})
+		})
+		shop := w.newTenant(t, "prod")
+		for what, step := range map[string]plan.Step{"a read": createGroup("admins"), "a write": change("admins", uuid.NewString(), w.users("p", 1), nil)} {
+			before := w.proxy.Count()
+			_, err := shop.apply(step)
+			if calls := w.proxy.Count() - before; !errors.Is(err, fault.ErrUnavailable) || calls != 1 {
+				t.Errorf("%s that is redirected by %d: %v, after %d calls", what, status, err, calls)
+			}
+		}
 	}
 }
 
