@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/engines/temporal"
 )
 
-// thriftless lets the compiler use more memory: a fifth less processor time.
-const thriftless = "GOGC=400"
+// moreMemory lets the compiler use more memory: a fifth less processor time.
+const moreMemory = "GOGC=400"
 
 // prepare builds, installs and starts what the first result needs, side by side.
 func (s *stack) prepare(ctx context.Context) error {
@@ -77,7 +77,7 @@ func (s *stack) buildPrograms(ctx context.Context) (string, error) {
 	for _, program := range [][2]string{{"rollcall-worker", "./worker"}, {"rollcall", "./starter"}} {
 		cmd := exec.Command("go", "build", "-o", filepath.Join(s.options.bin, program[0]), program[1])
 		cmd.Dir, cmd.Stdout, cmd.Stderr = s.options.checkout, log, log
-		cmd.Env = append(os.Environ(), thriftless)
+		cmd.Env = append(os.Environ(), moreMemory)
 		if err := runTied(ctx, cmd); err != nil {
 			return "", withLog(fmt.Errorf("go build %s: %w", program[1], err), file)
 		}

@@ -16,9 +16,13 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/engines/temporal"
 )
 
-// waitsForApproval is the exit code of a command whose work is done but for
-// what somebody has to approve.
-const waitsForApproval = 3
+// Exit codes of rollcall.
+const (
+	// tenantsFailed: some tenants failed.
+	tenantsFailed = 1
+	// waitsForApproval: the work is done but for what somebody has to approve.
+	waitsForApproval = 3
+)
 
 // stack is everything that runs.
 type stack struct {
@@ -140,6 +144,10 @@ func (s *stack) show(ctx context.Context, args ...string) error {
 	err = runTied(ctx, cmd)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == waitsForApproval {
+		return nil
+	}
+	if errors.As(err, &exit) && exit.ExitCode() == tenantsFailed && !s.options.once && args[0] == "replicate" {
+		s.console.sayf("Some tenants failed, for the reasons above. The stack runs on.")
 		return nil
 	}
 	if err != nil {

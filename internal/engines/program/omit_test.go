@@ -27,14 +27,14 @@ func TestOmit_LeavesTemporalsComputeProvidersOut(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	for _, unwanted := range []string{"k8s.io/client-go", "aws-sdk-go-v2/service/ecs", "cloud.google.com/go/run"} {
-		if strings.Contains(string(text), unwanted) {
-			t.Errorf("%s is built: extend %s", unwanted, omitFile)
+	for _, excluded := range []string{"k8s.io/client-go", "aws-sdk-go-v2/service/ecs", "cloud.google.com/go/run"} {
+		if strings.Contains(string(text), excluded) {
+			t.Errorf("%s is built: extend %s", excluded, omitFile)
 		}
 	}
-	for _, wanted := range []string{"go.temporal.io/server/temporal\n", "auto-scaled-workers/wci/workflow/compute_provider\n"} {
-		if !strings.Contains(string(text), wanted) {
-			t.Errorf("%s is not built", strings.TrimSpace(wanted))
+	for _, included := range []string{"go.temporal.io/server/temporal\n", "auto-scaled-workers/wci/workflow/compute_provider\n"} {
+		if !strings.Contains(string(text), included) {
+			t.Errorf("%s is not built", strings.TrimSpace(included))
 		}
 	}
 	remove()

@@ -37,6 +37,8 @@ type Program struct {
 	Package string
 	// LinkerFlags are for the linker; %s is the version of Module.
 	LinkerFlags string
+	// Tags are build tags, separated by commas.
+	Tags string
 }
 
 // Available reports why this machine cannot run the server, wrapping
@@ -127,7 +129,7 @@ func (p Program) binary() (path, version string, err error) {
 	version = string(required[1])
 	name := p.Name + "-" + version
 	if p.Package == "." {
-		digest, err := contentDigest(dir)
+		digest, err := contentDigest(dir, p.Tags)
 		if err != nil {
 			return "", "", err
 		}
@@ -136,13 +138,15 @@ func (p Program) binary() (path, version string, err error) {
 	return filepath.Join(cache, "rollcall", "engines", name), version, nil
 }
 
-// contentDigest names the content of the files in a directory, in 12 characters.
-func contentDigest(dir string) (string, error) {
+// contentDigest names the content of the files in a directory, and how they are built,
+// in 12 characters.
+func contentDigest(dir, tags string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return "", fmt.Errorf("program: %w", err)
 	}
 	sum := sha256.New()
+	fmt.Fprintf(sum, "tags %s\n", tags)
 	for _, entry := range entries {
 		if entry.IsDir() {
 			continue
@@ -192,7 +196,7 @@ func (p Program) compile(ctx context.Context, log io.Writer, to, version string)
 	if strings.Contains(flags, "%s") {
 		flags = fmt.Sprintf(flags, version)
 	}
-	args := []string{"go", "build", "-buildvcs=false", "-mod=readonly", "-ldflags", flags, "-o", to}
+	args := []string{"go", "build", "-buildvcs=false", "-mod=readonly", "-ldflags", flags, "-tags", p.Tags, "-o", to}
 	// More memory for the compiler saves a fifth of its processor time.
 	environ := append(os.Environ(), "GOWORK=off", "GOFLAGS=", "GOGC=400")
 	modfile, remove, err := omit(ctx, dir, environ, to)

@@ -13,7 +13,7 @@ import (
 func TestBinaryNamesWhatItIsBuiltFrom(t *testing.T) {
 	dir := t.TempDir()
 	digest := func() string {
-		d, err := contentDigest(dir)
+		d, err := contentDigest(dir, "")
 		if err != nil {
 			t.Fatal(err)
 		}
