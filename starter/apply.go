@@ -193,7 +193,7 @@ func (c *cli) showChanges(changes store.Changes) {
 // createdLines lists new documents, and counts those of kinds with many. What changes or
 // goes is listed one by one.
 func createdLines(created []document.ID) []string {
-	const few = 5
+	const limit = 5
 	total, shown := map[document.Kind]int{}, map[document.Kind]bool{}
 	for _, id := range created {
 		total[id.Kind]++
@@ -201,7 +201,7 @@ func createdLines(created []document.ID) []string {
 	var lines []string
 	for _, id := range created {
 		switch {
-		case total[id.Kind] <= few:
+		case total[id.Kind] <= limit:
 			lines = append(lines, id.String())
 		case !shown[id.Kind]:
 			shown[id.Kind] = true
