@@ -254,8 +254,11 @@ func TestWorkloadIdentity_RunsNoProgram(t *testing.T) {
 		t.Setenv("AWS_SHARED_CREDENTIALS_FILE", profiles)
 		t.Setenv("AWS_PROFILE", profile)
 		t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-		d := openWith(t, w.address, nil, map[string]any{"auth": map[string]any{"workloadIdentity": map[string]any{}}})
-		if err := signsIn(t, d); err == nil {
+		d, err := tryOpen(t, w.address, nil, map[string]any{"auth": map[string]any{"workloadIdentity": map[string]any{}}}, budget.New(budget.Limits{}))
+		if err == nil {
+			_, err = d.Resolve(t.Context(), []string{"nobody"})
+		}
+		if err == nil {
 			t.Errorf("the profile %q signs in", profile)
 		}
 		if _, err := os.Stat(ran); err == nil {
