@@ -200,7 +200,7 @@ func TestKubeconfigRunsNoProgram(t *testing.T) {
 	}))
 	s.worker(secrets()...)
 	s.apply(org.documents())
-	s.refused(s.replicate(failed), access.PlatformRefused, map[string]string{tenantID(0): "exec"})
+	s.refused(s.replicate(failed), access.PlatformDenied, map[string]string{tenantID(0): "exec"})
 	if code, out, errs := s.rollcall("", "plan", "--all"); code != failed {
 		t.Errorf("plan ended with %d, want %d\n%s%s", code, failed, out, errs)
 	}
