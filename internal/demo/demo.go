@@ -92,7 +92,7 @@ func Publish(dir string, variables map[string]string) error {
 func Find(dir string) (map[string]string, error) {
 	lock, err := os.Open(filepath.Join(dir, lockFile))
 	if err != nil {
-		return nil, nil //nolint:nilerr,nilnil // no stack of this user has run there
+		return nil, nil //nolint:nilnil // no stack of this user has run there
 	}
 	defer func() { _ = lock.Close() }()
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) {

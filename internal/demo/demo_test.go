@@ -80,7 +80,7 @@ func TestFind_TrustsNoOthers(t *testing.T) {
 	if err := demo.Publish(dir, map[string]string{"ROLLCALL_DATABASE_URL": "postgres://there"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(filepath.Join(dir, "environ.json"), 0o666); err != nil { //nolint:gosec // that is the test
+	if err := os.Chmod(filepath.Join(dir, "environ.json"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := demo.Find(dir); err == nil {

@@ -65,7 +65,9 @@ func copyModule(ctx context.Context, dir string, environ []string, module, to st
 	if err != nil {
 		return fmt.Errorf("go mod download: %w", err)
 	}
-	var downloaded struct{ Dir string }
+	var downloaded struct {
+		Dir string `json:"Dir"`
+	}
 	if err := json.Unmarshal(answer, &downloaded); err != nil {
 		return fmt.Errorf("go mod download: %w", err)
 	}
@@ -98,6 +100,7 @@ func writeModfile(dir, to string, replaced map[string]string) (string, error) {
 		for module, copied := range more {
 			text = fmt.Appendf(text, "\nreplace %s => %q\n", module, copied)
 		}
+		//nolint:gosec // the name is one of two constants
 		if err := os.WriteFile(filepath.Join(to, name), text, 0o600); err != nil {
 			return "", fmt.Errorf("program: %w", err)
 		}

@@ -1,0 +1,171 @@
+package entra
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-iam/rollcall/internal/trust"
+	"github.com/rollcall-iam/rollcall/internal/trust/kubernetes/manifest"
+)
+
+// Parse reads credentials from JSON: one credential or a list of them, as the APIs and az
+// print them ({"value": [...]} too), applications with federatedIdentityCredentials, and
+// ARM templates. JSON without credentials has no trusts. The error names the line.
+func Parse(file string, text []byte) ([]trust.Trust, []trust.Finding, error) {
+	values, err := manifest.ReadJSON(file, text)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &reader{file: file}
+	for _, v := range values {
+		r.read(v, owner{name: file})
+	}
+	trusts, findings := New(r.credentials)
+	return trusts, findings, r.err
+}
+
+// owner is the application or identity that credentials belong to.
+type owner struct {
+	name        string
+	multiTenant bool
+}
+
+// reader collects the credentials of a file, and the first error.
+type reader struct {
+	file        string
+	credentials []Credential
+	err         error
+}
+
+// read collects the credentials in a value. Lists and the forms of lists are read to any
+// depth that a file may have.
+func (r *reader) read(v *manifest.Value, of owner) {
+	for _, item := range v.List() {
+		r.read(item, of)
+	}
+	switch {
+	case looksLikeCredential(v):
+		r.credential(v, v, of)
+	case looksLikeCredential(v.Get("properties")):
+		r.credential(v, v.Get("properties"), of)
+	default:
+		r.holder(v, of)
+	}
+}
+
+// holder collects the credentials of what holds them: a list of an API, an application, a
+// template.
+func (r *reader) holder(v *manifest.Value, of owner) {
+	r.readList(v.Get("value"), of)
+	r.readList(v.Get("resources"), of)
+	if held := v.Get("federatedIdentityCredentials"); held.Exists() {
+		if name := first(v, "displayName", "appId", "id", "name"); name != "" {
+			of.name = name
+		}
+		switch v.Get("signInAudience").Text() {
+		case "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount":
+			of.multiTenant = true
+		}
+		r.readList(held, of)
+	}
+}
+
+func (r *reader) readList(v *manifest.Value, of owner) {
+	for _, item := range v.List() {
+		r.read(item, of)
+	}
+}
+
+// looksLikeCredential reports whether a map has two of a credential's fields: others have
+// an issuer or audiences, too.
+func looksLikeCredential(v *manifest.Value) bool {
+	n := 0
+	for _, name := range []string{"issuer", "subject", "audiences", "claimsMatchingExpression"} {
+		if v.Get(name).Exists() {
+			n++
+		}
+	}
+	return n >= 2
+}
+
+// credential adds a credential. outer has its name, inner its properties; they are the
+// same in Graph's form.
+func (r *reader) credential(outer, inner *manifest.Value, of owner) {
+	c := Credential{
+		Name:        first(outer, "name", "id"),
+		Application: of.name,
+		At:          trust.Position{File: r.file, Line: outer.Line},
+		Issuer:      inner.Get("issuer").Text(),
+		Subject:     inner.Get("subject").Text(),
+		Audiences:   inner.Get("audiences").Texts(),
+		Expression:  inner.Get("claimsMatchingExpression", "value").Text(),
+		MultiTenant: of.multiTenant,
+	}
+	c.Language, _ = inner.Get("claimsMatchingExpression", "languageVersion").Int()
+	if identity := identityOf(outer.Get("id").Text()); identity != "" {
+		c.Application = identity
+	}
+	if c.Name == "" {
+		c.Name = fmt.Sprintf("credential in line %d", outer.Line)
+	}
+	if c.Issuer == "" {
+		r.fail(inner.Get("issuer").LineOr(inner.Line), "issuer is missing or no text; write the iss of the tokens")
+	}
+	if v := inner.Get("claimsMatchingExpression"); v.Exists() && c.Expression == "" {
+		r.fail(v.Line, "claimsMatchingExpression.value is missing or no text; write an expression, or remove the field")
+	}
+	if v := inner.Get("audiences"); len(c.Audiences) < len(v.List()) || v.Exists() && v.Kind != manifest.List {
+		r.fail(v.Line, "audiences is no list of texts; write [\"api://AzureADTokenExchange\"]")
+	}
+	c.Unknown = c.templates()
+	r.credentials = append(r.credentials, c)
+}
+
+func (r *reader) fail(line int, problem string) {
+	if r.err == nil {
+		r.err = fmt.Errorf("entra: read %s:%d: %s", r.file, line, problem)
+	}
+}
+
+// templates returns the attributes whose values are expressions of an ARM template,
+// "[parameters('x')]".
+func (c Credential) templates() []Attribute {
+	var unknown []Attribute
+	dynamic := func(text string) bool { return strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") }
+	if dynamic(c.Issuer) {
+		unknown = append(unknown, Issuer)
+	}
+	if dynamic(c.Subject) {
+		unknown = append(unknown, Subject)
+	}
+	if dynamic(c.Expression) {
+		unknown = append(unknown, Expression)
+	}
+	if slices.ContainsFunc(c.Audiences, dynamic) {
+		unknown = append(unknown, Audiences)
+	}
+	return unknown
+}
+
+// identityOf returns the name of the user-assigned identity in the ID of a credential:
+// /subscriptions/.../userAssignedIdentities/NAME/federatedIdentityCredentials/C.
+func identityOf(id string) string {
+	parts := strings.Split(id, "/")
+	for i := 0; i+3 < len(parts); i++ {
+		if strings.EqualFold(parts[i], "userAssignedIdentities") && strings.EqualFold(parts[i+2], "federatedIdentityCredentials") {
+			return strings.Join(parts[:i+2], "/")
+		}
+	}
+	return ""
+}
+
+// first returns the first of the fields that is a text.
+func first(v *manifest.Value, names ...string) string {
+	for _, name := range names {
+		if text := v.Get(name).Text(); text != "" {
+			return text
+		}
+	}
+	return ""
+}

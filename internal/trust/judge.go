@@ -1,0 +1,447 @@
+package trust
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Options say what a trust itself does not.
+type Options struct {
+	// Intended are the workloads that documents declare, as the claims that their tokens
+	// have, such as only "sub". Empty if nothing declares them: then the literals of the
+	// trust and its Subjects say for which workload it is meant.
+	Intended []Token
+	// Issuers are the issuers that may be trusted; any if empty.
+	Issuers []string
+}
+
+// The rules that Judge reports.
+const (
+	ruleTenant     = "W01" // a shared issuer, and no tenant of it is required
+	ruleAnyone     = "W02" // no condition on who gets in
+	ruleImitation  = "W03" // names that look like the intended one
+	ruleSibling    = "W04" // other projects of the tenant
+	ruleRun        = "W05" // any branch, tag, pull request or environment
+	ruleReused     = "W06" // names that another tenant can take over
+	ruleChosen     = "W07" // only claims that an outsider chooses
+	ruleAudience   = "W08" // any audience, or that of another cloud
+	ruleIssuer     = "W09" // an issuer that is not the one meant
+	ruleUndeclared = "W14" // accepted and in no document
+	ruleBroken     = "W15" // meant and refused
+	ruleUndecided  = "U01" // not decided by tokens
+)
+
+// Judge returns the mistakes in a trust: at most one finding of each rule, the most severe
+// first, then by rule. It sends tokens that the issuer could sign to t.Accepts: about a
+// hundred for each workload that the trust names, at most some thousands. The same trust
+// has the same findings. Several options add up.
+//
+// A finding is left out if it follows from another one, in this order:
+//   - W02 and W01, any outsider, imply W07, W03, W04, W05 and W06.
+//   - W07, an outsider who chooses a claim, and W03 for tenants, one with a similar name,
+//     imply W03, W04, W05 and W06.
+//   - W04, any project of the tenant, and W03 for projects imply W05.
+//   - U01 is reported for the most severe of these that is not decided, if no other of them
+//     is found.
+//
+// W08, W09, W14 and W15 are mistakes of their own.
+func Judge(t Trust, options ...Options) []Finding {
+	if t.Accepts == nil {
+		return nil
+	}
+	j := newJudge(&t, options)
+	j.judgeIssuer()
+	j.judgeIntended()
+	j.judgeOutsiders()
+	j.judgeAudience()
+	slices.SortStableFunc(j.findings, func(a, b Finding) int {
+		return cmp.Or(a.Severity.rank()-b.Severity.rank(), strings.Compare(a.Rule, b.Rule))
+	})
+	return j.findings
+}
+
+// rank orders severities, the worst first.
+func (s Severity) rank() int { return slices.Index([]Severity{Critical, High, Medium, Low}, s) }
+
+// judge is the work for one trust.
+type judge struct {
+	trust   *Trust
+	options Options
+	profile *profile
+	// issuer is the iss claim of the issuer's tokens.
+	issuer string
+	// fixed are the attributes that the issuer's URL gives; "" for others.
+	fixed []string
+	forms []*form
+	// intents are the intended workloads. If documents declare them, named are those that
+	// the literals of the trust name.
+	intents   []*intent
+	named     []*intent
+	audiences []audience
+	// cut is true if there are more literals or probes than the bounds allow.
+	cut      bool
+	writer   *writer
+	probes   int
+	findings []Finding
+	// undecided is the finding to report if nothing is decided.
+	undecided *Finding
+}
+
+// newJudge reads the intended workloads of a trust.
+func newJudge(t *Trust, options []Options) *judge {
+	j := &judge{trust: t}
+	for _, o := range options {
+		j.options.Intended = append(j.options.Intended, o.Intended...)
+		j.options.Issuers = append(j.options.Issuers, o.Issuers...)
+	}
+	j.profile, j.fixed = findProfile(t.Issuer, subjectLiterals(t, &j.options))
+	j.issuer = cmp.Or(t.Issuer, j.literalIssuer())
+	j.forms = make([]*form, len(j.profile.Subjects))
+	for i := range j.profile.Subjects {
+		j.forms[i] = &j.profile.Subjects[i]
+	}
+	j.writer = newWriter(j.profile)
+	j.audiences = j.findAudiences()
+	j.findIntents()
+	return j
+}
+
+// literalIssuer returns the issuer that a comparison requires, or one that the profile has.
+func (j *judge) literalIssuer() string {
+	for _, c := range j.trust.Comparisons {
+		if len(c.Claim) == 1 && c.Claim[0] == "iss" && c.Operator == Equal && len(c.Values) > 0 {
+			return c.Values[0]
+		}
+	}
+	for _, url := range j.profile.URLs {
+		if !strings.Contains(url, "{") {
+			return url
+		}
+	}
+	return "https://issuer.example"
+}
+
+// findAudiences returns the audiences that the trust accepts, as far as it says them.
+func (j *judge) findAudiences() []audience {
+	var texts []string
+	for i := range j.trust.Comparisons {
+		c := &j.trust.Comparisons[i]
+		if len(c.Claim) != 1 || c.Claim[0] != "aud" {
+			continue
+		}
+		for _, value := range c.Values {
+			for _, p := range c.patterns(value) {
+				texts = append(texts, p.sample())
+			}
+		}
+	}
+	texts = append(texts, j.trust.Audiences...)
+	for _, token := range j.options.Intended {
+		texts = append(texts, token.Texts("aud")...)
+	}
+	if len(texts) == 0 {
+		texts = []string{j.trust.Kind.audience()}
+	}
+	var all []audience
+	j.cut = len(texts) > maxAudiences
+	for _, text := range texts[:min(len(texts), maxAudiences)] {
+		all = append(all, j.newAudience(text))
+	}
+	return all
+}
+
+// newAudience returns an audience, with its template if it is reserved for a tenant. No
+// text means the issuer's default.
+func (j *judge) newAudience(text string) audience {
+	for _, t := range j.profile.tenantAudiences {
+		if _, _, ok := j.profile.match(t, literal(text)); ok {
+			return audience{text: text, template: t}
+		}
+	}
+	if text == "" || j.profile.AudienceFixed {
+		return audience{template: j.profile.audience}
+	}
+	return audience{text: text}
+}
+
+// audience returns the audience of a cloud that does not say another; "" if it has none.
+func (k Kind) audience() string {
+	switch k {
+	case AWSRole:
+		return "sts.amazonaws.com"
+	case EntraCredential:
+		return "api://AzureADTokenExchange"
+	case GCPProvider, GCPBinding, KubernetesAuthentication:
+	}
+	return ""
+}
+
+// evidence is a probe that a trust accepts.
+type evidence struct {
+	token     Token
+	form      *form
+	values    []string
+	undecided string
+}
+
+// search returns the first probe that the trust accepts for certain, else the first that
+// it perhaps accepts; nil if there is none.
+func (j *judge) search(probes iter.Seq[*probe]) *evidence {
+	var maybe *evidence
+	for p := range probes {
+		if j.probes == maxProbes {
+			j.cut = true
+			break
+		}
+		j.probes++
+		token := j.writer.write(p, j.issuer)
+		d := j.trust.Accepts(token)
+		if !d.Accepted || maybe != nil && d.Undecided != "" {
+			continue
+		}
+		found := &evidence{token: maps.Clone(token), form: p.form, values: slices.Clone(p.values), undecided: d.Undecided}
+		if d.Undecided == "" {
+			return found
+		}
+		maybe = found
+	}
+	return maybe
+}
+
+// report adds a finding with an accepted token, and reports whether it is decided. One that
+// is not is kept for the end.
+func (j *judge) report(rule string, severity Severity, e *evidence, message func(*evidence) string, fix func() string) bool {
+	if e == nil {
+		return false
+	}
+	f := j.finding(rule, severity, message(e), fix())
+	f.AcceptedToken = e.token
+	if e.undecided == "" {
+		j.findings = append(j.findings, f)
+		return true
+	}
+	if j.undecided == nil {
+		f.Rule, f.Severity = ruleUndecided, Medium
+		f.Message = "Whether tokens alone open " + j.name() + " is not decided (" + e.undecided + "). If that holds: " + f.Message
+		j.undecided = &f
+	}
+	return false
+}
+
+// finding returns a finding at the trust.
+func (j *judge) finding(rule string, severity Severity, message, fix string) Finding {
+	return Finding{
+		File: j.trust.At.File, Line: j.trust.At.Line, Trust: j.trust.Name,
+		Rule: rule, Severity: severity, Message: message, Fix: fix,
+	}
+}
+
+// judgeOutsiders looks for the most severe way in, and for those that do not follow.
+func (j *judge) judgeOutsiders() {
+	found := j.judgeAnyone() || j.judgeCopiers() || j.judgeImitations()
+	if !found {
+		found = j.judgeProjects()
+		found = j.judgeReused() || found
+	}
+	switch {
+	case found:
+	case j.undecided != nil:
+		j.findings = append(j.findings, *j.undecided)
+	case j.cut:
+		j.findings = append(j.findings, j.finding(ruleUndecided, Medium,
+			j.name()+" names more subjects, claims or audiences than this check sends tokens for.",
+			"Split the trust into several."))
+	}
+}
+
+// judgeAnyone looks for tokens that have nothing in common with the intended ones.
+func (j *judge) judgeAnyone() bool {
+	e := j.search(j.anyone())
+	if e == nil {
+		return false
+	}
+	rule := ruleAnyone
+	if j.profile.Shared && j.comparesIdentity() {
+		rule = ruleTenant
+	}
+	return j.report(rule, Critical, e, j.describeAnyone, j.fixSubject)
+}
+
+// comparesIdentity reports whether the trust compares anything that says who has a token.
+func (j *judge) comparesIdentity() bool {
+	return len(j.trust.Subjects) > 0 ||
+		slices.ContainsFunc(j.trust.Comparisons, func(c Comparison) bool { return !isEnvelope(c.Claim) })
+}
+
+// judgeCopiers looks for outsiders who choose what the literals say.
+func (j *judge) judgeCopiers() bool {
+	if j.report(ruleChosen, High, j.search(j.copiers()), j.describeChosen, j.fixSubject) {
+		return true
+	}
+	if e := j.search(j.namesakes()); e != nil {
+		return j.reportNamesake(e)
+	}
+	if e := j.search(j.injectors()); e != nil {
+		return j.reportNamesake(e)
+	}
+	return false
+}
+
+// reportNamesake reports an outsider who chooses names: of a shared issuer anybody, of a
+// private one another project.
+func (j *judge) reportNamesake(e *evidence) bool {
+	if j.profile.Shared {
+		return j.report(ruleTenant, Critical, e, j.describeNamesake, j.fixSubject)
+	}
+	return j.report(ruleSibling, High, e, j.describeNamesake, j.fixSubject)
+}
+
+// judgeImitations looks for tenants with similar names.
+func (j *judge) judgeImitations() bool {
+	return j.report(ruleImitation, High, j.search(j.imitations()), j.describeImitation, j.fixSubject)
+}
+
+// judgeProjects looks for other projects and, if there are none, for other runs of the
+// intended ones.
+func (j *judge) judgeProjects() bool {
+	open := map[string]bool{}
+	var sibling *evidence
+	groups := j.profile.groups()
+	if len(groups) > 0 {
+		groups = append([]string{""}, groups...)
+	}
+	for _, group := range groups {
+		e := j.search(j.siblings(group))
+		if e == nil {
+			continue
+		}
+		open[group] = true
+		if sibling == nil || sibling.undecided != "" && e.undecided == "" {
+			sibling = e
+		}
+	}
+	found := j.report(ruleSibling, High, sibling, j.describeSibling, j.fixSubject)
+	if !open[""] {
+		e := j.search(j.projectImitations(func(group string) bool { return !open[group] }))
+		found = j.report(ruleImitation, High, e, j.describeProjectImitation, j.fixSubject) || found
+	}
+	if found || !j.speaksOfRuns() {
+		return found
+	}
+	return j.report(ruleRun, High, j.search(j.otherRuns()), j.describeRun, j.fixSubject)
+}
+
+// speaksOfRuns reports whether the trust says anything that runs of a project differ in. One
+// that names a project by claims of its own is meant for all its runs.
+func (j *judge) speaksOfRuns() bool {
+	namesRun := func(in *intent) bool {
+		if in.form != nil && in.subject != "" && (in.form.Outside || j.guards(in.form.subject)) {
+			return true
+		}
+		for i := range j.profile.Attributes {
+			if j.profile.Attributes[i].Level == runLevel && in.knows(i) {
+				return true
+			}
+		}
+		return false
+	}
+	return slices.ContainsFunc(j.intents, namesRun) || slices.ContainsFunc(j.trust.Comparisons, func(c Comparison) bool {
+		return j.guards(j.profile.grammars[c.path()])
+	})
+}
+
+// guards reports whether a template has an attribute that a project guards.
+func (j *judge) guards(t template) bool {
+	return slices.ContainsFunc(t, func(s segment) bool { return s.attribute >= 0 && j.profile.Attributes[s.attribute].Guarded })
+}
+
+// judgeReused looks for tenants that have taken over a name. It is no mistake where the
+// cloud cannot compare anything better.
+func (j *judge) judgeReused() bool {
+	p := j.profile
+	if !p.Shared || len(p.Pins) == 0 || !j.tenantsVary() {
+		return false
+	}
+	if j.trust.Kind != "" && !slices.Contains(p.PinnedBy, j.trust.Kind) {
+		return false
+	}
+	return j.report(ruleReused, High, j.search(j.successors()), j.describeReused, j.fixReused)
+}
+
+// judgeIntended looks whether the trust accepts the workloads for which it is meant.
+func (j *judge) judgeIntended() {
+	accepted := 0
+	for _, in := range j.intents {
+		switch e := j.search(j.intended(in)); {
+		case e != nil && !in.unsigned:
+			accepted++
+		case len(j.options.Intended) > 0:
+			j.findings = append(j.findings, j.finding(ruleBroken, Medium, j.describeBroken(in), j.fixBroken(in)))
+		}
+	}
+	j.judgeNamed()
+	if accepted == 0 && len(j.options.Intended) == 0 {
+		j.reportBroken()
+	}
+}
+
+// hasIntent reports whether anything says for which workload the trust is meant.
+func (j *judge) hasIntent() bool {
+	return slices.ContainsFunc(j.intents, func(in *intent) bool {
+		return in.subject != "" || len(in.claims) > 0 || slices.ContainsFunc(in.values, func(v string) bool { return v != "" })
+	}) && j.comparesIdentity()
+}
+
+// reportBroken reports a trust that refuses every intended token, or that this is not known
+// because a comparison is not understood.
+func (j *judge) reportBroken() {
+	in := j.intents[0]
+	unclear := func(c Comparison) bool { return c.Operator == Other || c.Operator == Regexp }
+	if !in.unsigned && slices.ContainsFunc(j.trust.Comparisons, unclear) {
+		f := j.finding(ruleUndecided, Medium,
+			"It is not known for which workload "+j.name()+" is meant: this check cannot invert its comparisons, and it refuses "+
+				j.describe(in)+".",
+			"Declare the workload in a WorkloadTrust document, or compare with literals.")
+		j.findings = append(j.findings, f)
+		return
+	}
+	if j.hasIntent() {
+		j.findings = append(j.findings, j.finding(ruleBroken, Medium, j.describeBroken(in), j.fixBroken(in)))
+	}
+}
+
+// judgeNamed looks for workloads that the literals name, that the trust accepts, and that
+// no document declares.
+func (j *judge) judgeNamed() {
+	for _, in := range j.named {
+		if slices.ContainsFunc(j.intents, func(d *intent) bool { return j.within(in, d) }) {
+			continue
+		}
+		if j.report(ruleUndeclared, Medium, j.search(j.intended(in)), j.describeUndeclared, fixUndeclared) {
+			return
+		}
+	}
+}
+
+// within reports whether what a literal names agrees with what a document declares.
+func (j *judge) within(in, declared *intent) bool {
+	if in.subject != "" && in.subject == declared.subject {
+		return true
+	}
+	c := declared.clone()
+	return !in.unsigned && c.merge(in.values, in.partial)
+}
+
+// judgeAudience looks for audiences that are not the trust's.
+func (j *judge) judgeAudience() {
+	if j.profile.AudienceFixed {
+		return
+	}
+	e := j.search(j.otherAudiences())
+	if e != nil && e.undecided == "" {
+		j.report(ruleAudience, High, e, j.describeAudience, j.fixAudience)
+	}
+}

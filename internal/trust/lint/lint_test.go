@@ -1,0 +1,408 @@
+package lint
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-iam/rollcall/internal/trust"
+)
+
+// testTime is the time of all tests.
+func testTime() time.Time { return time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC) }
+
+// lintAll lints files, and fails if it cannot.
+func lintAll(t testing.TB, files []File, o Options) Report {
+	t.Helper()
+	o.Now = testTime()
+	report, err := Lint(t.Context(), files, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+// lintPath lints what is at a path.
+func lintPath(t *testing.T, path string) Report {
+	t.Helper()
+	files, problems, _ := Files(t.Context(), []string{path}, nil)
+	if len(problems) > 0 {
+		t.Fatalf("problems: %+v", problems)
+	}
+	return lintAll(t, files, Options{})
+}
+
+// summaries writes findings as "RULE severity file:line", with * for those with a token.
+func summaries(findings []trust.Finding) []string {
+	var lines []string
+	for _, f := range findings {
+		text := fmt.Sprintf("%s %s %s:%d", f.Rule, f.Severity, filepath.Base(f.File), f.Line)
+		if f.AcceptedToken != nil {
+			text += " *"
+		}
+		lines = append(lines, text)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func TestLint_FindsTheMistakesOfTheArticle(t *testing.T) {
+	t.Parallel()
+	const noCondition = "W02 medium main.tf:22 *"
+	const audience = "K01 high pod.yaml:41"
+	tests := []struct {
+		reason, directory string
+		want              []string
+	}{
+		{"the article as it is: the audience of AWS, and no attribute condition", "article", []string{audience, noCondition}},
+		{"google.subject of assertion.aud", "variants/audience-mapping", []string{"G03 high main.tf:28"}},
+		{
+			"the tempting fix: the provider of Google Cloud accepts the audience of AWS", "variants/shared-audience",
+			[]string{"G08 medium main.tf:33", audience, noCondition, "W08 high main.tf:22 *"},
+		},
+		{"a second cluster in the pool", "variants/two-clusters", []string{noCondition, "W02 medium main.tf:57 *", "W13 high main.tf:54 *"}},
+		{"a configuration with another path than the token", "variants/configuration-path", []string{"C04 medium pod.yaml:12", audience, noCondition}},
+		{"a configuration that sends tokens to another host", "variants/configuration-host", []string{"C01 high pod.yaml:54", audience, noCondition}},
+		{"the project's ID instead of its number", "variants/project-id", []string{"G07 medium main.tf:54", noCondition}},
+		{"the whole pool as member", "variants/whole-pool", []string{"G05 high main.tf:54", "W02 critical main.tf:54 *", noCondition}},
+		{"the article without its mistakes", "variants/fixed", nil},
+	}
+	for _, test := range tests {
+		t.Run(test.reason, func(t *testing.T) {
+			t.Parallel()
+			report := lintPath(t, filepath.Join("testdata", test.directory))
+			if diff := cmp.Diff(test.want, summaries(report.Findings)); diff != "" {
+				t.Errorf("(-want +got):\n%s\n%+v", diff, report.Findings)
+			}
+		})
+	}
+}
+
+// github is a trust policy of AWS for a pattern of subjects.
+func github(subject string) []byte {
+	condition := fmt.Sprintf(`{"StringEquals":{"token.actions.githubusercontent.com:sub":%q,"token.actions.githubusercontent.com:aud":"sts.amazonaws.com"}}`, subject)
+	if strings.Contains(subject, "*") {
+		condition = fmt.Sprintf(`{"StringLike":{"token.actions.githubusercontent.com:sub":%q},"StringEquals":{"token.actions.githubusercontent.com:aud":"sts.amazonaws.com"}}`, subject)
+	}
+	return fmt.Appendf(nil, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+ "Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"},
+ "Action":"sts:AssumeRoleWithWebIdentity",
+ "Condition":%s}]}`, condition)
+}
+
+const poolProvider = `{"name":"projects/123456789012/locations/global/workloadIdentityPools/pool/providers/gh",
+ "attributeMapping":{"google.subject":"assertion.sub","attribute.repository":"assertion.repository"},
+ "attributeCondition":"assertion.repository_owner_id == '1' && assertion.repository_id == '2' && assertion.ref == 'refs/heads/main'",
+ "oidc":{"issuerUri":"https://token.actions.githubusercontent.com"}}`
+
+func TestLint_ReadsEachForm(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		reason, name, text string
+		want               []string
+	}{
+		{"a trust policy of AWS", "role.json", string(github("repo:acme/*")), []string{"W04 high role.json:1 *"}},
+		{
+			"a provider of Google Cloud", "provider.json",
+			`{"name":"projects/1/locations/global/workloadIdentityPools/p/providers/x","attributeMapping":{"google.subject":"assertion.sub"},"oidc":{"issuerUri":"https://token.actions.githubusercontent.com"}}`,
+			[]string{"W02 critical provider.json:1 *"},
+		},
+		{
+			"a policy of Google Cloud", "policy.json",
+			`{"bindings":[{"role":"roles/viewer","members":["principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/*"]}]}`,
+			[]string{"G05 high policy.json:1"},
+		},
+		{
+			"a credential of Entra", "credential.json",
+			`{"name":"x","issuer":"https://token.actions.githubusercontent.com","subject":"repo:acme/app:pull_request","audiences":["api://AzureADTokenExchange"]}`,
+			[]string{"W05 high credential.json:1 *"},
+		},
+		{
+			"a credential configuration", "config.json",
+			`{"type":"external_account","audience":"//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x","token_url":"https://sts.example/v1/token","credential_source":{"file":"/t"}}`,
+			[]string{"C01 high config.json:1"},
+		},
+		{
+			"an AuthenticationConfiguration", "auth.yaml",
+			"apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\njwt:\n- issuer: {url: 'https://token.actions.githubusercontent.com', audiences: [kubernetes]}\n  claimMappings:\n    username: {claim: sub, prefix: 'gh:'}\n",
+			[]string{"W02 critical auth.yaml:4 *"},
+		},
+		{
+			"a pod", "pod.yaml", "kind: Pod\nmetadata: {name: x, namespace: y}\nspec:\n  containers: [{name: c}]\n  volumes:\n  - name: t\n    projected: {sources: [{serviceAccountToken: {path: t, audience: x}}]}\n",
+			[]string{"K04 high pod.yaml:4"},
+		},
+		{"a role of Kubernetes in JSON", "role.json", `{"kind":"ClusterRole","apiVersion":"rbac.authorization.k8s.io/v1","metadata":{"name":"x"},"rules":[]}`, nil},
+		{
+			"a pipeline with a key", ".github/workflows/ci.yml",
+			"on: push\njobs:\n  a:\n    steps:\n    - run: aws s3 ls\n      env:\n        AWS_ACCESS_KEY_ID: ${{ secrets.KEY_ID }}\n        AWS_SECRET_ACCESS_KEY: ${{ secrets.KEY }}\n",
+			[]string{"W17 medium ci.yml:8"},
+		},
+		{"stdin with HCL", "stdin", "resource \"aws_iam_access_key\" \"k\" {}\n", []string{"P01 high stdin:1"}},
+		{"stdin with JSON", "stdin", string(github("repo:acme/*")), []string{"W04 high stdin:1 *"}},
+		{"stdin with YAML", "stdin", "kind: Pod\nspec:\n  serviceAccountName: default\n  containers: [{name: c}]\n  volumes: [{name: t, projected: {sources: [{serviceAccountToken: {path: t, audience: x}}]}}]\n", []string{"K04 high stdin:3"}},
+		{"a plan", "plan.json", `{"format_version":"1.2","terraform_version":"1.9","planned_values":{"root_module":{"resources":[{"address":"aws_iam_access_key.k","mode":"managed","type":"aws_iam_access_key","name":"k","values":{}}]}}}`, []string{"P01 high plan.json:1"}},
+		{"JSON of another form", "package.json", `{"name":"x","scripts":{"kind":"y"}}`, nil},
+		{"YAML of another form", "values.yaml", "a: 1\n", nil},
+	}
+	for _, test := range tests {
+		t.Run(test.reason, func(t *testing.T) {
+			t.Parallel()
+			report := lintAll(t, []File{{Name: test.name, Text: []byte(test.text), Named: true}}, Options{})
+			if diff := cmp.Diff(test.want, summaries(report.Findings)); diff != "" || len(report.Problems) > 0 {
+				t.Errorf("problems %v (-want +got):\n%s", report.Problems, diff)
+			}
+		})
+	}
+}
+
+func TestLint_JoinsWhatBelongsTogether(t *testing.T) {
+	t.Parallel()
+	provider := `{"Url":"token.actions.githubusercontent.com","ClientIDList":["other"]}`
+	member := `{"bindings":[{"role":"roles/viewer","members":["principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/pool/attribute.missing/x"]}]}`
+	hclPool := strings.ReplaceAll(`resource "google_iam_workload_identity_pool_provider" "x" {
+  workload_identity_pool_id          = "pool"
+  workload_identity_pool_provider_id = "NAME"
+  attribute_mapping                  = { "google.subject" = "assertion.sub" }
+  attribute_condition                = "assertion.repository_owner_id == '1' && assertion.repository_id == '2' && assertion.ref == 'refs/heads/main'"
+  oidc {
+    issuer_uri = "https://token.actions.githubusercontent.com"
+  }
+}`, "NAME", "gh")
+	tests := []struct {
+		reason string
+		files  []File
+		want   []string
+	}{
+		{
+			"a role and its provider, which does not have the audience",
+			[]File{{Name: "role.json", Text: github("repo:acme@1/app@2:environment:prod")}, {Name: "provider.json", Text: []byte(provider)}},
+			[]string{"A07 medium role.json:1", "W15 medium role.json:1"},
+		},
+		{
+			"a policy and the provider of its pool",
+			[]File{{Name: "provider.json", Text: []byte(poolProvider)}, {Name: "policy.json", Text: []byte(member)}},
+			[]string{"G06 medium policy.json:1", "W15 medium policy.json:1"},
+		},
+		{
+			"a policy and a provider of Terraform",
+			[]File{{Name: "tf/main.tf", Text: []byte(hclPool)}, {Name: "policy.json", Text: []byte(member)}},
+			[]string{"G06 medium policy.json:1", "W15 medium policy.json:1"},
+		},
+		{
+			"directories of Terraform with a pool of the same name",
+			[]File{{Name: "a/main.tf", Text: []byte(hclPool)}, {Name: "b/main.tf", Text: []byte(hclPool)}},
+			nil,
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.reason, func(t *testing.T) {
+			t.Parallel()
+			report := lintAll(t, test.files, Options{})
+			if diff := cmp.Diff(test.want, summaries(report.Findings)); diff != "" {
+				t.Errorf("(-want +got):\n%s\n%+v", diff, report.Findings)
+			}
+		})
+	}
+}
+
+func TestLint_ReportsUnreadableFiles(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		reason          string
+		file            File
+		problems, notes int
+	}{
+		{"a named file that is no JSON", File{Name: "x.json", Text: []byte("{"), Named: true}, 1, 0},
+		{"a file of a directory that is no JSON and about something else", File{Name: "x.json", Text: []byte("{ // comment\n")}, 0, 0},
+		{"a file of a directory that is no JSON and about trust", File{Name: "x.json", Text: []byte(`{"attributeCondition": `)}, 1, 0},
+		{"a trust policy of a directory that is no JSON", File{Name: "x.json", Text: []byte(`{"Statement": [{"Action": "sts:AssumeRoleWithWebIdentity"`)}, 1, 0},
+		{"HCL that does not parse", File{Name: "x.tf", Text: []byte("resource {")}, 1, 0},
+		{"a template of Helm", File{Name: "x.yaml", Text: []byte("kind: {{ .Values.kind }}\n")}, 0, 1},
+		{"a WorkloadTrust with an unknown field", File{Name: "x.yaml", Text: []byte("kind: WorkloadTrust\nspec: {subject: x}\n")}, 1, 0},
+		{"a WorkloadTrust without workloads", File{Name: "x.yaml", Text: []byte("kind: WorkloadTrust\nspec: {issuer: x}\n")}, 1, 0},
+		{"a TrustWaiver for everything", File{Name: "x.yaml", Text: []byte("kind: TrustWaiver\nspec: {rule: W05}\n")}, 1, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.reason, func(t *testing.T) {
+			t.Parallel()
+			report := lintAll(t, []File{test.file, {Name: "role.json", Text: github("repo:acme/*")}}, Options{})
+			if len(report.Problems) != test.problems || len(report.Notes) != test.notes {
+				t.Errorf("problems %v, notes %v; want %d and %d", report.Problems, report.Notes, test.problems, test.notes)
+			}
+			if got := summaries(report.Findings); !slices.Equal(got, []string{"W04 high role.json:1 *"}) {
+				t.Errorf("the rest is not judged: %v", got)
+			}
+		})
+	}
+}
+
+func TestLint_ReadsIntentions(t *testing.T) {
+	t.Parallel()
+	role := File{Name: "roles/deploy.json", Text: github("repo:acme@1/app@2:environment:prod")}
+	document := func(spec string) File {
+		return File{Name: "intent.yaml", Text: []byte("kind: WorkloadTrust\nmetadata: {name: deploy}\nspec: " + spec + "\n")}
+	}
+	tests := []struct {
+		reason, spec string
+		want         []string
+	}{
+		{"the workload that the trust names", `{subjects: ["repo:acme@1/app@2:environment:prod"]}`, nil},
+		{"another workload", `{subjects: ["repo:acme@1/web@3:environment:prod"], trusts: [deploy]}`, []string{"W14 medium deploy.json:1 *", "W15 medium deploy.json:1"}},
+		{"another workload for another trust", `{subjects: ["repo:acme@1/web@3:environment:prod"], trusts: ["other/*"]}`, []string{"X03 low intent.yaml:1"}},
+		{"a trust by its file", `{subjects: ["repo:acme@1/app@2:environment:prod"], trusts: ["roles/*"]}`, nil},
+		{"another issuer", `{issuer: "https://gitlab.com", subjects: ["x"]}`, []string{"X03 low intent.yaml:1"}},
+	}
+	for _, test := range tests {
+		t.Run(test.reason, func(t *testing.T) {
+			t.Parallel()
+			report := lintAll(t, []File{role, document(test.spec)}, Options{})
+			if diff := cmp.Diff(test.want, summaries(report.Findings)); diff != "" || len(report.Problems) > 0 {
+				t.Errorf("%v (-want +got):\n%s\n%+v", report.Problems, diff, report.Findings)
+			}
+		})
+	}
+}
+
+func TestLint_IsDeterministic(t *testing.T) {
+	t.Parallel()
+	var files []File
+	for i := range 60 {
+		files = append(files, File{Name: fmt.Sprintf("role-%d.json", i), Text: github(fmt.Sprintf("repo:acme/app-%d*", i))})
+	}
+	one := lintAll(t, files, Options{Workers: 1})
+	many := lintAll(t, files, Options{Workers: 8})
+	if diff := cmp.Diff(one, many); diff != "" {
+		t.Errorf("(-one worker +many):\n%s", diff)
+	}
+	if !slices.IsSortedFunc(one.Findings, func(a, b trust.Finding) int { return Rank(a.Severity) - Rank(b.Severity) }) {
+		t.Error("findings are not sorted by severity")
+	}
+}
+
+func TestLint_FiltersRules(t *testing.T) {
+	t.Parallel()
+	files := []File{{Name: "role.json", Text: github("repo:acme/*")}, {Name: "k.tf", Text: []byte("resource \"aws_iam_access_key\" \"k\" {}\n")}}
+	if got := summaries(lintAll(t, files, Options{Rules: []string{"P01"}}).Findings); !slices.Equal(got, []string{"P01 high k.tf:1"}) {
+		t.Errorf("findings = %v, want P01 only", got)
+	}
+}
+
+func TestFiles_LeavesOutWhatIsNoInput(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	write := func(name string, text []byte) {
+		file := filepath.Join(directory, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("role.json", github("x"))
+	write(".terraform/modules/x/main.tf", []byte("x"))
+	write("node_modules/x/package.json", []byte("{}"))
+	write(".git/config.yaml", nil)
+	write("plan.tfstate", []byte("a\x00b"))
+	write("main.go", []byte("package main"))
+	write("large.json", bytes.Repeat([]byte(" "), maxFile+1))
+	files, problems, notes := Files(t.Context(), []string{directory, Stdin, filepath.Join(directory, "none.json")}, strings.NewReader("{}"))
+	var names []string
+	for _, f := range files {
+		names = append(names, filepath.Base(f.Name))
+	}
+	if !slices.Equal(names, []string{"role.json", "stdin"}) || len(problems) != 1 || len(notes) != 1 {
+		t.Errorf("files %v, problems %v, notes %v", names, problems, notes)
+	}
+}
+
+func TestWriteSARIF_HasTheRequiredFields(t *testing.T) {
+	t.Parallel()
+	report := lintPath(t, "testdata/article")
+	report.Waived = report.Findings[:1]
+	report.Problems = []Problem{{"a b.json", "is broken"}}
+	var out bytes.Buffer
+	if err := WriteSARIF(&out, report); err != nil {
+		t.Fatal(err)
+	}
+	var log struct {
+		Version string
+		Runs    []struct {
+			Tool struct {
+				Driver struct {
+					Name  string
+					Rules []struct {
+						ID                   string
+						ShortDescription     struct{ Text string }
+						Help                 struct{ Text string }
+						DefaultConfiguration struct{ Level string }
+					}
+				}
+			}
+			Invocations []struct{ ExecutionSuccessful *bool }
+			Results     []struct {
+				RuleID              string
+				RuleIndex           int
+				Level               string
+				Message             struct{ Text string }
+				PartialFingerprints map[string]string
+				Suppressions        []struct{ Kind string }
+				Locations           []struct {
+					PhysicalLocation struct {
+						ArtifactLocation struct{ URI string }
+						Region           struct{ StartLine int }
+					}
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal(out.Bytes(), &log); err != nil {
+		t.Fatal(err)
+	}
+	run := log.Runs[0]
+	if log.Version != "2.1.0" || run.Tool.Driver.Name == "" || len(run.Results) != len(report.Findings)+1 || *run.Invocations[0].ExecutionSuccessful {
+		t.Fatalf("the log lacks what the schema requires:\n%.2000s", out.String())
+	}
+	for _, r := range run.Results {
+		rule := run.Tool.Driver.Rules[r.RuleIndex]
+		at := r.Locations[0].PhysicalLocation
+		if rule.ID != r.RuleID || r.Message.Text == "" || r.PartialFingerprints["rollcall/v1"] == "" || at.Region.StartLine < 1 ||
+			!strings.HasPrefix(at.ArtifactLocation.URI, "testdata/") || !slices.Contains([]string{"error", "warning", "note"}, r.Level) {
+			t.Errorf("the result lacks what the schema requires: %+v", r)
+		}
+	}
+	if len(run.Results[len(run.Results)-1].Suppressions) != 1 {
+		t.Error("the waived finding is not suppressed")
+	}
+	for _, rule := range run.Tool.Driver.Rules {
+		if rule.ShortDescription.Text == "" || rule.Help.Text == "" || rule.DefaultConfiguration.Level == "" {
+			t.Errorf("rule %s has no text or level", rule.ID)
+		}
+	}
+}
+
+func FuzzLint(f *testing.F) {
+	f.Add("x.json", github("repo:acme/*"))
+	f.Add("x.json", []byte(poolProvider))
+	f.Add("stdin", []byte("kind: TrustWaiver\nspec: {trust: x, rule: W05, reason: y, until: 2027-01-01}\n---\nkind: WorkloadTrust\nspec: {claims: {a: [1, {b: 2}]}}\n"))
+	f.Add("x.tf", []byte("# rollcall:ignore W05 until 2027-01-01 x\nresource \"aws_iam_role\" \"r\" {\n}\n"))
+	f.Add("x.yaml", []byte("apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\njwt: [{issuer: {url: x}}]\n"))
+	f.Add(".env", []byte("AWS_SECRET_ACCESS_KEY=x\n"))
+	f.Fuzz(func(t *testing.T, name string, text []byte) {
+		report, err := Lint(t.Context(), []File{{Name: name, Text: text, Named: true}}, Options{Now: testTime(), Workers: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := WriteSARIF(&bytes.Buffer{}, report); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

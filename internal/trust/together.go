@@ -1,0 +1,67 @@
+package trust
+
+import "slices"
+
+// JudgeTogether returns the mistakes that only several trusts show: the same audience in
+// trusts of different clouds for one issuer (W08), so that a token for one cloud opens the
+// other. Audiences that clouds have by default are left to Judge. A trust has at most one
+// finding, which names the first other one in the order of the trusts.
+func JudgeTogether(trusts []Trust) []Finding {
+	type key struct{ issuer, audience string }
+	users := map[key][]int{}
+	for i := range trusts {
+		for _, audience := range trusts[i].audiences() {
+			k := key{issuer: trusts[i].Issuer, audience: audience}
+			users[k] = append(users[k], i)
+		}
+	}
+	var findings []Finding
+	for i := range trusts {
+		t := &trusts[i]
+		for _, audience := range t.audiences() {
+			all := users[key{issuer: t.Issuer, audience: audience}]
+			other := slices.IndexFunc(all, func(k int) bool { return trusts[k].Kind.cloud() != t.Kind.cloud() })
+			if other >= 0 {
+				findings = append(findings, t.sharedAudience(&trusts[all[other]], audience))
+				break
+			}
+		}
+	}
+	return findings
+}
+
+// audiences returns the audiences that a trust names and that no cloud has by default.
+func (t *Trust) audiences() []string {
+	all := slices.Clone(t.Audiences)
+	for _, c := range t.Comparisons {
+		if len(c.Claim) == 1 && c.Claim[0] == "aud" && (c.Operator == Equal || c.Operator == EqualFold) {
+			all = append(all, c.Values...)
+		}
+	}
+	return slices.DeleteFunc(all, func(audience string) bool {
+		return audience == AWSRole.audience() || audience == EntraCredential.audience()
+	})
+}
+
+// cloud returns the cloud to which a kind belongs.
+func (k Kind) cloud() string {
+	switch k {
+	case AWSRole:
+		return "AWS"
+	case GCPProvider, GCPBinding:
+		return "Google Cloud"
+	case EntraCredential:
+		return "Entra ID"
+	case KubernetesAuthentication:
+		return "Kubernetes"
+	}
+	return ""
+}
+
+// sharedAudience returns the finding for an audience that another cloud's trust has, too.
+func (t *Trust) sharedAudience(other *Trust, audience string) Finding {
+	j := judge{trust: t}
+	return j.finding(ruleAudience, High,
+		j.name()+" has the audience \""+audience+"\", which "+other.Name+" in "+other.Kind.cloud()+" has, too"+confusedDeputy,
+		"Give each trust an audience of its own, and request a token for each.")
+}
