@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -118,6 +117,8 @@ func TestProvider_IsSafeForConcurrentUse(t *testing.T) {
 	group.Wait()
 }
 
+// TestProvider_EvaluationIsBounded: without bounds these end by memory or by the timeout
+// of the test.
 func TestProvider_EvaluationIsBounded(t *testing.T) {
 	long := strings.Repeat("x", 2000)
 	for _, condition := range []string{
@@ -134,11 +135,7 @@ func TestProvider_EvaluationIsBounded(t *testing.T) {
 		for range 500 {
 			list = append(list, "x")
 		}
-		begin := time.Now()
 		accepts(p, githubToken(trust.Token{"ref": long, "list": list}))
-		if took := time.Since(begin); took > 5*time.Second {
-			t.Errorf("%.40q takes %v", condition, took)
-		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestRead_KnowsLines(t *testing.T) {
@@ -77,16 +76,12 @@ func TestRead_RefusesWithPlaceAndWithoutContent(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.reason, func(t *testing.T) {
 			t.Parallel()
-			start := time.Now()
 			_, err := Read("f", []byte(test.text))
 			if !errors.Is(err, test.want) {
 				t.Fatalf("err = %v, want %v", err, test.want)
 			}
 			if !strings.Contains(err.Error(), test.place) || strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("err = %v, want the place %s and no content", err, test.place)
-			}
-			if spent := time.Since(start); spent > 20*time.Second {
-				t.Errorf("took %v", spent)
 			}
 		})
 	}
