@@ -3,6 +3,7 @@ package gcp
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -135,7 +136,13 @@ func TestProvider_EvaluationIsBounded(t *testing.T) {
 		for range 500 {
 			list = append(list, "x")
 		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		accepts(p, githubToken(trust.Token{"ref": long, "list": list}))
+		runtime.ReadMemStats(&after)
+		if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 1<<30 {
+			t.Errorf("%.40q allocates %d bytes", condition, allocated)
+		}
 	}
 }
 
