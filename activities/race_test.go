@@ -66,25 +66,31 @@ func TestWhoWasTakenOutStaysOut(t *testing.T) {
 	}
 }
 
-// TestTheRaceCanBeLost takes away what keeps people out: the same race, held up at one
-// point until the revocation is done, then puts the victim back.
+// TestTheRaceCanBeLost shows that the race needs both safeguards: without one, a run that
+// waits at one point until the revocation is done adds the revoked user again.
 func TestTheRaceCanBeLost(t *testing.T) {
 	t.Parallel()
 	intact := func(*activities.Platform) {}
+	const (
+		untilOut = time.Minute     // more than a revocation takes on a busy machine
+		shortly  = 2 * time.Second // the revocation waits for this run
+	)
 	for _, c := range []struct {
-		reason string
-		point  point
-		change func(*activities.Platform)
-		lost   bool
+		reason   string
+		point    point
+		patience time.Duration
+		change   func(*activities.Platform)
+		lost     bool
 	}{
-		{"a plan older than the revocation is stopped", beforeApply, intact, false},
-		{"plans are applied however old", beforeApply, activities.Blind, true},
-		{"a revocation waits for the call on its way", beforeCall, intact, false},
-		{"revocations do not wait for what is on its way", beforeCall, activities.Hasty, true},
+		{"a plan older than the revocation is stopped", beforeApply, untilOut, intact, false},
+		{"plans are applied however old", beforeApply, untilOut, activities.Blind, true},
+		{"a revocation waits for the call on its way", beforeCall, shortly, intact, false},
+		{"revocations do not wait for what is on its way", beforeCall, untilOut, activities.Hasty, true},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			t.Parallel()
-			course := newCourse(t, 1, 2*time.Second, c.change)
+			course := newCourse(t, 1, 0, c.change)
+			course.patience = c.patience
 			course.tracks[0].stop = &stop{point: c.point, reached: make(chan struct{})}
 			course.tracks[0].race(0)
 			if lost := len(course.violations()) > 0; lost != c.lost {

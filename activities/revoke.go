@@ -76,10 +76,7 @@ func (r *Revocations) RemoveUser(ctx context.Context, in RemoveUserInput) (Remov
 	p := r.platforms[in.Platform]
 	r.mu.Unlock()
 	if p == nil {
-		// The next attempt may reach another pool of workers.
-		text := fmt.Sprintf("activities: %v: this worker does not serve %s", fault.ErrUnavailable, in.Platform)
-		return RemoveUserOutput{}, temporal.NewApplicationErrorWithOptions(text, TypeUnavailable,
-			temporal.ApplicationErrorOptions{NextRetryDelay: otherWorker})
+		return RemoveUserOutput{}, otherWorker(in.Platform, activity.GetInfo(ctx).Attempt)
 	}
 	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(budget.Urgent(ctx))
@@ -97,10 +94,23 @@ func (r *Revocations) RemoveUser(ctx context.Context, in RemoveUserInput) (Remov
 	return RemoveUserOutput{Tenants: work.tenants, Sets: work.report.Sets, Calls: work.report.Calls}, nil
 }
 
+// otherWorker returns the error for a platform that is not active on this worker. The next
+// attempt may reach another pool of workers, so the first ones follow at once; later
+// ones follow as after any failure, because there may be no such worker.
+func otherWorker(platform string, attempt int32) error {
+	const (
+		atOnce = 10
+		delay  = 200 * time.Millisecond
+	)
+	var options temporal.ApplicationErrorOptions
+	if attempt <= atOnce {
+		options.NextRetryDelay = delay
+	}
+	text := fmt.Sprintf("activities: %v: this worker does not serve %s", fault.ErrUnavailable, platform)
+	return temporal.NewApplicationErrorWithOptions(text, TypeUnavailable, options)
+}
+
 const (
-	// otherWorker is the delay after which another worker may take a revocation that
-	// this one does not serve.
-	otherWorker = 200 * time.Millisecond
 	// inFlight is how long additions that were on their way are waited for: until
 	// a worker that died is noticed and another has taken over.
 	inFlight = 45 * time.Second

@@ -176,7 +176,7 @@ func (l *trustLint) exit(report lint.Report) error {
 	return nil
 }
 
-// table writes findings for people: by file and trust, in the order of the lines.
+// table writes findings as text: by file and trust, in the order of the lines.
 func (l *trustLint) table(w io.Writer, report lint.Report) {
 	findings := slices.Clone(report.Findings)
 	slices.SortStableFunc(findings, func(a, b trust.Finding) int {
@@ -218,7 +218,7 @@ func (l *trustLint) finding(w io.Writer, f trust.Finding) {
 	fmt.Fprintf(w, "      fix: %s\n", visible(f.Fix))
 }
 
-// tokenLines writes the claims of a token that matter: those that say who it is for, and
+// tokenLines writes the claims of a token that matter: the issuer, the audience, the subject, and
 // those that the finding names.
 func tokenLines(f trust.Finding) []string {
 	var lines []string

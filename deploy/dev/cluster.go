@@ -82,21 +82,22 @@ func (s *stack) awaitConnections(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, joinPatience)
 	defer cancel()
 	for {
-		var held struct {
+		var report struct {
 			Unserved []struct {
 				Platform, Reason string
 			} `json:"unserved"`
 		}
-		if err := s.answer(ctx, &held, "connection", "list"); err != nil {
+		if err := s.answer(ctx, &report, "connection", "list"); err != nil {
 			return err
 		}
-		i := slices.IndexFunc(held.Unserved, func(u struct{ Platform, Reason string }) bool { return u.Reason != "" })
+		i := slices.IndexFunc(report.Unserved, func(u struct{ Platform, Reason string }) bool { return u.Reason != "" })
 		if i < 0 {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return withLog(fmt.Errorf("no worker serves %s: %s", held.Unserved[i].Platform, held.Unserved[i].Reason), s.home.log("worker"))
+			err := fmt.Errorf("no worker serves %s: %s", report.Unserved[i].Platform, report.Unserved[i].Reason)
+			return withLog(err, s.home.log("worker"))
 		case <-time.After(time.Second):
 		}
 	}

@@ -15,10 +15,24 @@ import (
 // reportEvery is how often the console says what long work still waits for.
 const reportEvery = 20 * time.Second
 
-// console tells the user what happens.
+// console tells the user what happens. Several goroutines may use it.
 type console struct {
 	out   io.Writer
 	times *times
+}
+
+func newConsole(out io.Writer) console { return console{out: &lockedWriter{out: out}} }
+
+// lockedWriter lets several goroutines write, one line at a time.
+type lockedWriter struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func (w *lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.out.Write(p)
 }
 
 // job is one thing that is done before the result can be shown.

@@ -14,7 +14,7 @@ var errDisk = errors.New("the disk is full")
 
 func TestSideBySide_ReportsTheCauseOnly(t *testing.T) {
 	var out bytes.Buffer
-	c := console{out: &out}
+	c := newConsole(&out)
 	started := make(chan struct{})
 	err := c.sideBySide(t.Context(), []job{
 		{what: "one that fails", do: func(context.Context) (string, error) {
@@ -38,7 +38,7 @@ func TestSideBySide_ReportsTheCauseOnly(t *testing.T) {
 
 func TestSideBySide_EndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	err := console{out: &bytes.Buffer{}}.sideBySide(ctx, []job{{what: "a build", do: func(ctx context.Context) (string, error) {
+	err := newConsole(&bytes.Buffer{}).sideBySide(ctx, []job{{what: "a build", do: func(ctx context.Context) (string, error) {
 		cancel()
 		<-ctx.Done()
 		return "", ctx.Err()

@@ -60,6 +60,7 @@ func TestDemoRename(t *testing.T) {
 	if soak && keystone.Available() == nil {
 		platforms = append(platforms, "openstack.harbour")
 	}
+	t.Logf("soak: every group replaced twice on %d platforms", len(platforms))
 	modes := map[string]map[string]int{}
 	for line := range strings.Lines(said) {
 		if f := strings.Fields(line); len(f) == 11 && (f[1] == "recreate" || f[1] == "in-place") {
@@ -118,7 +119,7 @@ func runDemo(t *testing.T, args []string, changes ...func(*options)) string {
 	for _, change := range changes {
 		change(&opts)
 	}
-	if err := serve(t.Context(), opts, console{out: &out}); err != nil {
+	if err := serve(t.Context(), opts, newConsole(&out)); err != nil {
 		printLog(&errs, err)
 		t.Fatalf("the demo ended with %v:\n%s\n%s", err, out.String(), errs.String())
 	}

@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	if err != nil {
 		return 2
 	}
-	err = serve(ctx, opts, console{out: out})
+	err = serve(ctx, opts, newConsole(out))
 	if ctx.Err() != nil {
 		fmt.Fprintln(out, "\nStopped. `make demo` goes on from here.")
 		return 0

@@ -20,7 +20,7 @@ import (
 const (
 	// tenantsFailed: some tenants failed.
 	tenantsFailed = 1
-	// waitsForApproval: the work is done but for what somebody has to approve.
+	// waitsForApproval: the work is done but for changes that need an approval.
 	waitsForApproval = 3
 )
 

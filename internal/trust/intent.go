@@ -100,33 +100,33 @@ func subjectLiterals(t *Trust, o *Options) []string {
 
 // findIntents reads the intended workloads from the literals of the trust, or from the
 // documents if there are some; then the literals become j.named.
-func (j *judge) findIntents() {
-	for i := range j.trust.Comparisons {
-		c := &j.trust.Comparisons[i]
+func (r *reading) findIntents() {
+	for i := range r.trust.Comparisons {
+		c := &r.trust.Comparisons[i]
 		if c.isSubject() {
-			j.readSubjects(c)
+			r.readSubjects(c)
 		}
 	}
-	for _, subject := range j.trust.Subjects {
-		j.readSubject(literal(subject), subject, false)
+	for _, subject := range r.trust.Subjects {
+		r.readSubject(literal(subject), subject, false)
 	}
-	if len(j.intents) == 0 {
-		j.intents = []*intent{{values: slices.Clone(j.fixed)}}
+	if len(r.intents) == 0 {
+		r.intents = []*intent{{values: slices.Clone(r.fixed)}}
 	}
-	for i := range j.trust.Comparisons {
-		c := &j.trust.Comparisons[i]
+	for i := range r.trust.Comparisons {
+		c := &r.trust.Comparisons[i]
 		if !c.isSubject() && !isEnvelope(c.Claim) {
-			j.readClaim(c)
+			r.readClaim(c)
 		}
 	}
-	j.readTenantAudiences()
-	for _, in := range j.intents {
-		j.chooseForm(in)
+	r.readTenantAudiences()
+	for _, in := range r.intents {
+		r.chooseForm(in)
 	}
-	if len(j.options.Intended) > 0 {
-		j.named, j.intents = j.intents, nil
-		for _, token := range j.options.Intended {
-			j.readToken(token)
+	if len(r.options.Intended) > 0 {
+		r.named, r.intents = r.intents, nil
+		for _, token := range r.options.Intended {
+			r.readToken(token)
 		}
 	}
 }
@@ -145,55 +145,55 @@ func isEnvelope(path []string) bool {
 }
 
 // add adds an intent, as long as there are not too many.
-func (j *judge) add(in *intent) {
-	j.intents = j.few(append(j.intents, in))
+func (r *reading) add(in *intent) {
+	r.intents = r.few(append(r.intents, in))
 }
 
 // few cuts a list of intents, and notes that it did.
-func (j *judge) few(all []*intent) []*intent {
+func (r *reading) few(all []*intent) []*intent {
 	if len(all) > maxIntents {
-		j.cut, all = true, all[:maxIntents]
+		r.cut, all = true, all[:maxIntents]
 	}
 	return all
 }
 
 // readSubjects adds an intent for each subject in a comparison.
-func (j *judge) readSubjects(c *Comparison) {
+func (r *reading) readSubjects(c *Comparison) {
 	for _, value := range c.Values {
 		for _, p := range c.patterns(value) {
 			// Only of a whole subject it is known that the issuer signs none like it.
-			j.readSubject(p, value, c.Operator == Equal || c.Operator == EqualFold || c.Operator == Glob)
+			r.readSubject(p, value, c.Operator == Equal || c.Operator == EqualFold || c.Operator == Glob)
 		}
 	}
 }
 
 // readSubject adds the intent that a subject names. One that the issuer never signs is added
 // if it is whole, so that it is reported.
-func (j *judge) readSubject(p pattern, text string, whole bool) {
-	if len(j.intents) == maxIntents {
-		j.cut = true
+func (r *reading) readSubject(p pattern, text string, whole bool) {
+	if len(r.intents) == maxIntents {
+		r.cut = true
 		return
 	}
-	f, values, partial := j.parseSubject(p)
+	f, values, partial := r.parseSubject(p)
 	if f != nil {
-		j.overlayFixed(values)
-		j.add(&intent{form: f, values: values, partial: partial, subject: text})
+		r.overlayFixed(values)
+		r.add(&intent{form: f, values: values, partial: partial, subject: text})
 		return
 	}
-	if i := j.embedded(text); i > 0 {
-		j.readSubject(literal(text[i:]), text[i:], whole)
+	if i := r.embedded(text); i > 0 {
+		r.readSubject(literal(text[i:]), text[i:], whole)
 		return
 	}
 	if !whole {
 		return
 	}
-	j.add(&intent{values: slices.Clone(j.fixed), claims: Token{"sub": p.sample()}, subject: text, unsigned: true})
+	r.add(&intent{values: slices.Clone(r.fixed), claims: Token{"sub": p.sample()}, subject: text, unsigned: true})
 }
 
 // embedded returns where a subject begins in a text that a mapping has put before it, such
 // as "prod::system:serviceaccount:ns:sa"; 0 if there is none.
-func (j *judge) embedded(text string) int {
-	for _, f := range j.forms {
+func (r *reading) embedded(text string) int {
+	for _, f := range r.forms {
 		if s := f.subject; len(s) > 0 && s[0].attribute < 0 {
 			if i := strings.Index(text, s[0].text); i > 0 {
 				return i
@@ -204,8 +204,8 @@ func (j *judge) embedded(text string) int {
 }
 
 // overlayFixed adds the attributes that the issuer's URL gives.
-func (j *judge) overlayFixed(values []string) {
-	for i, v := range j.fixed {
+func (r *reading) overlayFixed(values []string) {
+	for i, v := range r.fixed {
 		if v != "" {
 			values[i] = v
 		}
@@ -214,19 +214,19 @@ func (j *judge) overlayFixed(values []string) {
 
 // parseSubject returns the first form of which a pattern matches a subject, and what it
 // names of attributes.
-func (j *judge) parseSubject(p pattern) (*form, []string, uint64) {
-	for _, f := range j.forms {
-		if values, partial, ok := j.profile.match(f.subject, p); ok && f.admits(values, partial) {
+func (r *reading) parseSubject(p pattern) (*form, []string, uint64) {
+	for _, f := range r.forms {
+		if values, partial, ok := r.profile.match(f.subject, p); ok && f.admits(values, partial) {
 			return f, values, partial
 		}
 	}
-	t := j.profile.compose(p)
+	t := r.profile.compose(p)
 	if t == nil {
 		return nil, nil, 0
 	}
-	f := j.profile.composedForm(t)
-	j.forms = append(slices.Clone(j.forms), f)
-	values, partial, _ := j.profile.match(t, p)
+	f := r.profile.composedForm(t)
+	r.forms = append(slices.Clone(r.forms), f)
+	values, partial, _ := r.profile.match(t, p)
 	return f, values, partial
 }
 
@@ -348,8 +348,8 @@ func (p *profile) composedForm(t template) *form {
 // readClaim adds what a comparison says of a claim to the intents. An intent that no value
 // agrees with stays as it is, and the values become intents of their own: statements may be
 // alternatives.
-func (j *judge) readClaim(c *Comparison) {
-	grammar, known := j.profile.grammars[c.path()]
+func (r *reading) readClaim(c *Comparison) {
+	grammar, known := r.profile.grammars[c.path()]
 	var next []*intent
 	read := false
 	for _, value := range c.Values {
@@ -359,24 +359,24 @@ func (j *judge) readClaim(c *Comparison) {
 			}
 			values, partial, ok := []string(nil), uint64(0), false
 			if known {
-				values, partial, ok = j.profile.match(grammar, p)
+				values, partial, ok = r.profile.match(grammar, p)
 			}
 			if !ok {
-				next = append(next, j.extended(c.Claim, p.sample())...)
+				next = append(next, r.extended(c.Claim, p.sample())...)
 				continue
 			}
-			next = append(next, j.merged(values, partial)...)
+			next = append(next, r.merged(values, partial)...)
 		}
 	}
 	if read && len(next) > 0 {
-		j.intents = j.few(next)
+		r.intents = r.few(next)
 	}
 }
 
 // extended returns the intents with one more claim.
-func (j *judge) extended(path []string, value string) []*intent {
+func (r *reading) extended(path []string, value string) []*intent {
 	var all []*intent
-	for _, in := range j.intents {
+	for _, in := range r.intents {
 		c := in.clone()
 		if c.claims == nil {
 			c.claims = Token{}
@@ -403,40 +403,40 @@ func setPath(token map[string]any, path []string, value any) {
 }
 
 // merged returns the intents that agree with a literal; if none does, one of the literal.
-func (j *judge) merged(values []string, partial uint64) []*intent {
+func (r *reading) merged(values []string, partial uint64) []*intent {
 	var all []*intent
-	for _, in := range j.intents {
+	for _, in := range r.intents {
 		c := in.clone()
 		if c.merge(values, partial) && (c.form == nil || c.form.admits(values, partial)) {
 			all = append(all, c)
 		}
 	}
 	if len(all) == 0 {
-		j.overlayFixed(values)
-		all = append(slices.Clone(j.intents), &intent{values: values, partial: partial})
+		r.overlayFixed(values)
+		all = append(slices.Clone(r.intents), &intent{values: values, partial: partial})
 	}
 	return all
 }
 
 // readTenantAudiences adds what the audiences say of the tenant.
-func (j *judge) readTenantAudiences() {
-	for _, audience := range j.audiences {
+func (r *reading) readTenantAudiences() {
+	for _, audience := range r.audiences {
 		if audience.template == nil {
 			continue
 		}
-		if values, partial, ok := j.profile.match(audience.template, literal(audience.text)); ok {
-			j.intents = j.merged(values, partial)
+		if values, partial, ok := r.profile.match(audience.template, literal(audience.text)); ok {
+			r.intents = r.merged(values, partial)
 		}
 	}
-	j.intents = j.few(j.intents)
+	r.intents = r.few(r.intents)
 }
 
 // chooseForm sets the form of an intent to the first that has its values.
-func (j *judge) chooseForm(in *intent) {
+func (r *reading) chooseForm(in *intent) {
 	if in.form != nil || in.unsigned {
 		return
 	}
-	for _, f := range j.forms {
+	for _, f := range r.forms {
 		if f.admits(in.values, in.partial) {
 			in.form = f
 			return
@@ -445,43 +445,43 @@ func (j *judge) chooseForm(in *intent) {
 }
 
 // readToken adds the intent of a document: claims that its tokens have.
-func (j *judge) readToken(token Token) {
-	in := &intent{values: slices.Clone(j.fixed), claims: Token{}, subject: token.Text("sub")}
+func (r *reading) readToken(token Token) {
+	in := &intent{values: slices.Clone(r.fixed), claims: Token{}, subject: token.Text("sub")}
 	if in.subject != "" {
-		f, values, partial := j.parseSubject(literal(in.subject))
+		f, values, partial := r.parseSubject(literal(in.subject))
 		if in.form = f; f == nil || !in.merge(values, partial) {
 			in.form, in.unsigned = nil, true
 			in.claims["sub"] = in.subject
 		}
 	}
-	j.readClaims(in, nil, token)
-	j.chooseForm(in)
-	j.add(in)
+	r.readClaims(in, nil, token)
+	r.chooseForm(in)
+	r.add(in)
 }
 
 // readClaims reads the claims of an object within a token into an intent.
-func (j *judge) readClaims(in *intent, path []string, object map[string]any) {
+func (r *reading) readClaims(in *intent, path []string, object map[string]any) {
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		path := append(slices.Clip(path), name)
 		if inner, ok := object[name].(map[string]any); ok && len(path) <= maxDepth {
-			j.readClaims(in, path, inner)
+			r.readClaims(in, path, inner)
 			continue
 		}
 		if isEnvelope(path) || len(path) == 1 && name == "sub" {
 			continue
 		}
-		if !j.readText(in, path, Token(object).Texts(name)) {
+		if !r.readText(in, path, Token(object).Texts(name)) {
 			setPath(in.claims, path, object[name])
 		}
 	}
 }
 
 // readText reads a claim that an attribute explains, and reports whether one does.
-func (j *judge) readText(in *intent, path, texts []string) bool {
-	grammar := j.profile.grammars[strings.Join(path, pathSeparator)]
+func (r *reading) readText(in *intent, path, texts []string) bool {
+	grammar := r.profile.grammars[strings.Join(path, pathSeparator)]
 	if len(texts) != 1 || !slices.ContainsFunc(grammar, func(s segment) bool { return s.attribute >= 0 }) {
 		return false
 	}
-	values, partial, ok := j.profile.match(grammar, literal(texts[0]))
+	values, partial, ok := r.profile.match(grammar, literal(texts[0]))
 	return ok && in.merge(values, partial)
 }

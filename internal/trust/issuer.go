@@ -13,33 +13,33 @@ func (j *judge) judgeIssuer() {
 	if j.trust.Issuer == "" {
 		return
 	}
-	message := j.mistakeInIssuer()
+	message := j.wording.mistakeInIssuer()
 	if message == "" && len(j.options.Issuers) > 0 && !slices.Contains(j.options.Issuers, j.trust.Issuer) {
 		message = "its issuer " + j.trust.Issuer + " is not on the list of issuers that may be trusted."
 	}
 	if message != "" {
 		j.findings = append(j.findings, j.finding(ruleIssuer, High,
-			j.name()+" may trust another issuer than the one meant: "+message,
-			"Write the issuer exactly as its discovery document does: "+j.expectedIssuer()+"."))
+			j.wording.name()+" may trust another issuer than the one meant: "+message,
+			"Write the issuer exactly as its discovery document does: "+j.wording.expectedIssuer()+"."))
 		return
 	}
 	if !slices.ContainsFunc(j.trust.Comparisons, func(c Comparison) bool { return len(c.Claim) == 1 && c.Claim[0] == "iss" }) {
 		return
 	}
-	e := j.search(j.otherIssuers)
+	e := j.search(j.generator.otherIssuers)
 	if e != nil && e.undecided == "" {
-		j.report(ruleIssuer, High, e, j.describeIssuer, func() string { return "Compare iss with " + j.trust.Issuer + " as a whole." })
+		j.report(ruleIssuer, High, e, j.wording.describeIssuer, func() string { return "Compare iss with " + j.trust.Issuer + " as a whole." })
 	}
 }
 
 // otherIssuers yields intended tokens that other issuers have signed.
-func (j *judge) otherIssuers(yield func(*probe) bool) {
-	host := strings.TrimPrefix(j.issuer, "https://")
-	for _, in := range j.intents {
-		for p := range j.intended(in) {
+func (g generator) otherIssuers(yield func(*probe) bool) {
+	host := strings.TrimPrefix(g.issuer, "https://")
+	for _, in := range g.intents {
+		for p := range g.intended(in) {
 			for _, issuer := range []string{
-				"https://issuer.attacker.example", j.issuer + ".attacker.example",
-				"https://attacker.example/" + host, j.issuer + "/attacker",
+				"https://issuer.attacker.example", g.issuer + ".attacker.example",
+				"https://attacker.example/" + host, g.issuer + "/attacker",
 			} {
 				if p.issuer = issuer; !yield(p) {
 					return
@@ -51,10 +51,10 @@ func (j *judge) otherIssuers(yield func(*probe) bool) {
 }
 
 // expectedIssuer returns the URL that is probably meant.
-func (j *judge) expectedIssuer() string {
-	normal := normalIssuer(j.trust.Issuer)
+func (w wording) expectedIssuer() string {
+	normal := normalIssuer(w.trust.Issuer)
 	for _, url := range []string{normal, normal + "/"} {
-		if _, ok := j.profile.reads(url); ok {
+		if _, ok := w.profile.reads(url); ok {
 			return url
 		}
 	}
@@ -65,8 +65,8 @@ func (j *judge) expectedIssuer() string {
 }
 
 // mistakeInIssuer returns what is wrong with the issuer's URL; "" if nothing is.
-func (j *judge) mistakeInIssuer() string {
-	issuer := j.trust.Issuer
+func (w wording) mistakeInIssuer() string {
+	issuer := w.trust.Issuer
 	if strings.TrimSpace(issuer) != issuer {
 		return "the URL has a blank at its beginning or end, which no iss claim has."
 	}
@@ -77,11 +77,11 @@ func (j *judge) mistakeInIssuer() string {
 	if message := mistakeInURL(u, issuer); message != "" {
 		return message
 	}
-	if _, ok := j.profile.reads(issuer); ok {
+	if _, ok := w.profile.reads(issuer); ok {
 		return ""
 	}
 	for _, url := range []string{normalIssuer(issuer), normalIssuer(issuer) + "/"} {
-		if _, ok := j.profile.reads(url); ok {
+		if _, ok := w.profile.reads(url); ok {
 			return "tokens have the iss " + url + ", which differs from " + issuer + "."
 		}
 	}

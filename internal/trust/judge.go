@@ -52,7 +52,7 @@ func Judge(t Trust, options ...Options) []Finding {
 	if t.Accepts == nil {
 		return nil
 	}
-	j := newJudge(&t, options)
+	j := newJudge(read(&t, options))
 	j.judgeIssuer()
 	j.judgeIntended()
 	j.judgeOutsiders()
@@ -66,105 +66,23 @@ func Judge(t Trust, options ...Options) []Finding {
 // rank orders severities, the worst first.
 func (s Severity) rank() int { return slices.Index([]Severity{Critical, High, Medium, Low}, s) }
 
-// judge is the work for one trust.
+// judge sends tokens to one trust and collects what they show.
 type judge struct {
-	trust   *Trust
-	options Options
-	profile *profile
-	// issuer is the iss claim of the issuer's tokens.
-	issuer string
-	// fixed are the attributes that the issuer's URL gives; "" for others.
-	fixed []string
-	forms []*form
-	// intents are the intended workloads. If documents declare them, named are those that
-	// the literals of the trust name.
-	intents   []*intent
-	named     []*intent
-	audiences []audience
-	// cut is true if there are more literals or probes than the bounds allow.
-	cut      bool
-	writer   *writer
-	probes   int
-	findings []Finding
+	*reading
+
+	generator generator
+	wording   wording
+	writer    *writer
+	// sent counts the tokens; exhausted is true if there are more than the bound allows.
+	sent      int
+	exhausted bool
+	findings  []Finding
 	// undecided is the finding to report if nothing is decided.
 	undecided *Finding
 }
 
-// newJudge reads the intended workloads of a trust.
-func newJudge(t *Trust, options []Options) *judge {
-	j := &judge{trust: t}
-	for _, o := range options {
-		j.options.Intended = append(j.options.Intended, o.Intended...)
-		j.options.Issuers = append(j.options.Issuers, o.Issuers...)
-	}
-	j.profile, j.fixed = findProfile(t.Issuer, subjectLiterals(t, &j.options))
-	j.issuer = cmp.Or(t.Issuer, j.literalIssuer())
-	j.forms = make([]*form, len(j.profile.Subjects))
-	for i := range j.profile.Subjects {
-		j.forms[i] = &j.profile.Subjects[i]
-	}
-	j.writer = newWriter(j.profile)
-	j.audiences = j.findAudiences()
-	j.findIntents()
-	return j
-}
-
-// literalIssuer returns the issuer that a comparison requires, or one that the profile has.
-func (j *judge) literalIssuer() string {
-	for _, c := range j.trust.Comparisons {
-		if len(c.Claim) == 1 && c.Claim[0] == "iss" && c.Operator == Equal && len(c.Values) > 0 {
-			return c.Values[0]
-		}
-	}
-	for _, url := range j.profile.URLs {
-		if !strings.Contains(url, "{") {
-			return url
-		}
-	}
-	return "https://issuer.example"
-}
-
-// findAudiences returns the audiences that the trust accepts, as far as it says them.
-func (j *judge) findAudiences() []audience {
-	var texts []string
-	for i := range j.trust.Comparisons {
-		c := &j.trust.Comparisons[i]
-		if len(c.Claim) != 1 || c.Claim[0] != "aud" {
-			continue
-		}
-		for _, value := range c.Values {
-			for _, p := range c.patterns(value) {
-				texts = append(texts, p.sample())
-			}
-		}
-	}
-	texts = append(texts, j.trust.Audiences...)
-	for _, token := range j.options.Intended {
-		texts = append(texts, token.Texts("aud")...)
-	}
-	if len(texts) == 0 {
-		texts = []string{j.trust.Kind.audience()}
-	}
-	var all []audience
-	j.cut = len(texts) > maxAudiences
-	for _, text := range texts[:min(len(texts), maxAudiences)] {
-		all = append(all, j.newAudience(text))
-	}
-	return all
-}
-
-// newAudience returns an audience, with its template if it is reserved for a tenant. No
-// text means the issuer's default.
-func (j *judge) newAudience(text string) audience {
-	for _, t := range j.profile.tenantAudiences {
-		if _, _, ok := j.profile.match(t, literal(text)); ok {
-			return audience{text: text, template: t}
-		}
-	}
-	if text == "" || j.profile.AudienceFixed {
-		return audience{template: j.profile.audience}
-	}
-	return audience{text: text}
+func newJudge(r *reading) *judge {
+	return &judge{reading: r, generator: generator{r}, wording: wording{r}, writer: newWriter(r.profile)}
 }
 
 // audience returns the audience of a cloud that does not say another; "" if it has none.
@@ -192,11 +110,11 @@ type evidence struct {
 func (j *judge) search(probes iter.Seq[*probe]) *evidence {
 	var maybe *evidence
 	for p := range probes {
-		if j.probes == maxProbes {
-			j.cut = true
+		if j.sent == maxProbes {
+			j.exhausted = true
 			break
 		}
-		j.probes++
+		j.sent++
 		token := j.writer.write(p, j.issuer)
 		d := j.trust.Accepts(token)
 		if !d.Accepted || maybe != nil && d.Undecided != "" {
@@ -225,7 +143,7 @@ func (j *judge) report(rule string, severity Severity, e *evidence, message func
 	}
 	if j.undecided == nil {
 		f.Rule, f.Severity = ruleUndecided, Medium
-		f.Message = "Whether tokens alone open " + j.name() + " is not decided (" + e.undecided + "). If that holds: " + f.Message
+		f.Message = "Whether tokens alone open " + j.wording.name() + " is not decided (" + e.undecided + "). If that holds: " + f.Message
 		j.undecided = &f
 	}
 	return false
@@ -250,16 +168,16 @@ func (j *judge) judgeOutsiders() {
 	case found:
 	case j.undecided != nil:
 		j.findings = append(j.findings, *j.undecided)
-	case j.cut:
+	case j.cut || j.exhausted:
 		j.findings = append(j.findings, j.finding(ruleUndecided, Medium,
-			j.name()+" names more subjects, claims or audiences than this check sends tokens for.",
+			j.wording.name()+" names more subjects, claims or audiences than this check sends tokens for.",
 			"Split the trust into several."))
 	}
 }
 
 // judgeAnyone looks for tokens that have nothing in common with the intended ones.
 func (j *judge) judgeAnyone() bool {
-	e := j.search(j.anyone())
+	e := j.search(j.generator.anyone())
 	if e == nil {
 		return false
 	}
@@ -267,24 +185,18 @@ func (j *judge) judgeAnyone() bool {
 	if j.profile.Shared && j.comparesIdentity() {
 		rule = ruleTenant
 	}
-	return j.report(rule, Critical, e, j.describeAnyone, j.fixSubject)
-}
-
-// comparesIdentity reports whether the trust compares anything that says who has a token.
-func (j *judge) comparesIdentity() bool {
-	return len(j.trust.Subjects) > 0 ||
-		slices.ContainsFunc(j.trust.Comparisons, func(c Comparison) bool { return !isEnvelope(c.Claim) })
+	return j.report(rule, Critical, e, j.wording.describeAnyone, j.wording.fixSubject)
 }
 
 // judgeCopiers looks for outsiders who choose what the literals say.
 func (j *judge) judgeCopiers() bool {
-	if j.report(ruleChosen, High, j.search(j.copiers()), j.describeChosen, j.fixSubject) {
+	if j.report(ruleChosen, High, j.search(j.generator.copiers()), j.wording.describeChosen, j.wording.fixSubject) {
 		return true
 	}
-	if e := j.search(j.namesakes()); e != nil {
+	if e := j.search(j.generator.namesakes()); e != nil {
 		return j.reportNamesake(e)
 	}
-	if e := j.search(j.injectors()); e != nil {
+	if e := j.search(j.generator.injectors()); e != nil {
 		return j.reportNamesake(e)
 	}
 	return false
@@ -294,14 +206,14 @@ func (j *judge) judgeCopiers() bool {
 // private one another project.
 func (j *judge) reportNamesake(e *evidence) bool {
 	if j.profile.Shared {
-		return j.report(ruleTenant, Critical, e, j.describeNamesake, j.fixSubject)
+		return j.report(ruleTenant, Critical, e, j.wording.describeNamesake, j.wording.fixSubject)
 	}
-	return j.report(ruleSibling, High, e, j.describeNamesake, j.fixSubject)
+	return j.report(ruleSibling, High, e, j.wording.describeNamesake, j.wording.fixSubject)
 }
 
 // judgeImitations looks for tenants with similar names.
 func (j *judge) judgeImitations() bool {
-	return j.report(ruleImitation, High, j.search(j.imitations()), j.describeImitation, j.fixSubject)
+	return j.report(ruleImitation, High, j.search(j.generator.imitations()), j.wording.describeImitation, j.wording.fixSubject)
 }
 
 // judgeProjects looks for other projects and, if there are none, for other runs of the
@@ -314,7 +226,7 @@ func (j *judge) judgeProjects() bool {
 		groups = append([]string{""}, groups...)
 	}
 	for _, group := range groups {
-		e := j.search(j.siblings(group))
+		e := j.search(j.generator.siblings(group))
 		if e == nil {
 			continue
 		}
@@ -323,39 +235,15 @@ func (j *judge) judgeProjects() bool {
 			sibling = e
 		}
 	}
-	found := j.report(ruleSibling, High, sibling, j.describeSibling, j.fixSubject)
+	found := j.report(ruleSibling, High, sibling, j.wording.describeSibling, j.wording.fixSubject)
 	if !open[""] {
-		e := j.search(j.projectImitations(func(group string) bool { return !open[group] }))
-		found = j.report(ruleImitation, High, e, j.describeProjectImitation, j.fixSubject) || found
+		e := j.search(j.generator.projectImitations(func(group string) bool { return !open[group] }))
+		found = j.report(ruleImitation, High, e, j.wording.describeProjectImitation, j.wording.fixSubject) || found
 	}
 	if found || !j.speaksOfRuns() {
 		return found
 	}
-	return j.report(ruleRun, High, j.search(j.otherRuns()), j.describeRun, j.fixSubject)
-}
-
-// speaksOfRuns reports whether the trust says anything that runs of a project differ in. One
-// that names a project by claims of its own is meant for all its runs.
-func (j *judge) speaksOfRuns() bool {
-	namesRun := func(in *intent) bool {
-		if in.form != nil && in.subject != "" && (in.form.Outside || j.guards(in.form.subject)) {
-			return true
-		}
-		for i := range j.profile.Attributes {
-			if j.profile.Attributes[i].Level == runLevel && in.knows(i) {
-				return true
-			}
-		}
-		return false
-	}
-	return slices.ContainsFunc(j.intents, namesRun) || slices.ContainsFunc(j.trust.Comparisons, func(c Comparison) bool {
-		return j.guards(j.profile.grammars[c.path()])
-	})
-}
-
-// guards reports whether a template has an attribute that a project guards.
-func (j *judge) guards(t template) bool {
-	return slices.ContainsFunc(t, func(s segment) bool { return s.attribute >= 0 && j.profile.Attributes[s.attribute].Guarded })
+	return j.report(ruleRun, High, j.search(j.generator.otherRuns()), j.wording.describeRun, j.wording.fixSubject)
 }
 
 // judgeReused looks for tenants that have taken over a name. It is no mistake where the
@@ -368,31 +256,24 @@ func (j *judge) judgeReused() bool {
 	if j.trust.Kind != "" && !slices.Contains(p.PinnedBy, j.trust.Kind) {
 		return false
 	}
-	return j.report(ruleReused, High, j.search(j.successors()), j.describeReused, j.fixReused)
+	return j.report(ruleReused, High, j.search(j.generator.successors()), j.wording.describeReused, j.wording.fixReused)
 }
 
 // judgeIntended looks whether the trust accepts the workloads for which it is meant.
 func (j *judge) judgeIntended() {
 	accepted := 0
 	for _, in := range j.intents {
-		switch e := j.search(j.intended(in)); {
+		switch e := j.search(j.generator.intended(in)); {
 		case e != nil && !in.unsigned:
 			accepted++
 		case len(j.options.Intended) > 0:
-			j.findings = append(j.findings, j.finding(ruleBroken, Medium, j.describeBroken(in), j.fixBroken(in)))
+			j.findings = append(j.findings, j.finding(ruleBroken, Medium, j.wording.describeBroken(in), j.wording.fixBroken(in)))
 		}
 	}
 	j.judgeNamed()
 	if accepted == 0 && len(j.options.Intended) == 0 {
 		j.reportBroken()
 	}
-}
-
-// hasIntent reports whether anything says for which workload the trust is meant.
-func (j *judge) hasIntent() bool {
-	return slices.ContainsFunc(j.intents, func(in *intent) bool {
-		return in.subject != "" || len(in.claims) > 0 || slices.ContainsFunc(in.values, func(v string) bool { return v != "" })
-	}) && j.comparesIdentity()
 }
 
 // reportBroken reports a trust that refuses every intended token, or that this is not known
@@ -402,14 +283,14 @@ func (j *judge) reportBroken() {
 	unclear := func(c Comparison) bool { return c.Operator == Other || c.Operator == Regexp }
 	if !in.unsigned && slices.ContainsFunc(j.trust.Comparisons, unclear) {
 		f := j.finding(ruleUndecided, Medium,
-			"It is not known for which workload "+j.name()+" is meant: this check cannot invert its comparisons, and it refuses "+
-				j.describe(in)+".",
+			"It is not known for which workload "+j.wording.name()+" is meant: this check cannot invert its comparisons, and it refuses "+
+				j.wording.describe(in)+".",
 			"Declare the workload in a WorkloadTrust document, or compare with literals.")
 		j.findings = append(j.findings, f)
 		return
 	}
 	if j.hasIntent() {
-		j.findings = append(j.findings, j.finding(ruleBroken, Medium, j.describeBroken(in), j.fixBroken(in)))
+		j.findings = append(j.findings, j.finding(ruleBroken, Medium, j.wording.describeBroken(in), j.wording.fixBroken(in)))
 	}
 }
 
@@ -420,19 +301,10 @@ func (j *judge) judgeNamed() {
 		if slices.ContainsFunc(j.intents, func(d *intent) bool { return j.within(in, d) }) {
 			continue
 		}
-		if j.report(ruleUndeclared, Medium, j.search(j.intended(in)), j.describeUndeclared, fixUndeclared) {
+		if j.report(ruleUndeclared, Medium, j.search(j.generator.intended(in)), j.wording.describeUndeclared, fixUndeclared) {
 			return
 		}
 	}
-}
-
-// within reports whether what a literal names agrees with what a document declares.
-func (j *judge) within(in, declared *intent) bool {
-	if in.subject != "" && in.subject == declared.subject {
-		return true
-	}
-	c := declared.clone()
-	return !in.unsigned && c.merge(in.values, in.partial)
 }
 
 // judgeAudience looks for audiences that are not the trust's.
@@ -440,8 +312,8 @@ func (j *judge) judgeAudience() {
 	if j.profile.AudienceFixed {
 		return
 	}
-	e := j.search(j.otherAudiences())
+	e := j.search(j.generator.otherAudiences())
 	if e != nil && e.undecided == "" {
-		j.report(ruleAudience, High, e, j.describeAudience, j.fixAudience)
+		j.report(ruleAudience, High, e, j.wording.describeAudience, j.wording.fixAudience)
 	}
 }

@@ -63,21 +63,21 @@ func confusable(value string) string {
 
 // neighbouring returns tokens in which an attribute has a value that looks like that of an
 // intent. The other attributes are as choose says.
-func (j *judge) neighbouring(in *intent, i int, choose func(int, *attribute) choice) iter.Seq[*probe] {
+func (g generator) neighbouring(in *intent, i int, choose func(int, *attribute) choice) iter.Seq[*probe] {
 	f := in.form
 	if f == nil || f.sets[i] != "" {
 		return none
 	}
-	near := j.profile.Attributes[i].neighbours(strings.TrimPrefix(in.values[i], looseBegin))
-	near = slices.DeleteFunc(near, func(value string) bool { return j.isNamed(i, value) || !strings.HasPrefix(value, f.begin[i]) })
+	near := g.profile.Attributes[i].neighbours(strings.TrimPrefix(in.values[i], looseBegin))
+	near = slices.DeleteFunc(near, func(value string) bool { return g.isNamed(i, value) || !strings.HasPrefix(value, f.begin[i]) })
 	return func(yield func(*probe) bool) {
-		p := &probe{form: f, values: make([]string, len(j.profile.Attributes)), claims: in.claimsOfOthers()}
-		j.fill(p.values, in, f, choose)
+		p := &probe{form: f, values: make([]string, len(g.profile.Attributes)), claims: in.claimsOfOthers()}
+		g.fill(p.values, in, f, choose)
 		for _, value := range near {
-			if p.values[i] = value; j.cut && j.isLiteral(p) {
+			if p.values[i] = value; g.cut && g.isLiteral(p) {
 				continue
 			}
-			if !j.toAll(p, yield) {
+			if !g.toAll(p, yield) {
 				return
 			}
 		}
@@ -86,9 +86,9 @@ func (j *judge) neighbouring(in *intent, i int, choose func(int, *attribute) cho
 
 // isLiteral reports whether the trust names a probe by a literal that is perhaps among
 // those that were left out of the intents.
-func (j *judge) isLiteral(p *probe) bool {
-	return slices.ContainsFunc(j.trust.Comparisons, func(c Comparison) bool {
-		grammar := j.profile.grammars[c.path()]
+func (g generator) isLiteral(p *probe) bool {
+	return slices.ContainsFunc(g.trust.Comparisons, func(c Comparison) bool {
+		grammar := g.profile.grammars[c.path()]
 		if c.isSubject() {
 			grammar = p.form.subject
 		}

@@ -7,16 +7,16 @@ import (
 )
 
 // anyone returns tokens of workloads that have nothing in common with the intended ones.
-func (j *judge) anyone() iter.Seq[*probe] {
-	return j.each(j.ofIssuer(), slices.Values(j.forms), nil, anothers)
+func (g generator) anyone() iter.Seq[*probe] {
+	return g.each(g.ofIssuer(), slices.Values(g.forms), nil, anothers)
 }
 
 // ofIssuer returns an intent with only what all tokens of the issuer have.
-func (j *judge) ofIssuer() *intent {
-	in := &intent{values: slices.Clone(j.fixed)}
-	for i := range j.profile.Attributes {
-		if j.profile.Attributes[i].OfIssuer && len(j.intents) > 0 {
-			in.values[i] = j.intents[0].values[i]
+func (r *reading) ofIssuer() *intent {
+	in := &intent{values: slices.Clone(r.fixed)}
+	for i := range r.profile.Attributes {
+		if r.profile.Attributes[i].OfIssuer && len(r.intents) > 0 {
+			in.values[i] = r.intents[0].values[i]
 		}
 	}
 	return in
@@ -24,9 +24,9 @@ func (j *judge) ofIssuer() *intent {
 
 // copiers returns tokens of outsiders who choose for their runs what the literals say: a
 // branch, an environment, a workflow of the same name.
-func (j *judge) copiers() iter.Seq[*probe] {
-	return flat(j.intents, func(in *intent) iter.Seq[*probe] {
-		return j.each(in, j.compatible(in), j.freeClaims(in), copied)
+func (g generator) copiers() iter.Seq[*probe] {
+	return flat(g.intents, func(in *intent) iter.Seq[*probe] {
+		return g.each(in, g.compatible(in), g.freeClaims(in), copied)
 	})
 }
 
@@ -40,8 +40,8 @@ func copied(_ int, a *attribute) choice {
 }
 
 // namesakes returns tokens of outsiders who also give their projects the same names.
-func (j *judge) namesakes() iter.Seq[*probe] {
-	if !j.tenantsVary() {
+func (g generator) namesakes() iter.Seq[*probe] {
+	if !g.tenantsVary() {
 		return none
 	}
 	choose := func(i int, a *attribute) choice {
@@ -50,22 +50,22 @@ func (j *judge) namesakes() iter.Seq[*probe] {
 		}
 		return copied(i, a)
 	}
-	return flat(j.intents, func(in *intent) iter.Seq[*probe] {
-		return j.each(in, j.compatible(in), j.freeClaims(in), choose)
+	return flat(g.intents, func(in *intent) iter.Seq[*probe] {
+		return g.each(in, g.compatible(in), g.freeClaims(in), choose)
 	})
 }
 
 // tenantsVary reports whether the issuer signs for several tenants.
-func (j *judge) tenantsVary() bool {
-	tenants := j.profile.attributes(func(_ int, a *attribute) bool { return a.Level == tenantLevel && !a.OfIssuer })
-	return len(tenants) > 0 && !slices.ContainsFunc(tenants, func(i int) bool { return j.fixed[i] != "" })
+func (r *reading) tenantsVary() bool {
+	tenants := r.profile.attributes(func(_ int, a *attribute) bool { return a.Level == tenantLevel && !a.OfIssuer })
+	return len(tenants) > 0 && !slices.ContainsFunc(tenants, func(i int) bool { return r.fixed[i] != "" })
 }
 
 // freeClaims returns the claims of an intent that any tenant can choose.
-func (j *judge) freeClaims(in *intent) Token {
+func (g generator) freeClaims(in *intent) Token {
 	var free Token
 	for name, value := range in.claims {
-		if slices.ContainsFunc(j.profile.FreeClaims, func(begin string) bool { return strings.HasPrefix(name, begin) }) {
+		if slices.ContainsFunc(g.profile.FreeClaims, func(begin string) bool { return strings.HasPrefix(name, begin) }) {
 			free = free.With(name, value)
 		}
 	}
@@ -74,30 +74,30 @@ func (j *judge) freeClaims(in *intent) Token {
 
 // injectors returns tokens of outsiders who write the text of a literal into what they
 // choose: a branch named "acme/app".
-func (j *judge) injectors() iter.Seq[*probe] {
-	texts := j.looseTexts()
+func (g generator) injectors() iter.Seq[*probe] {
+	texts := g.looseTexts()
 	if len(texts) == 0 {
 		return none
 	}
-	chosen := j.profile.attributes(func(_ int, a *attribute) bool { return a.Level != tenantLevel && !a.Stable })
-	return flat(j.forms, func(f *form) iter.Seq[*probe] {
-		return flat(chosen, func(i int) iter.Seq[*probe] { return j.injected(f, i, texts) })
+	chosen := g.profile.attributes(func(_ int, a *attribute) bool { return a.Level != tenantLevel && !a.Stable })
+	return flat(g.forms, func(f *form) iter.Seq[*probe] {
+		return flat(chosen, func(i int) iter.Seq[*probe] { return g.injected(f, i, texts) })
 	})
 }
 
 // injected returns tokens of outsiders with texts in one attribute.
-func (j *judge) injected(f *form, i int, texts []string) iter.Seq[*probe] {
+func (g generator) injected(f *form, i int, texts []string) iter.Seq[*probe] {
 	if f.sets[i] != "" {
 		return none
 	}
 	return flat(texts, func(text string) iter.Seq[*probe] {
 		value := f.begin[i] + text
-		if !j.profile.Attributes[i].signable(value) || j.isNamed(i, value) {
+		if !g.profile.Attributes[i].signable(value) || g.isNamed(i, value) {
 			return none
 		}
-		in := j.ofIssuer()
+		in := g.ofIssuer()
 		in.values[i] = value
-		return j.each(in, slices.Values([]*form{f}), nil, func(k int, _ *attribute) choice {
+		return g.each(in, slices.Values([]*form{f}), nil, func(k int, _ *attribute) choice {
 			if k == i {
 				return keep
 			}
@@ -110,10 +110,10 @@ func (j *judge) injected(f *form, i int, texts []string) iter.Seq[*probe] {
 const maxTexts = 4
 
 // looseTexts returns the literals that a trust looks for anywhere in a claim.
-func (j *judge) looseTexts() []string {
+func (g generator) looseTexts() []string {
 	var texts []string
-	for i := range j.trust.Comparisons {
-		c := &j.trust.Comparisons[i]
+	for i := range g.trust.Comparisons {
+		c := &g.trust.Comparisons[i]
 		for _, value := range c.Values {
 			for _, p := range c.patterns(value) {
 				if len(p) > 0 && p[0] < 0 {
@@ -129,19 +129,19 @@ func (j *judge) looseTexts() []string {
 }
 
 // imitations returns tokens of tenants whose name or number looks like an intended one.
-func (j *judge) imitations() iter.Seq[*probe] {
-	return flat(j.intents, func(in *intent) iter.Seq[*probe] {
-		known := j.profile.attributes(func(i int, a *attribute) bool {
-			return a.Level == tenantLevel && !a.OfIssuer && j.fixed[i] == "" && in.knows(i)
+func (g generator) imitations() iter.Seq[*probe] {
+	return flat(g.intents, func(in *intent) iter.Seq[*probe] {
+		known := g.profile.attributes(func(i int, a *attribute) bool {
+			return a.Level == tenantLevel && !a.OfIssuer && g.fixed[i] == "" && in.knows(i)
 		})
-		return flat(known, func(i int) iter.Seq[*probe] { return j.neighbouring(in, i, j.tenantLike(i)) })
+		return flat(known, func(i int) iter.Seq[*probe] { return g.neighbouring(in, i, g.tenantLike(i)) })
 	})
 }
 
 // tenantLike keeps what a tenant chooses who imitates one by an attribute: names, and with a
 // similar number also the names of the tenant.
-func (j *judge) tenantLike(i int) func(int, *attribute) choice {
-	number := j.profile.Attributes[i].Stable
+func (g generator) tenantLike(i int) func(int, *attribute) choice {
+	number := g.profile.Attributes[i].Stable
 	return func(_ int, a *attribute) choice {
 		if a.Level == runLevel || a.Level == tenantLevel && number && !a.Stable {
 			return keep
@@ -152,27 +152,27 @@ func (j *judge) tenantLike(i int) func(int, *attribute) choice {
 
 // successors returns tokens of tenants that have taken over the names of intended ones
 // after a rename or removal.
-func (j *judge) successors() iter.Seq[*probe] {
+func (g generator) successors() iter.Seq[*probe] {
 	choose := func(_ int, a *attribute) choice {
 		if a.Level == runLevel {
 			return keep
 		}
 		return sameName
 	}
-	return flat(j.intents, func(in *intent) iter.Seq[*probe] {
-		if !j.namesTenant(in) {
+	return flat(g.intents, func(in *intent) iter.Seq[*probe] {
+		if !g.namesTenant(in) {
 			return none
 		}
-		return j.each(in, j.recreated(in), in.claimsOfOthers(), choose)
+		return g.each(in, g.recreated(in), in.claimsOfOthers(), choose)
 	})
 }
 
 // recreated yields the forms of tokens that the issuer signs for a new tenant with an old
 // name.
-func (j *judge) recreated(in *intent) iter.Seq[*form] {
-	marked := slices.ContainsFunc(j.forms, func(f *form) bool { return f.Recreated })
+func (g generator) recreated(in *intent) iter.Seq[*form] {
+	marked := slices.ContainsFunc(g.forms, func(f *form) bool { return f.Recreated })
 	return func(yield func(*form) bool) {
-		for f := range j.compatible(in) {
+		for f := range g.compatible(in) {
 			if (!marked || f.Recreated) && !yield(f) {
 				return
 			}
@@ -181,29 +181,29 @@ func (j *judge) recreated(in *intent) iter.Seq[*form] {
 }
 
 // namesTenant reports whether an intent says a tenant's name, which another can take over.
-func (j *judge) namesTenant(in *intent) bool {
-	return len(j.profile.attributes(func(i int, a *attribute) bool {
+func (r *reading) namesTenant(in *intent) bool {
+	return len(r.profile.attributes(func(i int, a *attribute) bool {
 		return a.Level == tenantLevel && !a.Stable && in.knows(i)
 	})) > 0
 }
 
 // otherAudiences returns tokens of the intended workloads that are meant for another system.
-func (j *judge) otherAudiences() iter.Seq[*probe] {
+func (g generator) otherAudiences() iter.Seq[*probe] {
 	others := []audience{{text: "https://other-system.example"}}
 	for _, kind := range []Kind{AWSRole, EntraCredential} {
-		if j.trust.Kind != "" && j.trust.Kind != kind {
+		if g.trust.Kind != "" && g.trust.Kind != kind {
 			others = append(others, audience{text: kind.audience()})
 		}
 	}
-	return flat(j.intents, func(in *intent) iter.Seq[*probe] {
-		return flat(others, func(other audience) iter.Seq[*probe] { return j.intendedFor(in, other) })
+	return flat(g.intents, func(in *intent) iter.Seq[*probe] {
+		return flat(others, func(other audience) iter.Seq[*probe] { return g.intendedFor(in, other) })
 	})
 }
 
 // intendedFor returns a token of an intended workload for an audience.
-func (j *judge) intendedFor(in *intent, other audience) iter.Seq[*probe] {
+func (g generator) intendedFor(in *intent, other audience) iter.Seq[*probe] {
 	return func(yield func(*probe) bool) {
-		for p := range j.intended(in) {
+		for p := range g.intended(in) {
 			p.audience = other
 			yield(p)
 			return

@@ -25,15 +25,19 @@ type audience struct {
 	template template
 }
 
+// generator returns the tokens that an issuer would sign for others than the intended
+// workloads, and for those.
+type generator struct{ *reading }
+
 // other returns the value of another workload's attribute: one that no literal names, if
 // there is one.
-func (j *judge) other(i int, f *form) string {
-	a := &j.profile.Attributes[i]
+func (g generator) other(i int, f *form) string {
+	a := &g.profile.Attributes[i]
 	for _, value := range a.Other {
 		if begin := f.begin[i]; begin != "" && !strings.HasPrefix(value, begin) {
 			value = begin + value[strings.LastIndexByte(value, '/')+1:]
 		}
-		if !j.isNamed(i, value) {
+		if !g.isNamed(i, value) {
 			return value
 		}
 	}
@@ -44,14 +48,14 @@ func (j *judge) other(i int, f *form) string {
 }
 
 // isNamed reports whether a literal says a value of an attribute.
-func (j *judge) isNamed(i int, value string) bool {
+func (g generator) isNamed(i int, value string) bool {
 	same := func(in *intent) bool { return strings.TrimPrefix(in.values[i], looseBegin) == value }
-	return slices.ContainsFunc(j.intents, same) || slices.ContainsFunc(j.named, same)
+	return slices.ContainsFunc(g.intents, same) || slices.ContainsFunc(g.named, same)
 }
 
 // complete fills the open attributes with examples, and sets what the form demands. The
 // values are those of a probe, which it changes.
-func (j *judge) complete(f *form, values []string) {
+func (g generator) complete(f *form, values []string) {
 	for i := range values {
 		if set := f.sets[i]; set != "" {
 			values[i] = set
@@ -60,14 +64,14 @@ func (j *judge) complete(f *form, values []string) {
 		begin := f.begin[i]
 		switch {
 		case values[i] != "" && values[i] != absent && strings.HasPrefix(values[i], begin):
-		case strings.HasPrefix(j.profile.Attributes[i].Example, begin):
-			values[i] = j.profile.Attributes[i].Example
+		case strings.HasPrefix(g.profile.Attributes[i].Example, begin):
+			values[i] = g.profile.Attributes[i].Example
 		default:
 			values[i] = begin + "example"
 		}
 	}
 	for i := range values {
-		a := &j.profile.Attributes[i]
+		a := &g.profile.Attributes[i]
 		if a.derived != nil && values[i] == a.Example {
 			values[i], _ = a.derived.render(values)
 		}
@@ -86,34 +90,34 @@ const (
 )
 
 // fill writes values for a probe: for each attribute as choose says.
-func (j *judge) fill(values []string, in *intent, f *form, choose func(int, *attribute) choice) {
+func (g generator) fill(values []string, in *intent, f *form, choose func(int, *attribute) choice) {
 	for i := range values {
-		a := &j.profile.Attributes[i]
+		a := &g.profile.Attributes[i]
 		values[i] = ""
 		if in != nil && in.values[i] != absent {
-			values[i] = j.instance(in, i)
+			values[i] = g.instance(in, i)
 		}
-		if j.fixed[i] != "" || a.OfIssuer || f.sets[i] != "" {
+		if g.fixed[i] != "" || a.OfIssuer || f.sets[i] != "" {
 			continue
 		}
 		switch c := choose(i, a); {
 		case c == keep, c == sameName && !a.Stable && values[i] != "":
 			continue
 		default:
-			values[i] = j.other(i, f)
+			values[i] = g.other(i, f)
 		}
 	}
-	j.complete(f, values)
+	g.complete(f, values)
 }
 
 // instance returns a value that an intent leaves possible: what it says, completed so that
 // the issuer takes it.
-func (j *judge) instance(in *intent, i int) string {
+func (g generator) instance(in *intent, i int) string {
 	value := in.values[i]
 	if value == "" || in.names(i) {
 		return value
 	}
-	a := &j.profile.Attributes[i]
+	a := &g.profile.Attributes[i]
 	value = strings.TrimPrefix(value, looseBegin)
 	if a.signable(value) && !strings.HasSuffix(value, "/") {
 		return value
@@ -133,13 +137,13 @@ func (j *judge) instance(in *intent, i int) string {
 }
 
 // compatible yields the forms that have the run-level values of an intent, its own first.
-func (j *judge) compatible(in *intent) iter.Seq[*form] {
+func (g generator) compatible(in *intent) iter.Seq[*form] {
 	return func(yield func(*form) bool) {
 		if in.form != nil && !yield(in.form) {
 			return
 		}
-		for _, f := range j.forms {
-			if f != in.form && f.admitsRun(j.profile, in) && !yield(f) {
+		for _, f := range g.forms {
+			if f != in.form && f.admitsRun(g.profile, in) && !yield(f) {
 				return
 			}
 		}
@@ -179,13 +183,13 @@ func flat[T any](items []T, probes func(T) iter.Seq[*probe]) iter.Seq[*probe] {
 func none(func(*probe) bool) {}
 
 // each returns probes of an intent, which may be nil, in some forms with all audiences.
-func (j *judge) each(in *intent, forms iter.Seq[*form], claims Token, choose func(int, *attribute) choice) iter.Seq[*probe] {
+func (g generator) each(in *intent, forms iter.Seq[*form], claims Token, choose func(int, *attribute) choice) iter.Seq[*probe] {
 	return func(yield func(*probe) bool) {
-		p := &probe{values: make([]string, len(j.profile.Attributes)), claims: claims}
+		p := &probe{values: make([]string, len(g.profile.Attributes)), claims: claims}
 		for f := range forms {
 			p.form = f
-			j.fill(p.values, in, f, choose)
-			if !j.toAll(p, yield) {
+			g.fill(p.values, in, f, choose)
+			if !g.toAll(p, yield) {
 				return
 			}
 		}
@@ -193,8 +197,8 @@ func (j *judge) each(in *intent, forms iter.Seq[*form], claims Token, choose fun
 }
 
 // toAll yields a probe for each audience, and reports false if the caller has enough.
-func (j *judge) toAll(p *probe, yield func(*probe) bool) bool {
-	for _, a := range j.audiences {
+func (g generator) toAll(p *probe, yield func(*probe) bool) bool {
+	for _, a := range g.audiences {
 		if p.audience = a; !yield(p) {
 			return false
 		}
@@ -214,12 +218,12 @@ func (p *profile) attributes(is func(int, *attribute) bool) []int {
 }
 
 // intended returns tokens of the intended workloads.
-func (j *judge) intended(in *intent) iter.Seq[*probe] {
+func (g generator) intended(in *intent) iter.Seq[*probe] {
 	f := in.form
 	if f == nil {
-		f = j.forms[0]
+		f = g.forms[0]
 	}
-	return j.each(in, slices.Values([]*form{f}), in.claims, kept)
+	return g.each(in, slices.Values([]*form{f}), in.claims, kept)
 }
 
 // kept keeps what an intent says.

@@ -97,7 +97,7 @@ func TestProfiles_Attributes(t *testing.T) {
 func TestProfiles_Grammars(t *testing.T) {
 	t.Parallel()
 	for _, p := range profiles() {
-		j := newJudge(&Trust{Accepts: func(Token) Decision { return Decision{} }}, nil)
+		j := newJudge(read(&Trust{Accepts: func(Token) Decision { return Decision{} }}, nil))
 		j.profile, j.fixed = p, make([]string, len(p.Attributes))
 		j.forms = nil
 		for i := range p.Subjects {
@@ -106,7 +106,7 @@ func TestProfiles_Grammars(t *testing.T) {
 		for _, f := range j.forms {
 			checkTexts(t, p, f.subject)
 			values := make([]string, len(p.Attributes))
-			j.complete(f, values)
+			j.generator.complete(f, values)
 			subject, ok := f.subject.render(values)
 			if !ok {
 				t.Errorf("%s: %s has no subject", p.Name, f.Name)
@@ -195,7 +195,7 @@ func FuzzSubject(f *testing.F) {
 			return Decision{Accepted: strings.Contains(token.Text("sub"), subject)}
 		}}
 		Judge(trust)
-		j := newJudge(&trust, nil)
+		j := newJudge(read(&trust, nil))
 		for _, in := range j.intents {
 			for i, v := range in.values {
 				if in.form != nil && in.names(i) && j.fixed[i] == "" && strings.ContainsRune(v, rune(absent[0])) {

@@ -18,8 +18,8 @@ func (p *profile) groups() []string {
 
 // siblings returns tokens of other projects of the intended tenants: of those that differ
 // in one group, or in all for "".
-func (j *judge) siblings(group string) iter.Seq[*probe] {
-	groups := j.profile.groups()
+func (g generator) siblings(group string) iter.Seq[*probe] {
+	groups := g.profile.groups()
 	at := slices.Index(groups, group)
 	choose := func(_ int, a *attribute) choice {
 		switch {
@@ -35,8 +35,8 @@ func (j *judge) siblings(group string) iter.Seq[*probe] {
 			return sameName
 		}
 	}
-	return flat(j.intents, func(in *intent) iter.Seq[*probe] {
-		return j.each(in, j.compatible(in), in.claimsOfOthers(), choose)
+	return flat(g.intents, func(in *intent) iter.Seq[*probe] {
+		return g.each(in, g.compatible(in), in.claimsOfOthers(), choose)
 	})
 }
 
@@ -51,18 +51,18 @@ func (in *intent) claimsOfOthers() Token {
 
 // projectImitations returns tokens of projects of the intended tenants whose names look
 // like intended ones, for the groups for which closed is true.
-func (j *judge) projectImitations(closed func(group string) bool) iter.Seq[*probe] {
-	return flat(j.intents, func(in *intent) iter.Seq[*probe] {
-		known := j.profile.attributes(func(i int, a *attribute) bool {
+func (g generator) projectImitations(closed func(group string) bool) iter.Seq[*probe] {
+	return flat(g.intents, func(in *intent) iter.Seq[*probe] {
+		known := g.profile.attributes(func(i int, a *attribute) bool {
 			return a.Level == projectLevel && !a.OfIssuer && in.knows(i) && closed(a.Group)
 		})
-		return flat(known, func(i int) iter.Seq[*probe] { return j.neighbouring(in, i, j.projectLike(i)) })
+		return flat(known, func(i int) iter.Seq[*probe] { return g.neighbouring(in, i, g.projectLike(i)) })
 	})
 }
 
 // projectLike keeps everything of an intent but the numbers of the thing that is imitated.
-func (j *judge) projectLike(i int) func(int, *attribute) choice {
-	imitated := &j.profile.Attributes[i]
+func (g generator) projectLike(i int) func(int, *attribute) choice {
+	imitated := &g.profile.Attributes[i]
 	return func(_ int, a *attribute) choice {
 		if a.Level == projectLevel && a.Group == imitated.Group && a.Stable && !imitated.Stable {
 			return another
@@ -73,46 +73,46 @@ func (j *judge) projectLike(i int) func(int, *attribute) choice {
 
 // otherRuns returns tokens of the intended projects for other branches, tags, environments
 // and events.
-func (j *judge) otherRuns() iter.Seq[*probe] {
+func (g generator) otherRuns() iter.Seq[*probe] {
 	choose := func(_ int, a *attribute) choice {
 		if a.Guarded {
 			return another
 		}
 		return keep
 	}
-	return flat(j.intents, func(in *intent) iter.Seq[*probe] {
+	return flat(g.intents, func(in *intent) iter.Seq[*probe] {
 		others := func(yield func(*probe) bool) {
-			for p := range j.each(in, slices.Values(j.forms), in.claimsOfOthers(), choose) {
-				if !j.declared(p) && j.isOtherRun(p) && !yield(p) {
+			for p := range g.each(in, slices.Values(g.forms), in.claimsOfOthers(), choose) {
+				if !g.declared(p) && g.isOtherRun(p) && !yield(p) {
 					return
 				}
 			}
 		}
-		return flat([]iter.Seq[*probe]{others, j.runImitations(in)}, func(s iter.Seq[*probe]) iter.Seq[*probe] { return s })
+		return flat([]iter.Seq[*probe]{others, g.runImitations(in)}, func(s iter.Seq[*probe]) iter.Seq[*probe] { return s })
 	})
 }
 
 // runImitations returns tokens for branches and environments whose names look like intended
 // ones. Where a trust says only the beginning of a name, others are meant, too.
-func (j *judge) runImitations(in *intent) iter.Seq[*probe] {
-	whole := j.profile.attributes(func(i int, a *attribute) bool { return a.Guarded && in.names(i) })
-	return flat(whole, func(i int) iter.Seq[*probe] { return j.neighbouring(in, i, kept) })
+func (g generator) runImitations(in *intent) iter.Seq[*probe] {
+	whole := g.profile.attributes(func(i int, a *attribute) bool { return a.Guarded && in.names(i) })
+	return flat(whole, func(i int) iter.Seq[*probe] { return g.neighbouring(in, i, kept) })
 }
 
 // isOtherRun reports whether a probe has something guarded that no literal names, or comes
 // from outside.
-func (j *judge) isOtherRun(p *probe) bool {
-	guarded := j.profile.attributes(func(i int, a *attribute) bool {
-		return a.Guarded && p.form.sets[i] == "" && !j.isNamed(i, p.values[i])
+func (g generator) isOtherRun(p *probe) bool {
+	guarded := g.profile.attributes(func(i int, a *attribute) bool {
+		return a.Guarded && p.form.sets[i] == "" && !g.isNamed(i, p.values[i])
 	})
 	return len(guarded) > 0 || p.form.Outside
 }
 
 // declared reports whether a document declares the subject of a probe.
-func (j *judge) declared(p *probe) bool {
-	if len(j.options.Intended) == 0 {
+func (g generator) declared(p *probe) bool {
+	if len(g.options.Intended) == 0 {
 		return false
 	}
 	subject, _ := p.form.subject.render(p.values)
-	return slices.ContainsFunc(j.options.Intended, func(t Token) bool { return t.Text("sub") == subject })
+	return slices.ContainsFunc(g.options.Intended, func(t Token) bool { return t.Text("sub") == subject })
 }

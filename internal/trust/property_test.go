@@ -61,13 +61,13 @@ func TestJudge_FindsNothingInOneToken(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		trust := drawTrust(t)
 		trust.Accepts = func(Token) Decision { return Decision{} }
-		j := newJudge(&trust, nil)
+		j := newJudge(read(&trust, nil))
 		in := j.intents[0]
 		if in.unsigned || in.form != nil && in.form.Outside {
 			t.Skip("the literal is a mistake itself")
 		}
 		var token Token
-		for p := range j.intended(in) {
+		for p := range j.generator.intended(in) {
 			token = j.writer.write(p, j.issuer).With("iss", j.issuer)
 			break
 		}

@@ -60,8 +60,8 @@ func (k Kind) cloud() string {
 
 // sharedAudience returns the finding for an audience that another cloud's trust has, too.
 func (t *Trust) sharedAudience(other *Trust, audience string) Finding {
-	j := judge{trust: t}
-	return j.finding(ruleAudience, High,
-		j.name()+" has the audience \""+audience+"\", which "+other.Name+" in "+other.Kind.cloud()+" has, too"+confusedDeputy,
+	r := &reading{trust: t}
+	return (&judge{reading: r}).finding(ruleAudience, High,
+		wording{r}.name()+" has the audience \""+audience+"\", which "+other.Name+" in "+other.Kind.cloud()+" has, too"+confusedDeputy,
 		"Give each trust an audience of its own, and request a token for each.")
 }

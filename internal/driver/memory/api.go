@@ -189,7 +189,7 @@ func (c *client) createUser(ctx context.Context, name string) (id string, err er
 			id = w.Users[i].ID
 			return nil
 		}
-		id = newID()
+		id = newUserID()
 		w.Users = append(w.Users, User{ID: id, Name: name})
 		return nil
 	})

@@ -128,7 +128,7 @@ func (w *World) addUser(u User) {
 			return
 		}
 	}
-	u.ID = cmp.Or(u.ID, newID())
+	u.ID = cmp.Or(u.ID, newUserID())
 	w.Users = append(w.Users, u)
 }
 
@@ -301,3 +301,7 @@ func writeSynced(file string, body []byte) error {
 
 // newID draws an id that nobody has: 26 letters and digits, 130 random bits.
 func newID() string { return strings.ToLower(rand.Text()) }
+
+// newUserID returns an id that no user has. Its prefix sorts before the ids that people
+// choose, such as u-ada, so that lists of accounts are in the same order in every run.
+func newUserID() string { return "account-" + newID() }

@@ -50,19 +50,12 @@ func (w *walker) fail(name string, err error) {
 }
 
 func (w *walker) stdin(r io.Reader) {
-	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))
-	switch {
-	case err != nil:
-		w.fail("stdin", err)
-	case len(text) > maxFile:
-		w.problems = append(w.problems, tooLarge("stdin", int64(len(text))))
-	default:
-		w.files = append(w.files, File{Name: "stdin", Text: text, Named: true})
-	}
+	w.add("stdin", r, true)
 }
 
-func tooLarge(name string, size int64) Problem {
-	return Problem{name, fmt.Sprintf("has %d bytes; at most %d are read: split it", size, maxFile)}
+// tooLarge is about a file that is not read to its end, which a device may not have.
+func tooLarge(name string) Problem {
+	return Problem{name, fmt.Sprintf("has more than %d bytes, which is the most that is read: split it", maxFile)}
 }
 
 // path reads a file or a directory.
@@ -73,7 +66,7 @@ func (w *walker) path(ctx context.Context, path string) {
 		return
 	}
 	if !info.IsDir() {
-		w.file(path, info.Size(), true)
+		w.file(path, true)
 		return
 	}
 	err = filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
@@ -88,12 +81,7 @@ func (w *walker) path(ctx context.Context, path string) {
 		case !entry.Type().IsRegular() || formatOf(name) == noFormat:
 			return nil
 		}
-		info, err := entry.Info()
-		if err != nil {
-			w.fail(name, err)
-			return nil
-		}
-		w.file(name, info.Size(), false)
+		w.file(name, false)
 		return nil
 	})
 	if err != nil && ctx.Err() == nil {
@@ -111,20 +99,27 @@ func isToolDirectory(name string) bool {
 	}
 }
 
-// file reads a file. Of a binary file only the beginning is looked at.
-func (w *walker) file(name string, size int64, named bool) {
-	if size > maxFile {
-		if named {
-			w.problems = append(w.problems, tooLarge(name, size))
-		} else {
-			w.notes = append(w.notes, tooLarge(name, size))
-		}
+// file reads a file.
+func (w *walker) file(name string, named bool) {
+	file, err := os.Open(name) //nolint:gosec // the user names what to read
+	if err != nil {
+		w.fail(name, err)
 		return
 	}
-	text, err := os.ReadFile(name) //nolint:gosec // the user names what to read
+	defer func() { _ = file.Close() }()
+	w.add(name, file, named)
+}
+
+// add reads what a user named, or what a directory has.
+func (w *walker) add(name string, r io.Reader, named bool) {
+	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	switch {
 	case err != nil:
 		w.fail(name, err)
+	case len(text) > maxFile && named:
+		w.problems = append(w.problems, tooLarge(name))
+	case len(text) > maxFile:
+		w.notes = append(w.notes, tooLarge(name))
 	case isBinary(text):
 		if named {
 			w.problems = append(w.problems, Problem{name, "is a binary file: pass the JSON of terraform show -json, not the plan itself"})

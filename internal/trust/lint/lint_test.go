@@ -58,33 +58,158 @@ func TestLint_FindsTheMistakesOfTheArticle(t *testing.T) {
 	t.Parallel()
 	const noCondition = "W02 medium main.tf:22 *"
 	const audience = "K01 high pod.yaml:41"
+	both, terraformOnly := []string{"main.tf", "pod.yaml"}, []string{"main.tf"}
 	tests := []struct {
-		reason, directory string
-		want              []string
+		reason  string
+		files   []string
+		changes []change
+		want    []string
 	}{
-		{"the article as it is: the audience of AWS, and no attribute condition", "article", []string{audience, noCondition}},
-		{"google.subject of assertion.aud", "variants/audience-mapping", []string{"G03 high main.tf:28"}},
+		{"the article as it is: the audience of AWS, and no attribute condition", both, nil, []string{audience, noCondition}},
 		{
-			"the tempting fix: the provider of Google Cloud accepts the audience of AWS", "variants/shared-audience",
+			"google.subject of assertion.aud", terraformOnly, []change{{"main.tf", `= "assertion.sub"`, `= "assertion.aud"`}},
+			[]string{"G03 high main.tf:28"},
+		},
+		{
+			"the tempting fix: the provider of Google Cloud accepts the audience of AWS", both,
+			[]change{
+				{"main.tf", "    issuer_uri = ", "    allowed_audiences = [\"sts.amazonaws.com\"]\n    issuer_uri = "},
+				{"main.tf", "", awsRole},
+			},
 			[]string{"G08 medium main.tf:33", audience, noCondition, "W08 high main.tf:22 *"},
 		},
-		{"a second cluster in the pool", "variants/two-clusters", []string{noCondition, "W02 medium main.tf:57 *", "W13 high main.tf:54 *"}},
-		{"a configuration with another path than the token", "variants/configuration-path", []string{"C04 medium pod.yaml:12", audience, noCondition}},
-		{"a configuration that sends tokens to another host", "variants/configuration-host", []string{"C01 high pod.yaml:54", audience, noCondition}},
-		{"the project's ID instead of its number", "variants/project-id", []string{"G07 medium main.tf:54", noCondition}},
-		{"the whole pool as member", "variants/whole-pool", []string{"G05 high main.tf:54", "W02 critical main.tf:54 *", noCondition}},
-		{"the article without its mistakes", "variants/fixed", nil},
+		{
+			"a second cluster in the pool", terraformOnly, []change{{"main.tf", "", secondProvider}},
+			[]string{noCondition, "W02 medium main.tf:57 *", "W13 high main.tf:54 *"},
+		},
+		{
+			"a configuration with another path than the token", both,
+			[]change{{"pod.yaml", "", configMap("sts.googleapis.com", "/var/run/secrets/google/token")}},
+			[]string{"C04 medium pod.yaml:12", audience, noCondition},
+		},
+		{
+			"a configuration that sends tokens to another host", both,
+			[]change{{"pod.yaml", "", configMap("sts.googleapis.com.attacker.example", "/var/run/secrets/tokens/oidc-token")}},
+			[]string{"C01 high pod.yaml:54", audience, noCondition},
+		},
+		{
+			"the project's ID instead of its number", terraformOnly,
+			[]change{{"main.tf", "${google_iam_workload_identity_pool.aws_pool.name}", "projects/my-project/locations/global/workloadIdentityPools/aws-eks-pool"}},
+			[]string{"G07 medium main.tf:54", noCondition},
+		},
+		{
+			"the whole pool as member", terraformOnly,
+			[]change{
+				{"main.tf", `"principal://iam.googleapis.com/${`, `"principalSet://iam.googleapis.com/${`},
+				{"main.tf", "/subject/system:serviceaccount:data-ingest:bq-writer", "/*"},
+			},
+			[]string{"G05 high main.tf:54", "W02 critical main.tf:54 *", noCondition},
+		},
+		{
+			"the article without its mistakes", both,
+			[]change{
+				{"main.tf", "  oidc {", "  attribute_condition = \"assertion.sub == 'system:serviceaccount:data-ingest:bq-writer'\"\n\n  oidc {"},
+				{"pod.yaml", "sts.amazonaws.com # Or your GCP audience", poolAudience},
+				{"pod.yaml", "", configMap("sts.googleapis.com", "/var/run/secrets/tokens/oidc-token")},
+			},
+			nil,
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.reason, func(t *testing.T) {
 			t.Parallel()
-			report := lintPath(t, filepath.Join("testdata", test.directory))
+			report := lintAll(t, published(t, test.files, test.changes), Options{})
 			if diff := cmp.Diff(test.want, summaries(report.Findings)); diff != "" {
 				t.Errorf("(-want +got):\n%s\n%+v", diff, report.Findings)
 			}
 		})
 	}
 }
+
+// change replaces a text of one of the article's files; no old text means the end.
+type change struct{ file, old, new string }
+
+// published returns files of the article with changes.
+func published(t *testing.T, names []string, changes []change) []File {
+	t.Helper()
+	var files []File
+	for _, name := range names {
+		body, err := os.ReadFile(filepath.Join("testdata", "article", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(body)
+		for _, e := range changes {
+			switch {
+			case e.file != name:
+			case e.old == "":
+				text += e.new
+			case strings.Count(text, e.old) != 1:
+				t.Fatalf("%s has %q %d times, want once", name, e.old, strings.Count(text, e.old))
+			default:
+				text = strings.Replace(text, e.old, e.new, 1)
+			}
+		}
+		files = append(files, File{Name: name, Text: []byte(text)})
+	}
+	return files
+}
+
+const poolAudience = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/aws-eks-pool/providers/aws-eks-provider"
+
+// configMap is the article's missing ConfigMap, with a host of the token exchange and a
+// file with the token.
+func configMap(host, file string) string {
+	return `---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: workload-identity-config
+  namespace: data-ingest
+data:
+  credentials.json: |
+    {
+      "type": "external_account",
+      "audience": "` + poolAudience + `",
+      "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+      "token_url": "https://` + host + `/v1/token",
+      "credential_source": {"file": "` + file + `"}
+    }
+`
+}
+
+const awsRole = `
+resource "aws_iam_role" "bq_writer" {
+  name = "bq-writer-role"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRoleWithWebIdentity"
+      Principal = { Federated = aws_iam_openid_connect_provider.eks.arn }
+      Condition = { StringEquals = {
+        "${aws_iam_openid_connect_provider.eks.url}:aud" = "sts.amazonaws.com"
+        "${aws_iam_openid_connect_provider.eks.url}:sub" = "system:serviceaccount:data-ingest:bq-writer"
+      } }
+    }]
+  })
+}
+`
+
+const secondProvider = `
+resource "google_iam_workload_identity_pool_provider" "second" {
+  workload_identity_pool_id          = google_iam_workload_identity_pool.aws_pool.workload_identity_pool_id
+  workload_identity_pool_provider_id = "aws-eks-second"
+
+  attribute_mapping = {
+    "google.subject" = "assertion.sub"
+  }
+
+  oidc {
+    issuer_uri = aws_eks_cluster.second.identity[0].oidc[0].issuer
+  }
+}
+`
 
 // github is a trust policy of AWS for a pattern of subjects.
 func github(subject string) []byte {

@@ -34,8 +34,8 @@ func Profile() driver.Profile {
 	p.Cost.VerifyOne = "3: the groups with their members, the roles on the cluster, and the namespace's bindings"
 	p.Cost.VerifyAll = "R*T/300 for the groups with their members, and two lists, paged"
 	p.Cannot = append(p.Cannot,
-		"remove roles that others gave in the cluster: they stay whatever additionalPermissions says, which is about Azure",
-		"see roles that others gave to our groups above the cluster, on its resource group or subscription",
+		"remove roles of other systems in the cluster: additionalPermissions is about Azure alone",
+		"see roles of managed groups above the cluster, on its resource group or subscription",
 		"use Azure RBAC for Kubernetes: roles in the cluster are RoleBindings",
 	)
 	return p

@@ -71,15 +71,15 @@ func Profile() driver.Profile {
 		Cost: driver.Cost{
 			VerifyOne: "2R: members and assignments of each group; 3R with marks",
 			VerifyAll: "2TR; with marks one page of 100 groups each more",
-			ChangeOne: "1; 2 to remove somebody whom this worker has not seen in the group",
+			ChangeOne: "1; 2 to remove a member that this worker has not observed",
 		},
 		Cannot: []string{
-			"see assignments to people, or to groups that neither documents nor the ledger name: " +
+			"see assignments to users, or to groups that neither documents nor the ledger name: " +
 				"AWS lists them by group or by permission set only",
 			"take ARNs for roles: permission sets go by their names, so that a role has one name only",
-			"remove what others assigned to a group that goes: AWS keeps such assignments, to nobody",
-			"look at many groups in one call: Identity Center has no bulk API",
-			"tell whether names that differ in case only are two: people are compared to the letter, AWS may refuse such a group",
+			"remove the assignments that another system gave to a deleted group: AWS keeps them",
+			"read many groups in one call: Identity Center has no bulk API",
+			"tell whether two names that differ in case only are one: user names are compared exactly, and AWS may refuse such a group",
 		},
 	}
 }

@@ -83,7 +83,7 @@ func Directory() driver.Profile {
 		},
 		Cannot: []string{
 			"show members of unmanaged groups that no document names: they may have tens of thousands",
-			"bring back a group that was deleted: that is done by hand, and another one is made",
+			"restore a deleted group: an operator can; Rollcall creates another one",
 			"rename or adopt a group safely while another system writes its description: Graph has no " +
 				"version to compare",
 		},

@@ -61,15 +61,15 @@ func Profile() driver.Profile {
 			Missed: "roles in spaces and roles in their organizations cannot be listed together, so it is 2 calls and not 1",
 		},
 		Cannot: []string{
-			"have groups: there are none, each person has each role",
-			"mark what is ours: a role has no metadata, so the ledger alone knows it",
-			"find people whom the Cloud Controller has never seen: UAA may know them, but lookups do not, " +
+			"have groups: each user has each role",
+			"mark managed roles: a role has no metadata, so only the ledger knows them",
+			"find users that the Cloud Controller has never seen: UAA may know them, but lookups do not, " +
 				"until they sign in or userCreation makes them known",
-			"tell disabled accounts without UAA's scim.read: only UAA knows who may not sign in",
-			"make accounts of the origin uaa: they need a password, which nobody would know",
-			"take roles in an organization when the space of its last tenant was deleted before the tenant: " +
-				"without the space nobody knows the organization",
-			"look up names with a comma: the Cloud Controller's filter takes them apart",
+			"tell disabled accounts without UAA's scim.read: only UAA knows them",
+			"create accounts of the origin uaa: they need a password",
+			"remove roles in an organization if the space of its last tenant was deleted before the tenant: " +
+				"without the space the organization is unknown",
+			"look up names with a comma: the Cloud Controller's filter splits them",
 		},
 	}
 }

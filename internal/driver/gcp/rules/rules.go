@@ -61,10 +61,10 @@ func Profile() driver.Profile {
 				"would show roles that are gone: each policy is read from its project, T calls more",
 		},
 		Cannot: []string{
-			"bring people in: accounts come from Google Workspace or Cloud Identity",
-			"rename a group: its address, which roles are given to, cannot change",
+			"provision users: accounts come from Google Workspace or Cloud Identity",
+			"rename a group: roles are granted to its address, which cannot change",
 			"adopt a group safely while another system writes its description: groups have no version to compare",
-			"give a role under a condition: conditions that others set are shown and kept",
+			"grant a role under a condition: conditions of other systems are shown and kept",
 			"say when access counts: Google takes minutes, and up to hours, to act on a changed group " +
 				"(https://cloud.google.com/iam/docs/access-change-propagation)",
 		},

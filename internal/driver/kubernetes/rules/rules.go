@@ -45,8 +45,8 @@ func Profile() driver.Profile {
 			VerifyOne: "1", VerifyAll: "1 list, paged", ChangeOne: "1",
 		},
 		Cannot: []string{
-			"look people up: a cluster has no user objects, so every well-formed name is taken by its word",
-			"change the role of a binding: roleRef is immutable, so a new binding comes before the old one goes",
+			"look up users: a cluster has no user objects, so every well-formed name is accepted",
+			"change the role of a binding: roleRef is immutable, so a new binding is created before the old one is deleted",
 		},
 	}
 }

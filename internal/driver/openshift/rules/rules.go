@@ -42,10 +42,10 @@ func Profile() driver.Profile {
 			VerifyOne: "2", VerifyAll: "2 lists, paged", ChangeOne: "1",
 		},
 		Cannot: []string{
-			"find people before they exist as users: OpenShift makes a user at the first sign-in, unless somebody provisions them",
-			"see that somebody may not sign in any more: a user has no such attribute",
-			"rename a group: its name is its key, and role bindings know it by that alone",
-			"show cluster role bindings to our groups: they belong to no project",
+			"find users before their first sign-in, at which OpenShift creates them unless another system did",
+			"tell disabled users: a user has no such attribute",
+			"rename a group: its name is its key, and role bindings refer to it by name",
+			"show cluster role bindings to managed groups: they belong to no project",
 		},
 	}
 }

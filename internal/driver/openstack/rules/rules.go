@@ -52,8 +52,8 @@ func Profile() driver.Profile {
 			VerifyOne: "2", VerifyAll: "2", ChangeOne: "1",
 		},
 		Cannot: []string{
-			"take several members in one call: Keystone has no bulk API",
-			"reach people of other domains: groups and their members live in one",
+			"remove several members in one call: Keystone has no bulk API",
+			"reach users of other domains: a group and its members are in one domain",
 			"rename or adopt a group safely while another system writes its description: " +
 				"Keystone has no version to compare",
 		},

@@ -1,0 +1,149 @@
+package trust
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// reading is what a trust, its issuer's profile and documents say: for which workloads and
+// audiences the trust is meant. It does not change after read.
+type reading struct {
+	trust   *Trust
+	options Options
+	profile *profile
+	// issuer is the iss claim of the issuer's tokens.
+	issuer string
+	// fixed are the attributes that the issuer's URL gives; "" for others.
+	fixed []string
+	forms []*form
+	// intents are the intended workloads. If documents declare them, named are those that
+	// the literals of the trust name.
+	intents   []*intent
+	named     []*intent
+	audiences []audience
+	// cut is true if there are more literals than the bounds allow.
+	cut bool
+}
+
+// read reads a trust. Several options add up.
+func read(t *Trust, options []Options) *reading {
+	r := &reading{trust: t}
+	for _, o := range options {
+		r.options.Intended = append(r.options.Intended, o.Intended...)
+		r.options.Issuers = append(r.options.Issuers, o.Issuers...)
+	}
+	r.profile, r.fixed = findProfile(t.Issuer, subjectLiterals(t, &r.options))
+	r.issuer = cmp.Or(t.Issuer, r.literalIssuer())
+	r.forms = make([]*form, len(r.profile.Subjects))
+	for i := range r.profile.Subjects {
+		r.forms[i] = &r.profile.Subjects[i]
+	}
+	r.audiences = r.findAudiences()
+	r.findIntents()
+	return r
+}
+
+// literalIssuer returns the issuer that a comparison requires, or one that the profile has.
+func (r *reading) literalIssuer() string {
+	for _, c := range r.trust.Comparisons {
+		if len(c.Claim) == 1 && c.Claim[0] == "iss" && c.Operator == Equal && len(c.Values) > 0 {
+			return c.Values[0]
+		}
+	}
+	for _, url := range r.profile.URLs {
+		if !strings.Contains(url, "{") {
+			return url
+		}
+	}
+	return "https://issuer.example"
+}
+
+// findAudiences returns the audiences that the trust accepts, as far as it says them.
+func (r *reading) findAudiences() []audience {
+	var texts []string
+	for i := range r.trust.Comparisons {
+		c := &r.trust.Comparisons[i]
+		if len(c.Claim) != 1 || c.Claim[0] != "aud" {
+			continue
+		}
+		for _, value := range c.Values {
+			for _, p := range c.patterns(value) {
+				texts = append(texts, p.sample())
+			}
+		}
+	}
+	texts = append(texts, r.trust.Audiences...)
+	for _, token := range r.options.Intended {
+		texts = append(texts, token.Texts("aud")...)
+	}
+	if len(texts) == 0 {
+		texts = []string{r.trust.Kind.audience()}
+	}
+	var all []audience
+	r.cut = len(texts) > maxAudiences
+	for _, text := range texts[:min(len(texts), maxAudiences)] {
+		all = append(all, r.newAudience(text))
+	}
+	return all
+}
+
+// newAudience returns an audience, with its template if it is reserved for a tenant. No
+// text means the issuer's default.
+func (r *reading) newAudience(text string) audience {
+	for _, t := range r.profile.tenantAudiences {
+		if _, _, ok := r.profile.match(t, literal(text)); ok {
+			return audience{text: text, template: t}
+		}
+	}
+	if text == "" || r.profile.AudienceFixed {
+		return audience{template: r.profile.audience}
+	}
+	return audience{text: text}
+}
+
+// comparesIdentity reports whether the trust compares anything that says who has a token.
+func (r *reading) comparesIdentity() bool {
+	return len(r.trust.Subjects) > 0 ||
+		slices.ContainsFunc(r.trust.Comparisons, func(c Comparison) bool { return !isEnvelope(c.Claim) })
+}
+
+// speaksOfRuns reports whether the trust says anything that runs of a project differ in. One
+// that names a project by claims of its own is meant for all its runs.
+func (r *reading) speaksOfRuns() bool {
+	namesRun := func(in *intent) bool {
+		if in.form != nil && in.subject != "" && (in.form.Outside || r.guards(in.form.subject)) {
+			return true
+		}
+		for i := range r.profile.Attributes {
+			if r.profile.Attributes[i].Level == runLevel && in.knows(i) {
+				return true
+			}
+		}
+		return false
+	}
+	return slices.ContainsFunc(r.intents, namesRun) || slices.ContainsFunc(r.trust.Comparisons, func(c Comparison) bool {
+		return r.guards(r.profile.grammars[c.path()])
+	})
+}
+
+// guards reports whether a template has an attribute that a project guards.
+func (r *reading) guards(t template) bool {
+	return slices.ContainsFunc(t, func(s segment) bool { return s.attribute >= 0 && r.profile.Attributes[s.attribute].Guarded })
+}
+
+// hasIntent reports whether anything says for which workload the trust is meant.
+func (r *reading) hasIntent() bool {
+	return slices.ContainsFunc(r.intents, func(in *intent) bool {
+		return in.subject != "" || len(in.claims) > 0 || slices.ContainsFunc(in.values, func(v string) bool { return v != "" })
+	}) && r.comparesIdentity()
+}
+
+// within reports whether what a literal names agrees with what a document declares.
+func (r *reading) within(in, declared *intent) bool {
+	if in.subject != "" && in.subject == declared.subject {
+		return true
+	}
+	c := declared.clone()
+	return !in.unsigned && c.merge(in.values, in.partial)
+}
