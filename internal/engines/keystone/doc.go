@@ -5,9 +5,10 @@
 // password. Its data is in a PostgreSQL database that the caller provides. It
 // listens on 127.0.0.1 only. Never put real data into one.
 //
-// It keeps nothing between two requests ([cache] without a backend), so that
-// every read sees every write, and hashes passwords cheaply. Both are for
-// tests, as is the server's own log, which names people.
+// It keeps nothing between two requests ([cache] without a backend), so that every read
+// sees every write. The exception is the caller's own token, which is validated again
+// after two seconds. It hashes passwords cheaply. These settings are for tests, as is
+// the server's own log, which names people.
 //
 // The package needs Linux: the server gets a signal when its parent dies.
 package keystone
