@@ -96,6 +96,8 @@ type Renaming struct {
 	Mode plan.Rename `json:"mode"`
 	// Waits is true while something is held that the old group has to stay for.
 	Waits bool `json:"waits,omitempty"`
+	// Needs is true where a step of it needs one of PlanOutput.Batches.
+	Needs bool `json:"needs,omitempty"`
 	// Build and Remove are applied one after the other, an activity each.
 	Build  []Batch `json:"build,omitempty"`
 	Remove []Batch `json:"remove,omitempty"`
@@ -140,6 +142,8 @@ type ApplyOutput struct {
 	Replan bool `json:"replan,omitempty"`
 	// Refused counts steps that the platform will not do until somebody acts.
 	Refused int `json:"refused,omitempty"`
+	// Blocked counts steps that need a refused one.
+	Blocked int `json:"blocked,omitempty"`
 }
 
 // RecordOutcomeInput ends a run that did not converge.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"go.temporal.io/sdk/activity"
@@ -55,6 +56,11 @@ type application struct {
 	run        ledger.Run
 	generation atomic.Int64 // of the documents that the plan is known to match
 	done       map[string]bool
+	// execution says which steps may run: a refused step blocks those that need it.
+	execution *plan.Execution
+	// refusals are what steps of this run were refused for, by their IDs, on earlier
+	// attempts and for earlier plans: they are not tried again.
+	refusals map[string]string
 	// check is called right before each unit: an error stops it.
 	check func(context.Context) error
 	guard document.Guard
@@ -94,26 +100,55 @@ func (p *Platform) application(ctx context.Context, in ApplyInput) (*application
 	if err != nil {
 		return nil, fmt.Errorf("activities: read what %s has done: %w", in.Tenant, err)
 	}
-	return a, nil
+	return a, a.readRefusals(ctx)
 }
 
-// waves applies one wave after the other, as long as the plan holds.
+// readRefusals reads which steps of the plan this run has seen refused.
+func (a *application) readRefusals(ctx context.Context) error {
+	failed, err := a.platform.ledger.Failed(ctx, ledger.Run{RunID: a.run.RunID})
+	if err != nil {
+		return fmt.Errorf("activities: read what %s was refused: %w", a.in.Tenant, err)
+	}
+	a.refusals = map[string]string{}
+	blocked := map[string]bool{}
+	for _, r := range failed {
+		if class, _, _ := strings.Cut(r.Err, ":"); lasting(class) && !a.done[r.Step.ID] {
+			a.refusals[r.Step.ID], blocked[r.Step.ID] = r.Err, true
+		}
+	}
+	a.execution = plan.NewExecution(a.plan, a.done, blocked)
+	return nil
+}
+
+// waves applies one wave after the other, as long as the plan holds. A step that fails
+// stops those that need it: all others are applied before the failure is returned.
 func (a *application) waves(ctx context.Context) error {
+	var failed []error
 	for _, wave := range a.in.Batch.Waves {
-		if err := a.wave(ctx, wave); err != nil {
+		err := a.wave(ctx, wave)
+		switch {
+		case errors.As(err, new(*unfinished)):
+			failed = append(failed, err)
+		case err != nil:
 			return err
 		}
-		if a.out.Replan || a.out.Refused > 0 {
+		if a.out.Replan || a.out.Refused > 0 && a.in.Stage.ID != "" {
 			return nil
 		}
 	}
-	return nil
+	if len(failed) == 0 {
+		return nil
+	}
+	return worst(failed)
 }
 
 // wave applies the units of one wave, as many at once as the platform likes.
 func (a *application) wave(ctx context.Context, wave []plan.Work) error {
 	units, err := a.units(ctx, wave)
-	if err != nil || len(units) == 0 {
+	if err != nil {
+		return err
+	}
+	if units, err = a.mayRun(ctx, units); err != nil || len(units) == 0 {
 		return err
 	}
 	if room, err := a.platform.renew(ctx, a.in.Tenant, a.guard, units); err != nil || !room {
@@ -121,6 +156,35 @@ func (a *application) wave(ctx context.Context, wave []plan.Work) error {
 		return err
 	}
 	return a.write(ctx, units)
+}
+
+// mayRun returns the steps of the units that need no failed step. Those that the
+// platform refused before are recorded as refused again, for the plan at hand.
+func (a *application) mayRun(ctx context.Context, units [][]plan.Step) ([][]plan.Step, error) {
+	var known []ledger.Outcome
+	for i, steps := range units {
+		units[i] = slices.DeleteFunc(steps, func(s plan.Step) bool {
+			switch a.execution.Fate(s.ID) {
+			case plan.Refused:
+				known = append(known, ledger.Outcome{Step: s, Err: a.refusals[s.ID]})
+				a.out.Refused++
+			case plan.Blocked:
+				a.execution.Set(s.ID, plan.Blocked)
+				a.out.Blocked++
+			case plan.Unfinished:
+				a.execution.Set(s.ID, plan.Unfinished)
+			case plan.Pending, plan.Done:
+				return false
+			}
+			return true
+		})
+	}
+	if len(known) > 0 {
+		if err := a.platform.ledger.Record(ctx, a.run, known); err != nil {
+			return nil, fmt.Errorf("activities: record what stays refused: %w", err)
+		}
+	}
+	return slices.DeleteFunc(units, func(steps []plan.Step) bool { return len(steps) == 0 }), nil
 }
 
 // write applies units, as many at once as the platform likes, with the ledger
@@ -135,7 +199,7 @@ func (a *application) write(ctx context.Context, units [][]plan.Step) error {
 	group.SetLimit(max(1, a.driver.Profile().Parallel))
 	for i, steps := range units {
 		group.Go(func() error {
-			results[i] = a.unit(ctx, steps)
+			results[i] = a.isolate(ctx, a.unit(ctx, steps))
 			return nil
 		})
 	}
@@ -282,7 +346,7 @@ func (a *application) record(ctx context.Context, results []result) error {
 	for i, r := range results {
 		outcomes[i] = ledger.Outcome{Step: r.step, Ref: r.Ref}
 		if r.Err != nil {
-			outcomes[i].Err = typeOf(r.Err) + ": " + r.Err.Error()
+			outcomes[i].Err = answerOf(r.Err)
 		}
 	}
 	// A cancelled run still records what it did.
@@ -291,22 +355,56 @@ func (a *application) record(ctx context.Context, results []result) error {
 	}
 	var retry []error
 	for _, r := range results {
+		fate := plan.Done
 		switch {
 		case r.Err == nil:
 			a.done[r.step.ID] = true
-			a.out.Done++
 		case errors.Is(r.Err, fault.ErrConflict), errors.Is(r.Err, fault.ErrNotFound):
-			a.out.Replan = true
+			a.out.Replan, fate = true, plan.Unfinished
 		case permanent(r.Err):
-			a.out.Refused++
+			fate = plan.Refused
 		default:
+			fate = plan.Unfinished
 			retry = append(retry, r.Err)
 		}
+		a.count(r.step, fate)
 	}
 	if len(retry) == 0 {
 		return nil
 	}
-	return fmt.Errorf("activities: %d of %d steps: %w", len(retry), len(results), worst(retry))
+	return &unfinished{fmt.Errorf("activities: %d of %d steps: %w", len(retry), len(results), worst(retry))}
+}
+
+// count counts a step of the plan; parts of it count with it.
+func (a *application) count(s plan.Step, fate plan.Fate) {
+	if s.PartOf != "" {
+		return
+	}
+	if a.execution != nil {
+		a.execution.Set(s.ID, fate)
+	}
+	switch fate {
+	case plan.Done:
+		a.out.Done++
+	case plan.Refused:
+		a.out.Refused++
+	case plan.Pending, plan.Unfinished, plan.Blocked:
+	}
+}
+
+// unfinished is the failure of steps that are tried again, when all that does not
+// need them is applied.
+type unfinished struct{ error }
+
+func (u *unfinished) Unwrap() error { return u.error }
+
+// answerOf returns an error as the ledger keeps it.
+func answerOf(err error) string {
+	text := typeOf(err) + ": " + strings.ReplaceAll(err.Error(), "\n", " ")
+	if advice := fault.Advice(err); advice != "" {
+		text += "\n" + advice
+	}
+	return text
 }
 
 // worst returns the error that asks for the longest wait.

@@ -1,14 +1,17 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/activity"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -35,9 +38,9 @@ func (p *Platform) RecordOutcome(ctx context.Context, in RecordOutcomeInput) (Re
 // conclusions are the plan's remarks, and what went wrong with it, and how many
 // removals it holds.
 func (p *Platform) conclusions(ctx context.Context, in RecordOutcomeInput) (remarks []access.Remark, removals int, err error) {
+	var stored plan.Plan
 	if in.Digest != "" {
-		stored, _, err := p.store.Plan(ctx, in.Digest)
-		if err != nil {
+		if stored, _, err = p.store.Plan(ctx, in.Digest); err != nil {
 			return nil, 0, fmt.Errorf("activities: read plan %s: %w", in.Digest, err)
 		}
 		remarks, removals = stored.Remarks, len(stored.HeldRemovals())
@@ -46,16 +49,8 @@ func (p *Platform) conclusions(ctx context.Context, in RecordOutcomeInput) (rema
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, r := range failed {
-		class, text, _ := strings.Cut(r.Err, ": ")
-		code, refused := refusalCode(class), "the platform refused to"
-		if code == access.ForbiddenByConnection {
-			refused = "Rollcall may not"
-		}
-		remarks = append(remarks, access.Remark{
-			Code: code, Object: r.Step.Object,
-			Text: fmt.Sprintf("%s %s the %s %q: %s: %s", refused, r.Step.Op, r.Step.Kind, r.Step.Object, text, advice(code)),
-		})
+	for _, r := range smallest(failed) {
+		remarks = append(remarks, refusal(r, stored.BlockedBy(r.Step.ID)))
 	}
 	if in.Reason != "" {
 		code := refusalCode(in.Type)
@@ -68,6 +63,40 @@ func (p *Platform) conclusions(ctx context.Context, in RecordOutcomeInput) (rema
 		})
 	}
 	return access.SortRemarks(remarks), removals, nil
+}
+
+// smallest leaves out the steps of which a part failed: the part says what is wrong.
+func smallest(failed []ledger.Record) []ledger.Record {
+	whole := map[string]bool{}
+	for _, r := range failed {
+		whole[r.Step.PartOf] = true
+	}
+	return slices.DeleteFunc(failed, func(r ledger.Record) bool { return whole[r.Step.ID] })
+}
+
+// refusal returns the warning about a failed step that so many others need.
+func refusal(r ledger.Record, blocked int) access.Remark {
+	said, remedy, _ := strings.Cut(r.Err, "\n")
+	class, text, _ := strings.Cut(said, ": ")
+	code, refused := refusalCode(class), "the platform refused to"
+	if code == access.ForbiddenByConnection {
+		refused = "Rollcall may not"
+	}
+	what := fmt.Sprintf("%s the %s %q", r.Step.Op, r.Step.Kind, r.Step.Object)
+	switch adds, removes := r.Step.Adds(), r.Step.Removes(); {
+	case r.Step.Op == plan.Change && len(adds) == 1 && len(removes) == 0:
+		what = fmt.Sprintf("add %s to the %s %q", plan.AccountName(adds[0]), r.Step.Kind, r.Step.Object)
+	case r.Step.Op == plan.Change && len(adds) == 0 && len(removes) == 1:
+		what = fmt.Sprintf("remove %s from the %s %q", plan.AccountName(removes[0]), r.Step.Kind, r.Step.Object)
+	}
+	waiting := ""
+	if blocked > 0 {
+		waiting = fmt.Sprintf(" (%d other steps need it)", blocked)
+	}
+	return access.Remark{
+		Code: code, Object: r.Step.Object,
+		Text: fmt.Sprintf("%s %s%s: %s: %s", refused, what, waiting, text, cmp.Or(remedy, advice(code))),
+	}
 }
 
 // refusals are the steps that failed last, in the run itself and in those of its

@@ -59,6 +59,9 @@ func typeOf(err error) string {
 }
 
 // permanent reports whether only people can mend what err says.
-func permanent(err error) bool {
-	return slices.Contains([]string{TypeInvalid, TypeUnsupported, TypeDenied, TypeForbidden}, typeOf(err))
+func permanent(err error) bool { return lasting(typeOf(err)) }
+
+// lasting reports whether failures of a type stay until a user or an operator acts.
+func lasting(failure string) bool {
+	return slices.Contains([]string{TypeInvalid, TypeUnsupported, TypeDenied, TypeForbidden}, failure)
 }

@@ -92,6 +92,7 @@ func TestIncidentFailedGroupReplicationDeletedGroups(t *testing.T) {
 		}
 	}
 	s.breaks()
+	s.laterRun()
 	s.run("web")
 	if got := s.world().Groups; len(got) != 2 {
 		t.Errorf("in the end there are %d groups, want the 2 that were there", len(got))

@@ -204,7 +204,7 @@ func (out *PlanOutput) order(made plan.Plan, unit plan.Unit) {
 			continue // it only waits
 		}
 		out.Renamings = append(out.Renamings, Renaming{
-			ID: r.ID, Mode: made.Renames[i].Mode, Waits: made.Renames[i].Waits,
+			ID: r.ID, Mode: made.Renames[i].Mode, Waits: made.Renames[i].Waits, Needs: r.Needs,
 			Build: batches(r.Build, batchUnits), Remove: batches(r.Remove, batchUnits),
 		})
 	}

@@ -85,6 +85,15 @@ func undone(out activities.UndoOutput) answer[activities.UndoOutput] {
 func doneOne() answer[activities.ApplyOutput] {
 	return applied(activities.ApplyOutput{Done: 1, Calls: 1})
 }
+
+// needing has every replacement of a plan need a step besides.
+func needing(p answer[activities.PlanOutput]) answer[activities.PlanOutput] {
+	for i := range p.out.Renamings {
+		p.out.Renamings[i].Needs = true
+	}
+	return p
+}
+
 func refusedOne() answer[activities.ApplyOutput] { return applied(activities.ApplyOutput{Refused: 1}) }
 func moved() answer[activities.ApplyOutput]      { return applied(activities.ApplyOutput{Replan: true}) }
 
@@ -257,12 +266,22 @@ func TestReplicateTenantRenames(t *testing.T) {
 			story: []string{"d1 alone", "d1 build" + building, "d2 remove" + passed},
 		},
 		"refused alone": {
-			reason: "no group is touched when what stands alone is refused",
+			reason: "a group is not replaced when a step that the replacement may need is refused",
 			platform: platform{
-				plans:   []answer[activities.PlanOutput]{renames("r1")},
+				plans:   []answer[activities.PlanOutput]{needing(renames("r1"))},
 				applies: []answer[activities.ApplyOutput]{refusedOne()},
 			},
 			outcome: activities.Failed, story: []string{"d1 alone"},
+		},
+		"refused beside": {
+			reason: "a refusal stops no replacement that needs nothing else",
+			platform: platform{
+				plans:    []answer[activities.PlanOutput]{renames("r1"), ended(activities.Changed)},
+				applies:  []answer[activities.ApplyOutput]{refusedOne(), doneOne(), doneOne(), doneOne()},
+				renaming: renaming{confirms: []answer[activities.ConfirmOutput]{confirmed(activities.RenamingPassed)}},
+			},
+			outcome: activities.Changed, steps: 3,
+			story: []string{"d1 alone", "d1 build" + building, "d2 remove" + passed, "d1 after", "ended done"},
 		},
 	}
 	for name, c := range cases {

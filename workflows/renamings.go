@@ -42,7 +42,12 @@ type renamings struct {
 func (r *replication) rename(ctx workflow.Context, p activities.PlanOutput) error {
 	slots := workflow.NewSemaphore(ctx, renamingsAtOnce)
 	running := workflow.NewWaitGroup(ctx)
+	refused := r.refused > 0
 	for _, one := range p.Renamings {
+		if one.Needs && refused { // it may need the step that was refused
+			r.renamings.incomplete = true
+			continue
+		}
 		if slots.Acquire(ctx, 1) != nil {
 			break // cancelled: those that run are waited for
 		}

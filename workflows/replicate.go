@@ -73,14 +73,14 @@ type replication struct {
 	patience time.Duration
 }
 
-// pause prepares the look that comes after an apply. What was all written may be
-// unseen for a while, which the look allows for. What was not is planned anew
-// soon: waiting makes nothing of it come true.
+// pause prepares the look that comes after an apply. If all was written, some of it may
+// be unseen for a while, which the look allows for. Otherwise the tenant is planned
+// again soon: waiting does not help.
 func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error {
 	if r.renamings.busy {
 		return r.waitForOrphan(ctx)
 	}
-	if !r.broken {
+	if !r.broken && r.refused == 0 {
 		r.patience = p.Settle
 		return nil
 	}
@@ -99,7 +99,8 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 		if p.Outcome != activities.Open {
 			return r.settled(p), nil
 		}
-		if err := r.follow(ctx, p); err != nil || r.refused > 0 {
+		before := r.done.Steps
+		if err := r.follow(ctx, p); err != nil || r.refused > 0 && (r.done.Steps == before || len(r.renamings.failed) > 0) {
 			return r.conclude(ctx, activities.Failed, p, err)
 		}
 		if err := r.pause(ctx, p); err != nil {
@@ -109,12 +110,20 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 			round++
 		}
 	}
-	// One last look: the third round may have done it.
+	return r.lastLook(ctx)
+}
+
+// lastLook plans once more: the third round may have done it.
+func (r *replication) lastLook(ctx workflow.Context) (ReplicateResult, error) {
 	p, err := r.plan(ctx)
-	if err != nil || p.Outcome == activities.Open {
+	switch {
+	case err == nil && p.Outcome != activities.Open:
+		return r.settled(p), nil
+	case r.refused > 0:
+		return r.conclude(ctx, activities.Failed, p, err)
+	default:
 		return r.conclude(ctx, activities.Contested, p, err)
 	}
-	return r.settled(p), nil
 }
 
 // settled is the result when a plan has nothing left to apply, or must not.
@@ -144,12 +153,13 @@ func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) 
 	return p, err
 }
 
-// follow makes the plan true, as far as the world agrees with it: what stands
-// alone, then the renamings, then what needs those.
+// follow applies the plan: the steps that need no group replacement, then the
+// replacements, then the steps that need those. A refused step stops only those that
+// need it.
 func (r *replication) follow(ctx workflow.Context, p activities.PlanOutput) error {
 	r.pass++
-	r.broken, r.renamings = false, renamings{}
-	if err := r.apply(ctx, p, p.Batches); err != nil || r.broken || r.refused > 0 || len(p.Renamings) == 0 {
+	r.broken, r.refused, r.renamings = false, 0, renamings{}
+	if err := r.apply(ctx, p, p.Batches); err != nil || r.broken || len(p.Renamings) == 0 {
 		return err
 	}
 	if err := r.rename(ctx, p); err != nil || r.renamings.incomplete {
@@ -176,7 +186,7 @@ func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput, batch
 		r.refused += out.Refused
 		r.broken = out.Replan
 		r.unsure = r.unsure || out.Replan
-		if err != nil || out.Replan || out.Refused > 0 {
+		if err != nil || out.Replan {
 			return err
 		}
 	}

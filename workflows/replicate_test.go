@@ -133,6 +133,13 @@ func open(steps int) answer[activities.PlanOutput] {
 	}}
 }
 
+// openTwo is a plan of two batches.
+func openTwo() answer[activities.PlanOutput] {
+	a := open(2)
+	a.out.Batches = append(a.out.Batches, activities.Batch{Waves: [][]plan.Work{{{Unit: "group b", Steps: []string{"s2"}}}}})
+	return a
+}
+
 func ended(o activities.Outcome) answer[activities.PlanOutput] {
 	return answer[activities.PlanOutput]{out: activities.PlanOutput{Outcome: o, Calls: 2}}
 }
@@ -192,14 +199,39 @@ func TestReplicateTenant(t *testing.T) {
 			fails: true, plans: 4, applies: 3, concludes: 1,
 		},
 		"refused": {
-			reason: "what only people can mend ends the run, with a remark",
+			reason: "a refusal ends the run, with a warning, when nothing else was done",
 			platform: platform{
 				plans:    []answer[activities.PlanOutput]{open(2)},
-				applies:  []answer[activities.ApplyOutput]{applied(activities.ApplyOutput{Done: 1, Refused: 1, Calls: 2})},
+				applies:  []answer[activities.ApplyOutput]{applied(activities.ApplyOutput{Refused: 1, Blocked: 1, Calls: 2})},
 				conclude: activities.RecordOutcomeOutput{Remarks: 1},
 			},
-			want:  workflows.ReplicateResult{Outcome: activities.Failed, Digest: "d1", Steps: 1, Calls: 4, Remarks: 1},
+			want:  workflows.ReplicateResult{Outcome: activities.Failed, Digest: "d1", Calls: 4, Remarks: 1},
 			fails: true, plans: 1, applies: 1, concludes: 1,
+		},
+		"refused in part": {
+			reason: "what was done beside a refusal may call for more: provisioned users get their groups",
+			platform: platform{
+				plans: []answer[activities.PlanOutput]{open(2), open(2)},
+				applies: []answer[activities.ApplyOutput]{
+					applied(activities.ApplyOutput{Done: 1, Refused: 1, Calls: 2}), applied(activities.ApplyOutput{Done: 1, Refused: 1, Calls: 1}),
+					applied(activities.ApplyOutput{Refused: 1}),
+				},
+				conclude: activities.RecordOutcomeOutput{Remarks: 1},
+			},
+			want:  workflows.ReplicateResult{Outcome: activities.Failed, Digest: "d1", Steps: 2, Calls: 9, Remarks: 1},
+			fails: true, plans: 3, applies: 3, concludes: 1,
+		},
+		"refused in one batch": {
+			reason: "the batches after one with a refusal are applied",
+			platform: platform{
+				plans: []answer[activities.PlanOutput]{openTwo()},
+				applies: []answer[activities.ApplyOutput]{
+					applied(activities.ApplyOutput{Refused: 1, Calls: 1}), applied(activities.ApplyOutput{Blocked: 1, Calls: 1}),
+				},
+				conclude: activities.RecordOutcomeOutput{Remarks: 1},
+			},
+			want:  workflows.ReplicateResult{Outcome: activities.Failed, Digest: "d1", Calls: 4, Remarks: 1},
+			fails: true, plans: 1, applies: 2, concludes: 1,
 		},
 		"denied": {
 			reason:   "a read that is denied is no empty world: nothing is applied",

@@ -81,3 +81,27 @@ func RetryAfter(err error) (time.Duration, bool) {
 	d, ok := errors.AsType[delayed](err)
 	return d.after, ok
 }
+
+// advised is an error whose cause the driver knows well enough to say what to do.
+type advised struct {
+	error
+	advice string
+}
+
+func (a advised) Unwrap() error { return a.error }
+
+// Advise returns err with what a user can do about it, such as "remove the lock on the
+// resource group". Like the error's text, advice names no users. It is no part of that
+// text. Without an error or without advice it returns err.
+func Advise(err error, advice string) error {
+	if err == nil || advice == "" {
+		return err
+	}
+	return advised{err, advice}
+}
+
+// Advice returns what a user can do about err, or "" where no driver said it.
+func Advice(err error) string {
+	a, _ := errors.AsType[advised](err)
+	return a.advice
+}

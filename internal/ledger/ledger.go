@@ -65,7 +65,8 @@ type Outcome struct {
 	// Ref is the platform's id of what the step made or changed.
 	Ref string
 	// Err says why the step failed, without people: "<class>: <text>", with the
-	// class as the activities name it; empty for success.
+	// class as the activities name it; empty for success. A second line says what to
+	// do, where the driver knows it.
 	Err string
 	// Calls to the platform that this attempt took.
 	Calls int

@@ -26,12 +26,14 @@ func (m *maker) binding(want access.Binding, set difference) {
 
 // condition changes when a role of a group counts.
 func (m *maker) condition(want, have access.Binding) {
-	switch m.whose(have.Key(), have.Ref, have.Mark) {
-	case unclear:
+	whose := m.whose(have.Key(), have.Ref, have.Mark)
+	replace := whose == foreign && m.in.Rules.Additional == RemoveAdditional && !have.Shielded
+	switch {
+	case whose == unclear:
 		m.unclear(have.Key())
-	case foreign:
+	case whose == foreign && !replace:
 		m.remark(access.ObjectForeign, want.Key().String(), fmt.Sprintf(
-			"somebody else gave %q under another condition, so it stays as it is: remove it there", want.Key()))
+			"another system granted %q under another condition, so Rollcall leaves it as it is: remove it there", want.Key()))
 	default:
 		changed := have
 		changed.Condition, changed.Version = want.Condition, ""

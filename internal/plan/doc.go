@@ -40,7 +40,8 @@
 // their roles are untouched, with ownership-unclear for what has our mark.
 //
 // A role of ours under another condition than the desired one is changed in
-// place; under a condition that somebody else set it is object-unmanaged.
+// place; under a condition that another system set it is object-unmanaged where
+// Additional is keep, and gets the desired condition where Additional is remove.
 // A shielded binding of somebody else is kept, whatever Additional says.
 //
 // Newcomers are brought in first thing, and waited for by nothing: they have no
@@ -92,6 +93,10 @@
 // before they are removed from the old one, or the old one's role or group goes.
 // So nobody is without a role in between who has one before and after; but for
 // mode strict.
+//
+// The order is no condition for removals: a step that takes access waits for one that
+// gives access, and runs all the same once the platform refuses that. Execution follows
+// the steps of a plan, and Plan.Parts makes a refused step smaller.
 //
 // Plan.Schedule says what may run when: all that no renaming is needed for at
 // once, then the renamings beside each other, then the rest.

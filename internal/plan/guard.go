@@ -52,7 +52,7 @@ func (m *maker) giveReasons(set access.Key, gone []access.Member, why string) []
 			}
 			m.remark(access.ForeignMemberRemoved, set.String(), fmt.Sprintf(
 				"somebody else put %s into %q, which holds exactly whom the documents name, so it goes: "+
-					"bind the person to the project to give them access", accountName(who), set))
+					"bind the person to the project to give them access", AccountName(who), set))
 		}
 	}
 	return gone

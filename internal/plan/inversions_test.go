@@ -302,10 +302,15 @@ func truthProseInversions() []inversion {
 			file: "bindings.go", old: "case want.Condition != have.Condition:", new: "case false:",
 			test: "TestGoldenMeaning/070-condition-changed",
 		}, {
-			rule: rule, says: "under a condition that somebody else set it is object-unmanaged.",
-			file: "bindings.go", old: "case foreign:\n\t\tm.remark(access.ObjectForeign, want.Key().String(), fmt.Sprintf(\n\t\t\t\"somebody else",
-			new:  "case foreign:\n\t\tm.remark(access.OwnershipUnclear, want.Key().String(), fmt.Sprintf(\n\t\t\t\"somebody else",
+			rule: rule, says: "under a condition that another system set it is object-unmanaged where Additional is keep,",
+			file: "bindings.go", old: "m.remark(access.ObjectForeign, want.Key().String(), fmt.Sprintf(\n\t\t\t\"another system",
+			new:  "m.remark(access.OwnershipUnclear, want.Key().String(), fmt.Sprintf(\n\t\t\t\"another system",
 			test: "TestGoldenMeaning/071-condition-of-others",
+		}, {
+			rule: rule, says: "and gets the desired condition where Additional is remove.",
+			file: "bindings.go", old: "whose == foreign && m.in.Rules.Additional == RemoveAdditional && !have.Shielded",
+			new:  "whose == foreign && m.in.Rules.Additional == KeepAdditional && false",
+			test: "TestGoldenMeaning/206-condition-put-back",
 		}, {
 			rule: rule, says: "A shielded binding of somebody else is kept, whatever Additional says.",
 			file: "leftover.go", old: "case m.in.Rules.Additional == RemoveAdditional && !have.Shielded:", new: "case m.in.Rules.Additional == RemoveAdditional:",
@@ -553,7 +558,7 @@ func orderInversions() []inversion {
 			test: "TestGoldenMeaning/110-rename-recreate",
 		}, {
 			rule: rule, says: "then the rest.",
-			file: "schedule.go", old: "if in == now && part[need] != now {", new: "if in == now && part[need] != now && false {",
+			file: "schedule.go", old: "case in == now && part[need] != now:", new: "case false:",
 			test: "TestGoldenMeaning/134-rename-move-in",
 		}, {
 			rule: rule, says: "Roles that others rest on (Rules.Base) are given before them",

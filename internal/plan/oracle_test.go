@@ -31,7 +31,25 @@ func deliberate() []difference {
 				*m = meaningOf(plan.Make(in))
 			}
 		},
+	}, {
+		reason: "the oracle leaves a condition of another system also where Additional is remove: 206-condition-put-back",
+		correct: func(in plan.Input, m *meaning) {
+			if in.Rules.Additional == plan.RemoveAdditional && externalCondition(in) {
+				*m = meaningOf(plan.Make(in))
+			}
+		},
 	}}
+}
+
+// externalCondition reports whether a desired role has another condition on the platform
+// that the ledger does not know.
+func externalCondition(in plan.Input) bool {
+	return slices.ContainsFunc(in.Observed.Bindings, func(have access.Binding) bool {
+		known := slices.ContainsFunc(in.Owned, func(o plan.Owned) bool { return o.Key == have.Key() && (o.Ref == "" || o.Ref == have.Ref) })
+		return !known && have.Group != "" && slices.ContainsFunc(in.Desired.Bindings, func(want access.Binding) bool {
+			return want.Key() == have.Key() && want.Condition != have.Condition
+		})
+	})
 }
 
 // unknownFields are fields of the planner's input that the oracle does not have. Each
@@ -314,6 +332,7 @@ func changeEach(t *testing.T, name string, p *plan.Plan, v reflect.Value, path s
 	wording := map[string]string{
 		"Why": "a reason", "Text": "the text of a warning", "ID": "derived from the rest",
 		"Connection": "what the platform was observed with",
+		"PartOf":     "set by the executor only",
 	}
 	changes := 0
 	switch v.Kind() {

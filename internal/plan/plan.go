@@ -39,7 +39,7 @@ type Members struct {
 // Step is the smallest change worth a record, complete in itself and safe to
 // run twice.
 type Step struct {
-	// ID is derived from everything below but Needs and every Why: equal changes
+	// ID is derived from everything below but Needs, PartOf and every Why: equal changes
 	// of one tenant have equal IDs.
 	ID   string      `json:"id"`
 	Op   Op          `json:"op"`
@@ -57,6 +57,8 @@ type Step struct {
 	Carries string `json:"copies,omitempty"`
 	// Needs are the IDs of steps that are done before.
 	Needs []string `json:"needs,omitempty"`
+	// PartOf is set in a part of a step that the platform refused: that step's ID.
+	PartOf string `json:"partOf,omitempty"`
 }
 
 // Key names the object the step is about: a group that gets another name by that.

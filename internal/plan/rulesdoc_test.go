@@ -16,7 +16,10 @@ func explanations() map[string]string {
 	return map[string]string{
 		"Where each subject of a role has a binding of its own (Rules.Separate), one binding is about one person, and a role's set is what is ours of it:": "it introduces a table",
 		"For a moment they are in both.": "it follows from the order of a move",
-		"So nobody is without a role in between who has one before and after; but for mode strict.":      "it follows; TestNobodyIsWithoutARoleInBetween demands it",
+		"So nobody is without a role in between who has one before and after; but for mode strict.": "it follows; TestNobodyIsWithoutARoleInBetween demands it",
+		"The order is no condition for removals: a step that takes access waits for one that gives access, and runs all the same once " +
+			"the platform refuses that.": "it is about execution; TestExecution_RefusalBlocksOnlyWhatNeedsIt demands it",
+		"Execution follows the steps of a plan, and Plan.Parts makes a refused step smaller.":            "it names what executes a plan",
 		"Mode strict may lose an approved one, and who is kept, if a run ends between Remove and Build.": "it is about a run that ends early",
 	}
 }

@@ -16,6 +16,8 @@ type Schedule struct {
 type RenamingSchedule struct {
 	ID            string
 	Build, Remove [][]Work
+	// Needs is true where a step of the renaming needs one of Schedule.Now.
+	Needs bool
 }
 
 // Schedule returns the order in which the steps may run. A step that needs one
@@ -35,12 +37,15 @@ func (p Plan) Schedule(u Unit) Schedule {
 			part[id] = 2*i + 2
 		}
 	}
-	parts := map[int][]Step{}
+	parts, needsNow := map[int][]Step{}, map[int]bool{}
 	for _, s := range p.Steps {
 		in := part[s.ID]
 		for _, need := range s.Needs {
-			if in == now && part[need] != now {
+			switch {
+			case in == now && part[need] != now:
 				in = after
+			case part[need] == now:
+				needsNow[in] = true
 			}
 		}
 		part[s.ID] = in
@@ -50,6 +55,7 @@ func (p Plan) Schedule(u Unit) Schedule {
 	for i, r := range p.Renames {
 		out.Renamings = append(out.Renamings, RenamingSchedule{
 			ID: r.ID, Build: waves(parts[2*i+1], u), Remove: waves(parts[2*i+2], u),
+			Needs: needsNow[2*i+1] || needsNow[2*i+2],
 		})
 	}
 	return out

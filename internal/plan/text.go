@@ -102,12 +102,12 @@ func writeStep(b *strings.Builder, s Step, indent string) {
 }
 
 func writeMember(b *strings.Builder, sign string, m access.Member) {
-	fmt.Fprintf(b, "      %s %s", sign, accountName(m))
+	fmt.Fprintf(b, "      %s %s", sign, AccountName(m))
 	if m.Why != "" {
 		fmt.Fprintf(b, "  (%s)", m.Why)
 	}
 	b.WriteByte('\n')
 }
 
-// accountName returns how people call the account, if that is known.
-func accountName(m access.Member) string { return cmp.Or(m.Name, "account "+m.Ref) }
+// AccountName returns the account's name, or its id where the name is unknown.
+func AccountName(m access.Member) string { return cmp.Or(m.Name, "account "+m.Ref) }

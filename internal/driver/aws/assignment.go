@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssoadmin"
 	"github.com/aws/aws-sdk-go-v2/service/ssoadmin/types"
 
@@ -58,10 +59,29 @@ func (d *Driver) change(ctx context.Context, a assignment) error {
 	if err != nil {
 		return err
 	}
-	if err = d.await(ctx, a, status); a.remove && errors.Is(err, fault.ErrNotFound) {
+	err = d.await(ctx, a, status)
+	switch {
+	case a.remove && errors.Is(err, fault.ErrNotFound):
 		return nil // there is nothing to take away
+	case errors.Is(err, errFailed) && errors.Is(err, fault.ErrUnavailable):
+		return d.refusedBy(ctx, a.account, err)
+	default:
+		return err
 	}
-	return err
+}
+
+// refusedBy returns what a change of an assignment failed for, which AWS did not say: an
+// account that is not active takes no changes until an administrator of the organization
+// acts. Otherwise it returns err.
+// Source: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_account_state.html.
+func (d *Driver) refusedBy(ctx context.Context, account string, err error) error {
+	state, there, unread := d.accountState(ctx, account)
+	if unread != nil || !there || state == orgtypes.AccountStateActive || state == "" {
+		return err
+	}
+	return fault.Advise(
+		fmt.Errorf("aws: account %s: %w: it is %s, and AWS changes no assignments on it", account, fault.ErrDenied, state),
+		"reactivate the account, or remove the tenant from the documents")
 }
 
 // begin starts the change. While somebody else's is in the way it waits: that is

@@ -146,10 +146,13 @@ func delay(err error, header http.Header) time.Duration {
 	return calls.RetryAfter(header, time.Now())
 }
 
+// errFailed: AWS took on a change of an assignment and did not make it.
+var errFailed = errors.New("ended FAILED")
+
 // failed classifies a change of an assignment that ended FAILED by the reason
 // that AWS gives. The reason itself may name people.
 func failed(operation, reason string) error {
-	text := fmt.Errorf("aws: %s: ended FAILED", operation)
+	text := fmt.Errorf("aws: %s: %w", operation, errFailed)
 	reason = strings.ToLower(reason)
 	for _, hint := range []struct {
 		words []string

@@ -89,8 +89,9 @@ func TestSuspendedAccount(t *testing.T) {
 	d, scope := w.open(t), w.scope(t, "suspended")
 	group := access.Group{Name: "suspended", Ref: w.cloud.Group("suspended", scope.Mark.Text())}
 	w.cloud.SetAccountState(scope.ID, "SUSPENDED")
-	if err := apply(t, d, scope, give(group)).Err; !errors.Is(err, fault.ErrUnavailable) {
-		t.Errorf("an assignment on a suspended account: got the error %v, want ErrUnavailable", err)
+	err := apply(t, d, scope, give(group)).Err
+	if !errors.Is(err, fault.ErrDenied) || !strings.Contains(err.Error(), "SUSPENDED") || fault.Advice(err) == "" {
+		t.Errorf("an assignment on a suspended account: got the error %v, want ErrDenied that names the state, with advice", err)
 	}
 	w.cloud.SetAccountState(scope.ID, "ACTIVE")
 	must(t, d, scope, give(group))

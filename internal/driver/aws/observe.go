@@ -339,19 +339,25 @@ func (d *Driver) listAccounts(ctx context.Context, in *inventory, most int) (who
 }
 
 func (d *Driver) accountExists(ctx context.Context, accountID string) (bool, error) {
+	state, there, err := d.accountState(ctx, accountID)
+	return there && state != orgtypes.AccountStateClosed, err
+}
+
+// accountState returns the state of an account, and whether the organization has it.
+func (d *Driver) accountState(ctx context.Context, accountID string) (state orgtypes.AccountState, there bool, err error) {
 	operation := "organizations DescribeAccount " + accountID
 	out, err := ask(ctx, d.api, operation, func(ctx context.Context, with *clients) (*organizations.DescribeAccountOutput, error) {
 		return with.org.DescribeAccount(ctx, &organizations.DescribeAccountInput{AccountId: &accountID})
 	})
 	switch {
 	case gone(err, ""):
-		return false, nil
+		return "", false, nil
 	case err != nil:
-		return false, err
+		return "", false, err
 	case out.Account == nil || aws.ToString(out.Account.Id) != accountID:
-		return false, unreadable(operation)
+		return "", false, unreadable(operation)
 	default:
-		return out.Account.State != orgtypes.AccountStateClosed, nil
+		return out.Account.State, true, nil
 	}
 }
 

@@ -81,6 +81,9 @@ func refusal(operation string, status int, code string, header http.Header) erro
 	}
 	after := calls.RetryAfter(header, time.Now())
 	wrap := func(class error) error { return refused{fmt.Errorf("%w: %w", text, class), code} }
+	if advice := lasting(code); advice != "" {
+		return fault.Advise(wrap(fault.ErrDenied), advice)
+	}
 	switch status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusMethodNotAllowed:
 		return wrap(fault.ErrInvalid)
@@ -99,6 +102,23 @@ func refusal(operation string, status int, code string, header http.Header) erro
 		return wrap(fault.ErrUnavailable)
 	default:
 		return wrap(fault.ErrUnavailable)
+	}
+}
+
+// lasting returns what to do about a refusal that no second attempt changes, whatever
+// its status, or "" for any other.
+func lasting(code string) string {
+	switch code {
+	case "ScopeLocked": // https://learn.microsoft.com/azure/azure-resource-manager/management/lock-resources
+		return "a lock on the scope keeps its role assignments: remove the lock, then replicate again"
+	case "RequestDisallowedByPolicy": // https://learn.microsoft.com/azure/governance/policy/troubleshoot/general
+		return "an Azure Policy assignment forbids it: change the policy or exempt the scope"
+	case "RoleAssignmentLimitExceeded": // https://learn.microsoft.com/azure/role-based-access-control/troubleshoot-limits
+		return "the subscription is at its limit of role assignments: remove some that are not needed"
+	case "ReadOnlyDisabledSubscription":
+		return "the subscription is disabled and read-only: enable it again"
+	default:
+		return ""
 	}
 }
 

@@ -289,7 +289,13 @@ func cancelIsPrompt(l *lab) {
 		_, err := call(ctx)
 		l.fails(name+" with a cancelled context", err, context.Canceled)
 
-		hung := l.world.Breaker.Break(Match{Calls: AllCalls}, Fault{Hang: true})
+		// A read of the call before may arrive only now. It must not be taken for the
+		// write, which would then arrive when the platform answers again.
+		hangs := Match{Calls: Reads}
+		if name == "Apply" {
+			hangs.Calls = Writes
+		}
+		hung := l.world.Breaker.Break(hangs, Fault{Hang: true})
 		l.fails(name+" cancelled while the platform hangs", l.interrupt(call, hung), context.Canceled)
 		l.world.Breaker.Mend()
 	}

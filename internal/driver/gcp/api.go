@@ -135,13 +135,15 @@ type group struct {
 	ref         string // groups/…
 	email       string // in lower case
 	description string
+	created     time.Time // zero where the answer does not say it
 }
 
 func toGroup(g *cloudidentity.Group) (group, error) {
 	if g == nil || !isGroupRef(g.Name) || g.GroupKey == nil || g.GroupKey.Id == "" {
 		return group{}, unreadable("groups", "name")
 	}
-	return group{ref: g.Name, email: strings.ToLower(g.GroupKey.Id), description: g.Description}, nil
+	created, _ := time.Parse(time.RFC3339, g.CreateTime)
+	return group{ref: g.Name, email: strings.ToLower(g.GroupKey.Id), description: g.Description, created: created}, nil
 }
 
 func unreadable(operation, field string) error {

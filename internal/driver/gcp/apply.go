@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
@@ -147,7 +148,7 @@ func (d *Driver) blame(ctx context.Context, scope driver.Scope, step plan.Step, 
 		return err
 	}
 	name := step.Want.Binding.Group
-	_, failed := d.ourGroup(ctx, scope, name)
+	g, failed := d.ourGroup(ctx, scope, name)
 	if isNotFound(failed) && d.made.Get(scope.Mark, name) != "" { // reads may not show it yet
 		_, failed = d.appearing(ctx, scope, name)
 	}
@@ -157,9 +158,29 @@ func (d *Driver) blame(ctx context.Context, scope driver.Scope, step plan.Step, 
 		return fmt.Errorf("gcp: group %q: %w: somebody has deleted it", name, fault.ErrNotFound)
 	case failed != nil:
 		return failed
+	case errors.Is(err, errOtherCustomer) && !d.young(ctx, g):
+		return fault.Advise(fmt.Errorf("gcp: group %q: %w: an organization policy does not permit its customer", name, fault.ErrDenied),
+			"permit the customer of the groups in the organization policy iam.allowedPolicyMemberDomains")
 	default:
 		return fmt.Errorf("gcp: group %q: %w: IAM does not know it yet", name, fault.ErrUnavailable)
 	}
+}
+
+// unknownFor is how long IAM may not know a new group. Google names minutes, for most
+// changes: https://cloud.google.com/iam/docs/access-change-propagation.
+const unknownFor = 30 * time.Minute
+
+// young reports whether the group may be too new for IAM to know it. A group whose age
+// cannot be read is.
+func (d *Driver) young(ctx context.Context, g group) bool {
+	if g.created.IsZero() {
+		read, err := d.api.groupOf(ctx, g.ref)
+		if err != nil || read.created.IsZero() {
+			return true
+		}
+		g = read
+	}
+	return time.Since(g.created) < unknownFor
 }
 
 // known returns the id of the step's group: what the plan or this driver knows,

@@ -22,8 +22,11 @@ var (
 	errHidden = errors.New("hidden or missing")
 	// errExists: what was to be made is there.
 	errExists = errors.New("exists already")
-	// errUnknownMember: a policy names somebody whom IAM does not know.
+	// errUnknownMember: a policy names a member that IAM does not know.
 	errUnknownMember = errors.New("a member of the policy is unknown to IAM")
+	// errOtherCustomer: the policy names a member that an organization policy does not
+	// permit. IAM says so of groups that it does not know yet, too.
+	errOtherCustomer = fmt.Errorf("%w, or of a customer that is not permitted", errUnknownMember)
 )
 
 // failure classifies the error of one call. The operation is a method's name
@@ -54,10 +57,13 @@ func refused(operation string, answer *googleapi.Error) error {
 	after := calls.RetryAfter(answer.Header, time.Now())
 	switch status {
 	case http.StatusBadRequest:
-		if unknownMember(answer.Message) {
+		switch {
+		case strings.Contains(answer.Message, "permitted customer"):
+			return marked(fault.ErrInvalid, errOtherCustomer)
+		case strings.Contains(answer.Message, "does not exist"):
 			return marked(fault.ErrInvalid, errUnknownMember)
 		}
-		return wrap(fault.ErrInvalid)
+		return fault.Advise(wrap(fault.ErrInvalid), remedy(answer.Message))
 	case http.StatusUnauthorized:
 		return wrap(fault.ErrDenied)
 	case http.StatusForbidden:
@@ -84,10 +90,20 @@ func refused(operation string, answer *googleapi.Error) error {
 	}
 }
 
-// unknownMember knows the two ways in which IAM says that it has never heard of
-// somebody.
-func unknownMember(message string) bool {
-	return strings.Contains(message, "does not exist") || strings.Contains(message, "permitted customer")
+// remedy returns what to do about a policy that IAM refuses, or "". The message itself
+// may name users. Limits: https://cloud.google.com/iam/quotas.
+func remedy(message string) string {
+	for _, known := range []struct{ says, remedy string }{
+		{"number of members", "the project's policy is full: Google allows 1,500 principals; grant roles to groups instead of users"},
+		{"policy size", "the project's policy is too large: remove bindings that are not needed"},
+		{"is not supported for this resource", "the role cannot be granted on a project: correct the role mapping"},
+		{"Role ", "Google does not know the role, or not for projects: correct the role mapping"},
+	} {
+		if strings.Contains(message, known.says) {
+			return known.remedy
+		}
+	}
+	return ""
 }
 
 // quota reports whether a 403 only means: not so fast. The Directory API says so

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,7 +54,7 @@ func TestRefusals(t *testing.T) {
 		{"there already", googleapi.Error{Code: 409, Body: body("ALREADY_EXISTS")}, errExists, nil},
 		{"aborted", googleapi.Error{Code: 409, Body: body("ABORTED")}, fault.ErrConflict, errExists},
 		{"not yet known", googleapi.Error{Code: 400, Message: "Group x@example.com does not exist."}, errUnknownMember, nil},
-		{"of another customer, for now", googleapi.Error{Code: 400, Message: "One or more users named in the policy do not belong to a permitted customer."}, errUnknownMember, nil},
+		{"of another customer, for now", googleapi.Error{Code: 400, Message: "One or more users named in the policy do not belong to a permitted customer."}, errOtherCustomer, nil},
 		{"wrong", googleapi.Error{Code: 400, Message: "Role roles/x is not supported for this resource."}, fault.ErrInvalid, errUnknownMember},
 		{"moved", googleapi.Error{Code: 412}, fault.ErrConflict, nil},
 		{"a redirect is no answer", googleapi.Error{Code: 302}, fault.ErrUnavailable, nil},
@@ -65,6 +66,41 @@ func TestRefusals(t *testing.T) {
 		err := refused("x", &c.answer)
 		if !errors.Is(err, c.want) || c.not != nil && errors.Is(err, c.not) {
 			t.Errorf("%s: %v, want %v and not %v", c.reason, err, c.want, c.not)
+		}
+	}
+}
+
+// TestRefusals_SayWhatToDo: what Google says for good has advice of its own, without the
+// message, which may name users.
+func TestRefusals_SayWhatToDo(t *testing.T) {
+	for _, c := range []struct{ reason, message, advice string }{
+		{"a full policy", "The number of members in the policy (1,503) is larger than the maximum allowed size 1,500.", "1,500 principals"},
+		{"a role for other resources", "Role roles/x is not supported for this resource.", "correct the role mapping"},
+		{"an unknown reason", "Request contains an invalid argument: user:mei@example.com.", ""},
+	} {
+		err := refused("projects.setIamPolicy", &googleapi.Error{Code: 400, Message: c.message, Header: http.Header{}})
+		if got := fault.Advice(err); c.advice == "" && got != "" || !strings.Contains(got, c.advice) {
+			t.Errorf("%s: the advice is %q, want %q", c.reason, got, c.advice)
+		}
+		if !errors.Is(err, fault.ErrInvalid) || strings.Contains(err.Error(), "mei") {
+			t.Errorf("%s: the error is %v, want an invalid request that names no user", c.reason, err)
+		}
+	}
+}
+
+// TestYoung: a refusal that a new group may explain is for good once the group is old.
+func TestYoung(t *testing.T) {
+	for _, c := range []struct {
+		reason string
+		age    time.Duration
+		want   bool
+	}{
+		{"made a moment ago", time.Second, true},
+		{"made within what IAM may need", unknownFor - time.Minute, true},
+		{"older", unknownFor + time.Minute, false},
+	} {
+		if got := (&Driver{}).young(t.Context(), group{created: time.Now().Add(-c.age)}); got != c.want {
+			t.Errorf("%s: young is %t, want %t", c.reason, got, c.want)
 		}
 	}
 }

@@ -33,7 +33,7 @@ import time
 sys.argv = sys.argv[:1]
 
 import oslo_log.log  # noqa: E402
-from keystone.common import render_token  # noqa: E402
+from keystone.common import render_token as rendering  # noqa: E402
 from keystone.common.rbac_enforcer.enforcer import RBACEnforcer  # noqa: E402
 from keystone.models.token_model import TokenModel  # noqa: E402
 from keystone.server.flask.request_processing.middleware import auth_context  # noqa: E402
@@ -71,10 +71,10 @@ def roles_kept(self):
     return self.found_roles
 
 
-render = render_token.render_token_response_from_model
-render_token.render_token_response_from_model = render_kept
-auth_context.AuthContextMiddleware.fetch_token = fetch_kept
+render = rendering.render_token_response_from_model
 TokenModel.roles = property(roles_kept)
+rendering.render_token_response_from_model = render_kept
+auth_context.AuthContextMiddleware.fetch_token = fetch_kept
 oslo_log.log._fix_eventlet_logging = lambda: None
 application = initialize_public_application()
 RBACEnforcer()._enforcer.load_rules()

@@ -1,0 +1,140 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+)
+
+// maxRefusals is how many parts of a refused unit may be refused before any is accepted:
+// then the reason is not one account or one role.
+const maxRefusals = 8
+
+// isolate repeats the refused steps of one unit in parts, so that an account or a role
+// that the platform refuses stops no other: first what takes access, then what gives
+// it. It returns the results with those of the parts. A step whose parts are all done
+// is done.
+func (a *application) isolate(ctx context.Context, results []result) []result {
+	refused := refusedOf(results)
+	if len(refused) == 0 || len(refused) == 1 && a.plan.Parts(refused[0].step) == nil {
+		return results
+	}
+	i := &isolation{application: a, latest: make(map[string]result, len(results))}
+	for _, r := range results {
+		i.note(r)
+	}
+	i.repeat(ctx, refused)
+	all := make([]result, 0, len(i.order))
+	for _, id := range i.order {
+		all = append(all, i.latest[id])
+	}
+	return all
+}
+
+// isolation repeats what a platform refused in ever smaller parts.
+type isolation struct {
+	*application
+	latest map[string]result // by the step's ID
+	order  []string          // of the steps in latest
+	// refused counts the smallest parts that were refused, done those that were not.
+	refused, done int
+}
+
+func (i *isolation) note(r result) {
+	if _, known := i.latest[r.step.ID]; !known {
+		i.order = append(i.order, r.step.ID)
+	}
+	i.latest[r.step.ID] = r
+}
+
+// repeat applies refused steps in smaller units, and those that are refused again.
+func (i *isolation) repeat(ctx context.Context, refused []result) {
+	units := i.split(refused)
+	if len(units) == 0 {
+		i.refused++
+		return
+	}
+	for _, unit := range units {
+		if ctx.Err() != nil || i.done == 0 && i.refused >= maxRefusals {
+			return
+		}
+		if again := i.apply(ctx, unit); len(again) > 0 {
+			i.repeat(ctx, again)
+		}
+	}
+	if whole := refused[0]; len(refused) == 1 && i.complete(units) {
+		whole.Err = nil
+		i.note(whole)
+	}
+}
+
+// apply applies one unit and returns what the platform refuses of it.
+func (i *isolation) apply(ctx context.Context, unit []plan.Step) (refused []result) {
+	var results []result
+	if err := i.platform.ledger.Intend(ctx, ledger.Entry{Run: i.run, Steps: unit}); err != nil {
+		for _, s := range unit {
+			r := result{step: s}
+			r.Err = fmt.Errorf("activities: record what is about to be done: %w", err)
+			results = append(results, r)
+		}
+	} else {
+		results = i.unit(ctx, unit)
+	}
+	for _, r := range results {
+		if i.note(r); r.Err == nil {
+			i.done++
+		}
+	}
+	return refusedOf(results)
+}
+
+// complete reports whether every step of the units is done.
+func (i *isolation) complete(units [][]plan.Step) bool {
+	for _, unit := range units {
+		for _, s := range unit {
+			if r, tried := i.latest[s.ID]; !tried || r.Err != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// split returns refused steps as smaller units, in the order in which to apply them. It
+// returns nil for what cannot be smaller.
+func (i *isolation) split(refused []result) [][]plan.Step {
+	if len(refused) == 1 {
+		var units [][]plan.Step
+		for _, part := range i.plan.Parts(refused[0].step) {
+			units = append(units, []plan.Step{part})
+		}
+		return units
+	}
+	var takes, gives []plan.Step
+	for _, r := range refused {
+		if r.step.TakesOnly() {
+			takes = append(takes, r.step)
+		} else {
+			gives = append(gives, r.step)
+		}
+	}
+	if len(takes) > 0 && len(gives) > 0 {
+		return [][]plan.Step{takes, gives}
+	}
+	all := slices.Concat(takes, gives)
+	return [][]plan.Step{all[:len(all)/2], all[len(all)/2:]}
+}
+
+// refusedOf returns the results of steps that the platform refuses to do.
+func refusedOf(results []result) []result {
+	var refused []result
+	for _, r := range results {
+		if permanent(r.Err) {
+			refused = append(refused, r)
+		}
+	}
+	return refused
+}
