@@ -76,8 +76,8 @@ func smallest(failed []ledger.Record) []ledger.Record {
 
 // refusal returns the warning about a failed step that so many others need.
 func refusal(r ledger.Record, blocked int) access.Remark {
-	said, remedy, _ := strings.Cut(r.Err, "\n")
-	class, text, _ := strings.Cut(said, ": ")
+	answer, remedy, _ := strings.Cut(r.Err, "\n")
+	class, text, _ := strings.Cut(answer, ": ")
 	code, refused := refusalCode(class), "the platform refused to"
 	if code == access.ForbiddenByConnection {
 		refused = "Rollcall may not"
@@ -95,7 +95,7 @@ func refusal(r ledger.Record, blocked int) access.Remark {
 	}
 	return access.Remark{
 		Code: code, Object: r.Step.Object,
-		Text: fmt.Sprintf("%s %s%s: %s: %s", refused, what, waiting, text, cmp.Or(remedy, advice(code))),
+		Text: fmt.Sprintf("%s %s%s: %s: %s", refused, what, waiting, text, cmp.Or(remedy, adviceOn(r.Step.Kind, code))),
 	}
 }
 
@@ -115,6 +115,14 @@ func (p *Platform) refusals(ctx context.Context, in RecordOutcomeInput) ([]ledge
 		all = append(all, failed...)
 	}
 	return all, nil
+}
+
+// adviceOn says what to do about a refused step on an object of that kind.
+func adviceOn(kind access.Kind, code access.Code) string {
+	if kind == access.KindAccount && code == access.PlatformRefused {
+		return "correct the user's address in the documents, or have an administrator of the platform add the user"
+	}
+	return advice(code)
 }
 
 // advice says what to do about a refusal.

@@ -113,18 +113,18 @@ func (i *isolation) split(refused []result) [][]plan.Step {
 		}
 		return units
 	}
-	var takes, gives []plan.Step
+	var removals, additions []plan.Step
 	for _, r := range refused {
-		if r.step.TakesOnly() {
-			takes = append(takes, r.step)
+		if r.step.RemovesOnly() {
+			removals = append(removals, r.step)
 		} else {
-			gives = append(gives, r.step)
+			additions = append(additions, r.step)
 		}
 	}
-	if len(takes) > 0 && len(gives) > 0 {
-		return [][]plan.Step{takes, gives}
+	if len(removals) > 0 && len(additions) > 0 {
+		return [][]plan.Step{removals, additions}
 	}
-	all := slices.Concat(takes, gives)
+	all := slices.Concat(removals, additions)
 	return [][]plan.Step{all[:len(all)/2], all[len(all)/2:]}
 }
 

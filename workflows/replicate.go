@@ -110,11 +110,11 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 			round++
 		}
 	}
-	return r.lastLook(ctx)
+	return r.planOnceMore(ctx)
 }
 
-// lastLook plans once more: the third round may have done it.
-func (r *replication) lastLook(ctx workflow.Context) (ReplicateResult, error) {
+// planOnceMore plans once more: the third round may have done it.
+func (r *replication) planOnceMore(ctx workflow.Context) (ReplicateResult, error) {
 	p, err := r.plan(ctx)
 	switch {
 	case err == nil && p.Outcome != activities.Open:

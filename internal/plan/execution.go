@@ -87,14 +87,14 @@ func (p Plan) BlockedBy(id string) int {
 	return blocked
 }
 
-// waitsOnly reports whether s takes access from users and need gives them other access:
+// waitsOnly reports whether s removes access from users and need grants them other access:
 // s comes later, and does without.
 func waitsOnly(s, need Step) bool {
-	return s.TakesOnly() && need.gives() && need.Kind != access.KindGroup && need.Kind != access.KindAccount
+	return s.RemovesOnly() && need.grants() && need.Kind != access.KindGroup && need.Kind != access.KindAccount
 }
 
-// gives reports whether the step gives access or makes what access is given to.
-func (s Step) gives() bool {
+// grants reports whether the step grants access or makes what access is given to.
+func (s Step) grants() bool {
 	switch {
 	case s.Op == Create, s.Op == Change && s.Kind == access.KindGroup, len(s.Adds()) > 0:
 		return true
@@ -103,9 +103,9 @@ func (s Step) gives() bool {
 	}
 }
 
-// TakesOnly reports whether the step takes access and gives none.
-func (s Step) TakesOnly() bool {
-	return !s.gives() && (s.Op == Delete || len(s.Removes()) > 0)
+// RemovesOnly reports whether the step removes access and grants none.
+func (s Step) RemovesOnly() bool {
+	return !s.grants() && (s.Op == Delete || len(s.Removes()) > 0)
 }
 
 // Parts returns a refused step as two smaller ones, for which the platform may answer

@@ -130,21 +130,21 @@ func TestExecution_EveryRefusal(t *testing.T) {
 				}
 				fates := execute(p, func(s plan.Step) bool { return refused[s.ID] })
 				for _, s := range p.Steps {
-					failed, gives := 0, true
+					failed, binding := 0, true
 					for _, need := range s.Needs {
 						if fates[need] != plan.Done {
 							failed++
 							needed, _ := p.Step(need)
-							gives = gives && len(needed.Removals()) == 0 && needed.Kind == access.KindBinding
+							binding = binding && len(needed.Removals()) == 0 && needed.Kind == access.KindBinding
 						}
 					}
 					switch fate := fates[s.ID]; {
 					case refused[s.ID]:
 					case failed == 0 && fate != plan.Done:
 						t.Errorf("step %s needs no refused step, and its fate is %d", s.ID, fate)
-					case failed > 0 && gives && s.TakesOnly() && fate != plan.Done:
+					case failed > 0 && binding && s.RemovesOnly() && fate != plan.Done:
 						t.Errorf("removal %s waits for a role that is not given: its fate is %d", s.ID, fate)
-					case failed > 0 && !s.TakesOnly() && fate != plan.Blocked:
+					case failed > 0 && !s.RemovesOnly() && fate != plan.Blocked:
 						t.Errorf("step %s needs a refused step, and its fate is %d", s.ID, fate)
 					}
 				}

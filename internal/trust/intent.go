@@ -349,7 +349,6 @@ func (p *profile) composedForm(t template) *form {
 // agrees with stays as it is, and the values become intents of their own: statements may be
 // alternatives.
 func (r *reading) readClaim(c *Comparison) {
-	grammar, known := r.profile.grammars[c.path()]
 	var next []*intent
 	read := false
 	for _, value := range c.Values {
@@ -357,10 +356,7 @@ func (r *reading) readClaim(c *Comparison) {
 			if read = true; len(next) > maxIntents {
 				break
 			}
-			values, partial, ok := []string(nil), uint64(0), false
-			if known {
-				values, partial, ok = r.profile.match(grammar, p)
-			}
+			values, partial, ok := r.matchClaim(c, value, p)
 			if !ok {
 				next = append(next, r.extended(c.Claim, p.sample())...)
 				continue
@@ -407,7 +403,7 @@ func (r *reading) merged(values []string, partial uint64) []*intent {
 	var all []*intent
 	for _, in := range r.intents {
 		c := in.clone()
-		if c.merge(values, partial) && (c.form == nil || c.form.admits(values, partial)) {
+		if c.merge(values, partial) && (c.form == nil || c.form.admits(values, partial) || r.chooseOtherForm(c)) {
 			all = append(all, c)
 		}
 	}

@@ -28,8 +28,15 @@ func (j *judge) judgeIssuer() {
 	}
 	e := j.search(j.generator.otherIssuers)
 	if e != nil && e.undecided == "" {
-		j.report(ruleIssuer, High, e, j.wording.describeIssuer, func() string { return "Compare iss with " + j.trust.Issuer + " as a whole." })
+		fix := func() string { return "Compare iss with " + j.trust.Issuer + " as a whole." }
+		j.report(ruleIssuer, High, e, j.wording.describeIssuer, fix)
 	}
+}
+
+// IsShared reports whether everybody can become a tenant of an issuer and get its tokens.
+func IsShared(issuer string) bool {
+	p, _ := findProfile(issuer, nil)
+	return p.Shared
 }
 
 // otherIssuers yields intended tokens that other issuers have signed.

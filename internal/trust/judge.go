@@ -53,6 +53,7 @@ func Judge(t Trust, options ...Options) []Finding {
 		return nil
 	}
 	j := newJudge(read(&t, options))
+	defer j.writer.release()
 	j.judgeIssuer()
 	j.judgeIntended()
 	j.judgeOutsiders()

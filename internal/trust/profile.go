@@ -158,6 +158,9 @@ type profile struct {
 	Pins     []string `json:"pins"`
 	PinnedBy []Kind   `json:"pinned_by"`
 
+	// writers are writers of tokens that no trust uses.
+	writers sync.Pool
+
 	index map[string]int
 	// claims are all claims: those of the profile, then those in which forms differ.
 	claims          []claim
@@ -179,8 +182,9 @@ type issuerURL struct {
 type claim struct {
 	name  string
 	value any // template, []any or []claim with the same, or a constant
-	// attributes are those of its templates.
+	// attributes are those of its templates, and mask has a bit for each.
 	attributes []int
+	mask       uint64
 }
 
 // loadProfiles reads the embedded file. It panics on a mistake in it, which every test
@@ -277,6 +281,9 @@ func (p *profile) newClaims(object map[string]any) []claim {
 	for name, value := range object {
 		c := claim{name: name, value: p.newClaim(value)}
 		c.attributes = attributesOf(c.value)
+		for _, attribute := range c.attributes {
+			c.mask |= 1 << attribute
+		}
 		claims = append(claims, c)
 	}
 	slices.SortFunc(claims, func(a, b claim) int { return strings.Compare(a.name, b.name) })

@@ -147,3 +147,32 @@ func (r *reading) within(in, declared *intent) bool {
 	c := declared.clone()
 	return !in.unsigned && c.merge(in.values, in.partial)
 }
+
+// matchClaim returns what a value of a comparison says of attributes. A claim that is one
+// attribute says that attribute, also by a value that no workload has, such as a placeholder.
+func (r *reading) matchClaim(c *Comparison, value string, p pattern) (values []string, partial uint64, ok bool) {
+	grammar, known := r.profile.grammars[c.path()]
+	if !known {
+		return nil, 0, false
+	}
+	if values, partial, ok = r.profile.match(grammar, p); ok || len(grammar) != 1 || grammar[0].attribute < 0 || c.Operator != Equal {
+		return values, partial, ok
+	}
+	values = make([]string, len(r.profile.Attributes))
+	values[grammar[0].attribute] = value
+	return values, 0, true
+}
+
+// chooseOtherForm sets another form that has the values of an intent and that its subject matches, as a
+// pattern may match several. It reports false if there is none.
+func (r *reading) chooseOtherForm(in *intent) bool {
+	for _, p := range (&Comparison{Operator: Glob}).patterns(in.subject) {
+		for _, f := range r.forms {
+			if _, _, ok := r.profile.match(f.subject, p); ok && f.admits(in.values, in.partial) {
+				in.form = f
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -30,6 +30,33 @@ func JudgeTogether(trusts []Trust) []Finding {
 	return findings
 }
 
+// Overlap reports whether two trusts of one issuer accept a workload that either is meant
+// for, each for its own audience.
+func Overlap(a, b Trust) bool {
+	return a.Accepts != nil && b.Accepts != nil && (a.shares(&b) || b.shares(&a))
+}
+
+// shares reports whether another trust accepts a workload that t is meant for.
+func (t *Trust) shares(other *Trust) bool {
+	j := newJudge(read(t, nil))
+	defer j.writer.release()
+	audiences := read(other, nil).audiences
+	for _, in := range j.intents {
+		for p := range j.generator.intended(in) {
+			if !t.Accepts(j.writer.write(p, j.issuer)).Accepted {
+				continue
+			}
+			for _, p.audience = range audiences {
+				if other.Accepts(j.writer.write(p, j.issuer)).Accepted {
+					return true
+				}
+			}
+			break // the rest differs in the audience
+		}
+	}
+	return false
+}
+
 // audiences returns the audiences that a trust names and that no cloud has by default.
 func (t *Trust) audiences() []string {
 	all := slices.Clone(t.Audiences)

@@ -6,6 +6,36 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+func TestOverlap(t *testing.T) {
+	t.Parallel()
+	subject := func(subject string) Trust {
+		return gcp(eks, []Comparison{compare("sub", Equal, subject)}, equal("sub", subject))
+	}
+	namespace := gcp(eks, []Comparison{compare("kubernetes.io/namespace", Equal, "data")}, equal("kubernetes.io/namespace", "data"))
+	second := subject("system:serviceaccount:data:writer")
+	second.Audiences, second.Accepts = []string{"other"}, all(equal("sub", "system:serviceaccount:data:writer"), equal("aud", "other"))
+	tests := []struct {
+		reason string
+		a, b   Trust
+		want   bool
+	}{
+		{"one workload", subject("system:serviceaccount:data:writer"), subject("system:serviceaccount:data:writer"), true},
+		{"two workloads", subject("system:serviceaccount:data:writer"), subject("system:serviceaccount:data:reader"), false},
+		{"a workload of a namespace", namespace, subject("system:serviceaccount:data:writer"), true},
+		{"a workload of another namespace", namespace, subject("system:serviceaccount:web:writer"), false},
+		{"one workload with two audiences", subject("system:serviceaccount:data:writer"), second, true},
+		{"no predicate", Trust{}, second, false},
+	}
+	for _, test := range tests {
+		t.Run(test.reason, func(t *testing.T) {
+			t.Parallel()
+			if got, swapped := Overlap(test.a, test.b), Overlap(test.b, test.a); got != test.want || swapped != test.want {
+				t.Errorf("Overlap() = %v, swapped %v, want %v", got, swapped, test.want)
+			}
+		})
+	}
+}
+
 func TestJudgeTogether(t *testing.T) {
 	t.Parallel()
 	role := func(kind Kind, issuer, audience string) Trust {

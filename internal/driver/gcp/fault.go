@@ -93,13 +93,13 @@ func refused(operation string, answer *googleapi.Error) error {
 // remedy returns what to do about a policy that IAM refuses, or "". The message itself
 // may name users. Limits: https://cloud.google.com/iam/quotas.
 func remedy(message string) string {
-	for _, known := range []struct{ says, remedy string }{
+	for _, known := range []struct{ text, remedy string }{
 		{"number of members", "the project's policy is full: Google allows 1,500 principals; grant roles to groups instead of users"},
 		{"policy size", "the project's policy is too large: remove bindings that are not needed"},
 		{"is not supported for this resource", "the role cannot be granted on a project: correct the role mapping"},
 		{"Role ", "Google does not know the role, or not for projects: correct the role mapping"},
 	} {
-		if strings.Contains(message, known.says) {
+		if strings.Contains(message, known.text) {
 			return known.remedy
 		}
 	}

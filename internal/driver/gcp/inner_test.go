@@ -70,9 +70,9 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestRefusals_SayWhatToDo: what Google says for good has advice of its own, without the
+// TestRefusals_HaveAdvice: what Google says for good has advice of its own, without the
 // message, which may name users.
-func TestRefusals_SayWhatToDo(t *testing.T) {
+func TestRefusals_HaveAdvice(t *testing.T) {
 	for _, c := range []struct{ reason, message, advice string }{
 		{"a full policy", "The number of members in the policy (1,503) is larger than the maximum allowed size 1,500.", "1,500 principals"},
 		{"a role for other resources", "Role roles/x is not supported for this resource.", "correct the role mapping"},

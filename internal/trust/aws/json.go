@@ -195,6 +195,14 @@ func (n *node) string() string {
 	return n.text
 }
 
+// list returns the items of a list node; none for any other.
+func (n *node) list() []*node {
+	if n == nil {
+		return nil
+	}
+	return n.items
+}
+
 // unique fails if an object below n has two members with one key, which IAM refuses:
 // "Individual elements must not contain multiple instances of the same key".
 func (n *node) unique(field string) error {

@@ -22,10 +22,18 @@ type Document struct {
 	Trusts    []trust.Trust
 	Providers []Provider
 	Findings  []trust.Finding
+	// Unknown has the expression for each placeholder that trusts and findings of a
+	// template may contain.
+	Unknown map[string]string
 }
 
 // Provider is an IAM OIDC provider. STS accepts only tokens for one of its clients.
 type Provider struct {
+	// Name names the provider in its file; empty if the file does not say it.
+	Name string
+	// Scope tells accounts apart: two providers of one scope are in one account. Empty if
+	// nothing says it.
+	Scope     string
 	URL       string // with https://
 	ClientIDs []string
 	At        trust.Position
@@ -54,6 +62,7 @@ func Parse(file string, text []byte, line func(offset int) int) (Document, error
 	if !p.root(root) {
 		return Document{}, fmt.Errorf("aws: parse %s: %w", file, ErrNoTrust)
 	}
+	p.document.Findings = append(p.document.Findings, p.permissions.Findings(p.document.Trusts)...)
 	return p.document, p.err()
 }
 
@@ -91,6 +100,10 @@ type parser struct {
 	line     func(offset int) int
 	document Document
 	errs     []error
+	// permissions are those of the roles of the document, and managed the documents of the
+	// policies of the account by ARN.
+	permissions Permissions
+	managed     map[string]*node
 }
 
 func (p *parser) at(offset int) trust.Position {
@@ -119,13 +132,14 @@ func (p *parser) root(n *node) bool {
 	case n.get("Roles") != nil:
 		return p.roleNodes(n.get("Roles"))
 	case n.get("RoleDetailList") != nil:
+		p.managed = managedPolicies(n.get("Policies"))
 		return p.roleNodes(n.get("RoleDetailList"))
 	case n.get("AssumeRolePolicyDocument") != nil:
 		return p.roleNode(n)
 	case n.get("Resources") != nil:
 		return p.template(n)
 	case n.get("Url") != nil && n.get("ClientIDList") != nil:
-		p.provider(n.get("Url").string(), n.get("ClientIDList"), n)
+		p.provider(Provider{}, n.get("Url").string(), n.get("ClientIDList"), n)
 		return true
 	case trustPolicy(n):
 		name := filepath.Base(p.file)
@@ -188,7 +202,36 @@ func (p *parser) roleNode(n *node) bool {
 	r := role{name: n.get("RoleName").string(), account: accountOf(n.get("Arn").string()), policy: document}
 	r.session(n.get("MaxSessionDuration"))
 	p.role(r)
+	p.roleGrants(r.name, n)
 	return true
+}
+
+// roleGrants reads the permissions that the details of an account have for a role.
+func (p *parser) roleGrants(name string, n *node) {
+	if !NoBoundary(n.get("PermissionsBoundary").get("PermissionsBoundaryArn").string()) {
+		p.bound(name)
+	}
+	for _, item := range n.get("AttachedManagedPolicies").list() {
+		arn := item.get("PolicyArn").string()
+		p.grant(Grant{Role: name, ARN: arn, At: p.at(item.start)})
+		p.grantDocument(name, p.managed[arn])
+	}
+	for _, item := range n.get("RolePolicyList").list() {
+		p.grantDocument(name, item.get("PolicyDocument"))
+	}
+}
+
+// managedPolicies returns the documents in force of the policies of an account, by ARN.
+func managedPolicies(n *node) map[string]*node {
+	documents := map[string]*node{}
+	for _, item := range n.list() {
+		for _, version := range item.get("PolicyVersionList").list() {
+			if inForce := version.get("IsDefaultVersion"); inForce != nil && inForce.text == "true" {
+				documents[item.get("Arn").string()] = version.get("Document")
+			}
+		}
+	}
+	return documents
 }
 
 // role is a role with its trust policy.
@@ -281,13 +324,12 @@ func newTrust(name string, at trust.Position, issuer string, policy *policy) tru
 }
 
 // provider reads an OIDC provider.
-func (p *parser) provider(address string, clients, at *node) {
+func (p *parser) provider(provider Provider, address string, clients, at *node) {
 	ids, err := texts(clients, "ClientIDList")
 	if err != nil || address == "" {
 		p.fail("", fail(at, "Url", "an OIDC provider has a URL and a list of client IDs: write both as texts"))
 		return
 	}
-	p.document.Providers = append(p.document.Providers, Provider{
-		URL: "https://" + strings.TrimPrefix(address, "https://"), ClientIDs: ids, At: p.at(at.start),
-	})
+	provider.URL, provider.ClientIDs, provider.At = "https://"+strings.TrimPrefix(address, "https://"), ids, p.at(at.start)
+	p.document.Providers = append(p.document.Providers, provider)
 }

@@ -116,18 +116,30 @@ func TestParse_Errors(t *testing.T) {
 		{"policy is a number", role(`1`), "a policy is an object"},
 		{"policy is a text without JSON", role(`"x"`), "role.json:2: r: no JSON"},
 		{"long policy", role(`{"Id":"` + strings.Repeat("x", maxPolicy) + `"}`), "bytes are more than"},
-		{"template", `{"Resources":{"D":{"Type":"AWS::IAM::Role","Properties":{"AssumeRolePolicyDocument":{"Fn::If":[]}}}}}`, "D: Fn::If is not known from the template"},
-		{"template, parameter", `{"Resources":{"D":{"Type":"AWS::IAM::Role","Properties":{"AssumeRolePolicyDocument":{"Ref":"Policy"}}}}}`, "D: Policy is not known from the template"},
-		{"template, list", `{"Resources":{"D":{"Type":"AWS::IAM::Role","Properties":{"AssumeRolePolicyDocument":[{"Fn::Join":["",""]}]}}}}`, "Fn::Join is not known"},
-		{"template, item", `{"Resources":{"D":{"Type":"AWS::IAM::Role","Properties":{"AssumeRolePolicyDocument":{"Fn::Join":["",[{"Fn::GetAtt":"X.Arn"}]]}}}}}`, "X is not known"},
-		{"template, provider", `{"Resources":{"P":{"Type":"AWS::IAM::OIDCProvider","Properties":{"Url":{"Ref":"Url"}}}}}`, "P: Url is not known"},
-		{"template in a circle", `{"Resources":{"P":{"Type":"AWS::IAM::OIDCProvider","Properties":{"Url":{"Fn::Sub":"${P.Arn}"}}}}}`, "a reference in a circle"},
+		{"template in a circle", `{"Resources":{"P":{"Type":"AWS::IAM::OIDCProvider","Properties":{"Url":{"Fn::Sub":"${P.Arn}"}}}}}`, "a reference is in a circle"},
 		{"provider", `{"Url":1,"ClientIDList":[]}`, "write both as texts"},
 	} {
 		_, err := Parse("role.json", []byte(c.text), nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "aws: parse role.json:") {
 			t.Errorf("%s: error %v, want one with %q", c.name, err, c.want)
 		}
+	}
+}
+
+func TestParse_TemplateWithUnknownValues(t *testing.T) {
+	for _, c := range []struct{ reason, document string }{
+		{"a function", `{"Fn::If":[]}`},
+		{"a parameter", `{"Ref":"Policy"}`},
+		{"a function with wrong arguments", `{"Fn::Join":["",""]}`},
+	} {
+		d := parse(t, `{"Resources":{"D":{"Type":"AWS::IAM::Role","Properties":{"AssumeRolePolicyDocument":`+c.document+`}}}}`)
+		if len(d.Trusts) > 0 || len(d.Findings) != 1 || d.Findings[0].Rule != "U02" {
+			t.Errorf("%s: trusts %v, findings %+v, want U02", c.reason, d.Trusts, d.Findings)
+		}
+	}
+	d := parse(t, `{"Resources":{"P":{"Type":"AWS::IAM::OIDCProvider","Properties":{"Url":{"Ref":"Url"}}}}}`)
+	if len(d.Providers) != 1 || d.Unknown[strings.TrimPrefix(d.Providers[0].URL, "https://")] != "Url" {
+		t.Errorf("providers %+v of %v, want a placeholder", d.Providers, d.Unknown)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/rollcall-iam/rollcall/internal/trust/placeholder"
 )
 
 // maxPolicy is how many bytes of a policy are read. IAM allows 4,096 characters without
@@ -177,11 +179,34 @@ func (s *statement) complete(n *node, field string) error {
 			return fail(n, field, "has %d of %s: write one", count, strings.Join(names, ", "))
 		}
 	}
+	s.replacePlaceholders()
 	if s.principals.unresolved && !s.inferIssuers() {
 		return fail(n, join(field, "Principal"), "the provider's ARN is not known: write arn:aws:iam::ACCOUNT:oidc-provider/HOST, "+
 			"or pass a plan in which it is resolved")
 	}
 	return nil
+}
+
+// replacePlaceholders replaces an issuer of which nothing is known, such as that of
+// ${var.oidc_provider_arn}, by those of the conditions, if no key has the same placeholder.
+func (s *statement) replacePlaceholders() {
+	p := &s.principals
+	if p.inverse || !slices.ContainsFunc(p.providers, placeholder.IsIssuer) {
+		return
+	}
+	known := slices.DeleteFunc(slices.Clone(p.providers), placeholder.IsIssuer)
+	for _, c := range s.conditions {
+		namespace, _, ok := issuerKey(c.key)
+		if ok && slices.Contains(p.providers, namespace) && placeholder.IsIssuer(namespace) {
+			return
+		}
+		if ok {
+			known = appendNew(known, namespace)
+		}
+	}
+	if len(known) > 0 {
+		p.providers = known
+	}
 }
 
 // inferIssuers finds the issuers of a principal that is a reference, such as

@@ -1,6 +1,10 @@
 package aws
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/rollcall-iam/rollcall/internal/trust/placeholder"
+)
 
 // principals are the callers that a statement is about.
 type principals struct {
@@ -10,7 +14,7 @@ type principals struct {
 	// providers are the issuers of OIDC providers and of web identities, as AWS names
 	// them: without https://. One may have wildcards, which IAM refuses.
 	providers []string
-	// unresolved is true if a provider is a reference that only Terraform resolves.
+	// unresolved is true if a provider is a reference that the file does not resolve.
 	unresolved bool
 	aws        []string // ARNs and account IDs
 	accounts   []string // of the OIDC and SAML providers: the role's own
@@ -70,7 +74,7 @@ func (p *principals) addProvider(value string) {
 	case saml:
 	case oidc && !strings.Contains(host, "${"):
 		p.providers = appendNew(p.providers, host)
-	case strings.Contains(value, "${"):
+	case strings.Contains(value, "${"), placeholder.Is(value):
 		p.unresolved = true
 	case strings.ContainsAny(value, "*?"):
 		p.providers = appendNew(p.providers, "*")

@@ -36,6 +36,8 @@ type Credential struct {
 	Language int64
 	// MultiTenant is true if the application signs in accounts of other tenants.
 	MultiTenant bool
+	// Privileges are roles of the application or identity.
+	Privileges []Privilege
 	// Unknown are the attributes whose values the file does not say, such as a reference
 	// in Terraform.
 	Unknown []Attribute
@@ -56,7 +58,7 @@ const (
 // a token. A credential that Entra refuses has a finding and no trust.
 func New(credentials []Credential) ([]trust.Trust, []trust.Finding) {
 	var trusts []trust.Trust
-	findings := count(credentials)
+	findings := append(count(credentials), privileged(credentials)...)
 	for _, c := range credentials {
 		findings = append(findings, c.inspect()...)
 		if !c.flexible() {

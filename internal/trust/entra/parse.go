@@ -2,6 +2,7 @@ package entra
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,6 +22,7 @@ func Parse(file string, text []byte) ([]trust.Trust, []trust.Finding, error) {
 	for _, v := range values {
 		r.read(v, owner{name: file})
 	}
+	r.assign()
 	trusts, findings := New(r.credentials)
 	return trusts, findings, r.err
 }
@@ -29,12 +31,23 @@ func Parse(file string, text []byte) ([]trust.Trust, []trust.Finding, error) {
 type owner struct {
 	name        string
 	multiTenant bool
+	privileges  []Privilege
+}
+
+// assignment is a role assignment of an ARM template. The principal is an expression.
+type assignment struct {
+	principal string
+	privilege Privilege
 }
 
 // reader collects the credentials of a file, and the first error.
 type reader struct {
 	file        string
 	credentials []Credential
+	// identities are the names of the identities of credentials of ARM templates, "" for
+	// others.
+	identities  []string
+	assignments []assignment
 	err         error
 }
 
@@ -49,6 +62,8 @@ func (r *reader) read(v *manifest.Value, of owner) {
 		r.credential(v, v, of)
 	case looksLikeCredential(v.Get("properties")):
 		r.credential(v, v.Get("properties"), of)
+	case v.Get("properties", "roleDefinitionId").Exists():
+		r.assignment(v.Get("properties"))
 	default:
 		r.holder(v, of)
 	}
@@ -67,8 +82,76 @@ func (r *reader) holder(v *manifest.Value, of owner) {
 		case "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount":
 			of.multiTenant = true
 		}
+		of.privileges = r.requested(v.Get("requiredResourceAccess"))
 		r.readList(held, of)
 	}
+}
+
+// requested returns the application roles that an application requests.
+func (r *reader) requested(v *manifest.Value) []Privilege {
+	var privileges []Privilege
+	for _, api := range v.List() {
+		for _, access := range api.Get("resourceAccess").List() {
+			if access.Get("type").Text() == "Role" {
+				id := access.Get("id")
+				at := trust.Position{File: r.file, Line: id.LineOr(access.Line)}
+				privileges = append(privileges, Privilege{Role: id.Text(), Requested: true, At: at})
+			}
+		}
+	}
+	return privileges
+}
+
+// assignment adds a role assignment of an ARM template, if it has no condition.
+func (r *reader) assignment(properties *manifest.Value) {
+	role := properties.Get("roleDefinitionId")
+	if properties.Get("condition").Exists() {
+		return
+	}
+	r.assignments = append(r.assignments, assignment{
+		principal: properties.Get("principalId").Text(),
+		privilege: Privilege{
+			Role: roleInExpression(role.Text()), Scope: "the scope of the assignment", At: trust.Position{File: r.file, Line: role.Line},
+		},
+	})
+}
+
+// roleID matches the ID of a role.
+var roleID = regexp.MustCompile(`[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}`)
+
+// roleInExpression returns the ID of a role that an expression ends in, such as
+// [subscriptionResourceId('Microsoft.Authorization/roleDefinitions', 'ID')].
+func roleInExpression(text string) string {
+	ids := roleID.FindAllString(text, -1)
+	if len(ids) == 0 {
+		return text
+	}
+	return ids[len(ids)-1]
+}
+
+// assign gives the credentials of identities of ARM templates the roles that are assigned
+// to the identities by name.
+func (r *reader) assign() {
+	for i, identity := range r.identities {
+		for _, a := range r.assignments {
+			if identity != "" && (strings.Contains(a.principal, "'"+identity+"'") || strings.Contains(a.principal, "/"+identity+"'")) {
+				r.credentials[i].Privileges = append(r.credentials[i].Privileges, a.privilege)
+			}
+		}
+	}
+}
+
+// templateIdentity returns the name of the identity of a credential of an ARM template,
+// whose name is IDENTITY/CREDENTIAL; "" for another object.
+func templateIdentity(v *manifest.Value) string {
+	if !strings.HasSuffix(strings.ToLower(v.Get("type").Text()), "/federatedidentitycredentials") {
+		return ""
+	}
+	name, _, nested := strings.Cut(v.Get("name").Text(), "/")
+	if !nested || strings.ContainsAny(name, "[(") {
+		return ""
+	}
+	return name
 }
 
 func (r *reader) readList(v *manifest.Value, of owner) {
@@ -101,6 +184,7 @@ func (r *reader) credential(outer, inner *manifest.Value, of owner) {
 		Audiences:   inner.Get("audiences").Texts(),
 		Expression:  inner.Get("claimsMatchingExpression", "value").Text(),
 		MultiTenant: of.multiTenant,
+		Privileges:  of.privileges,
 	}
 	c.Language, _ = inner.Get("claimsMatchingExpression", "languageVersion").Int()
 	if identity := identityOf(outer.Get("id").Text()); identity != "" {
@@ -120,6 +204,7 @@ func (r *reader) credential(outer, inner *manifest.Value, of owner) {
 	}
 	c.Unknown = c.templates()
 	r.credentials = append(r.credentials, c)
+	r.identities = append(r.identities, templateIdentity(outer))
 }
 
 func (r *reader) fail(line int, problem string) {

@@ -65,6 +65,33 @@ type expression struct {
 	program cel.Program
 }
 
+// expressions are the compiled expressions of one input: many providers have the same ones.
+// They do not change, so providers share them.
+type expressions map[expressionKey]compiled
+
+type expressionKey struct {
+	env  *cel.Env
+	text string
+}
+
+type compiled struct {
+	expression *expression
+	err        error
+}
+
+func newExpressions() expressions { return expressions{} }
+
+// compile compiles an expression, unless it is compiled already.
+func (x expressions) compile(env *cel.Env, text string, limit int) (*expression, error) {
+	key := expressionKey{env, text}
+	c, found := x[key]
+	if !found {
+		c.expression, c.err = compile(env, text, limit)
+		x[key] = c
+	}
+	return c.expression, c.err
+}
+
 // compile compiles an expression of at most limit characters. The error has the compiler's
 // message with line and column within the expression.
 func compile(env *cel.Env, text string, limit int) (*expression, error) {

@@ -64,6 +64,9 @@ type Provider struct {
 	Disabled bool
 	// Deleted is true for a soft-deleted provider. Undeleting restores it for 30 days.
 	Deleted bool
+	// Scope tells apart providers whose project is not known: two of one scope are in one
+	// project. Empty if nothing says it.
+	Scope string
 	// Undecided says why the provider is not known in full, such as a variable without a
 	// value. Its mapping and condition are then not evaluated, and tokens of its issuer
 	// are accepted as undecided.
@@ -79,6 +82,9 @@ type OIDC struct {
 	IssuerURI string
 	// AllowedAudiences replace the provider's own name if there are any.
 	AllowedAudiences []string
+	// JWKS is an inline key set, which replaces the keys that the issuer publishes; empty
+	// if there is none or it is not known.
+	JWKS string
 }
 
 // AWS is the part of a provider that trusts an AWS account. Its tokens are answers of
@@ -150,6 +156,8 @@ func (in Input) Trusts() ([]trust.Trust, []trust.Finding) {
 	}
 	checkAudiences(pools, report)
 	checkMembers(members, pools, report)
+	checkPrivileges(members, in.Policies, report)
+	checkShared(members, report)
 	for _, c := range in.Configurations {
 		c.check(pools, report)
 	}

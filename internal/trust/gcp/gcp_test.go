@@ -267,8 +267,8 @@ func TestInput_PoolsAreKeptApart(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("trusts (-want +got):\n%s", diff)
 	}
-	if got := rules(found); !slices.Equal(got, []string{"W13 high"}) {
-		t.Errorf("findings %v, want the collision in pool a", got)
+	if got := rules(found); !slices.Equal(got, []string{"G11 medium", "W13 high"}) {
+		t.Errorf("findings %v, want the collision in pool a, and two members of one service account", got)
 	}
 }
 

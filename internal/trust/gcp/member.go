@@ -88,8 +88,7 @@ func (m member) title() string {
 	if on == "" {
 		on = m.binding.Role
 	}
-	_, rest, _ := strings.Cut(m.name, "/workloadIdentityPools/")
-	return on + " for " + rest
+	return on + " for " + m.inPool()
 }
 
 // trusts returns a trust for each provider of the member's pool that can make its
@@ -100,9 +99,18 @@ func (m member) trusts(p *pools) []trust.Trust {
 	}
 	var trusts []trust.Trust
 	for _, provider := range p.of(m) {
-		trusts = append(trusts, m.trust(provider))
+		if !m.isUnmapped(provider) {
+			trusts = append(trusts, m.trust(provider))
+		}
 	}
 	return trusts
+}
+
+// isUnmapped reports whether a provider is known to map nothing that the member selects by,
+// so that none of its tokens is the member. Rule G06 reports that of a pool.
+func (m member) isUnmapped(p *provider) bool {
+	return m.selection != everyone && !p.refuses && p.Undecided == "" &&
+		!slices.ContainsFunc(p.mappings, func(one mapping) bool { return one.key == m.key })
 }
 
 // trust returns the member as a trust in the tokens of a provider.
@@ -204,8 +212,9 @@ type pools struct {
 // newPools compiles providers and reports what is wrong with each alone.
 func newPools(providers []Provider, report *findings) *pools {
 	p := &pools{byID: map[string][]*provider{}}
+	x := newExpressions()
 	for _, one := range providers {
-		compiled := newProvider(one, report)
+		compiled := x.provider(one, report)
 		compiled.check(report)
 		p.providers = append(p.providers, compiled)
 		id := compiled.resource.pool

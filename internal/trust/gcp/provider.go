@@ -54,6 +54,11 @@ type identity []any
 // newProvider compiles a provider. A mapping or condition that Google would not store
 // becomes a finding, and the provider then accepts no token.
 func newProvider(p Provider, report *findings) *provider {
+	return newExpressions().provider(p, report)
+}
+
+// provider compiles a provider, as newProvider does.
+func (x expressions) provider(p Provider, report *findings) *provider {
 	c := &provider{Provider: p, refuses: p.Disabled || p.Deleted}
 	c.resource, _ = parseResource(p.Name)
 	if p.AWS != nil && len(p.AttributeMapping) == 0 {
@@ -67,7 +72,7 @@ func newProvider(p Provider, report *findings) *provider {
 		c.audiences = []string{name, "https:" + name}
 	}
 	if p.Undecided == "" {
-		c.compile(report)
+		c.compile(x, report)
 		c.comparisons, c.needed = c.compare()
 	}
 	return c
@@ -84,7 +89,7 @@ func awsMapping() map[string]string {
 }
 
 // compile compiles mappings and condition, or reports why Google would not store them.
-func (p *provider) compile(report *findings) {
+func (p *provider) compile(x expressions, report *findings) {
 	env, err := compilers()
 	if err != nil {
 		p.reject(report, "attributeCondition", err.Error())
@@ -101,7 +106,7 @@ func (p *provider) compile(report *findings) {
 		p.reject(report, "attributeMapping", "there is no mapping of google.subject")
 	}
 	for _, key := range keys {
-		e, err := compile(env.mapping, p.AttributeMapping[key], maxMapping)
+		e, err := x.compile(env.mapping, p.AttributeMapping[key], maxMapping)
 		if err == nil && key == subjectKey {
 			err = mustBe(e, cel.StringType)
 		}
@@ -114,7 +119,7 @@ func (p *provider) compile(report *findings) {
 	if p.AttributeCondition == "" {
 		return
 	}
-	p.condition, err = compile(env.condition, p.AttributeCondition, maxCondition)
+	p.condition, err = x.compile(env.condition, p.AttributeCondition, maxCondition)
 	if err == nil {
 		err = mustBe(p.condition, cel.BoolType)
 	}

@@ -122,7 +122,9 @@ func (r *reader) provider(n node, o object) Provider {
 		p.OIDC = &OIDC{
 			IssuerURI:        r.text(oidc, "issuerUri", "oidc.issuerUri"),
 			AllowedAudiences: r.texts(oidc, "allowedAudiences", "oidc.allowedAudiences"),
+			JWKS:             r.text(oidc, "jwksJson", "oidc.jwksJson"),
 		}
+		p.Lines["oidc.jwksJson"] = oidc["jwksJson"].line
 		p.Lines["oidc.issuerUri"] = oidc["issuerUri"].line
 		p.Lines["oidc.allowedAudiences"] = oidc["allowedAudiences"].line
 	}

@@ -24,6 +24,7 @@ var attributePattern = regexp.MustCompile(`^attribute\.[a-z0-9_]+$`)
 // check reports the mistakes of a provider that no token shows.
 func (p *provider) check(report *findings) {
 	p.checkLimits(report)
+	p.checkKeys(report)
 	if p.Undecided != "" {
 		return
 	}

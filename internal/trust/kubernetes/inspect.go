@@ -157,7 +157,14 @@ func (a *authenticator) probes(m mapping, value any) []trust.Token {
 		if claim == "email" || claim == "email_verified" || claim == "iss" || claim == "aud" || claim == "sub" && subjectHasForm(a.issuer) {
 			continue
 		}
-		tokens = append(tokens, a.witness().With(claim, value))
+		t := a.witness()
+		if list, ok := t[claim].([]any); ok {
+			// The rules may require what the list has.
+			if values, ok := value.([]any); ok {
+				tokens = append(tokens, t.With(claim, append(slices.Clone(list), values...)))
+			}
+		}
+		tokens = append(tokens, t.With(claim, value))
 	}
 	return tokens
 }

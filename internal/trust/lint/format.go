@@ -23,15 +23,15 @@ const (
 // formatOf returns the format that a name suggests.
 func formatOf(name string) format {
 	base := filepath.Base(name)
+	if terraform.IsFile(name) {
+		return hclFormat
+	}
 	switch extension(name) {
 	case ".json", ".tfstate":
 		return jsonFormat
 	case ".yaml", ".yml":
 		return yamlFormat
 	case ".tf", ".tfvars":
-		if terraform.IsFile(name) {
-			return hclFormat
-		}
 		return noFormat
 	case ".ini", ".env", ".sh", ".properties", ".boto", ".groovy":
 		return textFormat
@@ -56,6 +56,8 @@ func recognise(f File) format {
 	}
 	start := bytes.TrimLeft(f.Text[:min(len(f.Text), 4096)], " \t\r\n\ufeff")
 	switch {
+	case terraform.IsJSON(f.Text):
+		return hclFormat
 	case bytes.HasPrefix(start, []byte("{")) || bytes.HasPrefix(start, []byte("[")):
 		return jsonFormat
 	case hclBlock.Match(f.Text):
@@ -70,6 +72,8 @@ type topics struct {
 	aws, gcp, entra, kubernetes, plan, keys, own bool
 	// role is true for a trust policy of AWS, not one of permissions.
 	role bool
+	// template is true for a template of CloudFormation.
+	template bool
 }
 
 // topicsOf looks for words without which a reader finds nothing.
@@ -85,12 +89,14 @@ func topicsOf(text []byte) topics {
 	return topics{
 		aws:        has("Statement", "ClientIDList", "AWS::IAM::"),
 		role:       has("sts:AssumeRole"),
+		template:   has("AWS::IAM::"),
 		gcp:        has("attributeMapping", "attributeCondition", "workloadIdentityPools", "external_account"),
 		entra:      has("audiences", "federatedIdentityCredentials", "claimsMatchingExpression") && has("issuer"),
 		kubernetes: has("apiVersion", "kind"),
 		plan:       has("format_version") && has("terraform_version", "root_module"),
-		keys: has("secret", "Secret", "SECRET", "private_key", "AKIA", "ASIA", "token", "password", "client-key",
-			"credential", "CREDENTIAL"),
+		keys: has("secret", "Secret", "SECRET", "private_key", "AKIA", "ASIA", "password", "client-key", "credential", "CREDENTIAL") ||
+			// The issuer of GitHub has the word in its name, which is no token.
+			bytes.Count(text, []byte("token")) > bytes.Count(text, []byte("token.actions.")),
 		own: has(waiverKind, intentionKind),
 	}
 }

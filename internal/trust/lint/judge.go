@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/trust/aws"
 	"github.com/rollcall-iam/rollcall/internal/trust/gcp"
 	"github.com/rollcall-iam/rollcall/internal/trust/kubernetes"
+	"github.com/rollcall-iam/rollcall/internal/trust/placeholder"
 	"github.com/rollcall-iam/rollcall/internal/trust/terraform"
 )
 
@@ -38,7 +39,7 @@ type collection struct {
 func join(parts []part) *collection {
 	c := &collection{unknown: map[string]string{}, withMembers: map[trust.Position]bool{}}
 	var others gcp.Input
-	var pools []gcp.Provider
+	var pools, federated []gcp.Provider
 	var providers []aws.Provider
 	var names []string
 	for i := range parts {
@@ -55,6 +56,7 @@ func join(parts []part) *collection {
 			p.trusts, p.findings = withProviders(p.trusts, p.findings, p.providers)
 		}
 		providers = append(providers, p.providers...)
+		federated = append(federated, p.google.Providers...)
 		others.Configurations = append(others.Configurations, p.google.Configurations...)
 		if p.terraform && len(p.google.Providers) > 0 {
 			pools = append(pools, p.google.Providers...)
@@ -74,6 +76,7 @@ func join(parts []part) *collection {
 	}
 	c.trusts, c.findings = withProviders(c.trusts, c.findings, providers)
 	c.trusts = distinctTrusts(c.trusts)
+	c.findings = append(c.findings, federatedTwice(append(c.amazonFederations(providers), c.googleFederations(federated)...))...)
 	return c
 }
 
@@ -277,9 +280,9 @@ func (c *collection) explain(findings []trust.Finding) {
 	}
 	for i := range findings {
 		f := &findings[i]
-		f.Trust = terraform.Explain(f.Trust, c.unknown)
-		f.Message = terraform.Explain(f.Message, c.unknown)
-		f.Fix = terraform.Explain(f.Fix, c.unknown)
+		f.Trust = placeholder.Explain(f.Trust, c.unknown)
+		f.Message = placeholder.Explain(f.Message, c.unknown)
+		f.Fix = placeholder.Explain(f.Fix, c.unknown)
 		if f.AcceptedToken != nil {
 			f.AcceptedToken, _ = c.explainValue(map[string]any(f.AcceptedToken)).(map[string]any)
 		}
@@ -290,7 +293,7 @@ func (c *collection) explain(findings []trust.Finding) {
 func (c *collection) explainValue(v any) any {
 	switch v := v.(type) {
 	case string:
-		return terraform.Explain(v, c.unknown)
+		return placeholder.Explain(v, c.unknown)
 	case []any:
 		list := make([]any, len(v))
 		for i, item := range v {

@@ -186,6 +186,8 @@ func (p *part) document(f File, format format) {
 		if _, err := manifest.Read(f.Name, f.Text); f.Named && err != nil {
 			p.fail(f, about, err)
 		}
+	case format == yamlFormat && about.template:
+		p.cloudFormation(f, about)
 	case format == yamlFormat && isTemplate(f.Text):
 		p.notes = append(p.notes, Problem{f.Name, "is a template, which is not read: render it first, such as with helm template"})
 	case format == yamlFormat:
@@ -286,11 +288,30 @@ func (p *part) json(f File, about topics) {
 
 func (p *part) aws(f File, about topics) {
 	d, err := aws.Parse(f.Name, f.Text, nil)
+	p.awsDocument(f, about, d, err)
+}
+
+// cloudFormation reads a file of YAML that may be a template of CloudFormation.
+func (p *part) cloudFormation(f File, about topics) {
+	d, err := aws.ParseYAML(f.Name, f.Text)
+	if errors.Is(err, aws.ErrNoTrust) {
+		p.objects(f, about)
+		return
+	}
+	p.awsDocument(f, about, d, err)
+	if about.keys {
+		p.keys(f, about)
+	}
+}
+
+// awsDocument adds what a document of AWS says.
+func (p *part) awsDocument(f File, about topics, d aws.Document, err error) {
 	if errors.Is(err, aws.ErrNoTrust) {
 		return
 	}
 	p.trusts = append(p.trusts, d.Trusts...)
 	p.providers = append(p.providers, d.Providers...)
 	p.findings = append(p.findings, d.Findings...)
+	p.unknown = d.Unknown
 	p.fail(f, about, err)
 }

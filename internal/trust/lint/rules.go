@@ -70,6 +70,15 @@ func tokenRules() []Rule {
 func inputRules() []Rule {
 	return []Rule{
 		{
+			"W11", trust.Medium, "An inline key set with a key that verifies nothing or too much",
+			"A weak, symmetric or private key lets others sign tokens, and a key without kid cannot be rotated. Use the key set " +
+				"that the issuer publishes.",
+		},
+		{
+			"W12", trust.Medium, "The same issuer is federated twice",
+			"When one provider is removed to revoke access, tokens still get in by the other. Keep one.",
+		},
+		{
 			"W13", trust.High, "Two issuers of a pool make the same subject",
 			"A workload of one cluster is the principal of another cluster's. Use a pool for each issuer, or put its name " +
 				"before the subject.",
@@ -81,6 +90,10 @@ func inputRules() []Rule {
 		{
 			"W15", trust.Medium, "The intended workload is refused",
 			"The trust does not accept the token of the workload that it is meant for. Correct the literal.",
+		},
+		{
+			"W16", trust.High, "A token of a workload leads to any other access",
+			"The federated identity has a role of administration, or can use an identity that has one. Grant only what the workload needs.",
 		},
 		{
 			"W17", trust.Medium, "A key is used beside or instead of federation",
@@ -184,6 +197,10 @@ func googleRules() []Rule {
 		{
 			"G10", trust.High, "workloadIdentityUser on a project",
 			"The workload can act as every service account of it. Grant the role on one service account.",
+		},
+		{
+			"G11", trust.Medium, "Several members can act as one service account",
+			"Its log does not tell them apart, and each has what the other needs. Use one service account for each workload.",
 		},
 	}
 }

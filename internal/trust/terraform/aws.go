@@ -23,8 +23,8 @@ func (d *directory) role(r *resource) {
 			return
 		}
 	}
-	if placeholder, whole := d.unknown.expressions[strings.TrimSpace(policy)]; whole {
-		d.unjudged(r, attribute, unknown{placeholder})
+	if expression, whole := d.unknown.Expressions[strings.TrimSpace(policy)]; whole {
+		d.unjudged(r, attribute, unknown{expression})
 		return
 	}
 	d.policy(r.address(), r.line(attribute), policy)
@@ -64,11 +64,13 @@ func (d *directory) provider(r *resource) {
 	host, _ := d.openIDProvider(r, "url")
 	ids := d.texts(r.value("client_id_list"))
 	for _, id := range ids {
-		if _, isUnknown := d.unknown.expressions[id]; isUnknown {
+		if _, isUnknown := d.unknown.Expressions[id]; isUnknown {
 			return // then its clients are not known
 		}
 	}
-	d.result.Providers = append(d.result.Providers, aws.Provider{URL: "https://" + d.string(host), ClientIDs: ids, At: r.at})
+	d.result.Providers = append(d.result.Providers, aws.Provider{
+		Name: r.address(), Scope: d.scope(r), URL: "https://" + d.string(host), ClientIDs: ids, At: r.at,
+	})
 }
 
 // policyDocument returns the JSON of a policy document. It is unknown if the document has

@@ -2,6 +2,8 @@ package terraform
 
 import (
 	"strings"
+
+	"github.com/rollcall-iam/rollcall/internal/trust/placeholder"
 )
 
 // computed returns an attribute that a cloud computes from others.
@@ -15,13 +17,13 @@ func (e *evaluator) computed(r *resource, name string) (any, bool) {
 	case "aws_iam_openid_connect_provider":
 		return e.openIDProvider(r, name)
 	case "aws_caller_identity":
-		return account, name == "account_id"
+		return placeholder.Account, name == "account_id"
 	case "aws_partition":
 		text, ok := map[string]string{"partition": "aws", "dns_suffix": "amazonaws.com"}[name]
 		return text, ok
 	case "aws_iam_role":
 		if name == "arn" {
-			return "arn:aws:iam::" + account + ":role/" + e.nameOf(r, "name"), true
+			return "arn:aws:iam::" + placeholder.Account + ":role/" + e.nameOf(r, "name"), true
 		}
 	case "google_iam_workload_identity_pool", "google_iam_workload_identity_pool_provider":
 		return e.pool(r, name)
@@ -55,11 +57,11 @@ func (e *evaluator) openIDProvider(r *resource, name string) (any, bool) {
 		host = after
 	}
 	if host == "" {
-		host = e.unknown.issuer(r.address() + ".oidc_provider")
+		host = e.unknown.Of(r.address() + ".oidc_provider")
 	}
 	switch name {
 	case "arn", "id":
-		return "arn:aws:iam::" + account + ":oidc-provider/" + host, true
+		return "arn:aws:iam::" + placeholder.Account + ":oidc-provider/" + host, true
 	case "url":
 		return host, true
 	}
@@ -74,7 +76,7 @@ func (e *evaluator) pool(r *resource, name string) (any, bool) {
 	}
 	number := e.string(r.value("project"))
 	if strings.Trim(number, "0123456789") != "" || number == "" {
-		number = e.unknown.remember(projectNumber, "PROJECT_NUMBER")
+		number = e.unknown.Remember(placeholder.ProjectNumber, "PROJECT_NUMBER")
 	}
 	path := "projects/" + number + "/locations/global/workloadIdentityPools/" + e.nameOf(r, "workload_identity_pool_id")
 	if r.kind == "google_iam_workload_identity_pool_provider" {
@@ -116,7 +118,7 @@ func (e *evaluator) serviceAccount(r *resource, name string) (any, bool) {
 func (e *evaluator) project(r *resource, name string) (any, bool) {
 	switch name {
 	case "number":
-		return e.unknown.remember(projectNumber, "PROJECT_NUMBER"), r.value("number") == nil
+		return e.unknown.Remember(placeholder.ProjectNumber, "PROJECT_NUMBER"), r.value("number") == nil
 	case "project_id":
 		return e.projectOf(r), r.value("project_id") == nil
 	}

@@ -15,6 +15,7 @@ func (d *directory) credential(r *resource) {
 		}
 	}
 	c.MultiTenant = d.multiTenant(c.Application)
+	c.Privileges = d.privileges(c.Application)
 	get := func(attribute entra.Attribute, names ...string) any {
 		for _, name := range names {
 			v := r.value(name)
@@ -50,7 +51,7 @@ func (d *directory) isUnknown(v any) bool {
 			return true
 		}
 		if text, ok := item.(string); ok {
-			if _, whole := d.unknown.expressions[text]; whole {
+			if _, whole := d.unknown.Expressions[text]; whole {
 				return true
 			}
 		}
@@ -61,7 +62,7 @@ func (d *directory) isUnknown(v any) bool {
 // multiTenant reports whether an application of the directory signs in accounts of other
 // tenants. owner is the placeholder for one of its attributes.
 func (d *directory) multiTenant(owner string) bool {
-	expression := d.unknown.expressions[strings.TrimPrefix(owner, "/applications/")]
+	expression := d.unknown.Expressions[strings.TrimPrefix(owner, "/applications/")]
 	for _, r := range d.resources {
 		if r.data || r.kind != "azuread_application" && r.kind != "azuread_application_registration" {
 			continue

@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/rollcall-iam/rollcall/internal/trust/keys"
+	"github.com/rollcall-iam/rollcall/internal/trust/placeholder"
 )
 
 // Limits of the evaluation of one directory.
@@ -18,6 +19,8 @@ const (
 	maxDepth = 200
 	maxText  = 1 << 20
 	maxItems = 20_000
+	// maxExponent is the largest power of two of a number that is written with all digits.
+	maxExponent = 1024
 )
 
 // evaluator evaluates the expressions of a directory.
@@ -26,7 +29,7 @@ type evaluator struct {
 	sources   map[string][]byte
 	// values are those of .tfvars files, defaults those of variables.
 	values, defaults, locals map[string]hclsyntax.Expression
-	unknown                  unknowns
+	unknown                  placeholder.Set
 	// memory has the values of variables, locals and attributes. One that is being
 	// evaluated is unknown, which ends circles.
 	memory map[string]any
@@ -202,8 +205,8 @@ func (e *evaluator) once(name string, expr hclsyntax.Expression, s *scope) any {
 
 // source returns an expression as it is written.
 func (e *evaluator) source(r hcl.Range) string {
-	text := e.sources[r.Filename]
-	if !r.CanSliceBytes(text) {
+	text, known := e.sources[r.Filename]
+	if !known || !r.CanSliceBytes(text) {
 		return "a value"
 	}
 	written := strings.Join(strings.Fields(string(r.SliceBytes(text))), " ")
@@ -278,7 +281,11 @@ func literal(v cty.Value) any {
 	case v.Type() == cty.Bool:
 		return v.True()
 	case v.Type() == cty.Number:
-		return json.Number(v.AsBigFloat().Text('f', -1))
+		number := v.AsBigFloat()
+		if exponent := number.MantExp(nil); exponent > maxExponent || exponent < -maxExponent {
+			return json.Number(number.Text('g', -1)) // all digits would fill the memory
+		}
+		return json.Number(number.Text('f', -1))
 	default:
 		return nil
 	}
@@ -293,7 +300,7 @@ func (e *evaluator) template(parts []hclsyntax.Expression, s *scope) any {
 		if join, isJoin := part.(*hclsyntax.TemplateJoinExpr); !ok && isJoin {
 			text = strings.Join(e.texts(e.eval(join.Tuple, s)), "")
 		} else if !ok && v != nil {
-			text = e.unknown.placeholder(e.source(part.Range()))
+			text = e.unknown.Of(e.source(part.Range()))
 		}
 		if b.Len()+len(text) > maxText {
 			return unknown{"a text beyond the limits"}

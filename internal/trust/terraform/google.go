@@ -3,10 +3,13 @@ package terraform
 import (
 	"bytes"
 	"encoding/json"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/trust/gcp"
+	"github.com/rollcall-iam/rollcall/internal/trust/placeholder"
 )
 
 // grant matches the resources that grant roles.
@@ -24,6 +27,7 @@ func (d *directory) poolProvider(r *resource) {
 		AttributeMapping: map[string]string{},
 		SAML:             block(r.value("saml")) != nil,
 		X509:             block(r.value("x509")) != nil,
+		Scope:            d.scope(r),
 		Disabled:         isTrue(r.value("disabled")) || d.poolDisabled(r),
 		At:               r.at,
 		Lines:            map[string]int{},
@@ -90,8 +94,8 @@ func (d *directory) condition(r *resource, p *gcp.Provider) {
 func (d *directory) expression(v any) (string, bool) {
 	text := d.string(v)
 	outside := celText.ReplaceAllString(text, "")
-	for _, placeholder := range placeholders.FindAllString(outside, -1) {
-		if strings.Trim(placeholder, "0123456789") != "" { // a number is a valid expression
+	for _, found := range placeholder.Find(outside) {
+		if strings.Trim(found, "0123456789") != "" { // a number is a valid expression
 			return text, false
 		}
 	}
@@ -106,18 +110,40 @@ func (d *directory) oidc(o *object, p *gcp.Provider) *gcp.OIDC {
 	audiences, audiencesLine, _ := o.get("allowed_audiences")
 	p.Lines["oidc.issuerUri"], p.Lines["oidc.allowedAudiences"] = line, audiencesLine
 	found := &gcp.OIDC{IssuerURI: d.url(issuer), AllowedAudiences: d.texts(audiences)}
+	if keys, line, ok := o.get("jwks_json"); ok && !d.hasUnknown(d.string(keys)) {
+		found.JWKS, p.Lines["oidc.jwksJson"] = d.string(keys), line
+	}
 	if _, isUnknown := audiences.(unknown); isUnknown {
 		p.Undecided = "allowed_audiences is " + describe(audiences) + ", which the files do not say"
 	}
 	return found
 }
 
+// hasUnknown reports whether a text has placeholders.
+func (d *directory) hasUnknown(text string) bool {
+	return slices.ContainsFunc(placeholder.Find(text), func(found string) bool {
+		_, known := d.unknown.Expressions[strings.TrimPrefix(found, "https://")]
+		return known
+	})
+}
+
+// scope names the account or project in which Terraform makes a resource: that of its
+// directory, or of the provider that it names. It is empty for a resource of which there may
+// be none, because it has count, and for one of a plan, which does not say the provider.
+func (d *directory) scope(r *resource) string {
+	if _, _, counted := r.source.get("count"); counted || d.plan {
+		return ""
+	}
+	provider := d.string(r.value("provider"))
+	return path.Dir(r.at.File) + " " + placeholder.Explain(provider, d.unknown.Expressions)
+}
+
 // url returns the URL of an issuer. The placeholder of an unknown one is a URL, too.
 func (d *directory) url(v any) string {
 	text := d.string(v)
-	if expression, whole := d.unknown.expressions[text]; whole && !strings.Contains(text, "/") {
+	if expression, whole := d.unknown.Expressions[text]; whole && !strings.Contains(text, "/") {
 		if !strings.HasSuffix(text, ".invalid") {
-			text = d.unknown.remember(text+".invalid", expression)
+			text = d.unknown.Remember(text+".invalid", expression)
 		}
 		return "https://" + text
 	}

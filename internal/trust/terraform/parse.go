@@ -21,6 +21,10 @@ const (
 
 // parse reads one file.
 func (d *directory) parse(f File) {
+	if isJSON(f) {
+		d.parseJSON(f)
+		return
+	}
 	if err := check(f); err != nil {
 		d.errs = append(d.errs, err)
 		return
@@ -57,6 +61,20 @@ func check(f File) error {
 		return nil
 	}
 	tokens, _ := hclsyntax.LexConfig(f.Text, f.Name, hcl.InitialPos)
+	return checkNesting(f.Name, tokens)
+}
+
+// checkTokens refuses a template of a file that would make the parser recurse without bound.
+func checkTokens(file string, line int, text string) error {
+	if opening([]byte(text)) <= maxNesting {
+		return nil
+	}
+	tokens, _ := hclsyntax.LexTemplate([]byte(text), file, hcl.Pos{Line: line, Column: 1})
+	return checkNesting(file, tokens)
+}
+
+// checkNesting refuses tokens that are nested too deep.
+func checkNesting(file string, tokens hclsyntax.Tokens) error {
 	depth, operators := 0, 0
 	for _, t := range tokens {
 		switch t.Type { //nolint:exhaustive // other tokens do not nest
@@ -72,7 +90,7 @@ func check(f File) error {
 		}
 		if depth > maxNesting || operators > maxOperators {
 			return fmt.Errorf("terraform: read %s:%d,%d: it is nested deeper than %d levels, or has more than %d operators: split it",
-				f.Name, t.Range.Start.Line, t.Range.Start.Column, maxNesting, maxOperators)
+				file, t.Range.Start.Line, t.Range.Start.Column, maxNesting, maxOperators)
 		}
 	}
 	return nil
@@ -142,5 +160,6 @@ func (d *directory) block(b *hclsyntax.Block) {
 // from terraform.tfvars and *.auto.tfvars.
 func IsFile(name string) bool {
 	base := path.Base(name)
+	base = strings.TrimSuffix(base, ".json")
 	return strings.HasSuffix(base, ".tf") || base == "terraform.tfvars" || strings.HasSuffix(base, ".auto.tfvars")
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/trust/gcp"
+	"github.com/rollcall-iam/rollcall/internal/trust/placeholder"
 )
 
 // providerName matches the resource names of providers with the number of their project.
@@ -64,7 +65,7 @@ func splitName(name string) (project, pool, id string, ok bool) {
 
 // withNumber returns policies whose members of a pool have the number of its project.
 func withNumber(policies []gcp.Policy, pool, number string) []gcp.Policy {
-	before := "/projects/" + projectNumber + "/locations/global/workloadIdentityPools/" + pool + "/"
+	before := "/projects/" + placeholder.ProjectNumber + "/locations/global/workloadIdentityPools/" + pool + "/"
 	after := "/projects/" + number + "/locations/global/workloadIdentityPools/" + pool + "/"
 	changed := slices.Clone(policies)
 	for i := range changed {

@@ -1,5 +1,5 @@
-// Package terraform reads the trusts that Terraform declares: in HCL, and in the plans and
-// states that terraform show -json prints. It runs no provider and uses no network.
+// Package terraform reads the trusts that Terraform declares: in HCL and its JSON syntax, and
+// in the plans and states that terraform show -json prints. It runs no provider and uses no network.
 //
 //	result, err := terraform.Read([]terraform.File{{Name: "main.tf", Text: text}})
 //	trusts, findings := result.Google.Trusts()
@@ -25,9 +25,11 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/trust/gcp"
 	"github.com/rollcall-iam/rollcall/internal/trust/keys"
 	"github.com/rollcall-iam/rollcall/internal/trust/kubernetes"
+	"github.com/rollcall-iam/rollcall/internal/trust/placeholder"
 )
 
-// File is a file with configuration (.tf) or values of variables (.tfvars).
+// File is a file with configuration (.tf, .tf.json) or values of variables (.tfvars,
+// .tfvars.json).
 type File struct {
 	Name string
 	Text []byte
@@ -122,7 +124,7 @@ func sorted(files []File) []File {
 func newDirectory() *directory {
 	d := &directory{byAddress: map[string]*resource{}, used: map[*resource]bool{}}
 	d.evaluator = evaluator{
-		directory: d, memory: map[string]any{}, unknown: unknowns{expressions: map[string]string{}},
+		directory: d, memory: map[string]any{}, unknown: placeholder.New(),
 		sources: map[string][]byte{}, values: map[string]hclsyntax.Expression{}, defaults: map[string]hclsyntax.Expression{},
 		locals: map[string]hclsyntax.Expression{},
 	}
@@ -173,10 +175,11 @@ func (d *directory) read() {
 			d.unusedDocument(r)
 		}
 	}
+	d.permissions()
 	trusts, findings := entra.New(d.credentials)
 	d.result.Trusts = append(d.result.Trusts, trusts...)
 	d.result.Findings = append(d.result.Findings, findings...)
-	d.result.Unknown = d.unknown.expressions
+	d.result.Unknown = d.unknown.Expressions
 }
 
 // keys adds findings of stored keys.

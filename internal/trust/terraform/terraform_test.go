@@ -8,13 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-iam/rollcall/internal/trust"
+	"github.com/rollcall-iam/rollcall/internal/trust/placeholder"
 )
 
 // describeAll writes what a result says, one line each, with expressions for placeholders.
 func describeAll(r Result) []string {
 	var lines []string
 	add := func(format string, args ...any) {
-		lines = append(lines, Explain(fmt.Sprintf(format, args...), r.Unknown))
+		lines = append(lines, placeholder.Explain(fmt.Sprintf(format, args...), r.Unknown))
 	}
 	for _, t := range r.Trusts {
 		add("%d %s %s%s", t.At.Line, t.Name, t.Issuer, comparisons(t))
@@ -354,37 +355,10 @@ func TestRead_BoundsEvaluation(t *testing.T) {
 	}
 }
 
-func TestPlaceholder_HasTheFormOfItsExpression(t *testing.T) {
-	t.Parallel()
-	tests := []struct{ reason, expression, prefix string }{
-		{"a name", "var.namespace", "tf-unknown-"},
-		{"an account", "var.account_id", "9"},
-		{"an issuer of EKS", "aws_eks_cluster.main.identity[0].oidc[0].issuer", "https://oidc.eks."},
-		{"the issuer of a module", "module.eks.cluster_oidc_issuer_url", "https://oidc.eks."},
-		{"the ARN of its provider", "module.eks.oidc_provider_arn", "arn:aws:iam::000000000000:oidc-provider/oidc.eks."},
-		{"the host of its provider", "module.eks.oidc_provider", "oidc.eks."},
-		{"an issuer of AKS", "azurerm_kubernetes_cluster.k.oidc_issuer_url", "https://unknown.oic.prod-aks.azure.com/"},
-		{"an issuer elsewhere", "var.issuer", "https://"},
-	}
-	for _, test := range tests {
-		t.Run(test.reason, func(t *testing.T) {
-			t.Parallel()
-			u := unknowns{expressions: map[string]string{}}
-			got := u.placeholder(test.expression)
-			if !strings.HasPrefix(got, test.prefix) {
-				t.Errorf("placeholder(%s) = %s, want a text that begins with %s", test.expression, got, test.prefix)
-			}
-			if want := "${" + test.expression + "}"; !strings.Contains(Explain("a "+got+" b", u.expressions), want) {
-				t.Errorf("Explain(%s) = %s, want %s in it", got, Explain(got, u.expressions), want)
-			}
-		})
-	}
-}
-
 func TestIsFile(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{
-		"a/main.tf": true, "terraform.tfvars": true, "x.auto.tfvars": true, "prod.tfvars": false, "main.tf.json": false, "tf": false,
+		"a/main.tf": true, "terraform.tfvars": true, "x.auto.tfvars": true, "prod.tfvars": false, "main.tf.json": true, "terraform.tfvars.json": true, "prod.tfvars.json": false, "plan.json": false, "tf": false,
 	} {
 		if got := IsFile(name); got != want {
 			t.Errorf("IsFile(%s) = %v, want %v", name, got, want)

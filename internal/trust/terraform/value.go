@@ -61,7 +61,7 @@ func (e *evaluator) text(v any) (string, bool) {
 	case bool:
 		return strconv.FormatBool(v), true
 	case unknown:
-		return e.unknown.placeholder(v.expression), true
+		return e.unknown.Of(v.expression), true
 	default:
 		return "", false
 	}

@@ -55,11 +55,17 @@ const (
 type Value struct {
 	Kind Kind
 	// Line counts from 1.
-	Line   int
+	Line int
+	// Tag is a tag of YAML that is not one of YAML itself, such as !Sub; empty if there is
+	// none.
+	Tag    string
 	scalar string
 	items  []*Value
 	fields []Field
 }
+
+// NewText returns a text.
+func NewText(text string, line int) *Value { return &Value{Kind: Text, Line: line, scalar: text} }
 
 // Field is a named value of a map.
 type Field struct {

@@ -37,6 +37,19 @@ func TestRead_KnowsLines(t *testing.T) {
 	}
 }
 
+func TestRead_KeepsTagsOfOthers(t *testing.T) {
+	t.Parallel()
+	documents, err := Read("f", []byte("a: !Ref x\nb: !Join [y]\nc: !Map {z: 1}\nd: !!str 1\ne: 1\nf: ! g\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"a": "!Ref", "b": "!Join", "c": "!Map", "d": "", "e": "", "f": ""} {
+		if got := documents[0].Get(name).Tag; got != want {
+			t.Errorf("the tag of %s is %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestRead_MergesMaps(t *testing.T) {
 	t.Parallel()
 	documents, err := Read("f", []byte("base: &b {x: 1, y: 2}\nuse:\n  <<: *b\n  x: 3\n"))

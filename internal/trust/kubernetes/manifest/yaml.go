@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -63,7 +64,7 @@ func (c *counter) yaml(n *yaml.Node, depth int, aliased bool) (*Value, error) {
 	case yaml.MappingNode:
 		return c.yamlMap(n, depth, aliased)
 	case yaml.SequenceNode:
-		v := &Value{Kind: List, Line: n.Line}
+		v := &Value{Kind: List, Line: n.Line, Tag: tagOf(n)}
 		for _, item := range n.Content {
 			one, err := c.yaml(item, depth+1, aliased)
 			if err != nil {
@@ -77,8 +78,16 @@ func (c *counter) yaml(n *yaml.Node, depth int, aliased bool) (*Value, error) {
 	}
 }
 
+// tagOf returns a tag that is not one of YAML itself.
+func tagOf(n *yaml.Node) string {
+	if strings.HasPrefix(n.Tag, "!!") || n.Tag == "!" {
+		return ""
+	}
+	return n.Tag
+}
+
 func yamlScalar(n *yaml.Node) *Value {
-	v := &Value{Kind: Text, Line: n.Line, scalar: n.Value}
+	v := &Value{Kind: Text, Line: n.Line, Tag: tagOf(n), scalar: n.Value}
 	switch n.ShortTag() {
 	case "!!null":
 		v.Kind, v.scalar = Null, ""
@@ -92,7 +101,7 @@ func yamlScalar(n *yaml.Node) *Value {
 
 // yamlMap converts a mapping. Fields of its own win over those of merged maps.
 func (c *counter) yamlMap(n *yaml.Node, depth int, aliased bool) (*Value, error) {
-	v := &Value{Kind: Map, Line: n.Line}
+	v := &Value{Kind: Map, Line: n.Line, Tag: tagOf(n)}
 	names := make(map[string]int, len(n.Content)/2)
 	var merged []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {

@@ -1,0 +1,250 @@
+package terraform
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-iam/rollcall/internal/trust"
+	"github.com/rollcall-iam/rollcall/internal/trust/aws"
+	"github.com/rollcall-iam/rollcall/internal/trust/entra"
+)
+
+// refersTo reports whether a value is an attribute of a resource: a reference to it, or the
+// same text as one of some attributes.
+func (d *directory) refersTo(v any, r *resource, attributes ...string) bool {
+	text := d.string(v)
+	if text == "" {
+		return false
+	}
+	for _, name := range attributes {
+		if known, isText := r.value(name).(string); isText && known == text {
+			return true
+		}
+	}
+	return isOf(d.unknown.Expressions[text], r)
+}
+
+// isOf reports whether an expression is a reference to an attribute of a resource.
+func isOf(expression string, r *resource) bool {
+	rest, found := strings.CutPrefix(expression, r.address())
+	return found && rest != "" && (rest[0] == '.' || rest[0] == '[')
+}
+
+// of returns the resources of a kind, data sources included.
+func (d *directory) of(kinds ...string) []*resource {
+	var all []*resource
+	for _, r := range d.resources {
+		for _, kind := range kinds {
+			if r.kind == kind {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
+}
+
+// permissions reports the roles of AWS with a trust that can get any other access (W16).
+func (d *directory) permissions() {
+	if len(d.result.Trusts) == 0 {
+		return
+	}
+	p := aws.Permissions{Bounded: map[string]bool{}}
+	roles := d.of("aws_iam_role")
+	for _, r := range roles {
+		if boundary := r.value("permissions_boundary"); boundary != nil && !aws.NoBoundary(d.string(boundary)) {
+			p.Bounded[r.address()] = true
+		}
+		d.attach(&p, r.address(), r.line("managed_policy_arns"), r.value("managed_policy_arns"))
+		for _, b := range blocks(r.value("inline_policy")) {
+			policy, line, _ := b.get("policy")
+			d.inline(&p, r.address(), trust.Position{File: r.at.File, Line: max(line, r.at.Line)}, policy)
+		}
+	}
+	for _, r := range d.resources {
+		if !r.data {
+			d.attachment(&p, r, roles)
+		}
+	}
+	d.result.Findings = append(d.result.Findings, p.Findings(d.result.Trusts)...)
+}
+
+// attachment adds what a resource of its own grants to roles.
+func (d *directory) attachment(p *aws.Permissions, r *resource, roles []*resource) {
+	var name, policy string
+	switch r.kind {
+	case "aws_iam_role_policy_attachment":
+		name, policy = "role", "policy_arn"
+	case "aws_iam_policy_attachment":
+		name, policy = "roles", "policy_arn"
+	case "aws_iam_role_policy_attachments_exclusive":
+		name, policy = "role_name", "policy_arns"
+	case "aws_iam_role_policy":
+		name, policy = "role", "policy"
+	default:
+		return
+	}
+	for _, v := range list(r.value(name)) {
+		for _, role := range roles {
+			switch {
+			case role.data || !d.refersTo(v, role, "name"):
+			case policy == "policy":
+				d.inline(p, role.address(), r.line(policy), r.value(policy))
+			default:
+				d.attach(p, role.address(), r.line(policy), d.each(r, r.value(policy)))
+			}
+		}
+	}
+}
+
+// each returns the values of for_each if a value is each.key or each.value, else the value.
+func (d *directory) each(r *resource, v any) any {
+	u, isUnknown := v.(unknown)
+	if !isUnknown || u.expression != "each.value" && u.expression != "each.key" {
+		return v
+	}
+	switch collection := r.value("for_each").(type) {
+	case []any:
+		return collection
+	case *object:
+		var values []any
+		for _, f := range collection.fields {
+			if u.expression == "each.key" {
+				values = append(values, f.name)
+			} else {
+				values = append(values, f.value)
+			}
+		}
+		return values
+	}
+	return v
+}
+
+// attach adds managed policies by their ARNs.
+func (d *directory) attach(p *aws.Permissions, role string, at trust.Position, arns any) {
+	for _, v := range list(arns) {
+		g := aws.Grant{Role: role, ARN: d.string(v), At: at}
+		for _, r := range d.of("aws_iam_policy") {
+			switch {
+			case !d.refersTo(v, r, "arn", "id"):
+			case r.data:
+				g.ARN = "arn:aws:iam::aws:policy/" + d.string(r.value("name"))
+			default:
+				g.Document = d.document(r.value("policy"))
+			}
+		}
+		p.Grants = append(p.Grants, g)
+	}
+}
+
+// inline adds a policy that is written in place.
+func (d *directory) inline(p *aws.Permissions, role string, at trust.Position, policy any) {
+	if document := d.document(policy); document != nil {
+		p.Grants = append(p.Grants, aws.Grant{Role: role, Document: document, At: at})
+	}
+}
+
+// document returns a policy as JSON; nil if it is not known.
+func (d *directory) document(v any) json.RawMessage {
+	if text, ok := v.(string); ok {
+		return json.RawMessage(text)
+	}
+	if text := d.sameDocument(v); text != "" {
+		return json.RawMessage(text)
+	}
+	return nil
+}
+
+// privileges returns the roles of an application or identity that owns credentials.
+func (d *directory) privileges(owner string) []entra.Privilege {
+	owner = strings.TrimPrefix(owner, "/applications/")
+	var all []entra.Privilege
+	for _, r := range d.of("azuread_application", "azuread_application_registration", "azurerm_user_assigned_identity") {
+		if d.refersTo(owner, r, "id", "object_id") {
+			principals := append(d.servicePrincipals(r), r)
+			all = append(append(all, d.requested(r)...), d.assigned(principals)...)
+		}
+	}
+	return all
+}
+
+// servicePrincipals returns the service principals of an application.
+func (d *directory) servicePrincipals(app *resource) []*resource {
+	var all []*resource
+	for _, r := range d.of("azuread_service_principal") {
+		for _, name := range []string{"client_id", "application_id"} {
+			if d.refersTo(r.value(name), app, "client_id", "application_id") {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
+}
+
+// requested returns the application roles that an application requests.
+func (d *directory) requested(app *resource) []entra.Privilege {
+	var all []entra.Privilege
+	for _, access := range blocks(app.value("required_resource_access")) {
+		v, _, _ := access.get("resource_access")
+		for _, one := range blocks(v) {
+			kind, _, _ := one.get("type")
+			id, line, _ := one.get("id")
+			if d.string(kind) == "Role" {
+				at := trust.Position{File: app.at.File, Line: max(line, app.at.Line)}
+				all = append(all, entra.Privilege{Role: d.roleOf(id), Requested: true, At: at})
+			}
+		}
+	}
+	for _, r := range d.of("azuread_application_api_access") {
+		if !d.refersTo(r.value("application_id"), app, "id") {
+			continue
+		}
+		for _, id := range list(r.value("role_ids")) {
+			all = append(all, entra.Privilege{Role: d.roleOf(id), Requested: true, At: r.line("role_ids")})
+		}
+	}
+	return all
+}
+
+// assigned returns the roles that are assigned to one of some principals without a condition.
+func (d *directory) assigned(principals []*resource) []entra.Privilege {
+	var all []entra.Privilege
+	is := func(v any) bool {
+		return slices.ContainsFunc(principals, func(p *resource) bool { return d.refersTo(v, p, "object_id", "principal_id") })
+	}
+	for _, r := range d.of("azuread_app_role_assignment") {
+		if is(r.value("principal_object_id")) {
+			all = append(all, entra.Privilege{Role: d.roleOf(r.value("app_role_id")), At: r.line("app_role_id")})
+		}
+	}
+	for _, r := range d.of("azurerm_role_assignment") {
+		if !is(r.value("principal_id")) || r.value("condition") != nil {
+			continue
+		}
+		for _, name := range []string{"role_definition_name", "role_definition_id"} {
+			if v := r.value(name); v != nil {
+				all = append(all, entra.Privilege{Role: d.roleOf(v), Scope: d.string(r.value("scope")), At: r.line(name)})
+			}
+		}
+	}
+	return all
+}
+
+// roleName matches the name of an application role in an expression such as
+// data.azuread_service_principal.graph.app_role_ids["Application.ReadWrite.All"].
+var roleName = regexp.MustCompile(`\["([A-Za-z.]+)"\]$`)
+
+// roleOf returns the name or the ID of a role.
+func (d *directory) roleOf(v any) string {
+	text := d.string(v)
+	for _, r := range d.of("azurerm_role_definition") {
+		if r.data && d.refersTo(v, r, "id", "role_definition_id") {
+			return d.string(r.value("name"))
+		}
+	}
+	if match := roleName.FindStringSubmatch(d.unknown.Expressions[text]); match != nil {
+		return match[1]
+	}
+	return text
+}
