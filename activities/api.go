@@ -126,7 +126,10 @@ type ApplyInput struct {
 	Digest  string          `json:"digest"`
 	Desired string          `json:"desired"`
 	// Pass counts the plans of this run: steps of one pass are done once.
-	Pass  int    `json:"pass"`
+	Pass int `json:"pass"`
+	// Since is the first pass whose refused steps are not tried again: a trigger that
+	// arrives during a run may follow a repair. 0 means the first of the run.
+	Since int    `json:"since,omitempty"`
 	Cause string `json:"cause,omitempty"`
 	Batch Batch  `json:"batch"`
 	// Stage is set for a batch of a renaming.

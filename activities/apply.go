@@ -112,7 +112,7 @@ func (a *application) readRefusals(ctx context.Context) error {
 	a.refusals = map[string]string{}
 	blocked := map[string]bool{}
 	for _, r := range failed {
-		if class, _, _ := strings.Cut(r.Err, ":"); lasting(class) && !a.done[r.Step.ID] {
+		if class, _, _ := strings.Cut(r.Err, ":"); lasting(class) && !a.done[r.Step.ID] && r.Run.Pass >= a.in.Since {
 			a.refusals[r.Step.ID], blocked[r.Step.ID] = r.Err, true
 		}
 	}
@@ -127,7 +127,7 @@ func (a *application) waves(ctx context.Context) error {
 	for _, wave := range a.in.Batch.Waves {
 		err := a.wave(ctx, wave)
 		switch {
-		case errors.As(err, new(*unfinished)):
+		case isUnfinished(err):
 			failed = append(failed, err)
 		case err != nil:
 			return err
@@ -397,6 +397,11 @@ func (a *application) count(s plan.Step, fate plan.Fate) {
 type unfinished struct{ error }
 
 func (u *unfinished) Unwrap() error { return u.error }
+
+func isUnfinished(err error) bool {
+	_, ok := errors.AsType[*unfinished](err)
+	return ok
+}
 
 // answerOf returns an error as the ledger keeps it.
 func answerOf(err error) string {

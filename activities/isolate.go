@@ -58,14 +58,40 @@ func (i *isolation) repeat(ctx context.Context, refused []result) {
 		return
 	}
 	for _, unit := range units {
-		if ctx.Err() != nil || i.done == 0 && i.refused >= maxRefusals {
+		if i.done == 0 && i.refused >= maxRefusals {
+			return
+		}
+		if ctx.Err() != nil { // the parts that are left were not refused
+			for _, r := range refused {
+				r.Err = ctx.Err()
+				i.note(r)
+			}
 			return
 		}
 		if again := i.apply(ctx, unit); len(again) > 0 {
 			i.repeat(ctx, again)
 		}
 	}
-	if whole := refused[0]; len(refused) == 1 && i.complete(units) {
+	if len(refused) == 1 {
+		i.complete(refused[0], units)
+	}
+}
+
+// complete notes what its parts make of a step: it is done if all are, and tried again if
+// one of them failed for now.
+func (i *isolation) complete(whole result, parts [][]plan.Step) {
+	all := true
+	for _, unit := range parts {
+		for _, s := range unit {
+			r, tried := i.latest[s.ID]
+			if all = all && tried && r.Err == nil; tried && r.Err != nil && !permanent(r.Err) {
+				whole.Err = r.Err
+				i.note(whole)
+				return
+			}
+		}
+	}
+	if all {
 		whole.Err = nil
 		i.note(whole)
 	}
@@ -89,18 +115,6 @@ func (i *isolation) apply(ctx context.Context, unit []plan.Step) (refused []resu
 		}
 	}
 	return refusedOf(results)
-}
-
-// complete reports whether every step of the units is done.
-func (i *isolation) complete(units [][]plan.Step) bool {
-	for _, unit := range units {
-		for _, s := range unit {
-			if r, tried := i.latest[s.ID]; !tried || r.Err != nil {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // split returns refused steps as smaller units, in the order in which to apply them. It

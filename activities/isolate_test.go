@@ -184,3 +184,28 @@ func TestFailureLetsOtherStepsThrough(t *testing.T) {
 		t.Errorf("apply again: %+v, %v; want all %d steps done", out, err, p.Steps)
 	}
 }
+
+// TestThrottledPartIsTriedAgain: a part of a refused call that fails for now is not taken
+// for refused, so that the next attempt goes on with it.
+func TestThrottledPartIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.want(1)
+	l.converge()
+	l.put(withoutLine(l.text(6), "metadata: {name: b-adaline}"))
+	l.refuse("u-timothy")
+	l.edit(func(w *memory.World) {
+		w.Faults = []memory.Fault{{Op: "write:groups.members", Class: "throttled", Times: 1}}
+	})
+	p := l.planned()
+	if out, err := l.apply(p); err == nil {
+		t.Fatalf("apply: %+v; want the throttled part to be tried again", out)
+	}
+	if out, err := l.apply(p); err != nil || out.Refused != 1 {
+		t.Fatalf("apply again: %+v, %v; want one step refused", out, err)
+	}
+	want := []string{"u-benedict", "u-ottilie", "u-sydney", "u-yvonne"}
+	if diff := cmp.Diff(want, slices.Sorted(slices.Values(l.members()))); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+}

@@ -61,6 +61,7 @@ type replication struct {
 	triggers  workflow.ReceiveChannel
 	done      activities.Tally
 	pass      int
+	since     int    // the first pass of this attempt, after the last trigger
 	digest    string // of the last plan that had steps
 	held      string // names what the last plan holds for an approval, if anything
 	why       string // the reason of a failure
@@ -90,7 +91,7 @@ func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error
 
 // run replicates once, until the tenant is as desired or cannot be.
 func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
-	r.why, r.refused, r.unsure = "", 0, false
+	r.why, r.refused, r.unsure, r.since = "", 0, false, r.pass+1
 	for round := 0; round < rounds; {
 		p, err := r.plan(ctx)
 		if err != nil {
@@ -178,7 +179,7 @@ func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput, batch
 		ctx := workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, summary))
 		var out activities.ApplyOutput
 		err := workflow.ExecuteActivity(ctx, activities.ApplyActivity, activities.ApplyInput{
-			Tenant: r.in.Tenant, Digest: p.Digest, Desired: p.Desired, Pass: r.pass, Cause: r.in.Cause, Batch: batch,
+			Tenant: r.in.Tenant, Digest: p.Digest, Desired: p.Desired, Pass: r.pass, Since: r.since, Cause: r.in.Cause, Batch: batch,
 		}).Get(ctx, &out)
 		applied += out.Done
 		r.done.Steps += out.Done

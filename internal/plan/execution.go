@@ -110,7 +110,7 @@ func (s Step) RemovesOnly() bool {
 
 // Parts returns a refused step as two smaller ones, for which the platform may answer
 // differently: what takes access before what gives it, or else the halves of the members
-// that are added. It returns nil for a step that cannot be smaller.
+// that are added or removed. It returns nil for a step that cannot be smaller.
 func (p Plan) Parts(s Step) []Step {
 	adds, removes := s.Adds(), s.Removes()
 	var parts []Step
@@ -128,6 +128,9 @@ func (p Plan) Parts(s Step) []Step {
 	case len(adds) > 1:
 		half := len(adds) / 2
 		parts = []Step{s.members(adds[:half], nil), s.members(adds[half:], nil)}
+	case len(removes) > 1:
+		half := len(removes) / 2
+		parts = []Step{s.members(nil, removes[:half]), s.members(nil, removes[half:])}
 	}
 	for i, part := range parts {
 		part.PartOf, part.Why = s.ID, s.Why
