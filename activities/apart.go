@@ -9,7 +9,6 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
-	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -43,10 +42,9 @@ func (p *Platform) lookAll(ctx context.Context, ids []access.TenantID) ([]*view,
 
 // lookGuarded plans tenants together, as far as the guards allow it.
 func (p *Platform) lookGuarded(ctx context.Context, ids []access.TenantID, began time.Time) ([]*view, error) {
-	var d driver.Driver
-	d, views, err := p.look(ctx, ids, false)
+	_, views, err := p.look(ctx, ids, false)
 	if err == nil {
-		err = p.guard(ctx, d, views, false)
+		err = p.guard(ctx, views, false)
 	}
 	for _, v := range views {
 		v.began = began

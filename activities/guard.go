@@ -8,29 +8,20 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
-	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// guard has the last word on the plans of one platform: it names strangers, and
-// holds what a limit beyond one group leaves no room for. What the plans take is
-// reserved for them, so that plans made elsewhere at the same time do not take it
-// too; a dry look reserves nothing.
+// guard has the last word on the plans of one platform: it holds what a limit beyond one
+// group leaves no room for. What the plans take is reserved for them, so that plans made
+// elsewhere at the same time do not take it too; a dry look reserves nothing.
 //
 // Tenants are served in the order of views. Of a plan all is taken or nothing: a
 // part of it could be the part that somebody would have noticed the mistake by.
-func (p *Platform) guard(ctx context.Context, d driver.Driver, views []*view, dry bool) error {
-	if len(views) == 0 {
-		return nil
-	}
-	profile := d.Profile()
-	if err := p.findStrangers(ctx, profile, views); err != nil {
-		return err
-	}
+func (p *Platform) guard(ctx context.Context, views []*view, dry bool) error {
 	var takings []store.Taking
 	for _, v := range views {
-		if takes := v.plan.Takes(v.question(profile, p.installation)); len(takes) > 0 {
+		if takes := v.compared.Takes(); len(takes) > 0 {
 			takings = append(takings, store.Taking{Tenant: v.input.Tenant.TenantID, Removals: takes})
 		}
 	}
@@ -45,8 +36,7 @@ func (p *Platform) guard(ctx context.Context, d driver.Driver, views []*view, dr
 	}
 	for _, v := range views {
 		if limit, full := exceeded[v.input.Tenant.TenantID]; full {
-			v.closed = limitText(guard, limit)
-			v.compare(profile, p.installation)
+			v.use(v.compared.Closed(limitText(guard, limit)))
 		}
 	}
 	return nil

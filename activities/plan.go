@@ -53,7 +53,7 @@ func (p *Platform) patientLook(ctx context.Context, in PlanInput, seen func(*vie
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		d, views, err := p.look(ctx, []access.TenantID{in.Tenant}, in.Fresh, in.Adopt...)
 		if err == nil {
-			err = p.guard(ctx, d, views, in.DryRun)
+			err = p.guard(ctx, views, in.DryRun)
 		}
 		left := in.Patience - time.Since(began)
 		if err != nil || seen(views[0]) || left <= 0 {
@@ -155,6 +155,11 @@ func (p *Platform) close(ctx context.Context, v *view, out PlanOutput, done Tall
 		return err
 	}
 	left := out.Held + len(v.plan.Forbidden)
+	if left == 0 && v.input.Unnamed {
+		if err := p.store.EndUnnamed(ctx, tenant, v.input.Generation); err != nil {
+			return fmt.Errorf("activities: end the unnamed removals of %s: %w", tenant, err)
+		}
+	}
 	if left == 0 && len(v.decisions) > 0 {
 		if err := p.store.Forget(ctx, tenant); err != nil {
 			return fmt.Errorf("activities: end the decisions on %s: %w", tenant, err)

@@ -148,7 +148,7 @@ func judge(p plan.Plan, id string) RenamingState {
 func needsMore(p plan.Plan, r plan.Renaming) bool {
 	return slices.ContainsFunc(r.Remove, func(id string) bool {
 		s, _ := p.Step(id)
-		return slices.ContainsFunc(s.Needs, func(need string) bool { return !slices.Contains(r.Remove, need) })
+		return slices.ContainsFunc(s.Needs, func(need plan.Need) bool { return !slices.Contains(r.Remove, need.ID) })
 	})
 }
 

@@ -14,27 +14,17 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// share tells views of a platform with shared roles what other tenants made of
-// them, removed ones too, and which of those that would be taken others want.
-func (p *Platform) share(ctx context.Context, d driver.Driver, views []*view) error {
-	profile := d.Profile()
-	if len(profile.SharedRoles) == 0 {
-		return nil
-	}
-	if err := p.shareLedger(ctx, profile.SharedRoles, views); err != nil {
-		return err
-	}
+// findElsewhere finds out which of the shared roles that plans take other tenants desire.
+func (p *Platform) findElsewhere(ctx context.Context, d driver.Driver, views []*view) error {
 	var wishes *wishes
 	for _, v := range views {
-		v.elsewhere = nil
-		v.compare(profile, p.installation)
-		taken := sharedRemovals(profile.SharedRoles, slices.Concat(v.plan.Steps, v.plan.Held))
+		taken := v.compared.Questions().Shared
 		if len(taken) == 0 {
 			continue
 		}
 		var err error
 		if wishes == nil {
-			if wishes, err = p.wishes(ctx, profile, v.input.Platform.Identifier()); err != nil {
+			if wishes, err = p.wishes(ctx, d.Profile(), v.input.Platform.Identifier()); err != nil {
 				return err
 			}
 		}
@@ -46,7 +36,7 @@ func (p *Platform) share(ctx context.Context, d driver.Driver, views []*view) er
 }
 
 // shareLedger adds to what each view owns the bindings of shared roles seen there
-// that any tenant of the platform made.
+// that any tenant of the platform made, removed ones too.
 func (p *Platform) shareLedger(ctx context.Context, roles []string, views []*view) error {
 	var refs []string
 	for _, v := range views {

@@ -36,14 +36,16 @@ type view struct {
 	adopt     []string
 	// strangers are accounts in sets of ours that Rollcall never put there.
 	strangers []plan.Removal
+	// immovable are roles that the platform refused to take in this run.
+	immovable []plan.Removal
 	// revoked are all accounts of the platform that are known to be revoked by name.
 	revoked map[string]bool
-	// closed is the limit that leaves no room for what the plan would take.
-	closed string
 	// began is when the look began, by the database's clock, where a run may have
 	// looked since; zero for the run's own.
 	began time.Time
-	plan  plan.Plan
+	// compared is what differs; plan is its plan, with all warnings.
+	compared plan.Comparison
+	plan     plan.Plan
 	// connection is the digest of the connection that the platform is observed with.
 	connection string
 	// gone are objects of a removed tenant's ledger that do not exist any more, as
@@ -146,11 +148,32 @@ func (p *Platform) plans(ctx context.Context, d driver.Driver, views []*view, fr
 			return err
 		}
 	}
-	if err := p.share(ctx, d, views); err != nil {
+	profile := d.Profile()
+	if err := p.shareLedger(ctx, profile.SharedRoles, views); err != nil {
 		return err
 	}
 	for _, v := range views {
-		v.compare(d.Profile(), p.installation)
+		v.elsewhere, v.strangers = nil, nil
+		v.compare(profile, p.installation)
+	}
+	return p.answer(ctx, d, views, fresh)
+}
+
+// answer answers what the plans do not know, and makes those again. Nothing leaves a set
+// on remembered knowledge, so who put the leavers there is asked about fresh plans only.
+func (p *Platform) answer(ctx context.Context, d driver.Driver, views []*view, fresh bool) error {
+	if err := p.findElsewhere(ctx, d, views); err != nil {
+		return err
+	}
+	if fresh {
+		if err := p.findStrangers(ctx, views); err != nil {
+			return err
+		}
+	}
+	for _, v := range views {
+		if len(v.elsewhere)+len(v.strangers) > 0 {
+			v.compare(d.Profile(), p.installation)
+		}
 	}
 	return nil
 }
@@ -279,22 +302,28 @@ func withoutName(members []access.Member) []*access.Member {
 func (v *view) compare(profile driver.Profile, installation string) {
 	tenant := v.input.Tenant
 	if v.absent() {
+		v.compared = plan.Comparison{}
 		v.plan = plan.Plan{Tenant: tenant.TenantID, Remarks: []access.Remark{v.missingRemark()}}
 		return
 	}
 	if v.input.Deleted {
 		v.gone, v.settle = v.lost(profile), profile.Settle
 	}
-	v.plan = plan.Make(v.question(profile, installation))
+	v.use(plan.Compare(v.question(profile, installation)))
+}
+
+// use takes the plan of a comparison.
+func (v *view) use(c plan.Comparison) {
+	v.compared, v.plan = c, c.Plan
 	v.plan.Connection = v.connection
-	v.plan.Remarks = access.SortRemarks(append(v.plan.Remarks, v.settled.Remarks...))
+	v.plan.Remarks = access.SortRemarks(slices.Concat(v.plan.Remarks, v.settled.Remarks))
 }
 
 // question is all that the plan depends on.
 func (v *view) question(profile driver.Profile, installation string) plan.Input {
 	tenant := v.input.Tenant
 	approved, rejected := v.decided()
-	in := plan.Input{
+	return plan.Input{
 		Tenant:   tenant.TenantID,
 		Desired:  v.settled.State,
 		Observed: v.seen.State,
@@ -308,10 +337,9 @@ func (v *view) question(profile driver.Profile, installation string) plan.Input 
 		Adopted:   v.adopted(),
 		Revoked:   v.revokedHere(),
 		Strangers: v.strangers,
+		Immovable: v.immovable,
 		Rules:     rules(profile, v.input, installation),
 	}
-	in.Rules.Guard.Closed = v.closed
-	return in
 }
 
 // decided sorts what was decided about removals.
@@ -363,7 +391,7 @@ func rules(profile driver.Profile, in document.TenantInput, installation string)
 		Gone:        in.Deleted,
 		AutoDelete:  in.LandingZone != nil && in.LandingZone.ApproveDeletion,
 		ForbiddenBy: in.RemovalsForbiddenBy(),
-		Guard:       plan.Guard{Most: in.Guard.GroupMost, Percent: in.Guard.GroupPercent},
+		Guard:       plan.Guard{Most: in.Guard.GroupMost, Percent: in.Guard.GroupPercent, Unnamed: in.Unnamed},
 		Separate:    profile.Separate,
 		Shared:      profile.SharedRoles,
 		Base:        profile.EveryPerson,

@@ -130,7 +130,7 @@ func (a *application) takeBack(ctx context.Context) error {
 func reversed(made []ledger.Record, group string, pass int) []plan.Step {
 	var steps []plan.Step
 	var end *plan.Step
-	var needs []string
+	var needs []plan.Need
 	seen := map[string]bool{}
 	for _, r := range made {
 		if r.Run.Pass >= pass || r.Step.Key().Group != group {
@@ -143,7 +143,7 @@ func reversed(made []ledger.Record, group string, pass int) []plan.Step {
 		case s.Kind == access.KindGroup:
 			end = &s
 		default:
-			steps, needs = append(steps, s), append(needs, s.ID)
+			steps, needs = append(steps, s), append(needs, plan.Need{ID: s.ID, Why: plan.NeedsEnd})
 		}
 		seen[s.ID] = true
 	}
@@ -151,8 +151,8 @@ func reversed(made []ledger.Record, group string, pass int) []plan.Step {
 		return steps
 	}
 	steps = slices.DeleteFunc(steps, func(s plan.Step) bool { return s.Kind == access.KindMembers })
-	end.Needs = slices.DeleteFunc(needs, func(id string) bool {
-		return !slices.ContainsFunc(steps, func(s plan.Step) bool { return s.ID == id })
+	end.Needs = slices.DeleteFunc(needs, func(need plan.Need) bool {
+		return !slices.ContainsFunc(steps, func(s plan.Step) bool { return s.ID == need.ID })
 	})
 	return append(steps, *end)
 }

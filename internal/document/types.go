@@ -230,6 +230,9 @@ type TenantInput struct {
 	// Deleted is true for a tenant that only its tombstone remembers: nothing
 	// is desired there any more.
 	Deleted bool
+	// Unnamed is true while the tenant has removals that no caller named: a document was
+	// absent from an input that was applied with pruning.
+	Unnamed bool
 	// Generation counts the applies that changed any document.
 	Generation int64
 }

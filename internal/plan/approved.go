@@ -3,7 +3,6 @@ package plan
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -58,41 +57,6 @@ func (o Object) ref() string {
 	default:
 		return ""
 	}
-}
-
-// waits reports whether a removal has to wait, which the guard holds or not. All do
-// where removals are forbidden.
-func (m *maker) waits(r Removal, held bool) bool {
-	if m.forbids() {
-		return true
-	}
-	return m.refused[r] || held && !m.approved[r]
-}
-
-// waitFor parts those who have to wait from those who go now. A revocation waits
-// for nobody, and the free are not held but where somebody said no.
-func (m *maker) waitFor(d *difference, free map[string]bool, removal func(access.Member) Removal) {
-	var now, waits []access.Member
-	for _, who := range d.removes {
-		if !m.revoked[who.Ref] && m.waits(removal(who), d.held && !free[who.Ref]) {
-			waits = append(waits, who)
-			continue
-		}
-		now = append(now, who)
-	}
-	d.removes, d.waits, d.held = now, waits, len(waits) > 0
-}
-
-// rejected says who said no to the step, and why; empty where nobody did.
-func (m *maker) rejected(s Step) string {
-	for _, r := range s.Removals() {
-		for _, no := range m.in.Rejected {
-			if no.Removal == r && no.By != "" {
-				return fmt.Sprintf("; %s rejected it: %s", no.By, no.Reason)
-			}
-		}
-	}
-	return ""
 }
 
 // HeldRemovals are all that the plan holds back, sorted.

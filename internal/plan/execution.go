@@ -61,9 +61,9 @@ func (e *Execution) Fate(id string) Fate {
 	}
 	fate := Pending
 	for _, need := range e.steps[id].Needs {
-		switch e.fates[need] {
+		switch e.fates[need.ID] {
 		case Refused, Blocked:
-			if !waitsOnly(e.steps[id], e.steps[need]) {
+			if need.Why != NeedsAccess {
 				return Blocked
 			}
 		case Unfinished:
@@ -85,12 +85,6 @@ func (p Plan) BlockedBy(id string) int {
 		}
 	}
 	return blocked
-}
-
-// waitsOnly reports whether s removes access from users and need grants them other access:
-// s comes later, and does without.
-func waitsOnly(s, need Step) bool {
-	return s.RemovesOnly() && need.grants() && need.Kind != access.KindGroup && need.Kind != access.KindAccount
 }
 
 // grants reports whether the step grants access or makes what access is given to.

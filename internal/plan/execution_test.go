@@ -47,12 +47,12 @@ func TestExecution_RefusalBlocksOnlyWhatNeedsIt(t *testing.T) {
 	p := plan.Plan{Steps: []plan.Step{
 		{ID: "provision", Op: plan.Create, Kind: access.KindAccount, Want: provision},
 		{ID: "group", Op: plan.Create, Kind: access.KindGroup, Want: group},
-		{ID: "join", Op: plan.Change, Kind: access.KindMembers, Want: join, Needs: []string{"group"}},
-		{ID: "reader", Op: plan.Create, Kind: access.KindBinding, Want: reader, Needs: []string{"group"}},
-		{ID: "leave", Op: plan.Change, Kind: access.KindMembers, Have: leave, Needs: []string{"join", "reader"}},
+		{ID: "join", Op: plan.Change, Kind: access.KindMembers, Want: join, Needs: []plan.Need{{"group", plan.NeedsObject}}},
+		{ID: "reader", Op: plan.Create, Kind: access.KindBinding, Want: reader, Needs: []plan.Need{{"group", plan.NeedsObject}}},
+		{ID: "leave", Op: plan.Change, Kind: access.KindMembers, Have: leave, Needs: []plan.Need{{"join", plan.NeedsAccess}, {"reader", plan.NeedsAccess}}},
 		{ID: "writer", Op: plan.Create, Kind: access.KindBinding, Want: writer},
-		{ID: "operator", Op: plan.Delete, Kind: access.KindBinding, Have: operator, Needs: []string{"writer"}},
-		{ID: "old", Op: plan.Delete, Kind: access.KindGroup, Have: group, Needs: []string{"operator"}},
+		{ID: "operator", Op: plan.Delete, Kind: access.KindBinding, Have: operator, Needs: []plan.Need{{"writer", plan.NeedsAccess}}},
+		{ID: "old", Op: plan.Delete, Kind: access.KindGroup, Have: group, Needs: []plan.Need{{"operator", plan.NeedsEnd}}},
 	}}
 	for _, c := range []struct {
 		reason  string
@@ -92,7 +92,7 @@ func TestExecution_RefusalBlocksOnlyWhatNeedsIt(t *testing.T) {
 func TestExecution_UnfinishedStepIsWaitedFor(t *testing.T) {
 	p := plan.Plan{Steps: []plan.Step{
 		{ID: "give", Op: plan.Create, Kind: access.KindBinding, Want: plan.Object{Binding: &access.Binding{Role: "a", Group: "g"}}},
-		{ID: "take", Op: plan.Delete, Kind: access.KindBinding, Needs: []string{"give"},
+		{ID: "take", Op: plan.Delete, Kind: access.KindBinding, Needs: []plan.Need{{"give", plan.NeedsAccess}},
 			Have: plan.Object{Binding: &access.Binding{Role: "b", Group: "g"}}},
 	}}
 	for _, c := range []struct {
@@ -115,7 +115,7 @@ func TestExecution_UnfinishedStepIsWaitedFor(t *testing.T) {
 }
 
 // TestExecution_EveryRefusal refuses steps of random plans: what needs none of them is
-// done, and so is each removal whose own needs only give access.
+// done, and so is each removal that only waited for access to be given.
 func TestExecution_EveryRefusal(t *testing.T) {
 	for name, draw := range map[string]func(*rapid.T) plan.Input{"groups": world, "decisions": decidedWorld(world)} {
 		t.Run(name, func(t *testing.T) {
@@ -130,22 +130,15 @@ func TestExecution_EveryRefusal(t *testing.T) {
 				}
 				fates := execute(p, func(s plan.Step) bool { return refused[s.ID] })
 				for _, s := range p.Steps {
-					failed, binding := 0, true
-					for _, need := range s.Needs {
-						if fates[need] != plan.Done {
-							failed++
-							needed, _ := p.Step(need)
-							binding = binding && len(needed.Removals()) == 0 && needed.Kind == access.KindBinding
-						}
-					}
+					blocked := slices.ContainsFunc(s.Needs, func(need plan.Need) bool {
+						return need.Why != plan.NeedsAccess && fates[need.ID] != plan.Done
+					})
 					switch fate := fates[s.ID]; {
 					case refused[s.ID]:
-					case failed == 0 && fate != plan.Done:
+					case blocked && fate != plan.Blocked:
+						t.Errorf("step %s needs a step that is not done, and its fate is %d", s.ID, fate)
+					case !blocked && fate != plan.Done:
 						t.Errorf("step %s needs no refused step, and its fate is %d", s.ID, fate)
-					case failed > 0 && binding && s.RemovesOnly() && fate != plan.Done:
-						t.Errorf("removal %s waits for a role that is not given: its fate is %d", s.ID, fate)
-					case failed > 0 && !s.RemovesOnly() && fate != plan.Blocked:
-						t.Errorf("step %s needs a refused step, and its fate is %d", s.ID, fate)
 					}
 				}
 			})

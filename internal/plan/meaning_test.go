@@ -93,9 +93,11 @@ func actionOf(s plan.Step) action {
 		id: s.ID, verb: word(s.Op), kind: word(s.Kind), key: keyText(s.Key()),
 		have: objectText(s.Have), want: objectText(s.Want),
 		adds: each(s.Adds(), memberText), takes: each(s.Removes(), memberText),
-		removals: each(s.Removals(), removalText), copies: s.Carries, needs: s.Needs,
+		removals: each(s.Removals(), removalText), copies: s.Carries, needs: each(s.Needs, needID),
 	}
 }
+
+func needID(n plan.Need) string { return n.ID }
 
 func objectText(o plan.Object) string {
 	switch {

@@ -1,132 +1,110 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 )
 
-// move is what the plan gives a person from whom it also takes something. They
-// are given all of it before anything is taken: else they would be without a
-// role in between, and for as long as a step in between fails.
+// move is what the plan gives a user from whom it also takes something. The user gets all
+// of it before anything is taken: else the user would be without a role in between, and for
+// as long as a step in between fails.
 type move struct {
-	groups []string // groups of theirs that get a role
+	groups []int    // slots of groups of theirs that get a role
 	gives  []string // the IDs of the steps that add them somewhere
 }
 
-// findMoves looks for people who lose one set and gain from another. In moves
-// it leaves nil for those who lose only.
-func (m *maker) findMoves() {
-	m.moves = map[string]*move{}
-	m.lose(m.memberSets)
-	m.lose(m.subjectSets)
-	for _, r := range m.renamings {
-		m.lose(r.leavers)
+// moving is a step that takes away those who move.
+type moving struct {
+	Step
+	from int // the replacement whose old group they leave, or none
+}
+
+// findMoves looks for users who lose one set and gain from another. In moves it leaves nil
+// for those who lose only.
+func (o *orderer) findMoves() {
+	o.moves = map[string]*move{}
+	for _, verdicts := range append([][]verdict{o.members, o.verdicts.roles}, o.verdicts.leavers...) {
+		for _, v := range verdicts {
+			o.lose(v.goes)
+		}
 	}
-	if !m.in.Rules.Separate {
-		m.loseLeftovers()
+	if !o.in.Rules.Separate {
+		o.loseLeftovers()
 	}
-	if len(m.moves) == 0 {
+	if len(o.moves) == 0 {
 		return
 	}
-	given := map[string]bool{}
-	for i, want := range m.in.Desired.Bindings {
-		if _, exists := m.bindings[want.Key()]; !exists {
-			given[want.Group] = true
+	given := map[int]bool{} // slots of groups that get a role
+	for i := range o.in.Desired.Bindings {
+		if want := &o.in.Desired.Bindings[i]; o.wants[i] == none && want.Group != "" {
+			given[o.slotOf(want.Group)] = true
 		}
-		m.gain(m.subjectSets[i].adds, "")
+		o.gain(o.setOf(i).adds, none)
 	}
-	for i, want := range m.in.Desired.Groups {
-		if given[want.Name] {
-			m.gain(m.memberSets[i].stay, want.Name)
+	for slot, g := range o.diff.groups {
+		if given[slot] {
+			o.gain(g.set.stay, slot)
+			o.gain(o.members[slot].waits, slot)
 		}
-		m.gain(m.memberSets[i].adds, "")
+		o.gain(g.set.adds, none)
 	}
 }
 
-// lose notes who leaves one of the sets.
-func (m *maker) lose(sets []difference) {
-	for _, set := range sets {
-		m.leave(set.removes)
+// setOf returns how the subjects of a desired binding differ.
+func (o *orderer) setOf(i int) set {
+	if o.in.Rules.Separate {
+		return o.sets[i]
 	}
+	return o.diff.roles[i].set
 }
 
-// loseLeftovers notes who is in a binding or a group of ours that nobody desires
-// any more, and who is in a group that loses a role.
-func (m *maker) loseLeftovers() {
-	for _, have := range m.in.Observed.Bindings {
-		if m.desired[have.Key()] || m.former[have.Group] != nil || m.whose(have.Key(), have.Ref, have.Mark) != ours {
+// loseLeftovers notes who is in a managed binding or group that no document asks for, and
+// who is in a group that loses a role.
+func (o *orderer) loseLeftovers() {
+	for at, is := range o.facts.roles {
+		if _, replaced := o.former[is.slot]; is.want != none || replaced || is.owner != managed {
 			continue
 		}
-		m.leave(have.Subjects)
-		m.leave(m.groups[have.Group].Members)
+		o.lose(o.in.Observed.Bindings[at].Subjects)
+		o.lose(o.group(is.slot).Members)
 	}
-	for _, have := range m.in.Observed.Groups {
-		if !m.desired[have.Key()] && m.former[have.Name] == nil && m.whose(have.Key(), have.Ref, have.Mark) == ours {
-			m.leave(have.Members)
+	for at, is := range o.facts.groups {
+		if _, replaced := o.former[is.slot]; !o.isDesired(is.slot) && !replaced && is.owner == managed {
+			o.lose(o.in.Observed.Groups[at].Members)
 		}
 	}
 }
 
-func (m *maker) leave(people []access.Member) {
-	for _, who := range people {
-		m.moves[who.Ref] = nil
-	}
-}
-
-// hasRole reports whether somebody desires a role for the group.
-func (m *maker) hasRole(group string) bool {
-	if m.withRole == nil {
-		m.withRole = map[string]bool{}
-		for _, want := range m.in.Desired.Bindings {
-			m.withRole[want.Group] = true
-		}
-	}
-	return m.withRole[group]
-}
-
-// arrivals are the IDs of the steps that give the people something else.
-func (m *maker) arrivals(people []access.Member) []string {
-	var needs []string
-	for _, who := range people {
-		if move := m.moves[who.Ref]; move != nil {
-			needs = append(needs, move.gives...)
-			for _, group := range move.groups {
-				needs = append(needs, m.at(group).given...)
-			}
-		}
-	}
-	return sortedSet(needs)
-}
-
-// sortedSet sorts texts in place and drops repetitions.
-func sortedSet(texts []string) []string {
-	slices.Sort(texts)
-	return slices.Compact(texts)
-}
-
-// gain notes those of the members who leave another set, and their group if it
-// gets a role.
-func (m *maker) gain(members []access.Member, group string) {
+func (o *orderer) lose(members []access.Member) {
 	for _, who := range members {
-		known, leaves := m.moves[who.Ref]
+		o.moves[who.Ref] = nil
+	}
+}
+
+// gain notes those of the members who leave another set, and their group if it gets a
+// role.
+func (o *orderer) gain(members []access.Member, slot int) {
+	for _, who := range members {
+		known, leaves := o.moves[who.Ref]
 		if !leaves {
 			continue
 		}
 		if known == nil {
 			known = &move{}
-			m.moves[who.Ref] = known
+			o.moves[who.Ref] = known
 		}
-		if group != "" {
-			known.groups = append(known.groups, group)
+		if slot != none {
+			known.groups = append(known.groups, slot)
 		}
 	}
 }
 
 // split parts those who leave for good from those who move.
-func (m *maker) split(gone []access.Member) (leave, moves []access.Member) {
+func (o *orderer) split(gone []access.Member) (leave, moves []access.Member) {
 	for _, who := range gone {
-		if m.moves[who.Ref] == nil {
+		if o.moves[who.Ref] == nil {
 			leave = append(leave, who)
 			continue
 		}
@@ -135,32 +113,125 @@ func (m *maker) split(gone []access.Member) (leave, moves []access.Member) {
 	return leave, moves
 }
 
-// arrive notes what the step gives to people who move.
-func (m *maker) arrive(s Step) {
-	if len(m.moves) == 0 {
+// arrive notes what the step gives to users who move.
+func (o *orderer) arrive(s Step) {
+	if len(o.moves) == 0 {
 		return
 	}
 	for _, who := range s.Adds() {
-		if move := m.moves[who.Ref]; move != nil {
+		if move := o.moves[who.Ref]; move != nil {
 			move.gives = append(move.gives, s.ID)
 		}
 	}
 }
 
-// moving is a step that takes away those who move.
-type moving struct {
-	Step
-	// from is the renaming whose old group they leave, if it is one.
-	from *renaming
+// arrivals are the steps that give the users something else.
+func (o *orderer) arrivals(members []access.Member) []Need {
+	var first []Need
+	for _, who := range members {
+		if move := o.moves[who.Ref]; move != nil {
+			first = append(first, needsOf(move.gives, NeedsAccess)...)
+			for _, slot := range move.groups {
+				first = append(first, o.progress[slot].given...)
+			}
+		}
+	}
+	return first
 }
 
 // finishMoves takes from those who move what they had, after all that they get.
-func (m *maker) finishMoves() {
-	for _, s := range m.moving {
-		s.Needs = sortedSet(slices.Concat(s.Needs, m.arrivals(s.Removes())))
-		id := m.step(s.Step)
-		if s.from != nil {
-			s.from.left(m, id, s.Needs)
+func (o *orderer) finishMoves() {
+	for _, m := range o.moving {
+		s := m.Step
+		s.Needs = needs(slices.Concat(s.Needs, o.arrivals(s.Removes())))
+		if id := o.step(s); m.from != none {
+			o.left(m.from, id, s.Needs)
+		}
+	}
+}
+
+// orderMemberRoles plans bindings of one user each: base roles are given first and taken
+// last.
+func (o *orderer) orderMemberRoles() {
+	base := map[string][]Need{} // what gives each user the base roles
+	for _, first := range []bool{true, false} {
+		for i, want := range o.in.Desired.Bindings {
+			if o.isBase(want.Role) == first {
+				o.giveMemberRole(i, first, base)
+			}
+		}
+	}
+	for i, want := range o.in.Desired.Bindings {
+		if !o.isBase(want.Role) {
+			o.takeMemberRole(i, nil)
+		}
+	}
+	o.finishMoves()
+	ends := map[string][]Need{} // what takes roles from each user
+	for _, s := range o.plan.Steps {
+		if s.Op == Delete {
+			for _, who := range s.Removes() {
+				ends[who.Ref] = append(ends[who.Ref], Need{s.ID, NeedsEnd})
+			}
+		}
+	}
+	o.moving = nil
+	for i, want := range o.in.Desired.Bindings {
+		if o.isBase(want.Role) {
+			o.takeMemberRole(i, ends)
+		}
+	}
+	o.finishMoves()
+}
+
+func (o *orderer) giveMemberRole(i int, isBase bool, base map[string][]Need) {
+	want := o.in.Desired.Bindings[i]
+	for _, who := range o.sets[i].adds {
+		b := want
+		b.Name, b.Subjects, b.Mark = who.Ref, []access.Member{who}, o.in.Rules.Mark
+		s := Step{Op: Create, Want: Object{Binding: &b}, Why: want.Why}
+		if isBase {
+			base[who.Ref] = append(base[who.Ref], Need{o.step(s), NeedsObject})
+			continue
+		}
+		s.Needs = base[who.Ref]
+		o.step(s)
+	}
+}
+
+// takeMemberRole plans the end of managed bindings of users who lose the role. ends are
+// steps, by account, that come first.
+func (o *orderer) takeMemberRole(i int, ends map[string][]Need) {
+	const why = "nothing gives this account the role"
+	want, verdict := o.in.Desired.Bindings[i], o.verdicts.roles[i]
+	desired, goes := refSet(want.Subjects), refSet(verdict.goes)
+	waits, with := refSet(verdict.waits), refSet(verdict.with)
+	reasons := map[string]string{}
+	for _, who := range o.sets[i].removes {
+		reasons[who.Ref] = who.Why
+	}
+	for _, at := range o.byRole[want.Role] {
+		have, owner := o.in.Observed.Bindings[at], o.facts.roles[at].owner
+		who := have.Subjects[0]
+		if owner == unclear && !desired[who.Ref] {
+			o.unclear(have.Key())
+		}
+		if owner != managed {
+			continue
+		}
+		who.Why = reasons[who.Ref]
+		have.Subjects = []access.Member{who}
+		s := Step{Op: Delete, Have: Object{Binding: &have}, Why: why, Needs: ends[who.Ref]}
+		switch {
+		case waits[who.Ref]:
+			o.hold(s, fmt.Sprintf("taking the role %q from %d people", have.Role, len(verdict.waits)+len(verdict.with)))
+		case with[who.Ref]:
+			o.hold(s, fmt.Sprintf("taking the role %q from people whose other roles are held", have.Role))
+		case !goes[who.Ref]:
+		case o.moves[who.Ref] != nil:
+			o.moving = append(o.moving, moving{Step: s, from: none})
+		default:
+			o.step(s)
 		}
 	}
 }

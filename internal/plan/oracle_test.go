@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -41,20 +42,53 @@ func deliberate() []difference {
 	}}
 }
 
-// externalCondition reports whether a desired role has another condition on the platform
-// that the ledger does not know.
+// asked returns the input as the oracle can be asked about it. It does not know:
+//   - Guard.Unnamed: it holds every removal that empties a set, as the planner does for
+//     removals that no one named. 207-guard-named and TestGuardHolds demand the rest.
+//   - Input.Immovable: 209-role-not-taken and TestMembersLeaveWhereARoleStays demand what
+//     it means.
+func asked(in plan.Input) plan.Input {
+	in.Rules.Guard.Unnamed, in.Immovable = true, nil
+	return in
+}
+
+// sharesExternalName reports whether two observed groups have one name that the ledger does
+// not know. If one of them is the ledger's, under another name, the oracle renames both;
+// the planner renames the one: 210-name-back-of-two.
+func sharesExternalName(in plan.Input) bool {
+	names := map[string]int{}
+	for _, g := range in.Observed.Groups {
+		known := slices.ContainsFunc(in.Owned, func(o plan.Owned) bool { return o.Key == g.Key() })
+		renamed := slices.ContainsFunc(in.Observed.Groups, func(h access.Group) bool {
+			return h.Name == g.Name && slices.ContainsFunc(in.Owned, func(o plan.Owned) bool {
+				return o.Key.Kind == access.KindGroup && o.Ref == h.Ref && h.Ref != ""
+			})
+		})
+		if !known && renamed {
+			names[g.Name]++
+		}
+	}
+	return slices.Max(append(slices.Collect(maps.Values(names)), 0)) > 1
+}
+
+// externalCondition reports whether a group has a desired role under another condition,
+// which the ledger may not know. The group may have another name on the platform.
 func externalCondition(in plan.Input) bool {
 	return slices.ContainsFunc(in.Observed.Bindings, func(have access.Binding) bool {
 		known := slices.ContainsFunc(in.Owned, func(o plan.Owned) bool { return o.Key == have.Key() && (o.Ref == "" || o.Ref == have.Ref) })
-		return !known && have.Group != "" && slices.ContainsFunc(in.Desired.Bindings, func(want access.Binding) bool {
-			return want.Key() == have.Key() && want.Condition != have.Condition
+		return have.Group != "" && slices.ContainsFunc(in.Desired.Bindings, func(want access.Binding) bool {
+			same := want.Key() == have.Key()
+			return want.Role == have.Role && want.Condition != have.Condition && !(same && known)
 		})
 	})
 }
 
 // unknownFields are fields of the planner's input that the oracle does not have. Each
-// has an entry in deliberate.
-var unknownFields = []string{"Input.Rules.ForbiddenBy"}
+// has an entry in deliberate, or is explained at asked.
+var unknownFields = []string{
+	"Input.Rules.ForbiddenBy", "Input.Rules.Guard.Unnamed", "Input.Immovable.Ref",
+	"Input.Immovable.Object.Kind", "Input.Immovable.Object.Group", "Input.Immovable.Object.Role", "Input.Immovable.Object.Name",
+}
 
 // difference is one of them.
 type difference struct {
@@ -113,12 +147,16 @@ func TestOracle(t *testing.T) {
 
 // compareWithOracle compares all that the planner says of one input.
 func compareWithOracle(t *rapid.T, in plan.Input) {
+	if in = asked(in); sharesExternalName(in) {
+		return
+	}
 	frozenIn := oracleInput(in)
-	p, q := plan.Make(in), oracle.Make(frozenIn)
+	made, q := plan.Compare(in), oracle.Make(frozenIn)
+	p := made.Plan
 	if diff := cmp.Diff(expected(in, q).text(), meaningOf(p).text()); diff != "" {
 		t.Fatalf("Make differs from the oracle; if that is right, list it in deliberate (-oracle +planner):\n%s\n%s", diff, p)
 	}
-	if diff := cmp.Diff(each(q.Takes(frozenIn), oracleRemoval), each(p.Takes(in), removalText)); diff != "" {
+	if diff := cmp.Diff(each(q.Takes(frozenIn), oracleRemoval), each(made.Takes(), removalText)); diff != "" {
 		t.Fatalf("Takes differs from the oracle (-oracle +planner):\n%s\n%s", diff, p)
 	}
 	if diff := cmp.Diff(each(q.HeldRemovals(), oracleRemoval), each(p.HeldRemovals(), removalText)); diff != "" {

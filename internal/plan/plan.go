@@ -55,8 +55,8 @@ type Step struct {
 	// Carries is set where the step gives a renamed group a role that somebody
 	// else gave to the old one: the id of that binding, or "carry" without one.
 	Carries string `json:"copies,omitempty"`
-	// Needs are the IDs of steps that are done before.
-	Needs []string `json:"needs,omitempty"`
+	// Needs are the steps that come before, and why.
+	Needs []Need `json:"needs,omitempty"`
 	// PartOf is set in a part of a step that the platform refused: that step's ID.
 	PartOf string `json:"partOf,omitempty"`
 }

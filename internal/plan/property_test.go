@@ -210,7 +210,7 @@ func TestNeedsAreEarlier(t *testing.T) {
 		done := map[string]bool{}
 		for _, s := range plan.Make(decidedWorld(anyWorld)(t)).Steps {
 			for _, need := range s.Needs {
-				if !done[need] {
+				if !done[need.ID] {
 					t.Errorf("%s %s %q needs %s, which is not before it", s.Op, s.Kind, s.Object, need)
 				}
 			}
@@ -243,8 +243,8 @@ func TestWaves(t *testing.T) {
 		}
 		for _, s := range p.Steps {
 			for _, need := range s.Needs {
-				if wave[need] >= wave[s.ID] {
-					t.Errorf("%s %q is in wave %d and needs a step of wave %d", s.Kind, s.Object, wave[s.ID], wave[need])
+				if wave[need.ID] >= wave[s.ID] {
+					t.Errorf("%s %q is in wave %d and needs a step of wave %d", s.Kind, s.Object, wave[s.ID], wave[need.ID])
 				}
 			}
 		}
@@ -358,7 +358,8 @@ func checkLoss(t *rapid.T, in plan.Input, key access.Key, before, after []access
 	gone := minus(before, after)
 	present := len(before) + len(minus(after, before))
 	limit := max(in.Rules.Guard.Most, present*in.Rules.Guard.Percent/100)
-	if len(gone) > limit || len(gone) > 0 && len(after) == 0 {
+	few := !in.Rules.Guard.Unnamed && len(gone) <= 2
+	if len(gone) > limit || len(gone) > 0 && len(after) == 0 && !few {
 		t.Errorf("%s %q loses %d of %d, the limit is %d: %v to %v", key.Kind, key, len(gone), present, limit, before, after)
 	}
 	for _, k := range in.Keep {

@@ -239,7 +239,7 @@ func TestScheduleHoldsEveryStepOnce(t *testing.T) {
 		p2 := newPlatform(in)
 		p2.run(t, p, func(s plan.Step) bool {
 			for _, need := range s.Needs {
-				if !done[need] {
+				if !done[need.ID] {
 					t.Errorf("%s %s %q comes before a step that it needs:\n%s", s.Op, s.Kind, s.Object, p)
 				}
 			}
@@ -271,7 +271,7 @@ func TestStrictRemovesFirst(t *testing.T) {
 			for _, id := range then {
 				s, _ := p.Step(id)
 				for _, need := range first {
-					if !slices.Contains(s.Needs, need) && r.Mode == plan.Strict {
+					if !slices.Contains(each(s.Needs, needID), need) && r.Mode == plan.Strict {
 						t.Errorf("%s %s %q does not need all that comes before", s.Op, s.Kind, s.Object)
 					}
 				}

@@ -15,30 +15,26 @@ import (
 // (Binding.InUse) is left for a later look.
 func Revoke(in Input, refs []string) Plan {
 	in.Desired, in.Keep, in.Newcomers, in.Elsewhere, in.Approved, in.Rejected = access.State{}, nil, nil, nil, nil, nil
-	r := revoking{maker: newMaker(in), gone: set(refs), taken: map[string][]string{}}
-	for _, g := range r.in.Observed.Groups {
-		r.members(g)
+	r := revoking{facts: normalise(in), gone: asSet(refs), taken: map[string][]Need{}}
+	for at := range r.groups {
+		r.members(at)
 	}
-	var base []access.Binding
-	for _, b := range r.in.Observed.Bindings {
-		if in.Rules.Separate && r.isBase(b.Role) {
-			base = append(base, b)
-			continue
+	for _, base := range []bool{false, true} {
+		for at, b := range r.in.Observed.Bindings {
+			if base == (in.Rules.Separate && r.isBase(b.Role)) {
+				r.binding(at)
+			}
 		}
-		r.binding(b)
-	}
-	for _, b := range base {
-		r.binding(b)
 	}
 	return Plan{Tenant: in.Tenant, Steps: r.steps, Remarks: access.SortRemarks(r.remarks)}
 }
 
 // revoking is a plan that only takes certain accounts away.
 type revoking struct {
-	*maker
+	*facts
 	gone map[string]bool
-	// taken are the IDs of the steps that take roles from each account.
-	taken   map[string][]string
+	// taken are the steps that take roles from each account.
+	taken   map[string][]Need
 	steps   []Step
 	remarks []access.Remark
 }
@@ -64,13 +60,14 @@ func (r *revoking) leaving(people []access.Member) []access.Member {
 }
 
 // members plans one observed group.
-func (r *revoking) members(have access.Group) {
+func (r *revoking) members(at int) {
+	have := r.in.Observed.Groups[at]
 	leave := r.leaving(have.Members)
 	if len(leave) == 0 {
 		return
 	}
-	if r.whose(have.Key(), have.Ref, have.Mark) != ours {
-		r.notOurs("the group", have.Key(), have.Mark, leave)
+	if r.groups[at].owner != managed {
+		r.unmanaged("the group", have.Key(), have.Mark, leave)
 		return
 	}
 	size := r.in.Rules.MemberChunk
@@ -83,13 +80,14 @@ func (r *revoking) members(have access.Group) {
 }
 
 // binding plans one observed binding of people. One without people goes.
-func (r *revoking) binding(have access.Binding) {
+func (r *revoking) binding(at int) {
+	have := r.in.Observed.Bindings[at]
 	leave := r.leaving(have.Subjects)
 	if have.Group != "" || len(leave) == 0 {
 		return
 	}
-	if r.whose(have.Key(), have.Ref, have.Mark) != ours {
-		r.notOurs("the role", have.Key(), have.Mark, leave)
+	if r.roles[at].owner != managed {
+		r.unmanaged("the role", have.Key(), have.Mark, leave)
 		return
 	}
 	if have.InUse {
@@ -110,14 +108,14 @@ func (r *revoking) binding(have access.Binding) {
 	id := r.add(s)
 	for _, who := range leave {
 		if !base {
-			r.taken[who.Ref] = append(r.taken[who.Ref], id)
+			r.taken[who.Ref] = append(r.taken[who.Ref], Need{id, NeedsEnd})
 		}
 	}
 }
 
-// notOurs remarks a set of somebody else that has one of the accounts. What is
-// another tenant's of ours is seen to there.
-func (r *revoking) notOurs(what string, key access.Key, mark access.Mark, leave []access.Member) {
+// unmanaged warns of an unmanaged set that has one of the accounts. What Rollcall manages
+// for another tenant is revoked there.
+func (r *revoking) unmanaged(what string, key access.Key, mark access.Mark, leave []access.Member) {
 	if mark.Installation != "" && mark.Installation == r.in.Rules.Mark.Installation && mark.Tenant != r.in.Rules.Mark.Tenant {
 		return
 	}

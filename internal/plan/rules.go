@@ -34,18 +34,27 @@ type Guard struct {
 	// Closed holds every removal from people, however small, and says why: a
 	// limit beyond this plan is reached. Empty where none is.
 	Closed string `json:"closed,omitempty"`
+	// Unnamed is true where no one named what is removed: a document is absent from the
+	// input of an apply, or a directory does not list a user any more. Then the guard holds
+	// every removal that empties a set.
+	Unnamed bool `json:"unnamed,omitempty"`
 }
+
+// emptyMost is how many members may go when none is left, if someone named what is
+// removed.
+const emptyMost = 2
 
 // DefaultGuard is the limit where no document says otherwise: max(2, 20 %).
 func DefaultGuard() Guard { return Guard{Most: 2, Percent: 20} }
 
-// Holds reports whether taking gone of present members needs an approval:
-// always when it would leave none.
+// Holds reports whether taking gone of present members needs an approval. It does when
+// that leaves none, unless they are few and someone named what is removed.
 func (g Guard) Holds(gone, present int) bool {
 	if gone == 0 {
 		return false
 	}
-	return gone >= present || gone > max(g.Most, present*g.Percent/100)
+	empties := gone >= present && (gone > emptyMost || g.Unnamed)
+	return empties || gone > max(g.Most, present*g.Percent/100)
 }
 
 // Rules bound what a plan may do on one platform.
@@ -122,5 +131,8 @@ type Input struct {
 	Revoked []string
 	// Strangers are accounts in sets of ours that Rollcall never put there.
 	Strangers []Removal
+	// Immovable are bindings that the platform refused to remove in this run. Members leave
+	// a group whose role should go and does not.
+	Immovable []Removal
 	Rules     Rules
 }

@@ -42,9 +42,9 @@ func (p Plan) Schedule(u Unit) Schedule {
 		in := part[s.ID]
 		for _, need := range s.Needs {
 			switch {
-			case in == now && part[need] != now:
+			case in == now && part[need.ID] != now:
 				in = after
-			case part[need] == now:
+			case part[need.ID] == now:
 				needsNow[in] = true
 			}
 		}

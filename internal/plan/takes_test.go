@@ -93,8 +93,9 @@ func TestTakes(t *testing.T) {
 		if tc.with != nil {
 			tc.with(&tc.in)
 		}
-		p := plan.Make(tc.in)
-		if diff := cmp.Diff(tc.want, p.Takes(tc.in), cmpopts.EquateEmpty()); diff != "" {
+		made := plan.Compare(tc.in)
+		p := made.Plan
+		if diff := cmp.Diff(tc.want, made.Takes(), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s\n%s", tc.reason, diff, p)
 		}
 	}
@@ -106,8 +107,9 @@ func TestTakes(t *testing.T) {
 func TestTakesEverybodyWhoLeaves(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := world(t)
-		p := plan.Make(in)
-		takes, named := p.Takes(in), slices.Clone(in.Revoked)
+		made := plan.Compare(in)
+		p := made.Plan
+		takes, named := made.Takes(), slices.Clone(in.Revoked)
 		for _, g := range in.Desired.Groups {
 			for _, who := range g.Members {
 				named = append(named, who.Ref) // perhaps in the group that follows the one they leave
@@ -123,9 +125,13 @@ func TestTakesEverybodyWhoLeaves(t *testing.T) {
 				}
 			}
 		}
+		closed := made.Closed("the limit is reached")
+		if still := closed.Takes(); len(still) > 0 {
+			t.Fatalf("a closed guard lets %+v go:\n%s", still, closed.Plan)
+		}
 		in.Rules.Guard.Closed = "the limit is reached"
-		if still := plan.Make(in).Takes(in); len(still) > 0 {
-			t.Fatalf("a closed guard lets %+v go:\n%s", still, plan.Make(in))
+		if diff := cmp.Diff(meaningOf(plan.Make(in)).text(), meaningOf(closed.Plan).text()); diff != "" {
+			t.Fatalf("closing the guard later gives another plan (-before +later):\n%s", diff)
 		}
 	})
 }

@@ -1,6 +1,10 @@
 package plan
 
-import "github.com/rollcall-iam/rollcall/internal/access"
+import (
+	"slices"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+)
 
 // Unit is what a platform writes at once. Units are applied in parallel; the
 // steps of one unit never are.
@@ -40,15 +44,17 @@ func (u Unit) name(s Step) string {
 // earlier wave; within a wave units may run in any order, or at once.
 func (p Plan) Waves(u Unit) [][]Work { return waves(p.Steps, u) }
 
-// waves does so for some of the steps. Others that they need are done before.
+// waves does so for some of the steps. Others that they need are done before. Units that
+// only remove access come first in their wave.
 func waves(steps []Step, u Unit) [][]Work {
 	level := make(map[string]int, len(steps)) // from 1 on
+	grants := make(map[string]bool, len(steps))
 	var waves [][]Work
 	index := map[[2]any]int{} // wave and unit -> place in the wave
 	for _, s := range steps {
 		at := 0
 		for _, need := range s.Needs {
-			at = max(at, level[need])
+			at = max(at, level[need.ID])
 		}
 		level[s.ID] = at + 1
 		for len(waves) <= at {
@@ -62,6 +68,15 @@ func waves(steps []Step, u Unit) [][]Work {
 			waves[at] = append(waves[at], Work{Unit: name})
 		}
 		waves[at][i].Steps = append(waves[at][i].Steps, s.ID)
+		grants[s.ID] = !s.RemovesOnly()
+	}
+	for _, wave := range waves {
+		slices.SortStableFunc(wave, func(a, b Work) int { return compareBool(a.any(grants), b.any(grants)) })
 	}
 	return waves
+}
+
+// any reports whether one of the steps is in the set.
+func (w Work) any(of map[string]bool) bool {
+	return slices.ContainsFunc(w.Steps, func(id string) bool { return of[id] })
 }

@@ -47,6 +47,7 @@ func drawRules(t *rapid.T) plan.Rules {
 		Guard: plan.Guard{
 			Most:    rapid.IntRange(0, 5).Draw(t, "most"),
 			Percent: rapid.SampledFrom([]int{0, 20, 50, 100}).Draw(t, "percent"),
+			Unnamed: rapid.Bool().Draw(t, "unnamed"),
 		},
 	}
 }

@@ -141,11 +141,20 @@ func (s *Store) CountHeld(ctx context.Context) ([]HeldCount, error) {
 }
 
 // queueTouched notes, for the tenants that an edit touches, the generation that
-// it has just made.
-func queueTouched(batch *pgx.Batch, tenants []access.TenantID) {
+// it has just made, and on which of them it removes what no caller named.
+func queueTouched(batch *pgx.Batch, tenants, unnamed []access.TenantID) {
 	if len(tenants) == 0 {
 		return
 	}
-	batch.Queue(`INSERT INTO affected_tenants (tenant, revision) SELECT tenant, revision FROM unnest($1::text[]) AS t (tenant), installation
-		ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision`, texts(tenants))
+	batch.Queue(`INSERT INTO affected_tenants AS a (tenant, revision, unnamed)
+		SELECT tenant, revision, tenant = ANY($2::text[]) FROM unnest($1::text[]) AS t (tenant), installation
+		ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision, unnamed = a.unnamed OR excluded.unnamed`,
+		texts(tenants), texts(unnamed))
+}
+
+// EndUnnamed notes that nothing is left to remove on the tenant, as of the generation of
+// the documents, of what no caller named.
+func (s *Store) EndUnnamed(ctx context.Context, tenant access.TenantID, generation int64) error {
+	return s.exec(ctx, "UPDATE affected_tenants SET unnamed = false WHERE tenant = $1 AND revision <= $2 AND unnamed",
+		tenant.String(), generation)
 }

@@ -57,6 +57,8 @@ type merged struct {
 	// causes are the tenants whose access the edit may change: what is taken from
 	// people there counts for this generation.
 	causes []access.TenantID
+	// unnamed are those on which it removes what no caller named: absent documents.
+	unnamed []access.TenantID
 }
 
 // merge works out what the edit changes. A document given twice stays twice in
@@ -92,6 +94,9 @@ func merge(w world, e edit) (merged, error) {
 	if !m.changes.Empty() {
 		m.changes.Generation++
 		m.touch(w)
+		if e.prune && len(m.gone) > 0 {
+			m.unnamed = m.touched(w, slices.DeleteFunc(slices.Clone(m.gone), isGuard))
+		}
 	}
 	return m, nil
 }

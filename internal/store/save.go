@@ -33,7 +33,7 @@ func save(ctx context.Context, tx pgx.Tx, w world, m *merged, d draws) error {
 			RETURNING revision)
 		INSERT INTO revisions (revision) SELECT revision FROM next RETURNING revision`,
 		served).QueryRow(func(r pgx.Row) error { return r.Scan(&m.changes.Generation) })
-	queueTouched(batch, m.causes)
+	queueTouched(batch, m.causes, m.unnamed)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}

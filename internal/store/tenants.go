@@ -70,6 +70,7 @@ func (s *Store) TenantInputs(ctx context.Context, ids []access.TenantID) ([]docu
 		}
 		inputs[i].Generation = parts.generation
 		inputs[i].Revoked = parts.revoked
+		inputs[i].Unnamed = parts.unnamed[id.String()]
 	}
 	return inputs, nil
 }
@@ -84,6 +85,8 @@ type inputParts struct {
 	tombs map[string][]document.Document
 	// revoked are the people whose access is revoked by name.
 	revoked []document.Revocation
+	// unnamed are the tenants with removals that no caller named.
+	unnamed map[string]bool
 }
 
 // needed selects the documents that the tenants $1 depend on.
@@ -106,6 +109,15 @@ SELECT ` + columns + ` FROM (TABLE tenants UNION ALL TABLE bindings UNION ALL TA
 func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string) error {
 	p.drawn, p.tombs = map[string]document.Drawn{}, map[string][]document.Document{}
 	batch := &pgx.Batch{}
+	p.unnamed = map[string]bool{}
+	batch.Queue("SELECT tenant FROM affected_tenants WHERE tenant = ANY($1) AND unnamed", tenants).Query(func(rows pgx.Rows) error {
+		var tenant string
+		_, err := pgx.ForEachRow(rows, []any{&tenant}, func() error {
+			p.unnamed[tenant] = true
+			return nil
+		})
+		return err
+	})
 	batch.Queue("SELECT revision FROM installation").QueryRow(func(r pgx.Row) error { return r.Scan(&p.generation) })
 	batch.Queue("SELECT tenant, number, random FROM allocations WHERE tenant = ANY($1)", tenants).Query(func(rows pgx.Rows) error {
 		var tenant string
