@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
 
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -58,10 +58,15 @@ func typeOf(err error) string {
 	return cmp.Or(types()[fault.Class(err)], TypeUnavailable)
 }
 
-// permanent reports whether only people can mend what err says.
-func permanent(err error) bool { return lasting(typeOf(err)) }
+// permanent reports whether only a user or an operator can end the failure.
+func permanent(err error) bool { return reconcile.Permanent(err) }
 
 // lasting reports whether failures of a type stay until a user or an operator acts.
 func lasting(failure string) bool {
-	return slices.Contains([]string{TypeInvalid, TypeUnsupported, TypeDenied, TypeForbidden}, failure)
+	for class, name := range types() {
+		if name == failure {
+			return reconcile.Permanent(class)
+		}
+	}
+	return false
 }

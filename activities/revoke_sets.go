@@ -18,6 +18,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -255,7 +256,7 @@ func (r *revoking) pass(ctx context.Context) (int, error) {
 func worstOf(errs []error) error {
 	passing := slices.DeleteFunc(slices.Clone(errs), permanent)
 	if len(passing) > 0 {
-		return worst(passing)
+		return reconcile.MaxRetryAfter(passing)
 	}
 	return errs[0]
 }
@@ -343,25 +344,24 @@ func (r *revoking) take(ctx context.Context, v *view) (*application, error) {
 	}
 	info := activity.GetInfo(ctx)
 	a := &application{
-		platform: p, driver: r.driver, plan: v.plan, scope: p.scope(v, true), done: map[string]bool{},
+		platform: p, driver: r.driver, plan: v.plan, scope: p.scope(v, true),
 		in: ApplyInput{Tenant: tenant, Digest: digest},
 		run: ledger.Run{
 			Tenant: tenant, WorkflowID: info.WorkflowExecution.ID, RunID: info.WorkflowExecution.RunID,
 			Pass: int(info.Attempt)<<8 + r.passes, Digest: digest, Actor: r.who.By, Cause: "revoke",
 		},
-		// That the revocation stands was read; who lifts it has the tenant replicated.
-		check: func(context.Context) error { return nil },
 	}
+	c := a.config()
+	// No check: the revocation was read, and lifting it replicates the tenant. No limit
+	// holds a revocation.
+	c.IgnoreNeeds, c.Limit = true, nil
+	e := reconcile.New(c)
 	for _, wave := range v.plan.Waves(r.driver.Profile().Unit) {
-		units, err := a.units(ctx, wave)
-		if err == nil {
-			err = a.write(ctx, units)
-		}
-		if err != nil {
+		err := e.Wave(ctx, wave)
+		a.note(e.Report())
+		a.done = e.Done()
+		if err != nil || a.out.Replan {
 			return a, err
-		}
-		if a.out.Replan {
-			return a, nil
 		}
 	}
 	if a.out.Refused > 0 {

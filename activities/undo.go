@@ -13,6 +13,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
 )
 
 // everything is a limit of records that no run comes near.
@@ -110,12 +111,12 @@ func (p *Platform) undo(ctx context.Context, in UndoInput) (ApplyOutput, error) 
 // takeBack applies all of a plan that no document asks for, and that no guard
 // counts: nobody had what it takes before this run.
 func (a *application) takeBack(ctx context.Context) error {
-	a.check = func(context.Context) error { return nil }
+	c := a.config()
+	c.Refused, c.Check, c.Limit = nil, nil, nil
+	e := reconcile.New(c)
 	for _, wave := range a.plan.Waves(a.driver.Profile().Unit) {
-		units, err := a.units(ctx, wave)
-		if err == nil && len(units) > 0 {
-			err = a.write(ctx, units)
-		}
+		err := e.Wave(ctx, wave)
+		a.note(e.Report())
 		if err != nil || a.out.Refused > 0 || a.out.Replan {
 			return err
 		}

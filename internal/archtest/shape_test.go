@@ -15,7 +15,7 @@ const maxLines = 500
 // core are the packages that must work for every platform alike.
 func core() []string {
 	return []string{
-		"internal/access", "internal/plan", "internal/desired", "internal/driver",
+		"internal/access", "internal/plan", "internal/desired", "internal/driver", "internal/reconcile",
 		"activities/...", "workflows/...",
 	}
 }

@@ -1,0 +1,40 @@
+package reconcile
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/rollcall-iam/rollcall/internal/fault"
+)
+
+// Permanent reports whether a failure stays until a user or an operator acts: no
+// attempt of the same call succeeds before.
+func Permanent(err error) bool {
+	return slices.ContainsFunc([]error{fault.ErrInvalid, fault.ErrUnsupported, fault.ErrDenied, fault.ErrForbidden},
+		func(class error) bool { return errors.Is(err, class) })
+}
+
+// MaxRetryAfter returns the error of errs that asks for the longest wait before the next
+// attempt; the first one where none asks for any. It needs at least one error.
+func MaxRetryAfter(errs []error) error {
+	found := errs[0]
+	delay, _ := fault.RetryAfter(found)
+	for _, err := range errs[1:] {
+		if after, ok := fault.RetryAfter(err); ok && after > delay {
+			found, delay = err, after
+		}
+	}
+	return found
+}
+
+// unfinished is the failure of steps that another attempt may do, when all that does not
+// need them is applied.
+type unfinished struct{ error }
+
+// Unwrap implements errors.Unwrap.
+func (u *unfinished) Unwrap() error { return u.error }
+
+func isUnfinished(err error) bool {
+	_, ok := errors.AsType[*unfinished](err)
+	return ok
+}
