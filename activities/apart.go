@@ -42,7 +42,7 @@ func (p *Platform) lookAll(ctx context.Context, ids []access.TenantID) ([]*view,
 
 // lookGuarded plans tenants together, as far as the guards allow it.
 func (p *Platform) lookGuarded(ctx context.Context, ids []access.TenantID, began time.Time) ([]*view, error) {
-	_, views, err := p.look(ctx, ids, false)
+	_, views, err := p.look(ctx, ids, observing{})
 	if err == nil {
 		err = p.guard(ctx, views, false)
 	}

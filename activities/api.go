@@ -47,6 +47,9 @@ type PlanInput struct {
 	// the platform is looked at again while it differs; what differs after that
 	// really does.
 	Patience time.Duration `json:"visibilityTimeout,omitempty"`
+	// RefusedSince is the first pass of this run whose refusals the plan takes into account;
+	// 0 for none.
+	RefusedSince int `json:"refusedSince,omitempty"`
 	// Prepared is a plan that a survey has just made, to begin with.
 	Prepared Prepared `json:"prepared,omitzero"`
 	// Adopt are names of groups to plan as if they were to be taken over. Only for
@@ -147,6 +150,9 @@ type ApplyOutput struct {
 	Refused int `json:"refused,omitempty"`
 	// Blocked counts steps that need a refused one.
 	Blocked int `json:"blocked,omitempty"`
+	// Immovable counts roles of groups that the platform has just refused to take. The next
+	// plan may take the access another way.
+	Immovable int `json:"immovable,omitempty"`
 }
 
 // RecordOutcomeInput ends a run that did not converge.

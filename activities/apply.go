@@ -105,13 +105,13 @@ func (p *Platform) application(ctx context.Context, in ApplyInput) (*application
 
 // readRefusals reads which steps of the plan this run has seen refused.
 func (a *application) readRefusals(ctx context.Context) error {
-	failed, err := a.platform.ledger.Failed(ctx, ledger.Run{RunID: a.run.RunID})
+	refused, err := a.platform.refused(ctx, a.run.RunID, a.in.Since)
 	if err != nil {
-		return fmt.Errorf("activities: read what %s was refused: %w", a.in.Tenant, err)
+		return err
 	}
 	a.refusals = map[string]error{}
-	for _, r := range failed {
-		if class, _, _ := strings.Cut(r.Err, ":"); lasting(class) && !a.done[r.Step.ID] && r.Run.Pass >= a.in.Since {
+	for _, r := range refused {
+		if !a.done[r.Step.ID] {
 			a.refusals[r.Step.ID] = recorded(r.Err)
 		}
 	}
@@ -132,6 +132,7 @@ func (a *application) config() reconcile.Config {
 // note notes how far the executor came.
 func (a *application) note(r reconcile.Report) {
 	a.out.Done, a.out.Refused, a.out.Blocked, a.out.Replan = r.Done, r.Refused, r.Blocked, r.Replan
+	a.out.Immovable = r.Immovable
 }
 
 // runLedger is the ledger for the executor of one run.

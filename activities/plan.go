@@ -49,9 +49,16 @@ func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 // patientLook looks at one tenant until all that was written is seen, or for as
 // long as it may stay unseen.
 func (p *Platform) patientLook(ctx context.Context, in PlanInput, seen func(*view) bool) (driver.Driver, []*view, error) {
-	began := time.Now()
+	began, o := time.Now(), observing{fresh: in.Fresh, adopt: in.Adopt}
+	if in.RefusedSince > 0 {
+		refused, err := p.refused(ctx, activity.GetInfo(ctx).WorkflowExecution.RunID, in.RefusedSince)
+		if err != nil {
+			return nil, nil, err
+		}
+		o.immovable = immovable(refused)
+	}
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		d, views, err := p.look(ctx, []access.TenantID{in.Tenant}, in.Fresh, in.Adopt...)
+		d, views, err := p.look(ctx, []access.TenantID{in.Tenant}, o)
 		if err == nil {
 			err = p.guard(ctx, views, in.DryRun)
 		}

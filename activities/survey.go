@@ -79,15 +79,24 @@ func digestOf(d desired.Desired) string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// observing says how tenants are read.
+type observing struct {
+	// fresh trusts nothing remembered.
+	fresh bool
+	adopt []string
+	// immovable are roles that the platform refused to take, for a look at one tenant.
+	immovable []plan.Removal
+}
+
 // look plans many tenants of one platform with as few calls as it allows.
 //
 // What is remembered about accounts and marks serves a first plan only. One
 // that takes anything from anybody, or finds an object of unclear ownership, is
 // made again from fresh answers: remembered knowledge removes nothing.
 //
-// Groups of the names in adopt are planned as if somebody had told us to take
+// Groups of the names in o.adopt are planned as if somebody had told us to take
 // them over.
-func (p *Platform) look(ctx context.Context, ids []access.TenantID, fresh bool, adopt ...string) (driver.Driver, []*view, error) {
+func (p *Platform) look(ctx context.Context, ids []access.TenantID, o observing) (driver.Driver, []*view, error) {
 	inputs, err := p.store.TenantInputs(ctx, ids)
 	if err != nil {
 		return nil, nil, fmt.Errorf("activities: read the documents of %d tenants: %w", len(ids), err)
@@ -116,12 +125,12 @@ func (p *Platform) look(ctx context.Context, ids []access.TenantID, fresh bool, 
 	}
 	for _, v := range views {
 		v.decisions = decided[v.input.Tenant.TenantID]
-		v.adoptions, v.adopt = adoptions[v.input.Tenant.TenantID], adopt
+		v.adoptions, v.adopt, v.immovable = adoptions[v.input.Tenant.TenantID], o.adopt, o.immovable
 	}
-	if err := p.plans(ctx, d, views, fresh); err != nil {
+	if err := p.plans(ctx, d, views, o.fresh); err != nil {
 		return nil, nil, err
 	}
-	if doubtful := slices.DeleteFunc(slices.Clone(views), func(v *view) bool { return !v.doubtful() }); !fresh && len(doubtful) > 0 {
+	if doubtful := slices.DeleteFunc(slices.Clone(views), func(v *view) bool { return !v.doubtful() }); !o.fresh && len(doubtful) > 0 {
 		err = p.plans(ctx, d, doubtful, true)
 	}
 	return d, views, err

@@ -66,6 +66,7 @@ type replication struct {
 	held      string // names what the last plan holds for an approval, if anything
 	why       string // the reason of a failure
 	refused   int
+	immovable int       // roles that the platform refused to take, in the last plan
 	unsure    bool      // a plan did not hold: trust nothing remembered
 	broken    bool      // the last plan did not hold
 	renamings renamings // of the last plan
@@ -101,7 +102,9 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 			return r.settled(p), nil
 		}
 		before := r.done.Steps
-		if err := r.follow(ctx, p); err != nil || r.refused > 0 && (r.done.Steps == before || len(r.renamings.failed) > 0) {
+		err = r.follow(ctx, p)
+		stuck := r.done.Steps == before && r.immovable == 0 || len(r.renamings.failed) > 0
+		if err != nil || r.refused > 0 && stuck {
 			return r.conclude(ctx, activities.Failed, p, err)
 		}
 		if err := r.pause(ctx, p); err != nil {
@@ -142,7 +145,7 @@ func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) 
 	var p activities.PlanOutput
 	err := workflow.ExecuteActivity(ctx, activities.PlanActivity, activities.PlanInput{
 		Tenant: r.in.Tenant, DryRun: r.in.DryRun, Fresh: r.unsure, Done: r.done, Prepared: r.in.Prepared, Patience: r.patience,
-		Adopt: r.in.Adopt,
+		Adopt: r.in.Adopt, RefusedSince: r.refusedSince(),
 	}).Get(ctx, &p)
 	r.patience = 0
 	r.in.Prepared = activities.Prepared{} // it serves once
@@ -154,12 +157,20 @@ func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) 
 	return p, err
 }
 
+// refusedSince returns the first pass whose refusals the next plan takes into account.
+func (r *replication) refusedSince() int {
+	if r.refused == 0 {
+		return 0
+	}
+	return r.since
+}
+
 // follow applies the plan: the steps that need no group replacement, then the
 // replacements, then the steps that need those. A refused step stops only those that
 // need it.
 func (r *replication) follow(ctx workflow.Context, p activities.PlanOutput) error {
 	r.pass++
-	r.broken, r.refused, r.renamings = false, 0, renamings{}
+	r.broken, r.refused, r.immovable, r.renamings = false, 0, 0, renamings{}
 	if err := r.apply(ctx, p, p.Batches); err != nil || r.broken || len(p.Renamings) == 0 {
 		return err
 	}
@@ -185,6 +196,7 @@ func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput, batch
 		r.done.Steps += out.Done
 		r.done.Calls += out.Calls
 		r.refused += out.Refused
+		r.immovable += out.Immovable
 		r.broken = out.Replan
 		r.unsure = r.unsure || out.Replan
 		if err != nil || out.Replan {

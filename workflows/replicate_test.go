@@ -221,6 +221,19 @@ func TestReplicateTenant(t *testing.T) {
 			want:  workflows.ReplicateResult{Outcome: activities.Failed, Digest: "d1", Steps: 2, Calls: 9, Remarks: 1},
 			fails: true, plans: 3, applies: 3, concludes: 1,
 		},
+		"role not taken": {
+			reason: "the next plan takes the access that a role gives another way, once",
+			platform: platform{
+				plans: []answer[activities.PlanOutput]{open(2)},
+				applies: []answer[activities.ApplyOutput]{
+					applied(activities.ApplyOutput{Refused: 1, Immovable: 1, Calls: 1}),
+					applied(activities.ApplyOutput{Done: 1, Refused: 1, Calls: 1}), applied(activities.ApplyOutput{Refused: 1}),
+				},
+				conclude: activities.RecordOutcomeOutput{Remarks: 1},
+			},
+			want:  workflows.ReplicateResult{Outcome: activities.Failed, Digest: "d1", Steps: 1, Calls: 8, Remarks: 1},
+			fails: true, plans: 3, applies: 3, concludes: 1,
+		},
 		"refused in one batch": {
 			reason: "the batches after one with a refusal are applied",
 			platform: platform{

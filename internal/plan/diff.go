@@ -21,7 +21,7 @@ type diff struct {
 	groupEnds   []groupEnd // by place of the observed group
 	roleEnds    []roleEnd  // by place of the observed binding
 	externals   []external
-	memberRoles             // with Rules.Separate
+	memberRoles // with Rules.Separate
 	warnings    []access.Remark
 }
 

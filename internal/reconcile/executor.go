@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/plan"
@@ -65,6 +66,9 @@ type Report struct {
 	Refused int
 	// Blocked counts steps that need a refused one.
 	Blocked int
+	// Immovable counts the refused steps that take a role from a group, but for those in
+	// Config.Refused.
+	Immovable int
 	// Replan is true where the platform or the documents changed: the rest of the plan may
 	// be wrong.
 	Replan bool
@@ -294,6 +298,9 @@ func (e *Executor) count(s plan.Step, fate plan.Fate) {
 		e.report.Done++
 	case plan.Refused:
 		e.report.Refused++
+		if s.Op == plan.Delete && s.Kind == access.KindBinding && s.Key().Group != "" {
+			e.report.Immovable++
+		}
 	case plan.Pending, plan.Unfinished, plan.Blocked:
 	}
 }
