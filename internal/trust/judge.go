@@ -32,6 +32,7 @@ const (
 	ruleUndeclared = "W14" // accepted and in no document
 	ruleBroken     = "W15" // meant and refused
 	ruleUndecided  = "U01" // not decided by tokens
+	ruleUnknown    = "U02" // not said by the files
 )
 
 // Judge returns the mistakes in a trust: at most one finding of each rule, the most severe
@@ -47,14 +48,18 @@ const (
 //   - U01 is reported for the most severe of these that is not decided, if no other of them
 //     is found.
 //
-// W08, W09, W14 and W15 are mistakes of their own.
+// W08, W09, W14 and W15 are mistakes of their own. A trust that is Unknown has only W09 and
+// U02, and one that is Disabled has none.
 func Judge(t Trust, options ...Options) []Finding {
-	if t.Accepts == nil {
+	if t.Accepts == nil || t.Disabled {
 		return nil
 	}
 	j := newJudge(read(&t, options))
 	defer j.writer.release()
 	j.judgeIssuer()
+	if t.Unknown != "" {
+		return append(j.findings, Unjudged(t.Name, t.At, t.Unknown))
+	}
 	j.judgeIntended()
 	j.judgeOutsiders()
 	j.judgeAudience()
@@ -62,6 +67,16 @@ func Judge(t Trust, options ...Options) []Finding {
 		return cmp.Or(a.Severity.rank()-b.Severity.rank(), strings.Compare(a.Rule, b.Rule))
 	})
 	return j.findings
+}
+
+// Unjudged returns the finding that a trust cannot be judged (U02), because the files do not
+// say a value.
+func Unjudged(name string, at Position, what string) Finding {
+	return Finding{
+		File: at.File, Line: at.Line, Trust: name, Rule: ruleUnknown, Severity: Low,
+		Message: "The trust cannot be judged: " + what + ", which the files do not say.",
+		Fix: "Lint the plan, by terraform show -json PLAN > plan.json, or the object as the cloud returns it.",
+	}
 }
 
 // rank orders severities, the worst first.

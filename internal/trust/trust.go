@@ -46,6 +46,12 @@ type Trust struct {
 	// Audiences are the audiences that the cloud accepts by itself, beside what the
 	// comparisons say: of a GCP provider, its own name.
 	Audiences []string
+	// Disabled is true for a trust that is switched off on purpose, such as a deleted
+	// provider: the cloud accepts no token, and Judge has no findings.
+	Disabled bool
+	// Unknown says what the files do not say of the trust so that tokens cannot show its
+	// mistakes, such as "subject is ${var.subject}"; empty if they can.
+	Unknown string
 }
 
 // Position is where something is written. Line counts from 1; 0 is unknown.

@@ -54,12 +54,23 @@ func (c *checker) check() []trust.Finding {
 		}
 	}
 	c.checkQuota()
-	if seconds := c.role.maxSession; providers && seconds > longSession {
-		c.add(c.outer(c.role.maxSessionOffset), "A10", trust.Medium,
-			fmt.Sprintf("Sessions of workloads last up to %d seconds: a token that leaks once is good for that long.", seconds),
-			fmt.Sprintf("Set MaxSessionDuration to %d; a workload can exchange a new token.", longSession))
+	if providers {
+		c.findings = append(c.findings, CheckSession(c.role.name, c.role.maxSession, c.outer(c.role.maxSessionOffset))...)
 	}
 	return c.findings
+}
+
+// CheckSession reports sessions of a role with trusts in issuers that last too long (A10).
+// The position is that of their length in seconds.
+func CheckSession(role string, seconds int, at trust.Position) []trust.Finding {
+	if seconds <= longSession {
+		return nil
+	}
+	return []trust.Finding{{
+		File: at.File, Line: at.Line, Trust: role, Rule: "A10", Severity: trust.Medium,
+		Message: fmt.Sprintf("Sessions of workloads last up to %d seconds: a token that leaks once is good for that long.", seconds),
+		Fix:     fmt.Sprintf("Set MaxSessionDuration (max_session_duration) to %d; a workload can exchange a new token.", longSession),
+	}}
 }
 
 func (c *checker) add(at trust.Position, rule string, severity trust.Severity, message, fix string) {

@@ -11,6 +11,7 @@
 package entra
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/rollcall-iam/rollcall/internal/trust"
@@ -94,6 +95,12 @@ func (c Credential) trust(e expression) trust.Trust {
 	t := trust.Trust{Name: c.Name, Kind: trust.EntraCredential, At: c.At, Accepts: c.accepts(e)}
 	if !c.unknown(Issuer) {
 		t.Issuer = c.Issuer
+	}
+	switch {
+	case c.unknown(Expression):
+		t.Unknown = "the claims matching expression is " + cmp.Or(c.Expression, "a value")
+	case c.unknown(Subject) && !c.flexible():
+		t.Unknown = "the subject is " + cmp.Or(c.Subject, "a value")
 	}
 	if len(c.Audiences) > 0 && !c.unknown(Audiences) {
 		t.Comparisons = append(t.Comparisons, trust.Comparison{Claim: []string{"aud"}, Operator: trust.Equal, Values: c.Audiences})

@@ -92,14 +92,14 @@ func (m member) title() string {
 }
 
 // trusts returns a trust for each provider of the member's pool that can make its
-// identities.
+// identities. What the files do not say of a provider is reported there.
 func (m member) trusts(p *pools) []trust.Trust {
 	if m.wrongForm || m.selection == unknownSelection {
 		return nil
 	}
 	var trusts []trust.Trust
 	for _, provider := range p.of(m) {
-		if !m.isUnmapped(provider) {
+		if provider.Undecided == "" && !m.isUnmapped(provider) {
 			trusts = append(trusts, m.trust(provider))
 		}
 	}

@@ -149,6 +149,7 @@ func (p *provider) trust(subjects []string) trust.Trust {
 	return trust.Trust{
 		Name: p.title(), Kind: trust.GCPProvider, At: p.At, Issuer: p.issuer(), Accepts: p.accepts,
 		Comparisons: p.comparisons, Subjects: subjects, Audiences: p.audiences,
+		Disabled: p.Disabled || p.Deleted, Unknown: p.Undecided,
 	}
 }
 

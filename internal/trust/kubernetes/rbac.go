@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -79,18 +80,22 @@ func (p *parser) binding(v *manifest.Value) {
 }
 
 // tokenCreators finds the accounts that may create tokens of service accounts (K05): they
-// can be any workload that has one of them.
+// can be any workload that has one of them. A role that names service accounts is left out
+// where none of them is trusted.
 func (s set) tokenCreators() []trust.Finding {
 	var findings []trust.Finding
+	trusted := s.trustedAccounts()
 	for _, r := range s.roles {
 		bound := false
 		for _, b := range s.bindings {
 			if b.role.kind == r.kind && b.role.name == r.name && sameNamespace(b.role.namespace, r.namespace) && len(b.subjects) > 0 {
 				bound = true
-				findings = append(findings, r.finding(b))
+				if trusted.any(cmp.Or(b.namespace, r.namespace), r.accounts) {
+					findings = append(findings, r.finding(b))
+				}
 			}
 		}
-		if !bound {
+		if !bound && trusted.any(r.namespace, r.accounts) {
 			findings = append(findings, trust.Finding{
 				File: r.at.File, Line: r.at.Line, Trust: r.id.String(), Rule: "K05", Severity: trust.Medium,
 				Message: "The role may create tokens of " + r.reach("") + "; no binding of it is among the files.",
@@ -142,7 +147,7 @@ func (s set) builtInCreator(b binding) (trust.Finding, bool) {
 		return trust.Finding{}, false
 	}
 	for _, w := range s.workloads {
-		federated := slices.ContainsFunc(w.tokens, func(t *token) bool { return t.external() })
+		federated := slices.ContainsFunc(w.tokens, (*token).external)
 		if !federated || b.kind == "RoleBinding" && !sameNamespace(b.namespace, w.namespace) {
 			continue
 		}

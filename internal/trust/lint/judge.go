@@ -164,7 +164,7 @@ func (c *collection) judge(ctx context.Context, o Options) ([]trust.Finding, err
 				matched = append(matched, at)
 			}
 		}
-		judged[i] = c.withoutUnknown(c.trusts[i], c.leaveToMembers(c.trusts[i], trust.Judge(c.trusts[i], options)))
+		judged[i] = c.withoutUncertain(c.trusts[i], c.leaveToMembers(c.trusts[i], trust.Judge(c.trusts[i], options)))
 		mu.Lock()
 		defer mu.Unlock()
 		for _, at := range matched {
@@ -177,7 +177,8 @@ func (c *collection) judge(ctx context.Context, o Options) ([]trust.Finding, err
 	if err != nil {
 		return nil, err
 	}
-	found := slices.Concat(c.findings, slices.Concat(judged...), kubernetes.Relate(c.manifests, c.resolved()))
+	found := slices.Concat(c.findings, slices.Concat(judged...), kubernetes.Relate(c.manifests, c.resolved()),
+		trust.JudgeTogether(c.comparable()))
 	for at := range c.intents {
 		if !used[at] {
 			found = append(found, c.intents[at].unused())
@@ -250,11 +251,47 @@ func (c *collection) resolved() []trust.Trust {
 	})
 }
 
-// withoutUnknown returns the findings of a trust that do not depend on a value that the files do
-// not say. If the subject as a whole is such a value, no finding is certain.
-func (c *collection) withoutUnknown(t trust.Trust, findings []trust.Finding) []trust.Finding {
+// comparable returns the trusts whose issuer is known, without the audiences that the files
+// do not say: equal placeholders of two directories may stand for different values.
+func (c *collection) comparable() []trust.Trust {
+	certain := slices.DeleteFunc(slices.Clone(c.resolved()), func(t trust.Trust) bool { return !c.isCertain(t.Issuer) })
 	if len(c.unknown) == 0 {
+		return certain
+	}
+	isUnknown := func(text string) bool { _, found := c.unknown[text]; return found }
+	for i := range certain {
+		t := &certain[i]
+		t.Audiences = slices.DeleteFunc(slices.Clone(t.Audiences), isUnknown)
+		t.Comparisons = slices.Clone(t.Comparisons)
+		for k := range t.Comparisons {
+			t.Comparisons[k].Values = slices.DeleteFunc(slices.Clone(t.Comparisons[k].Values), isUnknown)
+		}
+	}
+	return certain
+}
+
+// withoutUncertain returns the findings of a trust that do not depend on a value that the files do
+// not say. If the subject as a whole is such a value, it is not certain which workload is
+// refused or undeclared; if nothing else is found, the trust is not judged.
+func (c *collection) withoutUncertain(t trust.Trust, findings []trust.Finding) []trust.Finding {
+	expression := c.unknownSubject(t)
+	if expression == "" {
 		return findings
+	}
+	findings = slices.DeleteFunc(findings, func(f trust.Finding) bool {
+		return f.Rule == "W14" || f.Rule == "W15" || f.Rule == "U01"
+	})
+	if len(findings) == 0 {
+		findings = append(findings, trust.Unjudged(t.Name, t.At, "its subject is ${"+expression+"}"))
+	}
+	return findings
+}
+
+// unknownSubject returns the expression of a whole subject that the files do not say; ""
+// if they say all.
+func (c *collection) unknownSubject(t trust.Trust) string {
+	if len(c.unknown) == 0 {
+		return ""
 	}
 	for _, comparison := range t.Comparisons {
 		if len(comparison.Claim) != 1 || comparison.Claim[0] != "sub" {
@@ -262,15 +299,11 @@ func (c *collection) withoutUnknown(t trust.Trust, findings []trust.Finding) []t
 		}
 		for _, value := range comparison.Values {
 			if expression, whole := c.unknown[value]; whole {
-				return []trust.Finding{{
-					File: t.At.File, Line: t.At.Line, Trust: t.Name, Rule: "U02", Severity: trust.Low,
-					Message: "The trust cannot be judged: its subject is ${" + expression + "}, which the files do not say.",
-					Fix:     "Lint the plan: terraform show -json PLAN > plan.json.",
-				}}
+				return expression
 			}
 		}
 	}
-	return findings
+	return ""
 }
 
 // explain replaces placeholders of unknown values in findings by their expressions.

@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/trust"
@@ -27,7 +28,12 @@ func (d *directory) role(r *resource) {
 		d.unjudged(r, attribute, unknown{expression})
 		return
 	}
-	d.policy(r.address(), r.line(attribute), policy)
+	if !d.policy(r.address(), r.line(attribute), policy) {
+		return
+	}
+	if seconds, err := strconv.Atoi(d.string(r.value("max_session_duration"))); err == nil {
+		d.result.Findings = append(d.result.Findings, aws.CheckSession(r.address(), seconds, r.line("max_session_duration"))...)
+	}
 }
 
 // sameDocument returns a policy that is written as an object, as some modules take it.
@@ -40,14 +46,15 @@ func (d *directory) sameDocument(v any) string {
 	return ""
 }
 
-// policy adds the trusts of a trust policy.
-func (d *directory) policy(name string, at trust.Position, policy string) {
+// policy adds the trusts of a trust policy, and reports whether there are any.
+func (d *directory) policy(name string, at trust.Position, policy string) bool {
 	trusts, findings, err := aws.FromPolicy(name, at, []byte(policy))
 	if err != nil {
 		d.errs = append(d.errs, err)
 	}
 	d.result.Trusts = append(d.result.Trusts, trusts...)
 	d.result.Findings = append(d.result.Findings, findings...)
+	return len(trusts) > 0
 }
 
 // unusedDocument reads a policy document that no role of the directory uses, if it trusts

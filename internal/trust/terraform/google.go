@@ -63,14 +63,14 @@ func (d *directory) mapping(r *resource, p *gcp.Provider) {
 	}
 	mapping := block(v)
 	if mapping == nil {
-		p.Undecided = "attribute_mapping is " + describe(v) + ", which the files do not say"
+		p.Undecided = "attribute_mapping is " + describe(v)
 		return
 	}
 	p.Lines["attributeMapping"] = line
 	for _, f := range mapping.fields {
 		text, known := d.expression(f.value)
 		if !known {
-			p.Undecided = "the mapping of " + f.name + " is not known from the files"
+			p.Undecided = "the mapping of " + f.name + " is " + text
 		}
 		p.AttributeMapping[f.name] = text
 		p.Lines["attributeMapping."+f.name] = f.line
@@ -109,12 +109,10 @@ func (d *directory) oidc(o *object, p *gcp.Provider) *gcp.OIDC {
 	issuer, line, _ := o.get("issuer_uri")
 	audiences, audiencesLine, _ := o.get("allowed_audiences")
 	p.Lines["oidc.issuerUri"], p.Lines["oidc.allowedAudiences"] = line, audiencesLine
+	// The placeholder of an unknown audience is one that no other system has.
 	found := &gcp.OIDC{IssuerURI: d.url(issuer), AllowedAudiences: d.texts(audiences)}
 	if keys, line, ok := o.get("jwks_json"); ok && !d.hasUnknown(d.string(keys)) {
 		found.JWKS, p.Lines["oidc.jwksJson"] = d.string(keys), line
-	}
-	if _, isUnknown := audiences.(unknown); isUnknown {
-		p.Undecided = "allowed_audiences is " + describe(audiences) + ", which the files do not say"
 	}
 	return found
 }

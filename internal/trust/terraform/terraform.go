@@ -13,7 +13,6 @@ package terraform
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -190,11 +189,8 @@ func (d *directory) keys(kind keys.BlockKind, r *resource) {
 
 // unjudged reports a trust that cannot be judged because a value is not known (U02).
 func (d *directory) unjudged(r *resource, attribute string, v any) {
-	d.result.Findings = append(d.result.Findings, trust.Finding{
-		File: r.at.File, Line: r.line(attribute).Line, Trust: r.address(), Rule: "U02", Severity: trust.Low,
-		Message: fmt.Sprintf("The trust cannot be judged: %s is %s, which the files do not say.", attribute, describe(v)),
-		Fix:     "Lint the plan: terraform show -json PLAN > plan.json.",
-	})
+	at := trust.Position{File: r.at.File, Line: r.line(attribute).Line}
+	d.result.Findings = append(d.result.Findings, trust.Unjudged(r.address(), at, attribute+" is "+describe(v)))
 }
 
 // describe says what an unknown value is.
