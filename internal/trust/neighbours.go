@@ -68,7 +68,11 @@ func (g generator) neighbouring(in *intent, i int, choose func(int, *attribute) 
 	if f == nil || f.sets[i] != "" {
 		return none
 	}
-	near := g.profile.Attributes[i].neighbours(strings.TrimPrefix(in.values[i], looseBegin))
+	value, loose := strings.CutPrefix(in.values[i], looseBegin)
+	if loose && !strings.HasPrefix(value, f.begin[i]) {
+		value = f.begin[i] + value
+	}
+	near := g.profile.Attributes[i].neighbours(value)
 	near = slices.DeleteFunc(near, func(value string) bool { return g.isNamed(i, value) || !strings.HasPrefix(value, f.begin[i]) })
 	return func(yield func(*probe) bool) {
 		p := &probe{form: f, values: make([]string, len(g.profile.Attributes)), claims: in.claimsOfOthers()}

@@ -46,6 +46,9 @@ type attribute struct {
 	// Guarded is true of one that the project's settings protect.
 	Free    bool `json:"free"`
 	Guarded bool `json:"guarded"`
+	// Made is true of a guarded one that a run makes by naming it: a new one has no
+	// protection yet.
+	Made bool `json:"made"`
 	// Fold is true of names that are unique regardless of case.
 	Fold bool `json:"fold"`
 	// OfIssuer is true if all tokens of an issuer have the same value.

@@ -2,7 +2,10 @@ package trust
 
 import (
 	"iter"
+	"regexp"
 	"slices"
+	"strings"
+	"unicode"
 )
 
 // groups returns the groups of project-level attributes, outer ones first.
@@ -93,10 +96,24 @@ func (g generator) otherRuns() iter.Seq[*probe] {
 }
 
 // runImitations returns tokens for branches and environments whose names look like intended
-// ones. Where a trust says only the beginning of a name, others are meant, too.
+// ones. Where a trust says a beginning that is no name, such as release/, others are meant,
+// too, and the project can protect them all.
 func (g generator) runImitations(in *intent) iter.Seq[*probe] {
-	whole := g.profile.attributes(func(i int, a *attribute) bool { return a.Guarded && in.names(i) })
-	return flat(whole, func(i int) iter.Seq[*probe] { return g.neighbouring(in, i, kept) })
+	named := g.profile.attributes(func(i int, a *attribute) bool {
+		return a.Guarded && (in.names(i) || in.knows(i) && (a.Made || isName(in.values[i])))
+	})
+	return flat(named, func(i int) iter.Seq[*probe] { return g.neighbouring(in, i, kept) })
+}
+
+// version matches the beginning of a version, such as v or v1.
+var version = regexp.MustCompile(`^v?[0-9]*$`)
+
+// isName reports whether a part of a name may be a name itself: it ends in a word. After a
+// separator, and after a version, others are meant to follow.
+func isName(value string) bool {
+	separator := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+	word := value[strings.LastIndexFunc(value, separator)+1:]
+	return !version.MatchString(word)
 }
 
 // isOtherRun reports whether a probe has something guarded that no literal names, or comes
