@@ -48,15 +48,21 @@ func (p *provider) example(m member) (trust.Token, bool) {
 		}
 		set(token, c.Claim, value)
 	}
-	for _, t := range (&scope{}).expressionTerms(p.mappings[0].expression) {
-		if value, ok := t.invert(m.value); ok {
-			set(token, t.claim, value)
-			kubernetesClaims(token, value)
+	token["iss"], token["aud"] = p.OIDC.IssuerURI, p.audiences[0]
+	solutions, _ := p.mappings[0].solutions(m.value)
+	for _, parts := range append(solutions, nil) {
+		for _, one := range parts {
+			if value, operator := one.claimed(one.value, trust.Equal); operator == trust.Equal {
+				set(token, one.claim, value)
+				kubernetesClaims(token, one.claim, value)
+			}
+		}
+		id, decision := p.identify(token)
+		if decision.Accepted && decision.Undecided == "" && id[0] == m.value {
+			return token, true
 		}
 	}
-	token["iss"], token["aud"] = p.OIDC.IssuerURI, p.audiences[0]
-	id, decision := p.identify(token)
-	return token, decision.Accepted && decision.Undecided == "" && id[0] == m.value
+	return token, false
 }
 
 // claimsOfMappings returns the claims that the mappings name.
@@ -71,9 +77,9 @@ func (p *provider) claimsOfMappings() []trust.Comparison {
 }
 
 // kubernetesClaims sets the claims of a Kubernetes token that follow from its subject.
-func kubernetesClaims(token trust.Token, subject string) {
+func kubernetesClaims(token trust.Token, claim []string, subject string) {
 	account, ok := strings.CutPrefix(subject, "system:serviceaccount:")
-	if !ok {
+	if !ok || len(claim) != 1 || claim[0] != "sub" {
 		return
 	}
 	namespace, name, _ := strings.Cut(account, ":")

@@ -99,7 +99,7 @@ func (m member) trusts(p *pools) []trust.Trust {
 	}
 	var trusts []trust.Trust
 	for _, provider := range p.of(m) {
-		if provider.Undecided == "" && !m.isUnmapped(provider) {
+		if provider.Undecided == "" && !m.isUnmapped(provider) && !m.isNeverMade(provider) {
 			trusts = append(trusts, m.trust(provider))
 		}
 	}
@@ -111,6 +111,18 @@ func (m member) trusts(p *pools) []trust.Trust {
 func (m member) isUnmapped(p *provider) bool {
 	return m.selection != everyone && !p.refuses && p.Undecided == "" &&
 		!slices.ContainsFunc(p.mappings, func(one mapping) bool { return one.key == m.key })
+}
+
+// isNeverMade reports whether a provider is known to map no token to the member's value, as
+// it puts another text before it. Rule W15 reports that of a pool.
+func (m member) isNeverMade(p *provider) bool {
+	for _, one := range p.mappings {
+		if one.key == m.key && m.selection != everyone && !p.refuses {
+			solutions, known := one.solutions(m.value)
+			return known && len(solutions) == 0
+		}
+	}
+	return false
 }
 
 // trust returns the member as a trust in the tokens of a provider.
@@ -156,7 +168,11 @@ func (m member) selects(value any) bool {
 func (m member) comparisons(p *provider, by mapping) []trust.Comparison {
 	c := &comparer{scope: &scope{}, list: slices.Clone(p.comparisons)}
 	before := len(c.list)
-	c.pair((&scope{}).expressionTerms(by.expression), []term{{literals: []string{m.value}, isText: true}}, trust.Equal, false)
+	if found, known := by.comparisonsFor(m.value); known {
+		c.list = append(c.list, found...)
+	} else {
+		c.pair((&scope{}).expressionTerms(by.expression), []term{{literals: []string{m.value}, isText: true}}, trust.Equal, false)
+	}
 	for i := before; i < len(c.list); i++ {
 		c.list[i].Optional = !p.needed.has(c.list[i].Claim)
 	}

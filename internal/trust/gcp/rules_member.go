@@ -25,6 +25,7 @@ func checkMembers(members []member, p *pools, report *findings) {
 		}
 		m.checkPool(p, report)
 		m.checkAttribute(p.of(m), report)
+		m.checkMade(p.of(m), report)
 		m.checkCollision(p.of(m), report)
 	}
 }
@@ -129,7 +130,7 @@ func (m member) checkAttribute(providers []*provider, report *findings) {
 		}
 		mapped = true
 		claims := (&scope{}).claims(p.mappings[index].expression)
-		notUser := slices.ContainsFunc(claims, func(path []string) bool { return !isUserClaim(path[len(path)-1]) })
+		notUser := slices.ContainsFunc(claims, func(path []string) bool { return !isUserClaim(path) })
 		if notUser || len(claims) == 0 {
 			continue
 		}
@@ -141,5 +142,27 @@ func (m member) checkAttribute(providers []*provider, report *findings) {
 	if !mapped {
 		m.add(report, "G06", trust.Medium, fmt.Sprintf("the member matches no identity: no provider of the pool %s maps %s", m.pool, m.key),
 			fmt.Sprintf("Add %s to attributeMapping, or remove the member.", m.key))
+	}
+}
+
+// checkMade reports W15: a member whose value no provider of the pool makes, although one
+// maps what the member selects by.
+func (m member) checkMade(providers []*provider, report *findings) {
+	mapped := false
+	for _, p := range providers {
+		switch {
+		case p.Undecided != "" || p.refuses:
+			return
+		case m.isUnmapped(p):
+		case !m.isNeverMade(p):
+			return
+		default:
+			mapped = true
+		}
+	}
+	if mapped {
+		m.add(report, "W15", trust.Medium,
+			fmt.Sprintf("the member matches no identity: no provider of the pool %s maps a token to %s %q", m.pool, m.key, m.value),
+			fmt.Sprintf("Write the value as the mapping of %s makes it, with all that it puts before and behind the claim.", m.key))
 	}
 }

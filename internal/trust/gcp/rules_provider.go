@@ -122,15 +122,18 @@ func (p *provider) checkSubject(report *findings) {
 			"Map google.subject from a claim that is unique and never reassigned, such as assertion.sub.")
 	}
 	claims := (&scope{}).claims(p.mappings[0].expression)
-	all := func(test func(string) bool) bool {
-		return !slices.ContainsFunc(claims, func(path []string) bool { return !test(path[len(path)-1]) })
+	last := func(test func(string) bool) func([]string) bool {
+		return func(path []string) bool { return test(path[len(path)-1]) }
+	}
+	all := func(test func([]string) bool) bool {
+		return !slices.ContainsFunc(claims, func(path []string) bool { return !test(path) })
 	}
 	switch {
 	case len(claims) == 0:
 		add("it is one value for all tokens, so all workloads are one principal")
-	case all(isEnvelope):
+	case all(last(isEnvelope)):
 		add("the claim does not name the workload, so workloads are one principal; a list is refused")
-	case all(isListClaim):
+	case all(last(isListClaim)):
 		add("the claim is a list, which google.subject cannot be, so tokens are refused")
 	case all(isUserClaim):
 		add("it names a user and not the workload, and the user can change it or pass it on")
@@ -143,12 +146,13 @@ func isListClaim(claim string) bool {
 }
 
 // isUserClaim reports whether a claim names the user behind a workload by a name that can
-// change.
-func isUserClaim(claim string) bool {
-	switch claim {
-	case "actor", "email", "user_email", "user_login", "username", "preferred_username", "name", "login", "nickname",
-		"upn", "unique_name":
+// change. The name in an object is that of a user only if the object is one.
+func isUserClaim(path []string) bool {
+	switch path[len(path)-1] {
+	case "actor", "email", "user_email", "user_login", "username", "preferred_username", "nickname", "upn", "unique_name":
 		return true
+	case "name", "login":
+		return len(path) == 1 || path[len(path)-2] == "user" || path[len(path)-2] == "actor"
 	default:
 		return false
 	}
