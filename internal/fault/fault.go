@@ -10,10 +10,16 @@ package fault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
 // The classes of failure every layer agrees on.
+//
+// ErrPending is a write that the platform has accepted and is still carrying out: the
+// same step, applied later, finds it instead of starting another one. ErrUnknown is a
+// refusal that no driver's table has. It is an ErrUnavailable, so that it is tried
+// again; callers count it, because a permanent refusal may look the same.
 var (
 	ErrInvalid     = errors.New("invalid")      // our request is wrong: never retry
 	ErrUnsupported = errors.New("unsupported")  // the platform cannot: never retry
@@ -24,6 +30,9 @@ var (
 	ErrThrottled   = errors.New("throttled")    // retry later
 	ErrUnavailable = errors.New("unavailable")  // retry
 	ErrTruncated   = errors.New("partial read") // part of an answer is no answer: retry
+	ErrPending     = errors.New("pending")      // the platform carries it out: look again later
+
+	ErrUnknown = fmt.Errorf("unknown refusal: %w", ErrUnavailable) // retry a limited number of times
 )
 
 // Class returns the first of this package's errors that err wraps, or
@@ -35,8 +44,8 @@ func Class(err error) error {
 		return nil
 	}
 	for _, class := range []error{
-		ErrInvalid, ErrUnsupported, ErrForbidden, ErrDenied, ErrNotFound, ErrConflict, ErrThrottled, ErrTruncated, ErrUnavailable,
-		context.Canceled, context.DeadlineExceeded,
+		ErrInvalid, ErrUnsupported, ErrForbidden, ErrDenied, ErrNotFound, ErrConflict, ErrPending, ErrThrottled, ErrTruncated,
+		ErrUnknown, ErrUnavailable, context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, class) {
 			return class
@@ -48,7 +57,12 @@ func Class(err error) error {
 // Retryable reports whether trying the same call again can succeed.
 func Retryable(err error) bool {
 	class := Class(err)
-	return errors.Is(class, ErrThrottled) || errors.Is(class, ErrUnavailable) || errors.Is(class, ErrTruncated)
+	for _, retried := range []error{ErrThrottled, ErrUnavailable, ErrTruncated, ErrPending} {
+		if errors.Is(class, retried) {
+			return true
+		}
+	}
+	return false
 }
 
 // throttled is an ErrThrottled, and delayed one that knows when to come back.
@@ -73,6 +87,16 @@ func Throttled(err error, after time.Duration) error {
 		return throttled{err}
 	}
 	return delayed{throttled{err}, after}
+}
+
+// Pending marks err as ErrPending, and after as the delay before the next look. Zero
+// means that there is none.
+func Pending(err error, after time.Duration) error {
+	err = fmt.Errorf("%w: %w", err, ErrPending)
+	if after <= 0 {
+		return err
+	}
+	return delayed{err, after}
 }
 
 // RetryAfter returns the delay the platform asked for, and whether it did. Of
