@@ -3,17 +3,20 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
 // Refusal is a row of a driver's table of refusals: what an answer of the vendor means.
-// An empty Status, Code or Says matches every answer.
+// An empty Status, Codes or Says matches every answer.
 type Refusal struct {
 	// Status is the answer's HTTP status.
 	Status int
-	// Code is the vendor's code for the refusal, and Says a part of its message, in any case.
-	Code, Says string
+	// Codes are the vendor's codes for the refusal: one of them has to match.
+	Codes []string
+	// Says is a part of the vendor's message, in any case.
+	Says string
 	// Class is one of this package's errors: retried ones are transient.
 	Class error
 	// Until says what ends a transient refusal, such as "the account is active".
@@ -45,7 +48,7 @@ type Refusals []Refusal
 func (t Refusals) Find(a Answer) (Refusal, bool) {
 	message := strings.ToLower(a.Message)
 	for _, row := range t {
-		if (row.Status == 0 || row.Status == a.Status) && (row.Code == "" || row.Code == a.Code) &&
+		if (row.Status == 0 || row.Status == a.Status) && (len(row.Codes) == 0 || slices.Contains(row.Codes, a.Code)) &&
 			(row.Says == "" || strings.Contains(message, strings.ToLower(row.Says))) {
 			return row, true
 		}
@@ -95,8 +98,14 @@ func (r Refusal) At(age time.Duration) Refusal {
 func (t Refusals) Problems(classify func(Answer) error) []string {
 	var all []string
 	for i, row := range t {
-		for _, problem := range row.problems(classify) {
-			all = append(all, fmt.Sprintf("row %d (status %d, code %q, message %q): %s", i, row.Status, row.Code, row.Says, problem))
+		codes := row.Codes
+		if len(codes) == 0 {
+			codes = []string{""}
+		}
+		for _, code := range codes {
+			for _, problem := range row.problems(code, classify) {
+				all = append(all, fmt.Sprintf("row %d (status %d, code %q, message %q): %s", i, row.Status, code, row.Says, problem))
+			}
 		}
 	}
 	const strange = "NoTableHasThisCode"
@@ -109,15 +118,10 @@ func (t Refusals) Problems(classify func(Answer) error) []string {
 // sample is a message that names a user.
 const sample = "ada@example.com"
 
-// example returns an answer of the row.
-func (r Refusal) example() Answer {
-	return Answer{Status: r.Status, Code: r.Code, Message: sample + ": " + r.Says, After: 7 * time.Second}
-}
-
-func (r Refusal) problems(classify func(Answer) error) []string {
+func (r Refusal) problems(code string, classify func(Answer) error) []string {
 	var all []string
 	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
-	err := classify(r.example())
+	err := classify(Answer{Status: r.Status, Code: code, Message: sample + ": " + r.Says, After: 7 * time.Second})
 	switch {
 	case r.Class == nil:
 		return []string{"it has no class"}
@@ -128,7 +132,7 @@ func (r Refusal) problems(classify func(Answer) error) []string {
 	case strings.Contains(err.Error(), sample) || strings.Contains(Advice(err), sample):
 		add("the error quotes the answer, which may name users: %v", err)
 	}
-	if after, _ := RetryAfter(err); errors.Is(r.Class, ErrThrottled) && after != 7*time.Second {
+	if after, _ := RetryAfter(err); errors.Is(r.Class, ErrThrottled) && r.Status > 0 && after != 7*time.Second {
 		add("its delay is %v, want what the answer asks for", after)
 	}
 	if r.Source == "" || strings.Contains(r.Source, "//") {
@@ -137,7 +141,8 @@ func (r Refusal) problems(classify func(Answer) error) []string {
 	if Retryable(r.Class) && r.Until == "" {
 		add("it is transient and does not say what ends it")
 	}
-	if lasting := !Retryable(r.Class) && !errors.Is(r.Class, ErrConflict) && !errors.Is(r.Class, ErrNotFound); lasting && r.Code+r.Says != "" && r.Advice == "" {
+	planned := errors.Is(r.Class, ErrConflict) || errors.Is(r.Class, ErrNotFound) // the next plan knows more
+	if !planned && !Retryable(r.Class) && code+r.Says != "" && r.Advice == "" {
 		add("no retry helps, and it does not say what does")
 	}
 	return all

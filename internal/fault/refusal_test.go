@@ -13,8 +13,8 @@ import (
 // refusals is a table such as a driver has.
 func refusals() fault.Refusals {
 	return fault.Refusals{
-		{Code: "Locked", Class: fault.ErrDenied, Advice: "remove the lock", Source: "Locks"},
-		{Code: "TooYoung", Class: fault.ErrUnavailable, Until: "it is known", While: time.Hour, Expired: fault.ErrInvalid, Source: "Ages"},
+		{Codes: []string{"Locked"}, Class: fault.ErrDenied, Advice: "remove the lock", Source: "Locks"},
+		{Codes: []string{"TooYoung"}, Class: fault.ErrUnavailable, Until: "it is known", While: time.Hour, Expired: fault.ErrInvalid, Source: "Ages"},
 		{Status: 400, Says: "Too Many Members", Class: fault.ErrInvalid, Advice: "remove some", Source: "Quotas"},
 		{Status: 400, Class: fault.ErrInvalid, Source: "Errors"},
 		{Status: 429, Class: fault.ErrThrottled, Until: "later", Source: "Throttling"},
@@ -77,15 +77,15 @@ func TestRefusals_Problems(t *testing.T) {
 		row  fault.Refusal
 		says string
 	}{
-		"hidden by a row above": {fault.Refusal{Status: 400, Code: "Locked", Class: fault.ErrInvalid, Advice: "x", Source: "y"}, "classified"},
+		"hidden by a row above": {fault.Refusal{Status: 400, Codes: []string{"Locked"}, Class: fault.ErrInvalid, Advice: "x", Source: "y"}, "classified"},
 		"other advice than the row's": {
-			fault.Refusal{Code: "Locked", Class: fault.ErrDenied, Advice: "x", Source: "y"}, "advice",
+			fault.Refusal{Codes: []string{"Locked"}, Class: fault.ErrDenied, Advice: "x", Source: "y"}, "advice",
 		},
-		"no source":                        {fault.Refusal{Code: "New", Class: fault.ErrDenied, Advice: "x"}, "source"},
-		"an address for a source":          {fault.Refusal{Code: "New", Class: fault.ErrDenied, Advice: "x", Source: "https://example.com"}, "source"},
-		"transient for no known time":      {fault.Refusal{Code: "New", Class: fault.ErrUnavailable, Source: "y"}, "what ends it"},
-		"lasting, and nothing can be done": {fault.Refusal{Code: "New", Class: fault.ErrDenied, Source: "y"}, "what does"},
-		"no class":                         {fault.Refusal{Code: "New", Source: "y"}, "no class"},
+		"no source":                        {fault.Refusal{Codes: []string{"New"}, Class: fault.ErrDenied, Advice: "x"}, "source"},
+		"an address for a source":          {fault.Refusal{Codes: []string{"New"}, Class: fault.ErrDenied, Advice: "x", Source: "https://example.com"}, "source"},
+		"transient for no known time":      {fault.Refusal{Codes: []string{"New"}, Class: fault.ErrUnavailable, Source: "y"}, "what ends it"},
+		"lasting, and nothing can be done": {fault.Refusal{Codes: []string{"New"}, Class: fault.ErrDenied, Source: "y"}, "what does"},
+		"no class":                         {fault.Refusal{Codes: []string{"New"}, Source: "y"}, "no class"},
 	} {
 		table := append(refusals(), c.row)
 		got := table.Problems(func(a fault.Answer) error { return table.Classify(errVendor, a) })

@@ -17,11 +17,11 @@ import (
 // outstanding is how many changes of assignments AWS takes at once, in all.
 const outstanding = 10
 
-// How long another's change of the same account is waited for, and how long to
-// stay away after that.
+// Limits of one Apply. Retries of the step find the change where this one left it.
 const (
-	queueFor = 20 * time.Second
-	comeBack = 10 * time.Second
+	queueFor = 5 * time.Second  // how long it waits while another change is in the way
+	watchFor = 10 * time.Second // how long it polls its own change
+	comeBack = 10 * time.Second // how long to stay away after either
 )
 
 // assignment is a change of one: the permission set, for the group, on the account.
@@ -39,8 +39,9 @@ func (a assignment) operation() string {
 	return fmt.Sprintf("sso-admin %s of %s on %s", verb, a.set, a.account)
 }
 
-// change starts the change when it is its turn, and returns when it has ended.
-// An account takes one at a time, and AWS ten in all.
+// change makes the change, or finds it under way, and returns when it has ended. One
+// that takes longer than watchFor is fault.ErrPending. An account takes one change at a
+// time, and AWS ten in all.
 func (d *Driver) change(ctx context.Context, a assignment) error {
 	for _, turn := range []struct {
 		key  string
@@ -63,49 +64,59 @@ func (d *Driver) change(ctx context.Context, a assignment) error {
 	switch {
 	case a.remove && errors.Is(err, fault.ErrNotFound):
 		return nil // there is nothing to take away
-	case errors.Is(err, errFailed) && errors.Is(err, fault.ErrUnavailable):
+	case errors.Is(err, errFailed) && errors.Is(err, fault.ErrUnavailable), errors.Is(err, fault.ErrPending):
 		return d.refusedBy(ctx, a.account, err)
 	default:
 		return err
 	}
 }
 
-// refusedBy returns what a change of an assignment failed for, which AWS did not say: an
-// account that is not active takes no changes until an administrator of the organization
-// acts. Otherwise it returns err.
-// Source: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_account_state.html.
+// refusedBy returns why a change of an assignment failed or does not end, where AWS did
+// not say it: an account that is not active takes no changes until an administrator of
+// the organization acts. Otherwise it returns err.
 func (d *Driver) refusedBy(ctx context.Context, account string, err error) error {
 	state, there, unread := d.accountState(ctx, account)
 	if unread != nil || !there || state == orgtypes.AccountStateActive || state == "" {
 		return err
 	}
-	return fault.Advise(
-		fmt.Errorf("aws: account %s: %w: it is %s, and AWS changes no assignments on it", account, fault.ErrDenied, state),
-		"reactivate the account, or remove the tenant from the documents")
+	return inactive(account, string(state))
 }
 
-// begin starts the change. While somebody else's is in the way it waits: that is
-// a queue, not a failure. A change that a worker started before it died is one too.
+// begin starts the change, or returns the status of the same change that is under way:
+// an earlier Apply, or another worker, has started it. It waits a while for another
+// change of the account.
 func (d *Driver) begin(ctx context.Context, a assignment) (*types.AccountAssignmentOperationStatus, error) {
 	id, err := d.center.find(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if status, err := d.resume(ctx, a); status != nil || err != nil {
+		return status, err
+	}
+	status, err := d.start(ctx, id, a)
+	if !errors.Is(err, fault.ErrConflict) {
+		return status, err
+	}
+	if status, err = d.underWay(ctx, id, a); status != nil || err != nil {
+		return status, err
+	}
 	var wait backoff
-	for left := d.queueFor; ; {
-		status, err := d.start(ctx, id, a)
-		if !errors.Is(err, fault.ErrConflict) {
-			return status, err
-		}
-		if left <= 0 {
-			return nil, fault.Throttled(fmt.Errorf("aws: %s: another change of an assignment is in the way", a.operation()), comeBack)
-		}
+	for left := d.queueFor; left > 0; {
 		spent, err := wait.pause(ctx)
 		if err != nil {
 			return nil, err
 		}
 		left -= spent
+		if status, err = d.start(ctx, id, a); !errors.Is(err, fault.ErrConflict) {
+			return status, err
+		}
 	}
+	return nil, inTheWay(a)
+}
+
+// inTheWay is the error of a change that another one of its account has to precede.
+func inTheWay(a assignment) error {
+	return fault.Throttled(fmt.Errorf("aws: %s: another change of an assignment is in the way", a.operation()), comeBack)
 }
 
 func (d *Driver) start(ctx context.Context, id identity, a assignment) (*types.AccountAssignmentOperationStatus, error) {
@@ -134,37 +145,57 @@ func (d *Driver) start(ctx context.Context, id identity, a assignment) (*types.A
 	return out.AccountAssignmentCreationStatus, nil
 }
 
-// await looks at the change until it has ended.
+// await polls the change until it has ended or watchFor is over.
 func (d *Driver) await(ctx context.Context, a assignment, status *types.AccountAssignmentOperationStatus) error {
 	var wait backoff
-	for {
+	for left := d.watchFor; ; {
 		switch {
 		case status == nil || aws.ToString(status.RequestId) == "":
 			return unreadable(a.operation())
 		case status.Status == types.StatusValuesSucceeded:
+			d.requests.forget(a.account)
 			return nil
 		case status.Status == types.StatusValuesFailed:
+			d.requests.forget(a.account)
 			return failed(a.operation()+", request "+*status.RequestId, aws.ToString(status.FailureReason))
 		case status.Status != types.StatusValuesInProgress:
 			return unreadable(a.operation())
 		}
-		if _, err := wait.pause(ctx); err != nil {
+		d.requests.put(a, *status.RequestId)
+		if left <= 0 {
+			return d.pending(a)
+		}
+		spent, err := wait.pause(ctx)
+		if err != nil {
 			return err
 		}
-		var err error
+		left -= spent
 		if status, err = d.progress(ctx, a, *status.RequestId); err != nil {
 			return err
 		}
 	}
 }
 
+// pending is the error of a change that AWS is still carrying out.
+func (d *Driver) pending(a assignment) error {
+	verb, name := "creating", a.set
+	if a.remove {
+		verb = "deleting"
+	}
+	if known, ok := d.sets.known(d.sets.names, a.set); ok {
+		name = known
+	}
+	return fault.Pending(fmt.Errorf("aws: account %s: AWS is still %s the assignment of %s", a.account, verb, name), comeBack)
+}
+
+// progress returns the status of a request to change the assignment.
 func (d *Driver) progress(ctx context.Context, a assignment, requestID string) (*types.AccountAssignmentOperationStatus, error) {
 	id, err := d.center.find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	operation := "status of " + a.operation()
 	if a.remove {
+		operation := "sso-admin DescribeAccountAssignmentDeletionStatus " + requestID
 		out, err := ask(ctx, d.api, operation,
 			func(ctx context.Context, with *clients) (*ssoadmin.DescribeAccountAssignmentDeletionStatusOutput, error) {
 				return with.sso.DescribeAccountAssignmentDeletionStatus(ctx, &ssoadmin.DescribeAccountAssignmentDeletionStatusInput{
@@ -172,10 +203,11 @@ func (d *Driver) progress(ctx context.Context, a assignment, requestID string) (
 				})
 			})
 		if err != nil {
-			return nil, lost(err)
+			return nil, forgotten(err)
 		}
 		return out.AccountAssignmentDeletionStatus, nil
 	}
+	operation := "sso-admin DescribeAccountAssignmentCreationStatus " + requestID
 	out, err := ask(ctx, d.api, operation,
 		func(ctx context.Context, with *clients) (*ssoadmin.DescribeAccountAssignmentCreationStatusOutput, error) {
 			return with.sso.DescribeAccountAssignmentCreationStatus(ctx, &ssoadmin.DescribeAccountAssignmentCreationStatusInput{
@@ -183,16 +215,7 @@ func (d *Driver) progress(ctx context.Context, a assignment, requestID string) (
 			})
 		})
 	if err != nil {
-		return nil, lost(err)
+		return nil, forgotten(err)
 	}
 	return out.AccountAssignmentCreationStatus, nil
-}
-
-// lost makes a request that AWS does not know an unknown end, which is no answer
-// about the assignment.
-func lost(err error) error {
-	if errors.Is(err, fault.ErrNotFound) {
-		return fmt.Errorf("aws: %w: AWS does not know its own request", fault.ErrUnavailable)
-	}
-	return err
 }

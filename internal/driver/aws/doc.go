@@ -24,12 +24,15 @@
 //
 // # How it is written
 //
-// Identity Center changes an assignment in its own time: the driver starts it
-// and looks until it has ended, with one change at a time for an account and ten
-// in all, which are the vendor's limits. Where somebody else's change is in the
-// way it waits a while, then reports that it is throttled. What ended FAILED is
-// an error whose class says whether trying again helps; the vendor's text may
-// name people and is left out, the request's id finds it.
+// Identity Center changes an assignment in its own time, which may be hours. The driver
+// starts the change and polls it for some seconds, with one change at a time for an
+// account and ten in all, which are the vendor's limits. A change that takes longer is
+// fault.ErrPending: the next Apply of the step finds it, by the id that this worker
+// remembers or among the requests that AWS lists as IN_PROGRESS, and starts no second
+// one. Where another change is in the way it waits a while, then reports that it is
+// throttled. What ended FAILED is an error whose class says whether a retry helps; the
+// vendor's text may name users, so that the error has only the words of it that the
+// table of refusals knows, and the request's id.
 //
 // A group gets another name, or our mark, by one update that holds the revision
 // which was read just before: what somebody else wrote in between is a conflict and
@@ -39,7 +42,7 @@
 //
 // sso:ListInstances, ListPermissionSets, DescribePermissionSet,
 // ListAccountAssignmentsForPrincipal, CreateAccountAssignment,
-// DeleteAccountAssignment and the two Describe...Status of these;
+// DeleteAccountAssignment and, of these two, Describe...Status and List...Status;
 // identitystore: Get*, Describe*, List*, CreateGroup, UpdateGroup, DeleteGroup,
 // CreateGroupMembership, DeleteGroupMembership, and CreateUser where accounts are
 // made; organizations:DescribeAccount and ListAccounts. The credentials are those

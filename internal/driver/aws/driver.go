@@ -48,7 +48,9 @@ type Driver struct {
 	users    patience
 	groups   patience
 	accounts patience
+	requests requests
 	queueFor time.Duration
+	watchFor time.Duration
 	handlers driver.Table
 }
 
@@ -84,7 +86,7 @@ func Open(ctx context.Context, config driver.Config) (driver.Driver, error) {
 		platform: config.Platform, api: a, budget: config.Connection.Budget, center: c,
 		sets:   &permissionSets{api: a, center: c, names: map[string]string{}, arns: map[string]string{}},
 		joined: &memberships{ids: map[membership]string{}},
-		made:   &calls.Made{}, queueFor: queueFor,
+		made:   &calls.Made{}, queueFor: queueFor, watchFor: watchFor,
 	}
 	d.handlers = d.table()
 	return d, nil

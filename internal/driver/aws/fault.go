@@ -1,20 +1,154 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	storetypes "github.com/aws/aws-sdk-go-v2/service/identitystore/types"
+	ssotypes "github.com/aws/aws-sdk-go-v2/service/ssoadmin/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
+
+// Codes of the table that are none of AWS's: how a change of an assignment ended, and the
+// state of an account, which follows the prefix.
+const (
+	codeFailed  = "FAILED"
+	codeAccount = "account "
+)
+
+// refusals is the table of what AWS refuses and why.
+func refusals() fault.Refusals {
+	return slices.Concat(refusedNames(), refusedChanges(), refusedStatuses())
+}
+
+// refusedNames are the errors that the services have names for.
+func refusedNames() fault.Refusals {
+	const common, quotas, delegated = "IAM Identity Center API Reference, Common Errors",
+		"IAM Identity Center User Guide, Quotas", "IAM Identity Center User Guide, Delegated administration"
+	return fault.Refusals{
+		{
+			Codes: []string{"KMS_ACCESS_DENIED"}, Class: fault.ErrDenied, Source: "Identity Store API Reference, AccessDeniedException",
+			Advice: "give the role of the connection the use of the KMS key that encrypts IAM Identity Center",
+		},
+		{
+			Codes: []string{"KMS_DISABLED", "KMS_INVALID_STATE", "KMS_INVALID_ARN", "KMS_INVALID_KEY_USAGE", "KMS_KEY_NOT_FOUND"},
+			Class: fault.ErrDenied, Source: "Identity Store API Reference, ValidationException",
+			Advice: "enable the KMS key that encrypts IAM Identity Center",
+		},
+		{
+			Codes: []string{"ValidationException", "InvalidInputException", "ValidationError"}, Class: fault.ErrInvalid, Source: common,
+			Advice: "AWS does not accept a name or an id of the request: correct the role mapping or the group name pattern",
+		},
+		{
+			Codes: []string{"SerializationException", "UnknownOperationException"}, Class: fault.ErrInvalid, Source: common,
+			Advice: "the endpoint does not offer this API: correct endpoint and region of the connection",
+		},
+		{
+			Codes: []string{"ServiceQuotaExceededException"}, Class: fault.ErrInvalid, Source: quotas,
+			Advice: "a quota of IAM Identity Center is used up: raise it, or delete what is not needed",
+		},
+		{
+			Codes: []string{"AccessDeniedException", "AccessDenied"}, Class: fault.ErrDenied, Source: delegated,
+			Advice: "give the role of the connection the permissions for IAM Identity Center; " +
+				"a delegated administrator cannot change the management account",
+		},
+		{
+			Codes: []string{
+				"UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException", "ExpiredToken", "InvalidSignatureException",
+				"SignatureDoesNotMatch", "IncompleteSignatureException", "IncompleteSignature", "MissingAuthenticationTokenException",
+				"MissingAuthenticationToken", "RequestExpired",
+			},
+			Class: fault.ErrDenied, Source: common, Advice: "renew the access key of the connection, and check the clock of the workers",
+		},
+		{
+			Codes: []string{"InvalidIdentityToken", "IDPRejectedClaim"}, Class: fault.ErrDenied, Source: "STS API Reference, Errors",
+			Advice: "let the trust policy of the role accept the token of the worker",
+		},
+		{
+			Codes: []string{"OptInRequired", "RegionDisabledException", "AWSOrganizationsNotInUseException"}, Class: fault.ErrDenied,
+			Source: common, Advice: "enable the region and AWS Organizations for the account of the connection",
+		},
+		{Codes: []string{"ResourceNotFoundException", "AccountNotFoundException"}, Class: fault.ErrNotFound, Source: common},
+		{Codes: []string{"ConflictException", "ConcurrentModificationException"}, Class: fault.ErrConflict, Source: common},
+		{
+			Codes: []string{
+				"ThrottlingException", "TooManyRequestsException", "Throttling", "RequestLimitExceeded", "RequestThrottled", "SlowDown",
+			},
+			Class: fault.ErrThrottled, Until: "the rate is below the quota", Source: quotas,
+		},
+		{
+			Codes: []string{
+				"InternalServerException", "ServiceException", "InternalFailure", "ServiceUnavailable", "IDPCommunicationError",
+			},
+			Class: fault.ErrUnavailable, Until: "the service works again", Source: common,
+		},
+	}
+}
+
+// refusedChanges are the reasons for which AWS does not make a change of an assignment that
+// it has accepted, and the states of accounts that it changes no assignments on.
+func refusedChanges() fault.Refusals {
+	const status, states = "IAM Identity Center API Reference, AccountAssignmentOperationStatus",
+		"AWS Organizations User Guide, Account states"
+	failed := func(row fault.Refusal, says ...string) (rows fault.Refusals) {
+		for _, row.Says = range says {
+			row.Codes, row.Source = []string{codeFailed}, status
+			rows = append(rows, row)
+		}
+		return rows
+	}
+	return slices.Concat(
+		failed(fault.Refusal{Class: fault.ErrUnavailable, Until: "the account is active"}, "longer than usual"),
+		failed(fault.Refusal{Class: fault.ErrThrottled, Until: "the rate is below the quota"},
+			"rate exceeded", "throttl", "too many requests", "429"),
+		failed(fault.Refusal{Class: fault.ErrNotFound}, "not found", "does not exist", "nosuchentity", "404"),
+		failed(fault.Refusal{Class: fault.ErrInvalid, Advice: "a quota of the account is used up: " +
+			"raise it, or delete roles that are not needed"},
+			"limitexceeded", "limit exceeded", "quota"),
+		failed(fault.Refusal{Class: fault.ErrDenied, Advice: "let IAM Identity Center change roles in the account: " +
+			"a policy of the organization, or the permissions of the connection's role, forbid it"},
+			"access denied", "accessdenied", "not authorized", "forbidden", "403"),
+		failed(fault.Refusal{Class: fault.ErrConflict}, "conflict", "concurrent", "409"),
+		fault.Refusals{
+			{
+				Codes: []string{codeAccount + "PENDING_ACTIVATION"}, Class: fault.ErrUnavailable, Until: "the account is active",
+				Source: states, Advice: "wait until AWS has activated the account",
+			},
+			{
+				Codes: []string{codeAccount + "SUSPENDED", codeAccount + "PENDING_CLOSURE", codeAccount + "CLOSED"}, Class: fault.ErrDenied,
+				Source: states, Advice: "AWS changes no assignments on it: reactivate the account, or remove the tenant from the documents",
+			},
+		},
+	)
+}
+
+// refusedStatuses are answers without a name that the table has: those of proxies.
+func refusedStatuses() fault.Refusals {
+	const source = "RFC 9110, Status Codes"
+	return fault.Refusals{
+		{Status: http.StatusBadRequest, Class: fault.ErrInvalid, Source: source},
+		{Status: http.StatusUnauthorized, Class: fault.ErrDenied, Source: source},
+		{Status: http.StatusForbidden, Class: fault.ErrDenied, Source: source},
+		{Status: http.StatusNotFound, Class: fault.ErrNotFound, Source: source},
+		{Status: http.StatusConflict, Class: fault.ErrConflict, Source: source},
+		{Status: http.StatusTooManyRequests, Class: fault.ErrThrottled, Until: "the rate is below the quota", Source: source},
+		{Status: http.StatusInternalServerError, Class: fault.ErrUnavailable, Until: "the service works again", Source: source},
+		{Status: http.StatusBadGateway, Class: fault.ErrUnavailable, Until: "the service works again", Source: source},
+		{Status: http.StatusServiceUnavailable, Class: fault.ErrUnavailable, Until: "the service works again", Source: source},
+		{Status: http.StatusGatewayTimeout, Class: fault.ErrUnavailable, Until: "the service works again", Source: source},
+	}
+}
 
 // failure classifies the error of one call. The operation is the API's name of
 // it and ids; nothing else of the request and nothing of the answer's text gets
@@ -32,25 +166,85 @@ func failure(ctx context.Context, operation string, err error) error {
 	}
 	answer, answered := errors.AsType[smithy.APIError](err)
 	_, unread := errors.AsType[*smithy.DeserializationError](err)
-	switch {
-	case unread && !answered, status == http.StatusOK, status == 0 && !answered:
+	if unread && !answered || status == http.StatusOK || status == 0 && !answered {
 		return fmt.Errorf("aws: %s: %w: %s", operation, fault.ErrUnavailable, calls.Cause(err))
-	case answered && known(answer.ErrorCode()) != nil:
-		text := fmt.Errorf("aws: %s: answered %s", operation, answer.ErrorCode())
-		class := classified(text, known(answer.ErrorCode()), delay(err, header))
-		if errors.Is(class, fault.ErrNotFound) {
-			said, _ := errors.AsType[*storetypes.ResourceNotFoundException](err)
-			return absence{error: class, of: kindOf(said)}
-		}
-		if said, _ := errors.AsType[*storetypes.ConflictException](err); said != nil &&
-			said.Reason == storetypes.ConflictExceptionReasonConcurrentModification {
-			return fmt.Errorf("%w (%w)", class, errMoved)
-		}
-		return class
-	default:
-		text := fmt.Errorf("aws: %s: answered %d %s", operation, status, http.StatusText(status))
-		return classified(text, byStatus(status), delay(err, header))
 	}
+	code := ""
+	if answered {
+		code = answer.ErrorCode()
+	}
+	class := refused(operation, fault.Answer{Status: status, Code: code, After: delay(err, header)}, reasonOf(err))
+	if errors.Is(class, fault.ErrNotFound) && named(code) {
+		said, _ := errors.AsType[*storetypes.ResourceNotFoundException](err)
+		return absence{error: class, of: kindOf(said)}
+	}
+	if said, _ := errors.AsType[*storetypes.ConflictException](err); said != nil &&
+		said.Reason == storetypes.ConflictExceptionReasonConcurrentModification {
+		return fmt.Errorf("%w (%w)", class, errMoved)
+	}
+	return class
+}
+
+// unnamed is the code that the SDK gives to an answer that has none.
+const unnamed = "UnknownError"
+
+func named(code string) bool { return code != "" && code != unnamed }
+
+// refused classifies an answer by the table. The services answer 400 for nearly all: of a
+// code that the table does not have, that status says nothing.
+func refused(operation string, a fault.Answer, reason string) error {
+	text := fmt.Errorf("aws: %s: answered %d %s", operation, a.Status, http.StatusText(a.Status))
+	switch {
+	case !named(a.Code):
+		a.Code = ""
+	case reason != "":
+		text = fmt.Errorf("aws: %s: answered %s (%s)", operation, shown(a.Code), shown(reason))
+		a.Code = reason
+	default:
+		text = fmt.Errorf("aws: %s: answered %s", operation, shown(a.Code))
+	}
+	if a.Code != "" && a.Status == http.StatusBadRequest {
+		a.Status = 0
+	}
+	return refusals().Classify(text, a)
+}
+
+// apiWord is one word of an API. What stands in the place of one and is none may name users.
+var apiWord = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.]{0,63}$`)
+
+func shown(code string) string {
+	if apiWord.MatchString(code) {
+		return code
+	}
+	return "an error without a name"
+}
+
+// reasonOf returns the reason beside the code where it is about the key that encrypts
+// Identity Center, which decides the class, or "".
+func reasonOf(err error) string {
+	reason := ""
+	for _, said := range []string{
+		reasonIn(err, func(e *storetypes.AccessDeniedException) string { return string(e.Reason) }),
+		reasonIn(err, func(e *storetypes.ValidationException) string { return string(e.Reason) }),
+		reasonIn(err, func(e *storetypes.ResourceNotFoundException) string { return string(e.Reason) }),
+		reasonIn(err, func(e *ssotypes.AccessDeniedException) string { return string(e.Reason) }),
+		reasonIn(err, func(e *ssotypes.ValidationException) string { return string(e.Reason) }),
+		reasonIn(err, func(e *ssotypes.ResourceNotFoundException) string { return string(e.Reason) }),
+	} {
+		reason = cmp.Or(reason, said)
+	}
+	if strings.HasPrefix(reason, "KMS_") {
+		return reason
+	}
+	return ""
+}
+
+// reasonIn returns the reason of an error of type E, or "".
+func reasonIn[E error](err error, of func(E) string) string {
+	if said, ok := errors.AsType[E](err); ok {
+		return of(said)
+	}
+	return ""
 }
 
 // errMoved: what was to be changed has another revision than was expected.
@@ -86,54 +280,6 @@ func noGroup(nameOrID string) error {
 	return absence{error: fmt.Errorf("aws: group %q: %w", nameOrID, fault.ErrNotFound), of: storetypes.ResourceTypeGroup}
 }
 
-func classified(text, class error, after time.Duration) error {
-	if errors.Is(class, fault.ErrThrottled) {
-		return fault.Throttled(text, after)
-	}
-	return fmt.Errorf("%w: %w", text, class)
-}
-
-// known is the class of an error that the services have a name for, or nil.
-func known(code string) error {
-	switch code {
-	case "ValidationException", "InvalidInputException", "ValidationError", "SerializationException", "UnknownOperationException",
-		"ServiceQuotaExceededException": // somebody has to raise the quota first
-		return fault.ErrInvalid
-	case "AccessDeniedException", "AccessDenied", "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException",
-		"ExpiredToken", "InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignatureException", "IncompleteSignature",
-		"MissingAuthenticationTokenException", "MissingAuthenticationToken", "InvalidIdentityToken", "IDPRejectedClaim",
-		"OptInRequired", "RegionDisabledException", "AWSOrganizationsNotInUseException":
-		return fault.ErrDenied
-	case "ResourceNotFoundException", "AccountNotFoundException":
-		return fault.ErrNotFound
-	case "ConflictException", "ConcurrentModificationException":
-		return fault.ErrConflict
-	case "ThrottlingException", "TooManyRequestsException", "Throttling", "RequestLimitExceeded", "RequestThrottled", "SlowDown":
-		return fault.ErrThrottled
-	case "InternalServerException", "ServiceException", "InternalFailure", "ServiceUnavailable", "IDPCommunicationError":
-		return fault.ErrUnavailable
-	default:
-		return nil
-	}
-}
-
-func byStatus(status int) error {
-	switch status {
-	case http.StatusBadRequest:
-		return fault.ErrInvalid
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return fault.ErrDenied
-	case http.StatusNotFound:
-		return fault.ErrNotFound
-	case http.StatusConflict:
-		return fault.ErrConflict
-	case http.StatusTooManyRequests:
-		return fault.ErrThrottled
-	default:
-		return fault.ErrUnavailable
-	}
-}
-
 // longest is beyond what anybody waits.
 const longest = 24 * time.Hour
 
@@ -149,28 +295,21 @@ func delay(err error, header http.Header) time.Duration {
 // errFailed: AWS took on a change of an assignment and did not make it.
 var errFailed = errors.New("ended FAILED")
 
-// failed classifies a change of an assignment that ended FAILED by the reason
-// that AWS gives. The reason itself may name people.
+// failed classifies a change of an assignment that ended FAILED by the reason that AWS
+// gives. The reason itself may name users: the error has the words that the table knows.
 func failed(operation, reason string) error {
+	answer := fault.Answer{Code: codeFailed, Message: reason}
 	text := fmt.Errorf("aws: %s: %w", operation, errFailed)
-	reason = strings.ToLower(reason)
-	for _, hint := range []struct {
-		words []string
-		class error
-	}{
-		{[]string{"rate exceeded", "throttl", "too many requests", "429"}, fault.ErrThrottled},
-		{[]string{"404", "not found", "does not exist", "nosuchentity"}, fault.ErrNotFound},
-		{[]string{"limitexceeded", "limit exceeded", "quota"}, fault.ErrInvalid},
-		{[]string{"403", "access denied", "accessdenied", "not authorized", "forbidden"}, fault.ErrDenied},
-		{[]string{"409", "conflict", "concurrent"}, fault.ErrConflict},
-	} {
-		for _, word := range hint.words {
-			if strings.Contains(reason, word) {
-				return classified(text, hint.class, 0)
-			}
-		}
+	if row, known := refusals().Find(answer); known {
+		text = fmt.Errorf("%w (%s)", text, row.Says)
 	}
-	return classified(text, fault.ErrUnavailable, 0)
+	return refusals().Classify(text, answer)
+}
+
+// inactive is the error of a change on an account of that state.
+func inactive(account, state string) error {
+	text := fmt.Errorf("aws: account %s is %s", account, shown(state))
+	return refusals().Classify(text, fault.Answer{Code: codeAccount + state})
 }
 
 func unreadable(operation string) error {

@@ -2,8 +2,11 @@ package aws
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
+
+	storetypes "github.com/aws/aws-sdk-go-v2/service/identitystore/types"
 
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
@@ -38,7 +41,64 @@ func FuzzFailed(f *testing.F) {
 }
 
 func TestQuotaIsNotRetried(t *testing.T) {
-	if !errors.Is(known("ServiceQuotaExceededException"), fault.ErrInvalid) {
+	if !errors.Is(refused("operation", fault.Answer{Status: 400, Code: "ServiceQuotaExceededException"}, ""), fault.ErrInvalid) {
 		t.Error("a quota that is used up does not get larger by trying again")
+	}
+}
+
+// TestRefusals walks the table: each row is what an answer of its kind ends as.
+func TestRefusals(t *testing.T) {
+	classify := func(a fault.Answer) error {
+		state, isState := strings.CutPrefix(a.Code, codeAccount)
+		switch {
+		case isState:
+			return inactive("123456789012", state)
+		case a.Code == codeFailed:
+			return failed("operation", a.Message)
+		case a.Code != "" && a.Status == 0:
+			a.Status = http.StatusBadRequest
+		}
+		return refused("operation", a, "")
+	}
+	for _, problem := range refusals().Problems(classify) {
+		t.Error(problem)
+	}
+}
+
+// TestUnknownRefusal: the JSON protocol answers 400 for nearly all, so that a new code is
+// no reason to give up.
+func TestUnknownRefusal(t *testing.T) {
+	for reason, c := range map[string]struct {
+		status int
+		code   string
+		want   error
+	}{
+		"a code that is new":            {400, "BrandNewException", fault.ErrUnknown},
+		"a 400 without a code":          {400, "UnknownError", fault.ErrInvalid},
+		"a new code with a status":      {403, "BrandNewException", fault.ErrDenied},
+		"a status that no document has": {420, "", fault.ErrUnknown},
+		"a code that is no code":        {400, "ada@example.com may not", fault.ErrUnknown},
+	} {
+		err := refused("operation", fault.Answer{Status: c.status, Code: c.code}, "")
+		if !errors.Is(fault.Class(err), fault.Class(c.want)) || strings.Contains(err.Error(), "ada@") {
+			t.Errorf("%s: got %v, want %v", reason, err, c.want)
+		}
+	}
+	if err := failed("operation", "a reason that is new"); !errors.Is(err, fault.ErrUnknown) || !errors.Is(err, errFailed) {
+		t.Errorf("an assignment that FAILED for a new reason: got %v, want ErrUnknown", err)
+	}
+}
+
+// TestReasonOfTheKey: an error about the key that encrypts Identity Center is not about
+// the permissions of the connection.
+func TestReasonOfTheKey(t *testing.T) {
+	err := &storetypes.AccessDeniedException{Reason: storetypes.AccessDeniedExceptionReasonKmsAccessDenied}
+	got := refused("operation", fault.Answer{Status: 400, Code: err.ErrorCode()}, reasonOf(err))
+	if !errors.Is(got, fault.ErrDenied) || !strings.Contains(fault.Advice(got), "KMS") || !strings.Contains(got.Error(), "KMS_ACCESS_DENIED") {
+		t.Errorf("got %v with the advice %q, want ErrDenied about the key", got, fault.Advice(got))
+	}
+	other := &storetypes.ConflictException{Reason: storetypes.ConflictExceptionReasonUniquenessConstraintViolation}
+	if reason := reasonOf(other); reason != "" {
+		t.Errorf("the reason %q is about something else", reason)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/rollcall-iam/rollcall/internal/simulate"
 )
 
@@ -187,11 +189,29 @@ func (s *Server) FailAssignment(accountID, reason string) {
 	s.change(func() { s.db.Failures[accountID] = reason })
 }
 
+// SlowAssignments makes changes of assignments that start on the account from now on be
+// IN_PROGRESS for that long, instead of for the options' Assignment.
+func (s *Server) SlowAssignments(accountID string, takes time.Duration) {
+	s.change(func() { s.db.Slow[accountID] = takes })
+}
+
+// FinishAssignments ends all changes of assignments that are IN_PROGRESS on the account.
+func (s *Server) FinishAssignments(accountID string) {
+	s.change(func() {
+		for _, id := range s.db.Pending {
+			if o := s.db.Operations[id]; o.Assignment.Account == accountID {
+				o.Takes = 0
+			}
+		}
+		s.settle()
+	})
+}
+
 // Busy starts a change of an assignment on the account that somebody else asked
 // for; it takes as long as any.
 func (s *Server) Busy(accountID, setARN, groupID string) {
 	s.change(func() {
-		o := &operation{ID: s.newID(), Started: s.now(), Assignment: assignment{
+		o := &operation{ID: uuid.NewString(), Started: s.now(), Assignment: assignment{
 			Account: accountID, Set: setARN, PrincipalType: "GROUP", PrincipalID: groupID,
 		}}
 		s.startOperation(o)

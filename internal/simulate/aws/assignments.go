@@ -32,6 +32,8 @@ type operation struct {
 	// Done is true when it has ended; Reason says why where it FAILED.
 	Done   bool   `json:"done"`
 	Reason string `json:"reason,omitempty"`
+	// Takes is how long it is IN_PROGRESS.
+	Takes time.Duration `json:"takes"`
 }
 
 type changeAssignment struct {
@@ -51,6 +53,16 @@ type creationRef struct {
 type deletionRef struct {
 	InstanceArn string `json:"InstanceArn"                        shape:"!InstanceArn"`
 	RequestID   string `json:"AccountAssignmentDeletionRequestId" shape:"!OperationId"`
+}
+
+// listStatuses asks for the requests of one kind, those that have a status where it names one.
+type listStatuses struct {
+	InstanceArn string `json:"InstanceArn" shape:"!InstanceArn"`
+	Filter      *struct {
+		Status *string `json:"Status" shape:"StatusValues"`
+	} `json:"Filter"`
+	MaxResults *int    `json:"MaxResults" shape:"MaxResults"`
+	NextToken  *string `json:"NextToken"  shape:"Token"`
 }
 
 type listAssignments struct {
@@ -91,6 +103,12 @@ func (s *Server) assignmentOperations() []handler {
 		op(s, "sso-admin.DescribeAccountAssignmentDeletionStatus", ssoAdmin, false, func(in deletionRef) (any, *refusal) {
 			return s.describe(in.InstanceArn, in.RequestID, true)
 		}),
+		op(s, "sso-admin.ListAccountAssignmentCreationStatus", ssoAdmin, false, func(in listStatuses) (any, *refusal) {
+			return s.listStatuses(in, false, "AccountAssignmentsCreationStatus")
+		}),
+		op(s, "sso-admin.ListAccountAssignmentDeletionStatus", ssoAdmin, false, func(in listStatuses) (any, *refusal) {
+			return s.listStatuses(in, true, "AccountAssignmentsDeletionStatus")
+		}),
 		op(s, "sso-admin.ListAccountAssignments", ssoAdmin, false, s.listAssignments),
 		op(s, "sso-admin.ListAccountAssignmentsForPrincipal", ssoAdmin, false, s.listForPrincipal),
 	}
@@ -126,6 +144,10 @@ func (s *Server) begin(in changeAssignment, remove bool) (any, *refusal) {
 }
 
 func (s *Server) startOperation(o *operation) {
+	o.Takes = s.options.Assignment
+	if slow, ok := s.db.Slow[o.Assignment.Account]; ok {
+		o.Takes = slow
+	}
 	s.db.Operations[o.ID] = o
 	s.db.Pending = append(s.db.Pending, o.ID)
 }
@@ -143,7 +165,7 @@ func (s *Server) principal(kind, id string) bool {
 func (s *Server) settle() {
 	s.db.Pending = slices.DeleteFunc(s.db.Pending, func(id string) bool {
 		o := s.db.Operations[id]
-		if s.now().Before(o.Started.Add(s.options.Assignment)) {
+		if s.now().Before(o.Started.Add(o.Takes)) {
 			return false
 		}
 		s.finish(o)
@@ -209,17 +231,55 @@ func (s *Server) describe(instance, id string, remove bool) (any, *refusal) {
 	return s.answerOperation(o), nil
 }
 
+// status is how far the change is.
+func (o *operation) status() string {
+	switch {
+	case !o.Done:
+		return "IN_PROGRESS"
+	case o.Reason != "":
+		return "FAILED"
+	default:
+		return "SUCCEEDED"
+	}
+}
+
+// listStatuses shows ids, states and times only: what a request is about, its description says.
+func (s *Server) listStatuses(in listStatuses, remove bool, member string) (any, *refusal) {
+	if refused := s.ofInstance(in.InstanceArn); refused != nil {
+		return nil, refused
+	}
+	var found []*operation
+	for _, id := range slices.Sorted(maps.Keys(s.db.Operations)) {
+		o := s.db.Operations[id]
+		asked := in.Filter == nil || in.Filter.Status == nil || *in.Filter.Status == o.status()
+		if o.Delete == remove && asked {
+			found = append(found, o)
+		}
+	}
+	rows, next, refused := page(s, "statuses-"+member, maxPage, paging{in.MaxResults, in.NextToken}, found,
+		func(o *operation) string { return o.ID })
+	if refused != nil {
+		return nil, refused
+	}
+	answers := []map[string]any{}
+	for _, o := range rows {
+		answers = append(answers, map[string]any{"Status": o.status(), "RequestId": o.ID, "CreatedDate": seconds(o.Started)})
+	}
+	answer := map[string]any{member: answers}
+	if next != nil {
+		answer["NextToken"] = next
+	}
+	return answer, nil
+}
+
 func (s *Server) answerOperation(o *operation) any {
 	status := map[string]any{
-		"Status": "IN_PROGRESS", "RequestId": o.ID, "TargetId": o.Assignment.Account, "TargetType": "AWS_ACCOUNT",
+		"Status": o.status(), "RequestId": o.ID, "TargetId": o.Assignment.Account, "TargetType": "AWS_ACCOUNT",
 		"PermissionSetArn": o.Assignment.Set, "PrincipalType": o.Assignment.PrincipalType, "PrincipalId": o.Assignment.PrincipalID,
 		"CreatedDate": seconds(o.Started),
 	}
-	switch {
-	case o.Done && o.Reason != "":
-		status["Status"], status["FailureReason"] = "FAILED", o.Reason
-	case o.Done:
-		status["Status"] = "SUCCEEDED"
+	if o.Done && o.Reason != "" {
+		status["FailureReason"] = o.Reason
 	}
 	if o.Delete {
 		return map[string]any{"AccountAssignmentDeletionStatus": status}

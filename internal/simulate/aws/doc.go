@@ -16,8 +16,7 @@
 // What it does not have: Amazon Resource Names in the place of ids (newer models
 // allow both), DescribeIdentityStore and all of SSO Admin that is not about
 // account assignments (applications, trusted token issuers, inline policies, tags),
-// ListAccountAssignmentCreationStatus and its like, users' extensions, addresses,
-// phones and photos, updates of anything but names and descriptions, external ids,
+// users' extensions, addresses, phones and photos, updates of anything but names and descriptions, external ids,
 // the policies of the callers (every known key may do everything), session
 // policies and MFA, organizational units, other regions and partitions, and the
 // signatures of web identity tokens (their claims and times are checked).

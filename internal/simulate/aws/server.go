@@ -75,6 +75,7 @@ type state struct {
 	Keys        map[string]accessKey          `json:"keys"`
 	Roles       map[string]role               `json:"roles"`
 	Failures    map[string]string             `json:"failures"` // why the next assignment on an account fails
+	Slow        map[string]time.Duration      `json:"slow"`     // how long changes on an account take
 	UserNames   map[string][]string           `json:"userNames"`
 	GroupNames  map[string][]string           `json:"groupNames"`
 	InGroup     map[string][]string           `json:"inGroup"` // keys of memberships, by group
@@ -107,7 +108,8 @@ func New(options Options) (*Server, error) {
 	s.db = state{
 		Management: "111122223333", Instance: "arn:aws:sso:::instance/ssoins-7223f0a1b2c3d4e5", Store: "d-9067f0a1b2",
 		Operations: map[string]*operation{}, Keys: map[string]accessKey{}, Roles: map[string]role{},
-		Failures: map[string]string{}, UserNames: map[string][]string{}, GroupNames: map[string][]string{},
+		Failures: map[string]string{}, Slow: map[string]time.Duration{},
+		UserNames: map[string][]string{}, GroupNames: map[string][]string{},
 		InGroup: map[string][]string{}, InUser: map[string][]string{}, ByID: map[string]string{}, OfPrincipal: map[string][]string{},
 	}
 	if err := simulate.Load(options.File, &s.db); err != nil {

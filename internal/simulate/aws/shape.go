@@ -45,6 +45,7 @@ func shapes() map[string]shape {
 		"AccountId":           text(12, 12, `\d{12}`),
 		"OperationId":         text(36, 36, `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`),
 		"TargetType":          {max: 20, of: []string{"AWS_ACCOUNT"}},
+		"StatusValues":        {max: 20, of: []string{"IN_PROGRESS", "FAILED", "SUCCEEDED"}},
 		"PrincipalType":       {max: 20, of: []string{"USER", "GROUP"}},
 		"ProvisioningStatus":  {max: 50, of: []string{"LATEST_PERMISSION_SET_PROVISIONED", "LATEST_PERMISSION_SET_NOT_PROVISIONED"}},
 	}
