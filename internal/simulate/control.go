@@ -1,12 +1,17 @@
 package simulate
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"path"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -20,6 +25,8 @@ type Fault struct {
 	// Code is the vendor's error code that goes with Status; the simulator picks
 	// the usual one when it is empty.
 	Code string `json:"code,omitempty"`
+	// Message is the vendor's message that goes with Code; empty is one of the simulator's.
+	Message string `json:"message,omitempty"`
 	// RetryAfter is what the answer asks to wait, in whole seconds.
 	RetryAfter time.Duration `json:"retryAfter,omitempty"`
 	// Drop ends the connection without an answer; nothing is done.
@@ -35,6 +42,11 @@ type Rule struct {
 	// Operation names the calls as Calls counts them, with the wildcards of
 	// path.Match; empty means all.
 	Operation string `json:"operation,omitempty"`
+	// Mentions is a text in the path, the query or the body of the calls, such as the id
+	// of an account, a role or a scope, in any case; empty means all.
+	Mentions string `json:"mentions,omitempty"`
+	// Writes leaves out calls that change nothing.
+	Writes bool `json:"writes,omitempty"`
 	// Skip is how many of them go through first.
 	Skip int `json:"skip,omitempty"`
 	// Times is how many fail after that; 0 means all.
@@ -51,6 +63,10 @@ type rule struct {
 // Control counts the calls to a simulated cloud and makes them fail. The zero
 // Control counts and breaks nothing. It is safe for use by many goroutines.
 type Control struct {
+	// Reads reports whether an operation changes nothing. Without it every operation is a
+	// write for rules. A simulator sets it before it serves the first call.
+	Reads func(operation string) bool
+
 	mu    sync.Mutex
 	rules []*rule
 	calls map[string]int
@@ -80,8 +96,8 @@ func (c *Control) Calls() map[string]int {
 }
 
 // arrive counts a call and returns its fault: the first rule that matches and is
-// not used up.
-func (c *Control) arrive(operation string) Fault {
+// not used up. text is what Mentions looks in.
+func (c *Control) arrive(operation, text string) Fault {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.calls == nil {
@@ -92,6 +108,9 @@ func (c *Control) arrive(operation string) Fault {
 		if ok, err := path.Match(r.Operation, operation); r.Operation != "" && (!ok || err != nil) {
 			continue
 		}
+		if r.Writes && c.Reads != nil && c.Reads(operation) || !strings.Contains(text, strings.ToLower(r.Mentions)) {
+			continue
+		}
 		r.matched++
 		if n := r.matched - r.Skip; n > 0 && (r.Times == 0 || n <= r.Times) {
 			return r.Fault
@@ -100,13 +119,45 @@ func (c *Control) arrive(operation string) Fault {
 	return Fault{}
 }
 
-// Refuse answers a call with an error in the vendor's form. code may be empty.
-type Refuse func(w http.ResponseWriter, status int, code string)
+// maxText is how much of a body rules look at.
+const maxText = 4 << 20
+
+// textOf returns the path, the query and the body of a call in lower case, and leaves the
+// body to be read again. Where no rule asks for it, it returns "".
+func (c *Control) textOf(r *http.Request) string {
+	c.mu.Lock()
+	asked := slices.ContainsFunc(c.rules, func(r *rule) bool { return r.Mentions != "" })
+	c.mu.Unlock()
+	if !asked {
+		return ""
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxText))
+	rest := r.Body
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(body), rest), rest}
+	if err != nil {
+		return "" // the caller has left
+	}
+	query, err := url.QueryUnescape(r.URL.RawQuery)
+	if err != nil {
+		query = r.URL.RawQuery
+	}
+	return strings.ToLower(r.URL.Path + "\n" + query + "\n" + string(body))
+}
+
+// Refuse answers a call with an error in the vendor's form. The fault has a status; its code
+// and its message may be empty.
+type Refuse func(w http.ResponseWriter, f Fault)
+
+// Words returns the fault's message, or otherwise where it has none.
+func (f Fault) Words(otherwise string) string { return cmp.Or(f.Message, otherwise) }
 
 // Serve counts the call under the operation's name, lets a fault befall it, and
 // otherwise serves it. Faults answer through refuse.
 func (c *Control) Serve(w http.ResponseWriter, r *http.Request, operation string, refuse Refuse, next http.HandlerFunc) {
-	f := c.arrive(operation)
+	f := c.arrive(operation, c.textOf(r))
 	if f.Delay > 0 && !wait(r, f.Delay) {
 		panic(http.ErrAbortHandler)
 	}
@@ -118,7 +169,7 @@ func (c *Control) Serve(w http.ResponseWriter, r *http.Request, operation string
 		if f.RetryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int(f.RetryAfter/time.Second)))
 		}
-		refuse(w, f.Status, f.Code)
+		refuse(w, f)
 	case f.Lose || f.Cut:
 		answer := &recorder{header: http.Header{}, status: http.StatusOK}
 		next(answer, r)

@@ -24,10 +24,14 @@ type cloud struct {
 }
 
 func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c.Serve(w, r, r.Method+" "+r.URL.Path, func(w http.ResponseWriter, status int, code string) {
-		simulate.JSON(w, status, map[string]string{"code": code})
-	}, func(w http.ResponseWriter, _ *http.Request) {
+	c.Serve(w, r, r.Method+" "+r.URL.Path, func(w http.ResponseWriter, f simulate.Fault) {
+		simulate.JSON(w, f.Status, map[string]string{"code": f.Code, "message": f.Words("none")})
+	}, func(w http.ResponseWriter, r *http.Request) {
 		c.done.Add(1)
+		if body, err := io.ReadAll(r.Body); r.Method != http.MethodGet && err == nil {
+			_, _ = w.Write(body) // it still has what the caller sent
+			return
+		}
 		simulate.JSON(w, http.StatusOK, map[string]string{"text": strings.Repeat("x", 1000)})
 	})
 }
@@ -103,6 +107,71 @@ func TestSkipAndTimes(t *testing.T) {
 	if diff := cmp.Diff([]int{200, 500, 500, 200}, got); diff != "" {
 		t.Errorf("statuses (-want +got):\n%s", diff)
 	}
+}
+
+// TestMentions refuses the writes that mention an account, and no other call.
+func TestMentions(t *testing.T) {
+	const account = "9067F0A1-ada"
+	tests := map[string]struct {
+		reason, method, path, body string
+		rule                       simulate.Rule
+		statuses                   []int // of one call after the other; 0: the connection ends
+		done                       int64
+	}{
+		"Body":   {"an id in the body, in another case", "PUT", "/a", `{"id":"9067f0a1-ADA"}`, simulate.Rule{Writes: true}, []int{403, 403}, 0},
+		"Path":   {"an id in the path", "DELETE", "/groups/g/members/" + account, "", simulate.Rule{Writes: true}, []int{403, 403}, 0},
+		"Query":  {"an id in the query, escaped", "PUT", "/a?id=9067f0a1%2Dada", "", simulate.Rule{}, []int{403, 403}, 0},
+		"Other":  {"another account", "PUT", "/a", `{"id":"9067f0a1-bob"}`, simulate.Rule{Writes: true}, []int{200, 200}, 2},
+		"Read":   {"a read that mentions it", "GET", "/users/" + account, "", simulate.Rule{Writes: true}, []int{200, 200}, 2},
+		"Asked":  {"a read, where reads are refused too", "GET", "/users/" + account, "", simulate.Rule{}, []int{403, 403}, 0},
+		"Once":   {"for now", "PUT", "/a", account, simulate.Rule{Times: 1}, []int{403, 200}, 1},
+		"Lost":   {"it is done, and the answer is lost", "PUT", "/a", account, simulate.Rule{Fault: simulate.Fault{Lose: true}}, []int{0, 0}, 2},
+		"Method": {"of one operation only", "PUT", "/a", account, simulate.Rule{Operation: "DELETE *"}, []int{200, 200}, 2},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := &cloud{}
+			c.Reads = func(operation string) bool { return strings.HasPrefix(operation, "GET ") }
+			server := httptest.NewServer(c)
+			defer server.Close()
+			test.rule.Mentions = account
+			if test.rule.Fault == (simulate.Fault{}) {
+				test.rule.Fault = simulate.Fault{Status: 403, Code: "Refused", Message: "not this one"}
+			}
+			c.Fail(test.rule)
+			var got []int
+			for range test.statuses {
+				status, body := send(t, test.method, server.URL+test.path, test.body)
+				got = append(got, status)
+				if status == 403 && !strings.Contains(body, "not this one") || status == 200 && test.method != http.MethodGet && body != test.body {
+					t.Errorf("%s: the answer is %q, and the request was %q", test.reason, body, test.body)
+				}
+			}
+			if diff := cmp.Diff(test.statuses, got); diff != "" || c.done.Load() != test.done {
+				t.Errorf("%s: served %d times, want %d; statuses (-want +got):\n%s", test.reason, c.done.Load(), test.done, diff)
+			}
+		})
+	}
+}
+
+// send makes a call and returns what came back; 0 where nothing did.
+func send(t *testing.T, method, url, body string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, ""
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
 }
 
 func TestControlOverHTTP(t *testing.T) {

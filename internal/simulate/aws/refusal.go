@@ -75,7 +75,8 @@ func answerRefusal(w http.ResponseWriter, query bool, r *refusal) {
 
 // injected answers a fault that a test or an operator asked for.
 func injected(query bool) simulate.Refuse {
-	return func(w http.ResponseWriter, status int, code string) {
+	return func(w http.ResponseWriter, f simulate.Fault) {
+		status, code := f.Status, f.Code
 		if code == "" {
 			code = map[int]string{
 				http.StatusBadRequest: validation, http.StatusForbidden: accessDenied, http.StatusUnauthorized: accessDenied,
@@ -85,7 +86,7 @@ func injected(query bool) simulate.Refuse {
 		if code == "" {
 			code = internalFault
 		}
-		answerRefusal(w, query, &refusal{status: status, code: code, message: "The simulator was asked to fail."})
+		answerRefusal(w, query, &refusal{status: status, code: code, message: f.Words("The simulator was asked to fail.")})
 	}
 }
 

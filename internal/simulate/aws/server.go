@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"io"
@@ -89,6 +90,7 @@ type state struct {
 func New(options Options) (*Server, error) {
 	s := &Server{options: options, shapes: shapes()}
 	s.handlers = s.table()
+	s.control.Reads = s.reads()
 	s.throttle.PerSecond, s.throttle.Burst = options.CallsPerSecond, options.CallsPerSecond
 	switch {
 	case options.Stale == 0:
@@ -122,6 +124,15 @@ func New(options Options) (*Server, error) {
 		Secret: cmp.Or(options.SecretKey, "simulated-secret-key-of-the-administrator"), Principal: "user/administrator",
 	}
 	return s, nil
+}
+
+// reads returns a function that reports whether an operation changes nothing.
+func (s *Server) reads() func(operation string) bool {
+	writes := map[string]bool{}
+	for _, h := range s.handlers {
+		writes[h.name] = h.write
+	}
+	return func(operation string) bool { return !writes[operation] }
 }
 
 // Control counts the calls, and breaks them.
@@ -188,6 +199,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answerRefusal(w, false, refuse(unknown, "the simulator has no operation %s", target))
 		return
 	}
+	r.Body = io.NopCloser(bytes.NewReader(body)) // rules look at it
 	s.control.Serve(w, r, h.name, injected(false), func(w http.ResponseWriter, r *http.Request) {
 		answer, refused := s.run(r, h, body)
 		if refused != nil {

@@ -1,8 +1,10 @@
 package aws
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -43,6 +45,7 @@ func (s *Server) serveSTS(w http.ResponseWriter, r *http.Request, body []byte) {
 		answerRefusal(w, true, refuse("InvalidAction", "Could not find operation %s for version %s", action, form.Get("Version")))
 		return
 	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	s.control.Serve(w, r, "sts."+action, injected(true), func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -97,8 +97,8 @@ func (s *Server) arm(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Ms-Correlation-Request-Id", cmp.Or(r.Header.Get("X-Ms-Correlation-Request-Id"), uuid.NewString()))
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	refuse := func(w http.ResponseWriter, status int, code string) {
-		refuseARMCall(w, refuseARM(status, cmp.Or(code, usualARMCode(status)), "%s", http.StatusText(status)))
+	refuse := func(w http.ResponseWriter, f simulate.Fault) {
+		refuseARMCall(w, refuseARM(f.Status, cmp.Or(f.Code, usualARMCode(f.Status)), "%s", f.Words(http.StatusText(f.Status))))
 	}
 	known := false
 	for _, t := range armRoutes() {

@@ -172,8 +172,10 @@ func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request, prefix strin
 		s.refuseGraph(w, err)
 		return
 	}
-	refuse := func(w http.ResponseWriter, status int, code string) {
-		s.refuseGraph(w, &graphError{status: status, code: cmp.Or(code, usualCode(status)), message: http.StatusText(status)})
+	refuse := func(w http.ResponseWriter, f simulate.Fault) {
+		s.refuseGraph(w, &graphError{
+			status: f.Status, code: cmp.Or(f.Code, usualCode(f.Status)), message: f.Words(http.StatusText(f.Status)),
+		})
 	}
 	s.control.Serve(w, r, prefix+r.Method+" /"+t.path, refuse, func(w http.ResponseWriter, r *http.Request) {
 		c := &call{server: s, r: r, header: w.Header(), args: args, base: base(r)}

@@ -3,6 +3,7 @@ package azure
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -63,10 +64,17 @@ func New(options Options) (*Server, error) {
 	options.TokenLifetime = cmp.Or(options.TokenLifetime, time.Hour)
 	options.AssignmentLimit = cmp.Or(options.AssignmentLimit, 4000)
 	s := &Server{options: options, routes: routes(), limits: newLimits(options.Throttle)}
+	s.control.Reads = reads
 	if err := simulate.Load(options.File, &s.state); err != nil {
 		return nil, err
 	}
 	return s, s.state.prepare()
+}
+
+// reads reports whether an operation changes nothing. A batch does what its requests do.
+func reads(operation string) bool {
+	operation = strings.TrimPrefix(operation, "batch ")
+	return strings.HasPrefix(operation, "GET ") || slices.Contains([]string{"POST /token", "POST /$batch", "POST /resources"}, operation)
 }
 
 // Control counts calls and makes them fail.

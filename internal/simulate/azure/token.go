@@ -65,9 +65,9 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	refuse := func(w http.ResponseWriter, status int, code string) {
-		s.refuseSignIn(w, r, &signInError{status, cmp.Or(code, "temporarily_unavailable"), 90033,
-			"A transient error has occurred. Please try again."})
+	refuse := func(w http.ResponseWriter, f simulate.Fault) {
+		s.refuseSignIn(w, r, &signInError{f.Status, cmp.Or(f.Code, "temporarily_unavailable"), 90033,
+			f.Words("A transient error has occurred. Please try again.")})
 	}
 	s.control.Serve(w, r, operation, refuse, func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)

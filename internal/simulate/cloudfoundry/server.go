@@ -1,9 +1,11 @@
 package cloudfoundry
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,6 +80,9 @@ func New(options Options) (*Server, error) {
 		options.Clients = map[string]string{"admin": "admin-secret"}
 	}
 	s := &Server{options: options}
+	s.control.Reads = func(operation string) bool {
+		return strings.HasPrefix(operation, "GET ") || operation == "POST /oauth/token"
+	}
 	if err := simulate.Load(options.File, &s.state); err != nil {
 		return nil, fmt.Errorf("cloudfoundry: %w", err)
 	}
@@ -131,8 +136,8 @@ func (s *Server) open(operation string, h handler) {
 // uaa serves what has UAA's form of errors.
 func (s *Server) uaa(operation string, h handler) {
 	s.mux.HandleFunc(operation, func(w http.ResponseWriter, r *http.Request) {
-		s.control.Serve(w, r, operation, func(w http.ResponseWriter, status int, code string) {
-			uaaError(w, status, code, http.StatusText(status))
+		s.control.Serve(w, r, operation, func(w http.ResponseWriter, f simulate.Fault) {
+			uaaError(w, f.Status, f.Code, f.Words(http.StatusText(f.Status)))
 		}, s.locked(h))
 	})
 }
@@ -221,7 +226,7 @@ func notFound(w http.ResponseWriter, what string) {
 }
 
 // byStatus answers a fault that was asked for with the usual error of its status.
-func byStatus(w http.ResponseWriter, status int, code string) {
+func byStatus(w http.ResponseWriter, asked simulate.Fault) {
 	usual := map[int]fault{
 		http.StatusBadRequest:          {"The request is invalid", "CF-InvalidRequest", 10004},
 		http.StatusUnauthorized:        {"Invalid Auth Token", "CF-InvalidAuthToken", 1000},
@@ -231,12 +236,9 @@ func byStatus(w http.ResponseWriter, status int, code string) {
 		http.StatusServiceUnavailable:  {"The UAA service is currently unavailable", "CF-UaaUnavailable", 20004},
 		http.StatusUnprocessableEntity: {"The request is semantically invalid: command presence", "CF-UnprocessableEntity", 10008},
 	}
-	f, known := usual[status]
+	f, known := usual[asked.Status]
 	if !known {
 		f = fault{"An unknown error occurred.", "UnknownError", 10001}
 	}
-	if code != "" {
-		f.Title = code
-	}
-	refuse(w, status, f.Code, f.Title, f.Detail)
+	refuse(w, asked.Status, f.Code, cmp.Or(asked.Code, f.Title), asked.Words(f.Detail))
 }

@@ -94,8 +94,8 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) bool {
 	default:
 		return false
 	}
-	refuse := func(w http.ResponseWriter, status int, _ string) {
-		oauthError(w, status, "internal_failure", "on demand")
+	refuse := func(w http.ResponseWriter, f simulate.Fault) {
+		oauthError(w, f.Status, "internal_failure", f.Words("on demand"))
 	}
 	s.control.Serve(w, r, operation, refuse, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost || r.ParseForm() != nil {

@@ -123,8 +123,11 @@ func writeError(w http.ResponseWriter, to route, err error) {
 
 // refuser answers faults in the form of the API.
 func refuser(to route) simulate.Refuse {
-	return func(w http.ResponseWriter, status int, code string) {
-		f := &failure{status: status, code: code, reason: "backendError", message: "The service refused the request on demand."}
+	return func(w http.ResponseWriter, asked simulate.Fault) {
+		status, code := asked.Status, asked.Code
+		f := &failure{
+			status: status, code: code, reason: "backendError", message: asked.Words("The service refused the request on demand."),
+		}
 		for _, name := range slices.Sorted(keys(codes())) {
 			known := codes()[name]
 			if code == "" && known.status == status || code == name {

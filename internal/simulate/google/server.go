@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -92,6 +93,7 @@ type Server struct {
 func New(options Options) (*Server, error) {
 	s := &Server{options: options.withDefaults(), busy: map[string]bool{}, bad: map[string][]int{}, quotas: map[string]*simulate.Throttle{}}
 	s.state = newState()
+	s.control.Reads = reads
 	if err := simulate.Load(s.options.File, &s.state); err != nil {
 		return nil, err
 	}
@@ -106,6 +108,12 @@ func New(options Options) (*Server, error) {
 	}
 	s.routes = s.table()
 	return s, nil
+}
+
+// reads reports whether a method changes nothing.
+func reads(id string) bool {
+	writes := []string{"create", "patch", "delete", "modifyMembershipRoles", "setIamPolicy"}
+	return !slices.Contains(writes, id[strings.LastIndexByte(id, '.')+1:])
 }
 
 // Control counts the calls, by the ids of the discovery documents, and makes
