@@ -197,27 +197,56 @@ func (d *Directory) find(ctx context.Context, into Groups, ids, names []string) 
 // readMembers reads all members of the groups of these ids. A group that is gone
 // meanwhile is gone (https://learn.microsoft.com/graph/api/group-list-members).
 func (d *Directory) readMembers(ctx context.Context, into Groups, ids []string) error {
-	requests := make([]request, len(ids))
+	requests := make([]request, 2*len(ids))
 	for i, id := range ids {
-		path := groupPath(id) + "/members" + query{fields: "id", top: maxPageSize}.String()
-		requests[i] = newRequest("GET /groups/"+id+"/members", path, nil)
+		requests[i], requests[len(ids)+i] = askMembers(id), askPrincipals(id)
 	}
 	lists, err := pages[entry](ctx, d.graph, requests, isMissing)
 	if err != nil {
 		return err
 	}
 	for i, id := range ids {
+		if lists[i] == nil {
+			delete(into.byID, id)
+			continue
+		}
 		g := into.byID[id]
-		g.Members, g.complete = lists[i], true
-		if slices.ContainsFunc(lists[i], func(m entry) bool { return m.ID == "" }) {
+		// The index of service principals may not know a new group yet: it has none then.
+		g.Members, g.complete = union(lists[i], lists[len(ids)+i]), true
+		if slices.ContainsFunc(g.Members, func(m entry) bool { return m.ID == "" }) {
 			return unreadable("GET /groups/"+id+"/members", "id")
 		}
 		into.byID[id] = g
-		if lists[i] == nil {
-			delete(into.byID, id)
-		}
 	}
 	return nil
+}
+
+// askMembers asks for the members of a group: v1.0 of Graph leaves service principals out
+// (https://learn.microsoft.com/graph/api/group-list-members, known issue).
+func askMembers(id string) request {
+	return newRequest("GET /groups/"+id+"/members", groupPath(id)+"/members"+query{fields: "id", top: maxPageSize}.String(), nil)
+}
+
+// askPrincipals asks for the service principals in a group. A cast is an advanced query,
+// which an index answers that may lag: it shows the new ones later, and those that have
+// left for longer (https://learn.microsoft.com/graph/aad-advanced-queries).
+func askPrincipals(id string) request {
+	const cast = "/members/microsoft.graph.servicePrincipal"
+	r := newRequest("GET /groups/"+id+cast, groupPath(id)+cast+query{fields: "id", top: maxPageSize, count: true}.String(), nil)
+	r.headers["consistencylevel"] = "eventual"
+	return r
+}
+
+// union returns the entries of both lists, each once.
+func union(a, b []entry) []entry {
+	seen, all := map[string]bool{}, []entry{}
+	for _, e := range slices.Concat(a, b) {
+		if !seen[e.ID] {
+			seen[e.ID] = true
+			all = append(all, e)
+		}
+	}
+	return all
 }
 
 // groupFields are the properties of a group that are read, see group.

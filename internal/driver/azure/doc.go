@@ -26,10 +26,12 @@
 // # How it is read
 //
 // Groups come 15 to a filter with up to 20 members each, and 20 filters to a
-// $batch. The members of larger groups are read one group at a time, 20 to a
-// $batch. Role assignments come with one list for each scope: those at the scope,
-// and those that our groups have below it. Groups that nobody asks for are shown
-// by name only, without members.
+// $batch. The members of larger groups are read one group at a time, in the same
+// $batch with a list of the service principals among them: Graph v1.0 leaves these out
+// of the list of members. An index answers that list, which may lag by seconds.
+// Role assignments come with one list for each scope: those at the scope, and those
+// that our groups have below it. Groups that nobody asks for are shown by name only,
+// without members.
 //
 // Reads of Graph lag behind writes, and so does what ARM knows of Graph. A group
 // that ARM has not heard of is fault.ErrUnavailable: it will. So is one that a replica

@@ -218,7 +218,7 @@ func (r *reading[T]) turn(ctx context.Context, requests []request, places []int)
 		if link == "" {
 			continue
 		}
-		more, err := r.graph.follow(got.operation, link)
+		more, err := r.graph.follow(requests[i], link)
 		if err != nil || r.seen[link] {
 			return nil, nil, unreadable(got.operation, "@odata.nextLink")
 		}
@@ -240,12 +240,14 @@ func onePage[T any](got answer) (rows []T, link string, err error) {
 	return *p.Value, p.Next, nil
 }
 
-// follow asks for the next page, which is at the same API.
-func (g *graph) follow(operation, link string) (request, error) {
+// follow asks for the next page, which is at the same API and needs the same headers.
+func (g *graph) follow(of request, link string) (request, error) {
 	if _, err := url.Parse(link); err != nil || !strings.HasPrefix(link, g.base+"/") {
-		return request{}, unreadable(operation, "@odata.nextLink")
+		return request{}, unreadable(of.operation, "@odata.nextLink")
 	}
-	return newRequest(operation, strings.TrimPrefix(link, g.base), nil), nil
+	next := newRequest(of.operation, strings.TrimPrefix(link, g.base), nil)
+	next.headers = of.headers
+	return next, nil
 }
 
 // decode reads an answer of success, which must be complete.

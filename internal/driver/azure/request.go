@@ -81,6 +81,9 @@ type query struct {
 	fields string
 	// top is the size of a page.
 	top int
+	// count asks how many there are, which makes a query with the header
+	// ConsistencyLevel an advanced one.
+	count bool
 }
 
 // String returns the query with its question mark.
@@ -93,6 +96,9 @@ func (q query) String() string {
 		parameters = append(parameters, "$filter="+escape(q.filter))
 	}
 	parameters = append(parameters, "$select="+q.fields)
+	if q.count {
+		parameters = append(parameters, "$count=true")
+	}
 	if q.top > 0 {
 		parameters = append(parameters, "$top="+strconv.Itoa(q.top))
 	}

@@ -44,6 +44,7 @@
 //	GET /users, GET /users/{id}, PATCH /users/{id}, DELETE /users/{id}
 //	GET /groups, POST /groups, GET|PATCH|DELETE /groups/{id}, GET /groups/delta
 //	GET|PATCH|DELETE /groups(uniqueName)
+//	GET /groups/{id}/members/microsoft.graph.user (group, servicePrincipal)
 //	GET /groups/{id}/members, POST /groups/{id}/members/$ref, DELETE /groups/{id}/members/{id}/$ref
 //	GET /directory/deletedItems/{id}, DELETE /directory/deletedItems/{id}, POST /directory/deletedItems/{id}/restore
 //	GET /directory/deletedItems/microsoft.graph.group, GET /directory/deletedItems/microsoft.graph.user
@@ -55,6 +56,9 @@
 //	GET /roleDefinitions, GET /roleDefinitions/{id}
 //	GET /subscriptions, GET /subscriptions/{id}, GET /resourceGroups, GET /resourceGroups/{name}
 //	GET /managedClusters/{name}, POST /resources (Resource Graph)
+//
+// The list of a group's members leaves service principals out, as Graph v1.0 does:
+// $expand, advanced queries and the cast to microsoft.graph.servicePrincipal show them.
 //
 // # Reads that lag
 //

@@ -27,6 +27,9 @@ func groupRoutes() []route {
 		{http.MethodPatch, "groups/{id}", 1, (*call).patchGroup},
 		{http.MethodDelete, "groups/{id}", 1, (*call).dropGroup},
 		{http.MethodGet, "groups/{id}/members", 3, (*call).listMembers},
+		{http.MethodGet, "groups/{id}/members/microsoft.graph.user", 3, listMembersAs("user")},
+		{http.MethodGet, "groups/{id}/members/microsoft.graph.group", 3, listMembersAs("group")},
+		{http.MethodGet, "groups/{id}/members/microsoft.graph.servicePrincipal", 3, listMembersAs("servicePrincipal")},
 		{http.MethodPost, "groups/{id}/members/$ref", 1, (*call).addMember},
 		{http.MethodDelete, "groups/{id}/members/{id}/$ref", 1, (*call).removeMember},
 	}

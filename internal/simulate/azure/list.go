@@ -117,7 +117,7 @@ func (c *call) list(set string, all []object, typed bool) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	counted := c.query.Get("$count") == "true" && c.eventual()
+	counted := c.advanced()
 	if all, err = filter(c.query.Get("$filter"), set, counted, all); err != nil {
 		return answer{}, err
 	}
