@@ -39,8 +39,8 @@ type explanation struct {
 const (
 	accessGiven   = "granted" // by this installation, according to the ledger
 	accessFound   = "found"   // a run with the same documents found it in place
-	accessBlocked = "blocked" // a warning blocks it
-	accessPending = "pending" // it is not in place yet
+	accessBlocked = "blocked" // a warning blocks it, or a role of it is refused
+	accessPending = "pending" // it, or a role of it, is not in place yet
 )
 
 // grantedAccess is one user's way to one or more roles.
@@ -57,6 +57,10 @@ type grantedAccess struct {
 	Applied []appliedStep `json:"applied"`
 	// Given is true if the ledger has the step that added the user.
 	Given bool `json:"granted_by_rollcall"`
+	// Missing are the roles that keep the state from being granted or found.
+	Missing []missingRole `json:"missing_roles,omitempty"`
+
+	byRoles bool // the state is that of the missing roles
 }
 
 type appliedStep struct {
@@ -198,13 +202,20 @@ func (e *explainer) through(g access.Group, m access.Member) grantedAccess {
 	member, taken := e.membership(g.Name, m)
 	got.Given = member != nil
 	got.add(member)
+	var missing []missingRole
 	for _, b := range e.wanted.State.Bindings {
-		if b.Group == g.Name {
-			got.Roles = append(got.Roles, b.Role)
-			got.add(e.roleOf(b.Key()))
+		if b.Group != g.Name {
+			continue
+		}
+		role := e.roleOf(b.Key())
+		got.Roles = append(got.Roles, b.Role)
+		got.add(role.granted)
+		if m, isMissing := e.missing(b.Key(), role); isMissing {
+			missing = append(missing, m)
 		}
 	}
 	got.State = e.state(m, g.Key(), got.Given, taken)
+	got.addRoles(missing)
 	return got
 }
 
@@ -214,10 +225,13 @@ func (e *explainer) directly(b access.Binding, m access.Member) grantedAccess {
 		Person: m.Person, Account: m.Name, Roles: []string{b.Role}, Applied: []appliedStep{},
 		Because: []string{m.Why, b.Why, e.account(m)},
 	}
-	given, taken := e.subject(b.Key(), m)
-	got.Given = given != nil
-	got.add(given)
-	got.State = e.state(m, b.Key(), got.Given, taken)
+	role := e.subjectRecord(b.Key(), m)
+	got.Given = role.granted != nil
+	got.add(role.granted)
+	got.State = e.state(m, b.Key(), got.Given, role.taken)
+	if missing, isMissing := e.missing(b.Key(), role); isMissing && got.State != accessGiven && got.State != accessFound {
+		got.addRoles([]missingRole{missing})
+	}
 	return got
 }
 

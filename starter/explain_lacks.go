@@ -23,6 +23,7 @@ func (e *explainer) reasons(out explanation) []reasonWhy {
 			reasons = append(reasons, why)
 		}
 	}
+	reasons = addRefusals(reasons, out.Access)
 	for _, l := range out.Leaving {
 		code := access.RemovalHeld
 		if l.Verdict == verdictForbidden {
@@ -35,7 +36,7 @@ func (e *explainer) reasons(out explanation) []reasonWhy {
 			"the outcome of the last run of %s at %s is %s, so parts of the desired access may be missing: rollcall status %s --warnings",
 			tenant, e.last.At.Format(time.DateTime), failed, tenant)})
 	}
-	if slices.ContainsFunc(out.Access, func(got grantedAccess) bool { return got.State == accessPending }) {
+	if slices.ContainsFunc(out.Access, func(got grantedAccess) bool { return got.isPending() }) {
 		reasons = append(reasons, e.notReplicated())
 	}
 	return reasons

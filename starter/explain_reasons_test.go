@@ -275,14 +275,14 @@ func TestExplainFollowsTheRecord(t *testing.T) {
 		run    string // of the first applied step
 	}{
 		"put there":      {"it was done", [][]plan.Step{{makes("1", adminGroup), puts("2", adminGroup), gives("3", adminGroup)}}, true, "run-0"},
-		"twice":          {"the newer one counts", [][]plan.Step{{puts("1", adminGroup)}, {puts("2", adminGroup)}}, true, "run-1"},
+		"twice":          {"the newer one counts", [][]plan.Step{{puts("1", adminGroup), gives("3", adminGroup)}, {puts("2", adminGroup)}}, true, "run-1"},
 		"taken":          {"it was taken since", [][]plan.Step{{puts("1", adminGroup)}, {takes("2", adminGroup)}}, false, ""},
-		"given back":     {"it was given again", [][]plan.Step{{puts("1", adminGroup)}, {takes("2", adminGroup)}, {puts("3", adminGroup)}}, true, "run-2"},
-		"renamed":        {"the group had another name", [][]plan.Step{{puts("1", "old")}, {rename("2", "old", adminGroup)}}, true, "run-0"},
-		"renamed twice":  {"and another one before", [][]plan.Step{{puts("1", "older")}, {rename("2", "older", "old")}, {rename("3", "old", adminGroup)}}, true, "run-0"},
+		"given back":     {"it was given again", [][]plan.Step{{puts("1", adminGroup), gives("4", adminGroup)}, {takes("2", adminGroup)}, {puts("3", adminGroup)}}, true, "run-2"},
+		"renamed":        {"the group had another name", [][]plan.Step{{puts("1", "old"), gives("4", "old")}, {rename("2", "old", adminGroup)}}, true, "run-0"},
+		"renamed twice":  {"and another one before", [][]plan.Step{{puts("1", "older"), gives("4", "older")}, {rename("2", "older", "old")}, {rename("3", "old", adminGroup)}}, true, "run-0"},
 		"removed":        {"the group was removed and made anew", [][]plan.Step{{puts("1", adminGroup)}, {remove("2", adminGroup)}, {makes("3", adminGroup)}}, false, ""},
 		"another group":  {"it is another group", [][]plan.Step{{puts("1", "other")}}, false, ""},
-		"taken in other": {"another group's removal is none here", [][]plan.Step{{puts("1", adminGroup)}, {takes("2", "other")}}, true, "run-0"},
+		"taken in other": {"another group's removal is none here", [][]plan.Step{{puts("1", adminGroup), gives("4", adminGroup)}, {takes("2", "other")}}, true, "run-0"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -18,25 +18,32 @@ import (
 // newest first, until visit returns true. It ends where the group was created, or another
 // group of its name was removed.
 func (e *explainer) history(group string, visit func(ledger.Record, access.Key) (enough bool)) {
+	e.visitRecords(group, func(r ledger.Record, key access.Key) bool { return isApplied(r) && visit(r, key) })
+}
+
+// visitRecords is history with the steps that failed or have no answer yet.
+func (e *explainer) visitRecords(group string, visit func(ledger.Record, access.Key) (enough bool)) {
 	for _, r := range e.records {
-		if r.DoneAt.IsZero() || r.Err != "" {
-			continue
-		}
 		s := r.Step
 		key := s.Key()
 		key.Name = ""
 		if renamed(s) && s.Want.Group.Name == group {
-			group = s.Have.Group.Name
+			if isApplied(r) {
+				group = s.Have.Group.Name
+			}
 			continue
 		}
 		if key.Group != group {
 			continue
 		}
-		if key.Kind == access.KindGroup && s.Op == plan.Delete || visit(r, key) {
+		if isApplied(r) && key.Kind == access.KindGroup && s.Op == plan.Delete || visit(r, key) {
 			return
 		}
 	}
 }
+
+// isApplied reports whether the platform did the step.
+func isApplied(r ledger.Record) bool { return !r.DoneAt.IsZero() && r.Err == "" }
 
 // renamed reports whether the step gave a group another name.
 func renamed(s plan.Step) bool {
@@ -51,23 +58,14 @@ func (e *explainer) membership(group string, m access.Member) (given *appliedSte
 		if key.Kind != access.KindMembers {
 			return false
 		}
-		given, taken = e.gave(r, m, fmt.Sprintf("Rollcall added %s to the group", cmp.Or(m.Person, m.Name)))
+		given, taken = e.gave(r, m, fmt.Sprintf("Rollcall added %s to the group", orAccount(m)))
 		return given != nil || taken
 	})
 	return given, taken
 }
 
-// subject is membership for a binding that lists users.
-func (e *explainer) subject(binding access.Key, m access.Member) (given *appliedStep, taken bool) {
-	e.history("", func(r ledger.Record, key access.Key) bool {
-		if key.Kind != access.KindBinding || key.Role != binding.Role {
-			return false
-		}
-		given, taken = e.gave(r, m, fmt.Sprintf("Rollcall granted the role %q to %s", binding.Role, cmp.Or(m.Person, m.Name)))
-		return given != nil || taken
-	})
-	return given, taken
-}
+// orAccount returns the user's name, else that of the account.
+func orAccount(m access.Member) string { return cmp.Or(m.Person, m.Name) }
 
 // gave returns the step if it adds the member, and reports whether it removes them.
 func (e *explainer) gave(r ledger.Record, m access.Member, text string) (given *appliedStep, taken bool) {
@@ -78,21 +76,6 @@ func (e *explainer) gave(r ledger.Record, m access.Member, text string) (given *
 		return applied(r, text), false
 	}
 	return nil, slices.ContainsFunc(r.Step.Removes(), same)
-}
-
-// roleOf returns the step that gave the group a role, unless a later one removed it.
-func (e *explainer) roleOf(binding access.Key) *appliedStep {
-	var found *appliedStep
-	e.history(binding.Group, func(r ledger.Record, key access.Key) bool {
-		if key.Kind != access.KindBinding || key.Role != binding.Role {
-			return false
-		}
-		if r.Step.Op != plan.Delete {
-			found = applied(r, fmt.Sprintf("Rollcall granted the role %q to the group", binding.Role))
-		}
-		return true
-	})
-	return found
 }
 
 func applied(r ledger.Record, text string) *appliedStep {

@@ -56,7 +56,7 @@ func (c *cli) writeAccess(w io.Writer, e explanation, got grantedAccess) {
 		colour = color.FgYellow
 	}
 	fmt.Fprintf(w, "\n  %s\n", c.paint(colour, visible(got.title())))
-	for _, fact := range slices.Concat(got.Because, groupText(e, got.Group)) {
+	for _, fact := range slices.Concat(got.Because, groupText(e, got.Group), e.missingTexts([]grantedAccess{got})) {
 		if fact != "" {
 			fmt.Fprintf(w, "    %s\n", visible(formatFact(fact)))
 		}
@@ -80,12 +80,12 @@ func (g *grantedAccess) title() string {
 	if g.Group != "" && len(g.Roles) > 0 {
 		text += fmt.Sprintf(" through the group %q", g.Group)
 	}
-	return text + ": " + map[string]string{
+	return text + ": " + g.stateText(map[string]string{
 		accessGiven:   "granted",
 		accessFound:   "found in place",
 		accessBlocked: "blocked",
 		accessPending: "not replicated yet",
-	}[g.State]
+	}[g.State])
 }
 
 // formatFact writes a fact as a sentence, with a capital letter and a full stop.
@@ -142,10 +142,14 @@ func (r renamingFact) text() string {
 func (c *cli) writeUsers(w io.Writer, e explanation) {
 	lines := make([][]string, len(e.Access))
 	for i, got := range e.Access {
-		lines[i] = []string{got.Person, got.Account, cmp.Or(got.Group, "-"), strings.Join(got.Roles, ", "), got.State, got.Because[0]}
+		state := got.stateText(got.State)
+		lines[i] = []string{got.Person, got.Account, cmp.Or(got.Group, "-"), strings.Join(got.Roles, ", "), state, got.Because[0]}
 	}
 	slices.SortFunc(lines, slices.Compare)
 	rows(w, []string{"USER", "ACCOUNT", "GROUP", "ROLES", "STATE", "BECAUSE"}, lines)
+	for _, text := range e.missingTexts(e.Access) {
+		fmt.Fprintf(w, "  %s\n", visible(formatFact(text)))
+	}
 }
 
 // writeLeaving lists the access that stays although no document asks for it.
