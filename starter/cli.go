@@ -11,6 +11,7 @@ import (
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"golang.org/x/term"
 
 	"github.com/rollcall-iam/rollcall/internal/engine"
@@ -32,6 +33,8 @@ type cli struct {
 	documents *store.Store
 	temporal  client.Client
 	namespace string // temporal's
+	// payloads reads what Temporal has; nil without a key ring.
+	payloads converter.DataConverter
 }
 
 func rootCommand(c *cli) *cobra.Command {
@@ -190,7 +193,7 @@ func (c *cli) engine(ctx context.Context) (client.Client, error) {
 	if options, err = engine.Encrypt(options, c.getenv(engine.KeyringVariable)); err != nil {
 		return nil, invalid(err)
 	}
-	c.namespace = options.Namespace
+	c.namespace, c.payloads = options.Namespace, options.DataConverter
 	c.temporal, err = engine.Dial(ctx, options)
 	return c.temporal, err
 }

@@ -16,11 +16,17 @@ import (
 // unanswered stands for a step that has no answer yet.
 const unanswered = "unanswered"
 
-// answered records a step that the platform answered with a failure.
+// answered records steps that the platform answered with a failure.
 func (s scene) answered(on access.TenantID, run, failure string, steps ...plan.Step) {
 	s.Helper()
+	s.answeredIn(1, on, run, failure, steps...)
+}
+
+// answeredIn is answered in the nth pass of the run.
+func (s scene) answeredIn(n int, on access.TenantID, run, failure string, steps ...plan.Step) {
+	s.Helper()
 	l := ledger.New(s.store)
-	r := ledger.Run{Tenant: on, RunID: run, WorkflowID: "w", Pass: 1, Digest: "d", Cause: "apply"}
+	r := ledger.Run{Tenant: on, RunID: run, WorkflowID: "w", Pass: n, Digest: "d", Cause: "apply"}
 	if err := l.Intend(s.Context(), ledger.Entry{Run: r, Steps: steps}); err != nil {
 		s.Fatal(err)
 	}

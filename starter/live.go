@@ -53,12 +53,16 @@ type live struct {
 	// Attempt counts from 1; Error is the class of the last one's failure.
 	Attempt int    `json:"attempt,omitempty"`
 	Error   string `json:"error,omitempty"`
+	// Reason is the text of that failure, where it can be read. It names no users.
+	Reason string `json:"reason,omitempty"`
 	// NextTryMS is how long it is until the next attempt.
 	NextTryMS int64 `json:"next_try_ms,omitempty"`
 	// SinceMS is for how long the run has been open.
 	SinceMS int64 `json:"since_ms,omitempty"`
 	// Held counts the steps that wait for an approval.
 	Held int `json:"pending_approval,omitempty"`
+
+	runID string
 }
 
 // whatRuns returns what runs of the tenants are open, and what they do. More is
@@ -87,6 +91,7 @@ func (c *cli) whatRuns(ctx context.Context, tenants []access.TenantID) (found []
 				return fmt.Errorf("ask Temporal about %s: %w", run.Workflow, err)
 			}
 			if described.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+				c.decryptFailures(described)
 				found[i] = run.at(described, time.Now())
 			}
 			return nil
@@ -170,7 +175,7 @@ func (l live) at(described *workflowservice.DescribeWorkflowExecutionResponse, n
 	if began := described.GetWorkflowExecutionInfo().GetStartTime(); began != nil {
 		l.SinceMS = max(0, now.Sub(began.AsTime()).Milliseconds())
 	}
-	l.State = stateRunning
+	l.State, l.runID = stateRunning, described.GetWorkflowExecutionInfo().GetExecution().GetRunId()
 	pending := described.GetPendingActivities()
 	if len(pending) == 0 {
 		if task := described.GetPendingWorkflowTask(); task.GetState() == enumspb.PENDING_WORKFLOW_TASK_STATE_SCHEDULED {
@@ -189,7 +194,7 @@ func (l live) at(described *workflowservice.DescribeWorkflowExecutionResponse, n
 func (l live) doing(p *workflowpb.PendingActivityInfo, now time.Time) live {
 	l.Doing, l.Attempt = doing(p.GetActivityType().GetName()), int(p.GetAttempt())
 	if p.GetLastFailure() != nil {
-		l.Error = failureClass(p.GetLastFailure())
+		l.Error, l.Reason = failureClass(p.GetLastFailure()), failureText(p.GetLastFailure())
 	}
 	if p.GetState() != enumspb.PENDING_ACTIVITY_STATE_SCHEDULED {
 		return l
@@ -228,8 +233,7 @@ func doing(activity string) string {
 	}
 }
 
-// failureClass is the class of an attempt's failure. Its text is encrypted, and
-// in the tenant's remarks once the run has ended.
+// failureClass is the class of an attempt's failure.
 func failureClass(f *failurepb.Failure) string {
 	switch {
 	case f.GetApplicationFailureInfo().GetType() != "":
@@ -252,7 +256,7 @@ func (s statuses) held(tenants []access.TenantID) (waiting []live) {
 }
 
 // text is the state with its details: "waiting for the platform, attempt 4,
-// Unavailable, next try in 12s".
+// Unavailable, next try in 12s: list groups: 503".
 func (l live) text() string {
 	parts := []string{l.State}
 	if l.State == stateRunning && l.Doing != "" {
@@ -274,7 +278,11 @@ func (l live) text() string {
 	if l.State == statePlatform {
 		parts = append(parts, "next try in "+seconds(l.NextTryMS).String())
 	}
-	return strings.Join(parts, ", ")
+	text := strings.Join(parts, ", ")
+	if l.Reason != "" {
+		text += ": " + l.Reason
+	}
+	return text
 }
 
 func seconds(ms int64) time.Duration {

@@ -124,6 +124,9 @@ func (c *cli) statusNow(ctx context.Context, flags *statusFlags, args []string) 
 	} else if s.waits, err = c.waitingRuns(ctx, found); err != nil {
 		return statusReport{}, err
 	}
+	if err := c.addReasons(ctx, found); err != nil {
+		return statusReport{}, err
+	}
 	s.Live, s.LiveMore = list(append(found, last.held(withoutRun(tenants, found))...)), more
 	return s, ctx.Err()
 }
