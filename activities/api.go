@@ -135,6 +135,8 @@ type ApplyInput struct {
 	Since int    `json:"since,omitempty"`
 	Cause string `json:"cause,omitempty"`
 	Batch Batch  `json:"batch"`
+	// WaitExpired lets removals run although additions for the same users are not finished.
+	WaitExpired bool `json:"waitExpired,omitempty"`
 	// Stage is set for a batch of a renaming.
 	Stage Stage `json:"stage,omitzero"`
 }
@@ -153,6 +155,10 @@ type ApplyOutput struct {
 	// Immovable counts roles of groups that the platform has just refused to take. The next
 	// plan may take the access another way.
 	Immovable int `json:"immovable,omitempty"`
+	// Pending counts steps that the platform has accepted and is still carrying out.
+	Pending int `json:"inProgress,omitempty"`
+	// PendingAfter is how long the platform asks to wait for them; 0 where it says nothing.
+	PendingAfter time.Duration `json:"inProgressAfter,omitempty"`
 }
 
 // RecordOutcomeInput ends a run that did not converge.

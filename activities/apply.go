@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 
@@ -19,6 +20,10 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/reconcile"
 )
+
+// additionTimeout is how long removals wait for additions for the same users that fail for
+// now.
+const additionTimeout = time.Hour
 
 // Apply makes a part of a stored plan true. The ledger has the intent before
 // the platform is called and the result after, so a retry skips what is done,
@@ -61,10 +66,17 @@ type application struct {
 	// refusals are the reasons, by ID, for which steps of this run were refused, on earlier
 	// attempts and for earlier plans: they are not tried again.
 	refusals map[string]error
+	// unfinished are the IDs of steps that earlier batches of the plan left unfinished.
+	unfinished map[string]bool
 	// check is called right before each unit: an error stops it.
 	check func(context.Context) error
-	guard document.Guard
-	out   ApplyOutput
+	// attempt is which attempt of the activity this is.
+	attempt int
+	// waitExpired is true after attempts for so long that removals wait no longer for
+	// additions.
+	waitExpired bool
+	guard       document.Guard
+	out         ApplyOutput
 }
 
 func (p *Platform) application(ctx context.Context, in ApplyInput) (*application, error) {
@@ -80,9 +92,11 @@ func (p *Platform) application(ctx context.Context, in ApplyInput) (*application
 	if err != nil {
 		return nil, err
 	}
-	execution := activity.GetInfo(ctx).WorkflowExecution
+	info := activity.GetInfo(ctx)
+	execution := info.WorkflowExecution
 	a := &application{
 		platform: p, driver: d, in: in, plan: stored, guard: input.Guard,
+		attempt: int(info.Attempt), waitExpired: time.Since(info.ScheduledTime) > additionTimeout,
 		scope: driver.Scope{
 			Tenant: in.Tenant, ID: input.Tenant.LocalID,
 			Mark: access.Mark{Installation: p.installation, Tenant: in.Tenant.String()},
@@ -105,14 +119,26 @@ func (p *Platform) application(ctx context.Context, in ApplyInput) (*application
 
 // readRefusals reads which steps of the plan this run has seen refused.
 func (a *application) readRefusals(ctx context.Context) error {
-	refused, err := a.platform.refused(ctx, a.run.RunID, a.in.Since)
+	failed, err := a.platform.failed(ctx, a.run.RunID)
 	if err != nil {
 		return err
 	}
-	a.refusals = map[string]error{}
-	for _, r := range refused {
-		if !a.done[r.Step.ID] {
-			a.refusals[r.Step.ID] = recorded(r.Err)
+	a.refusals, a.unfinished = map[string]error{}, map[string]bool{}
+	inBatch := map[string]bool{}
+	for _, wave := range a.in.Batch.Waves {
+		for _, work := range wave {
+			for _, id := range work.Steps {
+				inBatch[id] = true
+			}
+		}
+	}
+	for _, r := range failed {
+		switch id := r.Step.ID; {
+		case a.done[id]:
+		case r.refused(a.in.Since):
+			a.refusals[id] = recorded(r.Err)
+		case r.Run.Pass == a.in.Pass && !inBatch[id] && !lasting(r.class()):
+			a.unfinished[id] = true
 		}
 	}
 	return nil
@@ -122,7 +148,8 @@ func (a *application) readRefusals(ctx context.Context) error {
 func (a *application) config() reconcile.Config {
 	return reconcile.Config{
 		Plan: a.plan, Driver: a.driver, Scope: a.scope, Ledger: runLedger{ledger: a.platform.ledger, run: a.run},
-		Done: a.done, Refused: a.refusals, StopAtRefusal: a.in.Stage.ID != "", Check: a.check,
+		Done: a.done, Refused: a.refusals, Unfinished: a.unfinished, Attempt: a.attempt,
+		WaitExpired: a.in.WaitExpired || a.waitExpired, StopAtRefusal: a.in.Stage.ID != "", AllowPending: a.in.Stage.ID == "", Check: a.check,
 		Limit: func(ctx context.Context, units [][]plan.Step) (bool, error) {
 			return a.platform.renew(ctx, a.in.Tenant, a.guard, units)
 		},
@@ -132,7 +159,7 @@ func (a *application) config() reconcile.Config {
 // note notes how far the executor came.
 func (a *application) note(r reconcile.Report) {
 	a.out.Done, a.out.Refused, a.out.Blocked, a.out.Replan = r.Done, r.Refused, r.Blocked, r.Replan
-	a.out.Immovable = r.Immovable
+	a.out.Immovable, a.out.Pending, a.out.PendingAfter = r.Immovable, r.Pending, r.PendingAfter
 }
 
 // runLedger is the ledger for the executor of one run.

@@ -79,8 +79,11 @@ func refusal(r ledger.Record, blocked int) access.Remark {
 	answer, remedy, _ := strings.Cut(r.Err, "\n")
 	class, text, _ := strings.Cut(answer, ": ")
 	code, refused := refusalCode(class), "the platform refused to"
-	if code == access.ForbiddenByConnection {
+	switch code {
+	case access.ForbiddenByConnection:
 		refused = "Rollcall may not"
+	case access.PlatformPending:
+		refused = "the platform has not finished yet to"
 	}
 	what := fmt.Sprintf("%s the %s %q", r.Step.Op, r.Step.Kind, r.Step.Object)
 	switch adds, removes := r.Step.Adds(), r.Step.Removes(); {
@@ -132,6 +135,8 @@ func advice(code access.Code) string {
 		return "correct the credentials of the platform's connection, or give their account the permissions it lacks"
 	case access.ForbiddenByConnection:
 		return "change the documents, or ask the operator of the workers to change the connection"
+	case access.PlatformPending:
+		return "the next run looks for it again; if it does not end, ask the platform's support about it"
 	default:
 		return "correct the platform's settings or its role mappings"
 	}
@@ -145,6 +150,8 @@ func refusalCode(class string) access.Code {
 		return access.PlatformDenied
 	case TypeForbidden:
 		return access.ForbiddenByConnection
+	case TypePending:
+		return access.PlatformPending
 	default:
 		return access.PlatformRefused
 	}

@@ -22,12 +22,14 @@ const (
 	TypeNotFound    = "NotFound"
 	TypeConflict    = "Conflict"
 	TypeThrottled   = "Throttled"
+	TypePending     = "Pending"
+	TypeExhausted   = "Exhausted"
 	TypeUnavailable = "Unavailable"
 )
 
 // toTemporal decides what Temporal does about err: give up, come back when the
-// platform asked to, or try again. Throttles are no failures of ours and are
-// counted as benign.
+// platform asked to, or try again. Throttles, and writes that the platform is still carrying out,
+// are no failures of ours and are counted as benign.
 func toTemporal(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
@@ -38,7 +40,7 @@ func toTemporal(err error) error {
 		return temporal.NewApplicationErrorWithOptions(err.Error(), TypeNotFound, options)
 	}
 	options.NonRetryable = permanent(err)
-	if errors.Is(err, fault.ErrThrottled) {
+	if errors.Is(err, fault.ErrThrottled) || errors.Is(err, fault.ErrPending) {
 		options.Category = temporal.ApplicationErrorCategoryBenign
 		options.NextRetryDelay, _ = fault.RetryAfter(err)
 	}
@@ -51,6 +53,7 @@ func types() map[error]string {
 		fault.ErrInvalid: TypeInvalid, fault.ErrUnsupported: TypeUnsupported, fault.ErrDenied: TypeDenied,
 		fault.ErrForbidden: TypeForbidden,
 		fault.ErrNotFound:  TypeNotFound, fault.ErrConflict: TypeConflict, fault.ErrThrottled: TypeThrottled,
+		fault.ErrPending: TypePending, fault.ErrExhausted: TypeExhausted,
 	}
 }
 

@@ -51,11 +51,11 @@ func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 func (p *Platform) patientLook(ctx context.Context, in PlanInput, seen func(*view) bool) (driver.Driver, []*view, error) {
 	began, o := time.Now(), observing{fresh: in.Fresh, adopt: in.Adopt}
 	if in.RefusedSince > 0 {
-		refused, err := p.refused(ctx, activity.GetInfo(ctx).WorkflowExecution.RunID, in.RefusedSince)
+		failed, err := p.failed(ctx, activity.GetInfo(ctx).WorkflowExecution.RunID)
 		if err != nil {
 			return nil, nil, err
 		}
-		o.immovable = immovable(refused)
+		o.immovable = immovable(failed, in.RefusedSince)
 	}
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		d, views, err := p.look(ctx, []access.TenantID{in.Tenant}, o)

@@ -75,7 +75,7 @@ func RecreateGroup(ctx workflow.Context, in RecreateInput) (RecreateResult, erro
 	remove, err := r.complete(ctx)
 	switch {
 	case ctx.Err() != nil, r.result.Refused > 0, isPermanent(err):
-		return r.giveUp(ctx, err)
+		return r.exhausted(ctx, err)
 	case err != nil:
 		return r.fail(ctx, err)
 	case r.result.State == activities.RenamingPassed:
@@ -214,7 +214,7 @@ func (r *recreation) forward(ctx workflow.Context, remove []activities.Batch) (R
 
 // giveUp takes away what was built, and fails with cause, unless the point of no
 // return was passed while the reason to give up came.
-func (r *recreation) giveUp(ctx workflow.Context, cause error) (RecreateResult, error) {
+func (r *recreation) exhausted(ctx workflow.Context, cause error) (RecreateResult, error) {
 	cancelled := ctx.Err()
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()

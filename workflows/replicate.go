@@ -66,6 +66,7 @@ type replication struct {
 	held      string // names what the last plan holds for an approval, if anything
 	why       string // the reason of a failure
 	refused   int
+	pending   pending
 	immovable int       // roles that the platform refused to take, in the last plan
 	unsure    bool      // a plan did not hold: trust nothing remembered
 	broken    bool      // the last plan did not hold
@@ -79,8 +80,12 @@ type replication struct {
 // be unseen for a while, which the look allows for. Otherwise the tenant is planned
 // again soon: waiting does not help.
 func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error {
-	if r.renamings.busy {
+	switch {
+	case r.renamings.busy:
 		return r.waitForOrphan(ctx)
+	case r.pending.steps > 0:
+		r.patience = 0
+		return r.waitForPending(ctx)
 	}
 	if !r.broken && r.refused == 0 {
 		r.patience = p.Settle
@@ -92,7 +97,7 @@ func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error
 
 // run replicates once, until the tenant is as desired or cannot be.
 func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
-	r.why, r.refused, r.unsure, r.since = "", 0, false, r.pass+1
+	r.why, r.refused, r.unsure, r.since, r.pending = "", 0, false, r.pass+1, pending{}
 	for round := 0; round < rounds; {
 		p, err := r.plan(ctx)
 		if err != nil {
@@ -103,14 +108,14 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 		}
 		before := r.done.Steps
 		err = r.follow(ctx, p)
-		stuck := r.done.Steps == before && r.immovable == 0 || len(r.renamings.failed) > 0
+		stuck := r.done.Steps == before && r.immovable+r.pending.steps == 0 || len(r.renamings.failed) > 0
 		if err != nil || r.refused > 0 && stuck {
 			return r.conclude(ctx, activities.Failed, p, err)
 		}
 		if err := r.pause(ctx, p); err != nil {
 			return r.conclude(ctx, activities.Failed, p, err)
 		}
-		if !r.renamings.busy { // the time that somebody else needs is not counted
+		if !r.renamings.busy && r.pending.steps == 0 { // the time that others need is not counted
 			round++
 		}
 	}
@@ -171,6 +176,7 @@ func (r *replication) refusedSince() int {
 func (r *replication) follow(ctx workflow.Context, p activities.PlanOutput) error {
 	r.pass++
 	r.broken, r.refused, r.immovable, r.renamings = false, 0, 0, renamings{}
+	r.pending.steps, r.pending.after = 0, 0
 	if err := r.apply(ctx, p, p.Batches); err != nil || r.broken || len(p.Renamings) == 0 {
 		return err
 	}
@@ -191,12 +197,14 @@ func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput, batch
 		var out activities.ApplyOutput
 		err := workflow.ExecuteActivity(ctx, activities.ApplyActivity, activities.ApplyInput{
 			Tenant: r.in.Tenant, Digest: p.Digest, Desired: p.Desired, Pass: r.pass, Since: r.since, Cause: r.in.Cause, Batch: batch,
+			WaitExpired: r.pending.waitExpired(),
 		}).Get(ctx, &out)
 		applied += out.Done
 		r.done.Steps += out.Done
 		r.done.Calls += out.Calls
 		r.refused += out.Refused
 		r.immovable += out.Immovable
+		r.pending.steps, r.pending.after = r.pending.steps+out.Pending, max(r.pending.after, out.PendingAfter)
 		r.broken = out.Replan
 		r.unsure = r.unsure || out.Replan
 		if err != nil || out.Replan {

@@ -133,6 +133,11 @@ func open(steps int) answer[activities.PlanOutput] {
 	}}
 }
 
+// pending is a batch with steps that the platform is still carrying out.
+func pending(steps int) answer[activities.ApplyOutput] {
+	return applied(activities.ApplyOutput{Pending: steps, Calls: 1})
+}
+
 // openTwo is a plan of two batches.
 func openTwo() answer[activities.PlanOutput] {
 	a := open(2)
@@ -234,6 +239,23 @@ func TestReplicateTenant(t *testing.T) {
 			want:  workflows.ReplicateResult{Outcome: activities.Failed, Digest: "d1", Steps: 1, Calls: 8, Remarks: 1},
 			fails: true, plans: 3, applies: 3, concludes: 1,
 		},
+		"pending": {
+			reason: "what the platform is still carrying out is looked for again, however often",
+			platform: platform{
+				plans: []answer[activities.PlanOutput]{open(1), open(1), open(1), open(1), open(1), ended(activities.Changed)},
+				applies: []answer[activities.ApplyOutput]{
+					pending(1), pending(1), pending(1), pending(1), applied(activities.ApplyOutput{Done: 1, Calls: 1}),
+				},
+			},
+			want:  workflows.ReplicateResult{Outcome: activities.Changed, Digest: "d1", Steps: 1, Calls: 17},
+			plans: 6, applies: 5,
+		},
+		"pending for ever": {
+			reason:   "after about an hour the run ends, and says what it waited for",
+			platform: platform{plans: []answer[activities.PlanOutput]{open(1)}, applies: []answer[activities.ApplyOutput]{pending(1)}, conclude: activities.RecordOutcomeOutput{Remarks: 1}},
+			want:     workflows.ReplicateResult{Outcome: activities.Failed, Digest: "d1", Calls: 51, Remarks: 1},
+			fails:    true, plans: 17, applies: 17, concludes: 1,
+		},
 		"refused in one batch": {
 			reason: "the batches after one with a refusal are applied",
 			platform: platform{
@@ -324,6 +346,33 @@ func TestReplicateTenantReplansFresh(t *testing.T) {
 	}
 	if p.planned[0].Fresh || !p.planned[1].Fresh {
 		t.Errorf("fresh looks: first %v, after a conflict %v; want false, true", p.planned[0].Fresh, p.planned[1].Fresh)
+	}
+}
+
+// TestTriggerEndsTheWaitForThePlatform: a change of the documents that arrives while the
+// platform is still carrying out a step is planned at once.
+func TestTriggerEndsTheWaitForThePlatform(t *testing.T) {
+	t.Parallel()
+	slow := activities.ApplyOutput{Pending: 1, PendingAfter: time.Hour}
+	p := platform{
+		plans:   []answer[activities.PlanOutput]{open(1), open(2), ended(activities.Changed)},
+		applies: []answer[activities.ApplyOutput]{applied(slow), applied(activities.ApplyOutput{Done: 2})},
+	}
+	var began, second time.Time
+	_, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {
+		began = env.Now()
+		env.RegisterDelayedCallback(func() { env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "apply"}) }, time.Minute)
+		p.asked = func(string) {
+			if len(p.planned) == 1 && len(p.applied) == 1 && second.IsZero() {
+				second = env.Now()
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if waited := second.Sub(began); waited < time.Minute || waited > 2*time.Minute {
+		t.Errorf("the second plan was made after %s, want when the trigger arrived: after a minute", waited)
 	}
 }
 

@@ -4,7 +4,7 @@ package access
 func Codes() []Code {
 	return []Code{
 		AccountCollision, CleanupOff, Contested, ForeignPermissionKept, ForeignPermissionRemoved, ForbiddenByConnection, InvitationPending,
-		ObjectForeign, OwnershipUnclear, PlatformDenied, PlatformRefused, RemovalHeld, RemovalsForbidden, RenameWaiting,
+		ObjectForeign, OwnershipUnclear, PlatformDenied, PlatformPending, PlatformRefused, RemovalHeld, RemovalsForbidden, RenameWaiting,
 		RoleUnmapped, TenantNotFound, ForeignMemberRemoved, UserAmbiguous, UserCreationDeprecated, UserDisabled, UserNotFound,
 		UserRevoked, UserWithoutEUID,
 	}

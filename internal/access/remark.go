@@ -32,6 +32,7 @@ const (
 	CleanupOff               Code = "cleanup-off"                  // an own group is not wanted, cleanup is switched off
 	Contested                Code = "drifting"                     // somebody else keeps undoing our work
 	PlatformDenied           Code = "platform-denied"              // our credentials may not do that
+	PlatformPending          Code = "platform-pending"             // the platform has not finished what it accepted
 	PlatformRefused          Code = "platform-refused"             // the platform calls our request invalid
 	ForbiddenByConnection    Code = "forbidden-by-connection"      // the operator's limits rule it out
 )

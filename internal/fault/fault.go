@@ -19,12 +19,14 @@ import (
 // ErrPending is a write that the platform has accepted and is still carrying out: the
 // same step, applied later, finds it instead of starting another one. ErrUnknown is a
 // refusal that no driver's table has. It is an ErrUnavailable, so that it is tried
-// again; callers count it, because a permanent refusal may look the same.
+// again; callers count it, because a permanent refusal may look the same: ErrExhausted is
+// what they make of it in the end.
 var (
 	ErrInvalid     = errors.New("invalid")      // our request is wrong: never retry
 	ErrUnsupported = errors.New("unsupported")  // the platform cannot: never retry
 	ErrDenied      = errors.New("denied")       // our credentials may not: never retry
 	ErrForbidden   = errors.New("forbidden")    // the connection does not allow it: never retry
+	ErrExhausted     = errors.New("exhausted")     // an unknown refusal, too often: do not retry
 	ErrNotFound    = errors.New("not found")    // a thing it needs is missing: plan again
 	ErrConflict    = errors.New("conflict")     // the world moved: plan again
 	ErrThrottled   = errors.New("throttled")    // retry later
@@ -44,7 +46,7 @@ func Class(err error) error {
 		return nil
 	}
 	for _, class := range []error{
-		ErrInvalid, ErrUnsupported, ErrForbidden, ErrDenied, ErrNotFound, ErrConflict, ErrPending, ErrThrottled, ErrTruncated,
+		ErrInvalid, ErrUnsupported, ErrForbidden, ErrDenied, ErrExhausted, ErrNotFound, ErrConflict, ErrPending, ErrThrottled, ErrTruncated,
 		ErrUnknown, ErrUnavailable, context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, class) {

@@ -37,6 +37,7 @@ func TestClassAndRetryable(t *testing.T) {
 		{"throttled without a cause", fault.Throttled(nil, time.Second), fault.ErrThrottled, true},
 		{"the platform carries it out", fault.Pending(errVendor, time.Second), fault.ErrPending, true},
 		{"no table has it: retried, and counted", fmt.Errorf("%w: %w", errVendor, fault.ErrUnknown), fault.ErrUnknown, true},
+		{"no table has it, and it does not end", fmt.Errorf("%w: %w", fault.ErrExhausted, fault.ErrUnknown), fault.ErrExhausted, false},
 		{"what no table has counts as down", fault.ErrUnknown, fault.ErrUnavailable, true},
 		{"joined: what is carried out wins over a throttle", errors.Join(fault.ErrThrottled, fault.ErrPending), fault.ErrPending, true},
 		{"we were told to stop", fmt.Errorf("call: %w", context.Canceled), context.Canceled, false},

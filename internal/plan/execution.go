@@ -21,14 +21,17 @@ const (
 // Execution follows the steps of one plan. A refused step blocks the steps that
 // need it, and no other. It is not safe for use by many goroutines.
 type Execution struct {
+	order []Step
 	steps map[string]Step
 	fates map[string]Fate
+	// waitExpired is true once removals wait no longer for additions that fail for now.
+	waitExpired bool
 }
 
 // NewExecution returns the execution of a plan, of which some steps, by ID, are done
 // or refused. Steps that another run executes stay Pending: they count as done.
 func NewExecution(p Plan, done, refused map[string]bool) *Execution {
-	e := &Execution{steps: make(map[string]Step, len(p.Steps)), fates: make(map[string]Fate, len(p.Steps))}
+	e := &Execution{order: p.Steps, steps: make(map[string]Step, len(p.Steps)), fates: make(map[string]Fate, len(p.Steps))}
 	for _, s := range p.Steps {
 		e.steps[s.ID] = s
 		switch {
@@ -45,6 +48,20 @@ func NewExecution(p Plan, done, refused map[string]bool) *Execution {
 		}
 	}
 	return e
+}
+
+// StopWaiting lets steps that take access run although steps that give access to the same
+// users still fail for now.
+func (e *Execution) StopWaiting() { e.waitExpired = true }
+
+// Defer notes that other executions left steps, by ID, unfinished. So are the steps that
+// need them, directly or through others.
+func (e *Execution) Defer(unfinished map[string]bool) {
+	for _, s := range e.order {
+		if unfinished[s.ID] || e.Fate(s.ID) == Unfinished {
+			e.fates[s.ID] = Unfinished
+		}
+	}
 }
 
 // Set notes what became of a step.
@@ -67,7 +84,9 @@ func (e *Execution) Fate(id string) Fate {
 				return Blocked
 			}
 		case Unfinished:
-			fate = Unfinished
+			if need.Why != NeedsAccess || !e.waitExpired {
+				fate = Unfinished
+			}
 		case Pending, Done:
 		}
 	}

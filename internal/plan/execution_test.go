@@ -111,6 +111,37 @@ func TestExecution_UnfinishedStepIsWaitedFor(t *testing.T) {
 		if got := e.Fate("take"); got != c.want {
 			t.Errorf("%s: the removal is %d, want %d", c.reason, got, c.want)
 		}
+		e.StopWaiting()
+		if got := e.Fate("take"); got != plan.Pending {
+			t.Errorf("%s: the removal is %d although nothing is waited for any more, want %d", c.reason, got, plan.Pending)
+		}
+	}
+}
+
+// TestExecution_DeferredStepsAreWaitedFor: another execution left the first of three steps
+// unfinished, of which the third needs the second only.
+func TestExecution_DeferredStepsAreWaitedFor(t *testing.T) {
+	p := plan.Plan{Steps: []plan.Step{
+		{ID: "group", Op: plan.Create, Kind: access.KindGroup},
+		{ID: "join", Op: plan.Change, Kind: access.KindMembers, Needs: []plan.Need{{"group", plan.NeedsObject}}},
+		{ID: "leave", Op: plan.Change, Kind: access.KindMembers, Needs: []plan.Need{{"join", plan.NeedsAccess}}},
+		{ID: "other", Op: plan.Create, Kind: access.KindGroup},
+	}}
+	for _, waitExpired := range []bool{false, true} {
+		e := plan.NewExecution(p, nil, nil)
+		want := map[string]plan.Fate{"group": plan.Unfinished, "join": plan.Unfinished, "leave": plan.Unfinished, "other": plan.Pending}
+		if waitExpired {
+			e.StopWaiting()
+			want["leave"] = plan.Pending
+		}
+		e.Defer(map[string]bool{"group": true})
+		got := map[string]plan.Fate{}
+		for _, s := range p.Steps {
+			got[s.ID] = e.Fate(s.ID)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("waitExpired: %t (-want +got):\n%s", waitExpired, diff)
+		}
 	}
 }
 

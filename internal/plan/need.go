@@ -29,6 +29,16 @@ const (
 	NeedsReplacement Reason = "replacement"
 )
 
+// MarshalJSON writes a need of an earlier program's plan as it was: the plan's digest does
+// not change.
+func (n Need) MarshalJSON() ([]byte, error) {
+	if n.Why == "" {
+		return json.Marshal(n.ID)
+	}
+	type plain Need
+	return json.Marshal(plain(n))
+}
+
 // UnmarshalJSON also reads the plans of earlier programs, in which a need is an ID.
 func (n *Need) UnmarshalJSON(body []byte) error {
 	if len(body) > 0 && body[0] == '"' {
@@ -71,9 +81,4 @@ func needsOf(ids []string, why Reason) []Need {
 		all[i] = Need{id, why}
 	}
 	return all
-}
-
-// needs reports whether the step needs the one with that ID.
-func (s Step) needs(id string) bool {
-	return slices.ContainsFunc(s.Needs, func(n Need) bool { return n.ID == id })
 }

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/rollcall-iam/rollcall/internal/fault"
@@ -10,7 +11,7 @@ import (
 // Permanent reports whether a failure stays until a user or an operator acts: no
 // attempt of the same call succeeds before.
 func Permanent(err error) bool {
-	return slices.ContainsFunc([]error{fault.ErrInvalid, fault.ErrUnsupported, fault.ErrDenied, fault.ErrForbidden},
+	return slices.ContainsFunc([]error{fault.ErrInvalid, fault.ErrUnsupported, fault.ErrDenied, fault.ErrForbidden, fault.ErrExhausted},
 		func(class error) bool { return errors.Is(err, class) })
 }
 
@@ -37,4 +38,17 @@ func (u *unfinished) Unwrap() error { return u.error }
 func isUnfinished(err error) bool {
 	_, ok := errors.AsType[*unfinished](err)
 	return ok
+}
+
+// maxUnknown is how many attempts an answer gets that no driver knows, before it is taken
+// for a refusal.
+const maxUnknown = 10
+
+// exhausted returns err as a refusal, if it is an answer that no driver knows and attempts
+// enough were made.
+func exhausted(err error, attempt int) error {
+	if attempt < maxUnknown || !errors.Is(err, fault.ErrUnknown) {
+		return err
+	}
+	return fmt.Errorf("%w after %d attempts: %w", fault.ErrExhausted, attempt, err)
 }

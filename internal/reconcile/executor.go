@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -45,8 +46,18 @@ type Config struct {
 	// Refused are the reasons, by ID, of steps that the platform refused before. They are
 	// recorded again, and not tried.
 	Refused map[string]error
+	// Unfinished are the IDs of steps that other executors of the plan left unfinished. The
+	// steps that need them wait for another plan.
+	Unfinished map[string]bool
 	// IgnoreNeeds tries each step whatever became of those that it needs.
 	IgnoreNeeds bool
+	// Attempt is which attempt of the same steps this is, from 1 on.
+	Attempt int
+	// WaitExpired lets removals run although additions for the same users fail for now.
+	WaitExpired bool
+	// AllowPending counts steps that the platform is still carrying out, instead of failing
+	// with them: the next plan finds what became of them.
+	AllowPending bool
 	// StopAtRefusal makes Execute return after a wave in which a step is refused.
 	StopAtRefusal bool
 	// Check is called right before each unit. An error is the outcome of all its steps.
@@ -69,6 +80,10 @@ type Report struct {
 	// Immovable counts the refused steps that take a role from a group, but for those in
 	// Config.Refused.
 	Immovable int
+	// Pending counts steps that the platform is still carrying out, and PendingAfter is the
+	// longest of the delays that it asks for.
+	Pending      int
+	PendingAfter time.Duration
 	// Replan is true where the platform or the documents changed: the rest of the plan may
 	// be wrong.
 	Replan bool
@@ -96,6 +111,12 @@ func New(config Config) *Executor {
 		needs = plan.Plan{}
 	}
 	e.execution = plan.NewExecution(needs, e.done, refused)
+	if config.WaitExpired {
+		e.execution.StopWaiting()
+	}
+	if len(config.Unfinished) > 0 {
+		e.execution.Defer(config.Unfinished)
+	}
 	return e
 }
 
@@ -254,7 +275,7 @@ func (e *Executor) apply(ctx context.Context, steps []plan.Step) []Outcome {
 		return outcomes
 	}
 	for i, r := range e.config.Driver.Apply(ctx, e.config.Scope, steps) {
-		outcomes[i].Ref, outcomes[i].Err = r.Ref, r.Err
+		outcomes[i].Ref, outcomes[i].Err = r.Ref, exhausted(r.Err, e.config.Attempt)
 	}
 	return outcomes
 }
@@ -275,6 +296,10 @@ func (e *Executor) record(ctx context.Context, outcomes []Outcome) error {
 			e.report.Replan, fate = true, plan.Unfinished
 		case Permanent(o.Err):
 			fate = plan.Refused
+		case e.config.AllowPending && errors.Is(o.Err, fault.ErrPending):
+			after, _ := fault.RetryAfter(o.Err)
+			e.report.Pending, e.report.PendingAfter = e.report.Pending+1, max(e.report.PendingAfter, after)
+			fate = plan.Unfinished
 		default:
 			fate = plan.Unfinished
 			retry = append(retry, o.Err)

@@ -147,7 +147,7 @@ func queueTouched(batch *pgx.Batch, tenants, unnamed []access.TenantID) {
 		return
 	}
 	batch.Queue(`INSERT INTO affected_tenants AS a (tenant, revision, unnamed)
-		SELECT tenant, revision, tenant = ANY($2::text[]) FROM unnest($1::text[]) AS t (tenant), installation
+		SELECT tenant, revision, coalesce(tenant = ANY($2::text[]), false) FROM unnest($1::text[]) AS t (tenant), installation
 		ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision, unnamed = a.unnamed OR excluded.unnamed`,
 		texts(tenants), texts(unnamed))
 }

@@ -135,7 +135,7 @@ func carryOver(before []keptRemark, status Status, now time.Time) (kept, ended [
 // seenOnly reports whether only a look at the platform can tell that a remark of
 // this code holds no more. The others are about how a run ended.
 func seenOnly(code access.Code) bool {
-	return code != access.PlatformDenied && code != access.PlatformRefused &&
+	return code != access.PlatformDenied && code != access.PlatformPending && code != access.PlatformRefused &&
 		code != access.ForbiddenByConnection && code != access.Contested
 }
 

@@ -1,0 +1,73 @@
+package reconcile_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
+)
+
+// TestExecutor_AllowsPendingSteps: a step that the platform is still carrying out stops the
+// steps that need it, and is no failure where another plan follows.
+func TestExecutor_AllowsPendingSteps(t *testing.T) {
+	t.Parallel()
+	slow := fault.Pending(errors.New("the vendor is creating it"), time.Minute)
+	for _, c := range []struct {
+		reason             string
+		allow, waitExpired bool
+		err                error
+		report             reconcile.Report
+	}{
+		{"another plan finds what became of it", true, false, nil, reconcile.Report{Done: 2, Pending: 1, PendingAfter: time.Minute}},
+		{"no other plan follows: it is tried again", false, false, fault.ErrPending, reconcile.Report{Done: 2}},
+		{"it took too long: ann leaves her old group", true, true, nil, reconcile.Report{Done: 3, Pending: 1, PendingAfter: time.Minute}},
+	} {
+		p, d, l := example(), &platform{fails: map[string]error{create: slow}}, newRecords()
+		e := reconcile.New(reconcile.Config{Plan: p, Driver: d, Ledger: l, AllowPending: c.allow, WaitExpired: c.waitExpired})
+		err := e.Execute(t.Context(), p.Waves(plan.PerObject))
+		if (err != nil) != (c.err != nil) || !errors.Is(err, c.err) {
+			t.Errorf("%s: the error is %v, want %v", c.reason, err, c.err)
+		}
+		if diff := cmp.Diff(c.report, e.Report()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+		}
+	}
+}
+
+// TestExecutor_EndsUnknownAnswers: an answer that no driver knows is tried again, and
+// is a refusal in the end, with the vendor's words.
+func TestExecutor_EndsUnknownAnswers(t *testing.T) {
+	t.Parallel()
+	unknown := fmt.Errorf("418 Teapot: %w", fault.ErrUnknown)
+	for _, c := range []struct {
+		reason  string
+		answer  error
+		attempt int
+		refused int
+		err     error
+	}{
+		{"it may pass", unknown, 1, 0, fault.ErrUnknown},
+		{"the last attempt but one", unknown, 9, 0, fault.ErrUnknown},
+		{"it does not pass", unknown, 10, 1, nil},
+		{"an outage is waited for, however long", fault.ErrUnavailable, 100, 0, fault.ErrUnavailable},
+	} {
+		p, d, l := example(), &platform{fails: map[string]error{create: c.answer}}, newRecords()
+		e := reconcile.New(reconcile.Config{Plan: p, Driver: d, Ledger: l, Attempt: c.attempt})
+		err := e.Execute(t.Context(), p.Waves(plan.PerObject))
+		if (err != nil) != (c.err != nil) || !errors.Is(err, c.err) {
+			t.Errorf("%s: attempt %d returns %v, want %v", c.reason, c.attempt, err, c.err)
+		}
+		if got := e.Report().Refused; got != c.refused {
+			t.Errorf("%s: attempt %d counts %d steps as refused, want %d", c.reason, c.attempt, got, c.refused)
+		}
+		if c.refused > 0 && l.outcomes[create] != "exhausted" {
+			t.Errorf("%s: the ledger has %q", c.reason, l.outcomes[create])
+		}
+	}
+}
