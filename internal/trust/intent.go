@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -78,8 +79,10 @@ func (in *intent) merge(values []string, partial uint64) bool {
 	return true
 }
 
-// isSubject reports whether a comparison is about the subject.
-func (c *Comparison) isSubject() bool { return len(c.Claim) == 1 && c.Claim[0] == "sub" }
+// isSubject reports whether a comparison is about the claim that names the workload.
+func (r *reading) isSubject(c *Comparison) bool {
+	return len(c.Claim) == 1 && c.Claim[0] == r.subjectClaim
+}
 
 // path returns the path of a comparison's claim as a key of maps.
 func (c *Comparison) path() string { return strings.Join(c.Claim, pathSeparator) }
@@ -88,7 +91,7 @@ func (c *Comparison) path() string { return strings.Join(c.Claim, pathSeparator)
 func subjectLiterals(t *Trust, o *Options) []string {
 	literals := slices.Clone(t.Subjects)
 	for i := range t.Comparisons {
-		if t.Comparisons[i].isSubject() {
+		if c := &t.Comparisons[i]; len(c.Claim) == 1 && c.Claim[0] == "sub" {
 			literals = append(literals, t.Comparisons[i].Values...)
 		}
 	}
@@ -103,7 +106,7 @@ func subjectLiterals(t *Trust, o *Options) []string {
 func (r *reading) findIntents() {
 	for i := range r.trust.Comparisons {
 		c := &r.trust.Comparisons[i]
-		if c.isSubject() {
+		if r.isSubject(c) {
 			r.readSubjects(c)
 		}
 	}
@@ -115,7 +118,7 @@ func (r *reading) findIntents() {
 	}
 	for i := range r.trust.Comparisons {
 		c := &r.trust.Comparisons[i]
-		if !c.isSubject() && !isEnvelope(c.Claim) {
+		if !r.isSubject(c) && !isEnvelope(c.Claim) {
 			r.readClaim(c)
 		}
 	}
@@ -187,7 +190,7 @@ func (r *reading) readSubject(p pattern, text string, whole bool) {
 	if !whole {
 		return
 	}
-	r.add(&intent{values: slices.Clone(r.fixed), claims: Token{"sub": p.sample()}, subject: text, unsigned: true})
+	r.add(&intent{values: slices.Clone(r.fixed), claims: Token{r.subjectClaim: p.sample()}, subject: text, unsigned: true})
 }
 
 // embedded returns where a subject begins in a text that a mapping has put before it, such
@@ -358,7 +361,7 @@ func (r *reading) readClaim(c *Comparison) {
 			}
 			values, partial, ok := r.matchClaim(c, value, p)
 			if !ok {
-				next = append(next, r.extended(c.Claim, p.sample())...)
+				next = append(next, r.extended(c, p.sample())...)
 				continue
 			}
 			next = append(next, r.merged(values, partial)...)
@@ -369,28 +372,36 @@ func (r *reading) readClaim(c *Comparison) {
 	}
 }
 
-// extended returns the intents with one more claim.
-func (r *reading) extended(path []string, value string) []*intent {
+// extended returns the intents with one more claim, or one more item of a list.
+func (r *reading) extended(compared *Comparison, value string) []*intent {
 	var all []*intent
 	for _, in := range r.intents {
 		c := in.clone()
 		if c.claims == nil {
 			c.claims = Token{}
 		}
-		setPath(c.claims, path, value)
+		var claim any = value
+		if compared.List {
+			before, _ := c.claims.Lookup(compared.Claim...)
+			items, _ := before.([]any)
+			claim = append(slices.Clip(items), value)
+		}
+		setPath(c.claims, compared.Claim, claim)
 		all = append(all, c)
 	}
 	return all
 }
 
-// setPath sets a claim by its path.
+// setPath sets a claim by its path. Objects on the path are copied, as others may have them.
 func setPath(token map[string]any, path []string, value any) {
 	for _, key := range path[:max(len(path)-1, 0)] {
 		object, ok := token[key].(map[string]any)
-		if !ok {
+		if ok {
+			object = maps.Clone(object)
+		} else {
 			object = map[string]any{}
-			token[key] = object
 		}
+		token[key] = object
 		token = object
 	}
 	if len(path) > 0 {
@@ -442,17 +453,22 @@ func (r *reading) chooseForm(in *intent) {
 
 // readToken adds the intent of a document: claims that its tokens have.
 func (r *reading) readToken(token Token) {
-	in := &intent{values: slices.Clone(r.fixed), claims: Token{}, subject: token.Text("sub")}
+	in := &intent{values: slices.Clone(r.fixed), claims: Token{}, subject: r.subjectOf(token)}
 	if in.subject != "" {
 		f, values, partial := r.parseSubject(literal(in.subject))
 		if in.form = f; f == nil || !in.merge(values, partial) {
 			in.form, in.unsigned = nil, true
-			in.claims["sub"] = in.subject
+			in.claims[r.subjectClaim] = in.subject
 		}
 	}
 	r.readClaims(in, nil, token)
 	r.chooseForm(in)
 	r.add(in)
+}
+
+// subjectOf returns the subject that a document declares.
+func (r *reading) subjectOf(token Token) string {
+	return cmp.Or(token.Text(r.subjectClaim), token.Text("sub"))
 }
 
 // readClaims reads the claims of an object within a token into an intent.
@@ -463,7 +479,7 @@ func (r *reading) readClaims(in *intent, path []string, object map[string]any) {
 			r.readClaims(in, path, inner)
 			continue
 		}
-		if isEnvelope(path) || len(path) == 1 && name == "sub" {
+		if isEnvelope(path) || len(path) == 1 && (name == "sub" || name == r.subjectClaim) {
 			continue
 		}
 		if !r.readText(in, path, Token(object).Texts(name)) {

@@ -61,8 +61,9 @@ func Judge(t Trust, options ...Options) []Finding {
 		return append(j.findings, Unjudged(t.Name, t.At, t.Unknown))
 	}
 	j.judgeIntended()
-	j.judgeOutsiders()
 	j.judgeAudience()
+	j.findNames()
+	j.judgeOutsiders()
 	slices.SortStableFunc(j.findings, func(a, b Finding) int {
 		return cmp.Or(a.Severity.rank()-b.Severity.rank(), strings.Compare(a.Rule, b.Rule))
 	})
@@ -75,8 +76,22 @@ func Unjudged(name string, at Position, what string) Finding {
 	return Finding{
 		File: at.File, Line: at.Line, Trust: name, Rule: ruleUnknown, Severity: Low,
 		Message: "The trust cannot be judged: " + what + ", which the files do not say.",
-		Fix: "Lint the plan, by terraform show -json PLAN > plan.json, or the object as the cloud returns it.",
+		Fix:     "Lint the plan, by terraform show -json PLAN > plan.json, or the object as the cloud returns it.",
 	}
+}
+
+// findNames finds the names of intended users, where each has rights by the own name.
+func (j *judge) findNames() {
+	if j.trust.User == nil || !j.profile.Users {
+		return
+	}
+	names := map[string]bool{}
+	for _, in := range j.intents {
+		if e := j.search(j.generator.intended(in)); e != nil {
+			names[j.trust.User(e.token)] = true
+		}
+	}
+	j.names = names
 }
 
 // rank orders severities, the worst first.
@@ -93,12 +108,14 @@ type judge struct {
 	sent      int
 	exhausted bool
 	findings  []Finding
+	// names are the names of intended users in the cloud.
+	names map[string]bool
 	// undecided is the finding to report if nothing is decided.
 	undecided *Finding
 }
 
 func newJudge(r *reading) *judge {
-	return &judge{reading: r, generator: generator{r}, wording: wording{r}, writer: newWriter(r.profile)}
+	return &judge{reading: r, generator: generator{r}, wording: wording{r}, writer: newWriter(r.profile, r.subjectClaim)}
 }
 
 // audience returns the audience of a cloud that does not say another; "" if it has none.
@@ -133,7 +150,7 @@ func (j *judge) search(probes iter.Seq[*probe]) *evidence {
 		j.sent++
 		token := j.writer.write(p, j.issuer)
 		d := j.trust.Accepts(token)
-		if !d.Accepted || maybe != nil && d.Undecided != "" {
+		if !d.Accepted || j.isOwnUser(token) || maybe != nil && d.Undecided != "" {
 			continue
 		}
 		found := &evidence{token: maps.Clone(token), form: p.form, values: slices.Clone(p.values), undecided: d.Undecided}
@@ -143,6 +160,12 @@ func (j *judge) search(probes iter.Seq[*probe]) *evidence {
 		maybe = found
 	}
 	return maybe
+}
+
+// isOwnUser reports whether a token is that of a user with another name than the intended
+// ones, and so with other rights.
+func (j *judge) isOwnUser(token Token) bool {
+	return j.names != nil && !j.names[j.trust.User(token)]
 }
 
 // report adds a finding with an accepted token, and reports whether it is decided. One that

@@ -16,8 +16,10 @@ func (w wording) name() string {
 	return w.trust.Name
 }
 
-// quote returns a token's subject for a message.
-func (e *evidence) quote() string { return "\"" + e.token.Text("sub") + "\"" }
+// quote returns the claim that names a token's workload for a message: sub "example".
+func (w wording) quote(e *evidence) string {
+	return w.subjectClaim + " \"" + e.token.Text(w.subjectClaim) + "\""
+}
 
 // describe returns for which workload an intent is: its literal, or its subject as far as it is said.
 func (w wording) describe(in *intent) string {
@@ -61,10 +63,14 @@ func (w wording) describeAnyone(e *evidence) string {
 	n := w.profile.Nouns
 	if w.profile.Shared {
 		return w.name() + " accepts tokens of every " + n.Tenant + " at " + w.profile.Name + ": no condition requires one. " +
-			"An outsider's " + n.Run + " with sub " + e.quote() + " gets in."
+			"An outsider's " + n.Run + " with " + w.quote(e) + " gets in."
 	}
-	return w.name() + " accepts every " + n.Project + " of its issuer: no condition requires one. " +
-		"A " + n.Run + " with sub " + e.quote() + " gets in."
+	issuer := "issuer"
+	if w.trust.Account != "" {
+		issuer = "account"
+	}
+	return w.name() + " accepts every " + n.Project + " of its " + issuer + ": no condition requires one. " +
+		"A " + n.Run + " with " + w.quote(e) + " gets in."
 }
 
 // describeChosen says which claims an outsider chooses.
@@ -97,17 +103,17 @@ func (w wording) chosen() string {
 // describeNamesake says that an outsider gets in who chooses names.
 func (w wording) describeNamesake(e *evidence) string {
 	return w.name() + " does not require a " + w.profile.Nouns.Tenant + ": an outsider can choose names for which it accepts the token, " +
-		"such as with sub " + e.quote() + "."
+		"such as with " + w.quote(e) + "."
 }
 
 // describeImitation says that a similar name is enough.
 func (w wording) describeImitation(e *evidence) string {
-	return w.name() + " accepts a " + w.profile.Nouns.Tenant + " whose name only looks like the intended one: sub " + e.quote() + "."
+	return w.name() + " accepts a " + w.profile.Nouns.Tenant + " whose name only looks like the intended one: " + w.quote(e) + "."
 }
 
 // describeProjectImitation says that a similar name of a project is enough.
 func (w wording) describeProjectImitation(e *evidence) string {
-	return w.name() + " accepts a " + w.profile.Nouns.Project + " whose name only looks like the intended one: sub " + e.quote() + "."
+	return w.name() + " accepts a " + w.profile.Nouns.Project + " whose name only looks like the intended one: " + w.quote(e) + "."
 }
 
 // describeIssuer says that another issuer is trusted, too.
@@ -119,24 +125,24 @@ func (w wording) describeIssuer(e *evidence) string {
 func (w wording) describeSibling(e *evidence) string {
 	n := w.profile.Nouns
 	return w.name() + " is not limited to one " + n.Project + ": " +
-		"another one of the same " + n.Tenant + ", with sub " + e.quote() + ", gets in."
+		"another one of the same " + n.Tenant + ", with " + w.quote(e) + ", gets in."
 }
 
 // describeRun says which other runs get in.
 func (w wording) describeRun(e *evidence) string {
-	return w.name() + " accepts runs that skip review: " + e.form.Says + " with sub " + e.quote() + " gets in."
+	return w.name() + " accepts runs that skip review: " + e.form.Says + " with " + w.quote(e) + " gets in."
 }
 
 // describeReused says that a name can be taken over.
 func (w wording) describeReused(e *evidence) string {
 	return w.name() + " compares only names, which another tenant can take after a rename or removal: " +
-		"a token with sub " + e.quote() + " and other " +
+		"a token with " + w.quote(e) + " and other " +
 		strings.Join(w.profile.Pins, " and ") + " is accepted."
 }
 
 // describeUndeclared says that a workload is in no document.
 func (w wording) describeUndeclared(e *evidence) string {
-	return w.name() + " accepts sub " + e.quote() + ", which no document declares."
+	return w.name() + " accepts " + w.quote(e) + ", which no document declares."
 }
 
 // fixUndeclared says what to do about a workload that is in no document.
@@ -155,7 +161,7 @@ func (w wording) describeBroken(in *intent) string {
 // fixBroken says how an intended workload gets in.
 func (w wording) fixBroken(in *intent) string {
 	if !in.unsigned {
-		return "Check each condition against a token of " + w.describe(in) + "; " + w.equal("sub", w.subjectOf(in))
+		return "Check each condition against a token of " + w.describe(in) + "; " + w.equal(w.subjectClaim, w.subjectOf(in))
 	}
 	var grammars []string
 	for _, f := range w.forms[:min(len(w.forms), maxAudiences)] {
@@ -206,7 +212,7 @@ func (w wording) fixSubject() string {
 	if len(w.intents) > 0 {
 		in = w.intents[0]
 	}
-	return w.equal("sub", w.subjectOf(in))
+	return w.equal(w.subjectClaim, w.subjectOf(in))
 }
 
 // fixReused says which numbers to require.

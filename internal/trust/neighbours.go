@@ -75,7 +75,7 @@ func (g generator) neighbouring(in *intent, i int, choose func(int, *attribute) 
 	near := g.profile.Attributes[i].neighbours(value)
 	near = slices.DeleteFunc(near, func(value string) bool { return g.isNamed(i, value) || !strings.HasPrefix(value, f.begin[i]) })
 	return func(yield func(*probe) bool) {
-		p := &probe{form: f, values: make([]string, len(g.profile.Attributes)), claims: in.claimsOfOthers()}
+		p := &probe{form: f, values: make([]string, len(g.profile.Attributes)), claims: with(g.otherNeeds, g.claimsOfOthers(in))}
 		g.fill(p.values, in, f, choose)
 		for _, value := range near {
 			if p.values[i] = value; g.cut && g.isLiteral(p) {
@@ -93,7 +93,7 @@ func (g generator) neighbouring(in *intent, i int, choose func(int, *attribute) 
 func (g generator) isLiteral(p *probe) bool {
 	return slices.ContainsFunc(g.trust.Comparisons, func(c Comparison) bool {
 		grammar := g.profile.grammars[c.path()]
-		if c.isSubject() {
+		if g.isSubject(&c) {
 			grammar = p.form.subject
 		}
 		text, ok := grammar.render(p.values)

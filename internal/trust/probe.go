@@ -2,6 +2,7 @@ package trust
 
 import (
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -185,7 +186,7 @@ func none(func(*probe) bool) {}
 // each returns probes of an intent, which may be nil, in some forms with all audiences.
 func (g generator) each(in *intent, forms iter.Seq[*form], claims Token, choose func(int, *attribute) choice) iter.Seq[*probe] {
 	return func(yield func(*probe) bool) {
-		p := &probe{values: make([]string, len(g.profile.Attributes)), claims: claims}
+		p := &probe{values: make([]string, len(g.profile.Attributes)), claims: with(g.otherNeeds, claims)}
 		for f := range forms {
 			p.form = f
 			g.fill(p.values, in, f, choose)
@@ -194,6 +195,16 @@ func (g generator) each(in *intent, forms iter.Seq[*form], claims Token, choose 
 			}
 		}
 	}
+}
+
+// with returns claims with those of others.
+func with(needs, claims Token) Token {
+	if needs == nil {
+		return claims
+	}
+	all := maps.Clone(needs)
+	overlay(all, claims)
+	return all
 }
 
 // toAll yields a probe for each audience, and reports false if the caller has enough.
@@ -223,7 +234,7 @@ func (g generator) intended(in *intent) iter.Seq[*probe] {
 	if f == nil {
 		f = g.forms[0]
 	}
-	return g.each(in, slices.Values([]*form{f}), in.claims, kept)
+	return g.each(in, slices.Values([]*form{f}), with(g.needs, in.claims), kept)
 }
 
 // kept keeps what an intent says.

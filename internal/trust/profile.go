@@ -49,6 +49,8 @@ type attribute struct {
 	// Made is true of a guarded one that a run makes by naming it: a new one has no
 	// protection yet.
 	Made bool `json:"made"`
+	// Given is true of a name that only administrators of the tenant choose.
+	Given bool `json:"given"`
 	// Fold is true of names that are unique regardless of case.
 	Fold bool `json:"fold"`
 	// OfIssuer is true if all tokens of an issuer have the same value.
@@ -137,14 +139,18 @@ type profile struct {
 	Source  string   `json:"source"`
 	Sources []string `json:"sources"`
 	// Shared is true if everybody can become a tenant.
-	Shared bool     `json:"shared"`
-	URLs   []string `json:"urls"`
+	Shared bool `json:"shared"`
+	// Users is true if tokens may be those of users, who have rights by their own names.
+	Users bool     `json:"users"`
+	URLs  []string `json:"urls"`
 	// Recognise are beginnings of subjects by which the kind of an issuer with another URL
 	// is recognised.
-	Recognise  []string    `json:"recognise"`
-	Nouns      nouns       `json:"nouns"`
-	Attributes []attribute `json:"attributes"`
-	Subjects   []form      `json:"subjects"`
+	Recognise []string `json:"recognise"`
+	Nouns     nouns    `json:"nouns"`
+	// SubjectClaim is the claim that names the workload, sub if empty.
+	SubjectClaim string      `json:"subject_claim"`
+	Attributes   []attribute `json:"attributes"`
+	Subjects     []form      `json:"subjects"`
 	// SubjectKeys are parts of which a tenant may compose its subjects, joined by colons.
 	SubjectKeys []string       `json:"subject_keys"`
 	Claims      map[string]any `json:"claims"`
@@ -234,6 +240,7 @@ func (p *profile) compile() {
 		}
 		a.derived = newTemplate(a.Template, p.index)
 	}
+	p.SubjectClaim = cmp.Or(p.SubjectClaim, "sub")
 	p.claims = p.newClaims(p.Claims)
 	for i := range p.Subjects {
 		p.compileForm(&p.Subjects[i])
@@ -435,6 +442,17 @@ func recognise(all []*profile, subjects []string) *profile {
 	}
 	return all[len(all)-1]
 }
+
+// findUsersProfile returns the profile of a private issuer of users, which stands before that
+// of one of which nothing is known, and its attributes.
+func findUsersProfile() (*profile, []string) {
+	all := profiles()
+	p := all[len(all)-2]
+	return p, make([]string, len(p.Attributes))
+}
+
+// isUnknown reports whether nothing is known of the issuers of a profile.
+func (p *profile) isUnknown() bool { return slices.Contains(p.Recognise, "") }
 
 // normalIssuer returns an issuer's URL with https, without a slash at the end, a host in
 // lower case.

@@ -39,15 +39,15 @@ func (g generator) siblings(group string) iter.Seq[*probe] {
 		}
 	}
 	return flat(g.intents, func(in *intent) iter.Seq[*probe] {
-		return g.each(in, g.compatible(in), in.claimsOfOthers(), choose)
+		return g.each(in, g.compatible(in), g.claimsOfOthers(in), choose)
 	})
 }
 
 // claimsOfOthers returns the claims of an intent that other workloads of the tenant can
 // have: all but a whole subject.
-func (in *intent) claimsOfOthers() Token {
-	if _, ok := in.claims["sub"]; ok {
-		return in.claims.Without("sub")
+func (r *reading) claimsOfOthers(in *intent) Token {
+	if _, ok := in.claims[r.subjectClaim]; ok {
+		return in.claims.Without(r.subjectClaim)
 	}
 	return in.claims
 }
@@ -85,7 +85,7 @@ func (g generator) otherRuns() iter.Seq[*probe] {
 	}
 	return flat(g.intents, func(in *intent) iter.Seq[*probe] {
 		others := func(yield func(*probe) bool) {
-			for p := range g.each(in, slices.Values(g.forms), in.claimsOfOthers(), choose) {
+			for p := range g.each(in, slices.Values(g.forms), g.claimsOfOthers(in), choose) {
 				if !g.declared(p) && g.isOtherRun(p) && !yield(p) {
 					return
 				}
@@ -131,5 +131,5 @@ func (g generator) declared(p *probe) bool {
 		return false
 	}
 	subject, _ := p.form.subject.render(p.values)
-	return slices.ContainsFunc(g.options.Intended, func(t Token) bool { return t.Text("sub") == subject })
+	return slices.ContainsFunc(g.options.Intended, func(t Token) bool { return g.subjectOf(t) == subject })
 }

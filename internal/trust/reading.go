@@ -12,6 +12,8 @@ type reading struct {
 	trust   *Trust
 	options Options
 	profile *profile
+	// subjectClaim is the claim that names the workload.
+	subjectClaim string
 	// issuer is the iss claim of the issuer's tokens.
 	issuer string
 	// fixed are the attributes that the issuer's URL gives; "" for others.
@@ -22,9 +24,16 @@ type reading struct {
 	intents   []*intent
 	named     []*intent
 	audiences []audience
+	// needs are claims that the profile does not have and the trust reads: those of intended
+	// workloads, and those of others.
+	needs, otherNeeds Token
 	// cut is true if there are more literals than the bounds allow.
 	cut bool
 }
+
+// accountIssuer is before the account of AWS in the URL by which its profile is found. No
+// token has it.
+const accountIssuer = "aws-account:"
 
 // read reads a trust. Several options add up.
 func read(t *Trust, options []Options) *reading {
@@ -33,13 +42,27 @@ func read(t *Trust, options []Options) *reading {
 		r.options.Intended = append(r.options.Intended, o.Intended...)
 		r.options.Issuers = append(r.options.Issuers, o.Issuers...)
 	}
-	r.profile, r.fixed = findProfile(t.Issuer, subjectLiterals(t, &r.options))
-	r.issuer = cmp.Or(t.Issuer, r.literalIssuer())
+	issuer := t.Issuer
+	if t.Account != "" {
+		issuer = accountIssuer + t.Account
+	}
+	r.profile, r.fixed = findProfile(issuer, subjectLiterals(t, &r.options))
+	if t.User != nil && r.profile.isUnknown() {
+		r.profile, r.fixed = findUsersProfile()
+	}
+	r.subjectClaim = r.profile.SubjectClaim
+	if r.profile.isUnknown() && t.SubjectClaim != "" && !isEnvelope([]string{t.SubjectClaim}) && len(subjectLiterals(t, &Options{})) == 0 {
+		r.subjectClaim = t.SubjectClaim
+	}
+	if r.issuer = cmp.Or(t.Issuer, r.literalIssuer()); t.Account != "" {
+		r.issuer = ""
+	}
 	r.forms = make([]*form, len(r.profile.Subjects))
 	for i := range r.profile.Subjects {
 		r.forms[i] = &r.profile.Subjects[i]
 	}
 	r.audiences = r.findAudiences()
+	r.needs, r.otherNeeds = r.findNeeds("example"), r.findNeeds("other")
 	r.findIntents()
 	return r
 }
@@ -86,6 +109,57 @@ func (r *reading) findAudiences() []audience {
 		all = append(all, r.newAudience(text))
 	}
 	return all
+}
+
+// findNeeds returns values of the claims that the trust reads and the profile does not have;
+// nil if there are none.
+func (r *reading) findNeeds(text string) Token {
+	var needs Token
+	for _, path := range r.trust.Reads {
+		if isEnvelope(path) && !isTime(path) || len(path) == 1 && path[0] == r.subjectClaim || r.profile.has(path) {
+			continue
+		}
+		if needs == nil {
+			needs = Token{}
+		}
+		setPath(needs, path, sampleClaim(path, text))
+	}
+	return needs
+}
+
+// sampleClaim returns a value for a claim of which only the name is known.
+func sampleClaim(path []string, text string) any {
+	switch name := path[len(path)-1]; {
+	case isTime(path):
+		return float64(1_900_000_000)
+	case strings.HasSuffix(name, "_verified"):
+		return true
+	case name == "groups" || name == "roles" || name == "amr":
+		return []any{text}
+	default:
+		return text
+	}
+}
+
+// isTime reports whether a claim is a time.
+func isTime(path []string) bool {
+	return len(path) == 1 && slices.Contains([]string{"exp", "iat", "nbf", "auth_time"}, path[0])
+}
+
+// has reports whether tokens of a profile have a claim, or an object or a value in its path.
+func (p *profile) has(path []string) bool {
+	var value any = p.Claims
+	for _, key := range path {
+		object, isObject := value.(map[string]any)
+		if !isObject {
+			return true
+		}
+		var found bool
+		if value, found = object[key]; !found {
+			return false
+		}
+	}
+	return true
 }
 
 // newAudience returns an audience, with its template if it is reserved for a tenant. No

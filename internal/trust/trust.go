@@ -33,6 +33,10 @@ type Trust struct {
 	// Issuer is the URL of the issuer whose tokens are accepted, as the trust writes it,
 	// with https:// where the cloud leaves that out; empty if it is not known.
 	Issuer string
+	// Account is the account of AWS whose requests, signed by its roles and users, are accepted
+	// in place of tokens of an issuer; empty for others. The claims of such a token are arn,
+	// account and userid.
+	Account string
 	// Accepts decides about one token. It is safe for use by many goroutines, ends in
 	// bounded time and does not panic, whatever is in the token, which it neither keeps nor
 	// changes.
@@ -46,6 +50,16 @@ type Trust struct {
 	// Audiences are the audiences that the cloud accepts by itself, beside what the
 	// comparisons say: of a GCP provider, its own name.
 	Audiences []string
+	// SubjectClaim is the claim of which the cloud makes the name of a workload; empty if it is
+	// sub or not known. It counts for an issuer of which nothing is known.
+	SubjectClaim string
+	// Reads are claims that a token must have, whatever their values are, such as the one of
+	// a user name. Paths are as in Comparison.
+	Reads [][]string
+	// User returns the name that a token has in the cloud, where tokens are those of users
+	// and each has rights by the own name alone. It is nil where all tokens that are
+	// accepted have the same rights.
+	User func(Token) string
 	// Disabled is true for a trust that is switched off on purpose, such as a deleted
 	// provider: the cloud accepts no token, and Judge has no findings.
 	Disabled bool
@@ -69,6 +83,8 @@ type Comparison struct {
 	Values   []string
 	// Optional is true where a token without the claim passes (IfExists, ForAllValues).
 	Optional bool
+	// List is true where the claim is a list of which one item is compared.
+	List bool
 }
 
 // Operator is how a claim is compared.

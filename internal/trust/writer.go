@@ -10,6 +10,8 @@ import (
 // forms take turns.
 type writer struct {
 	profile *profile
+	// subjectClaim is the claim that names the workload.
+	subjectClaim string
 	// values are those of the last probe, changed when each was set, and now the time.
 	values  []string
 	changed []int
@@ -41,12 +43,16 @@ type formToken struct {
 
 // newWriter returns a writer for tokens of a profile, one of an earlier trust if there is
 // one. Its user releases it.
-func newWriter(p *profile) *writer {
+func newWriter(p *profile, subjectClaim string) *writer {
 	if w, ok := p.writers.Get().(*writer); ok {
+		if w.subjectClaim != subjectClaim {
+			clear(w.forms)
+		}
+		w.subjectClaim = subjectClaim
 		return w
 	}
 	w := &writer{
-		profile: p, values: make([]string, len(p.Attributes)), changed: make([]int, len(p.Attributes)),
+		profile: p, subjectClaim: subjectClaim, values: make([]string, len(p.Attributes)), changed: make([]int, len(p.Attributes)),
 		claims: make([]rendered, len(p.claims)), forms: make(map[*form]*formToken, len(p.Subjects)),
 	}
 	for i := range w.claims {
@@ -127,15 +133,15 @@ func (w *writer) claim(t *formToken, i int, always bool) {
 	}
 }
 
-// subject writes the claim sub if it has changed, or always.
+// subject writes the claim that names the workload if it has changed, or always.
 func (w *writer) subject(t *formToken, f *form, always bool) {
 	if !always && !slices.ContainsFunc(f.subject, func(s segment) bool { return s.attribute >= 0 && w.changed[s.attribute] > t.at }) {
 		return
 	}
 	if subject, ok := f.subject.render(w.values); ok {
-		t.token["sub"] = subject
+		t.token[w.subjectClaim] = subject
 	} else {
-		delete(t.token, "sub")
+		delete(t.token, w.subjectClaim)
 	}
 }
 
@@ -146,6 +152,9 @@ func (w *writer) envelope(t *formToken, p *probe, issuer string, always bool) {
 			w.issuerText, w.issuer = issuer, issuer
 		}
 		t.token["iss"], t.issuer = w.issuer, issuer
+		if issuer == "" {
+			delete(t.token, "iss")
+		}
 	}
 	audience := p.audience.text
 	if p.audience.template != nil {

@@ -1,6 +1,7 @@
 package gcp
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,7 +86,7 @@ func (c *comparer) selection(sel ast.SelectExpr, negated bool) {
 func (c *comparer) comprehension(loop ast.ComprehensionExpr, negated bool) {
 	c.walk(loop.IterRange(), negated)
 	before, shadowed := c.locals[loop.IterVar()]
-	c.locals[loop.IterVar()] = c.terms(loop.IterRange())
+	c.locals[loop.IterVar()] = c.items(loop.IterRange())
 	c.walk(loop.LoopStep(), negated)
 	if shadowed {
 		c.locals[loop.IterVar()] = before
@@ -155,9 +156,19 @@ func (c *comparer) in(left, right ast.Expr, negated bool) {
 			}
 		}
 	}
-	c.pair(c.terms(left), c.terms(right), trust.Equal, negated)
+	c.pair(c.terms(left), c.items(right), trust.Equal, negated)
 	c.walk(left, negated)
 	c.walk(right, negated)
+}
+
+// items returns the terms of the items of a list. Those of a list in the expression are its
+// elements; a claim is a list of which an item is meant.
+func (s *scope) items(e ast.Expr) []term {
+	terms := slices.Clone(s.terms(e))
+	for i := range terms {
+		terms[i].list = e.Kind() != ast.ListKind && terms[i].isClaim()
+	}
+	return terms
 }
 
 // pair adds the comparisons of each claim of one side with the literals of the other.
@@ -265,15 +276,15 @@ func (c *comparer) add(t term, operator trust.Operator, values []string) {
 		return
 	}
 	same := func(other trust.Comparison) bool {
-		return other.Operator == operator && slices.Equal(other.Claim, t.claim) && slices.Equal(other.Values, values)
+		return other.List == t.list && other.Operator == operator && slices.Equal(other.Claim, t.claim) && slices.Equal(other.Values, values)
 	}
 	if !slices.ContainsFunc(c.list, same) {
-		c.list = append(c.list, trust.Comparison{Claim: t.claim, Operator: operator, Values: values})
+		c.list = append(c.list, trust.Comparison{Claim: t.claim, Operator: operator, Values: values, List: t.list})
 	}
 }
 
 // claimSet is a set of claims, by the quoted keys of their paths.
-type claimSet map[string]struct{}
+type claimSet map[string][]string
 
 func claimKey(path []string) string {
 	var key strings.Builder
@@ -285,8 +296,17 @@ func claimKey(path []string) string {
 
 func (s claimSet) add(path []string) {
 	if len(path) > 0 {
-		s[claimKey(path)] = struct{}{}
+		s[claimKey(path)] = path
 	}
+}
+
+// paths returns the claims, in order.
+func (s claimSet) paths() [][]string {
+	var paths [][]string
+	for _, key := range slices.Sorted(maps.Keys(s)) {
+		paths = append(paths, s[key])
+	}
+	return paths
 }
 
 func (s claimSet) has(path []string) bool {
@@ -295,9 +315,7 @@ func (s claimSet) has(path []string) bool {
 }
 
 func (s claimSet) union(other claimSet) claimSet {
-	for key := range other {
-		s[key] = struct{}{}
-	}
+	maps.Copy(s, other)
 	return s
 }
 

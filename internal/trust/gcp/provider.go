@@ -146,10 +146,19 @@ func (p *provider) reject(report *findings, field, message string) {
 
 // trust returns the provider as a trust. subjects are those of the members of its pool.
 func (p *provider) trust(subjects []string) trust.Trust {
+	account, subject := "", ""
+	if p.AWS != nil {
+		account = p.AWS.AccountID
+	}
+	if len(p.mappings) > 0 && len(p.mappings[0].claim) == 1 {
+		subject = p.mappings[0].claim[0]
+	}
 	return trust.Trust{
-		Name: p.title(), Kind: trust.GCPProvider, At: p.At, Issuer: p.issuer(), Accepts: p.accepts,
+		SubjectClaim: subject,
+		Account:      account,
+		Name:         p.title(), Kind: trust.GCPProvider, At: p.At, Issuer: p.issuer(), Accepts: p.accepts,
 		Comparisons: p.comparisons, Subjects: subjects, Audiences: p.audiences,
-		Disabled: p.Disabled || p.Deleted, Unknown: p.Undecided,
+		Disabled: p.Disabled || p.Deleted, Unknown: p.Undecided, Reads: p.needed.paths(),
 	}
 }
 

@@ -28,6 +28,8 @@ type term struct {
 	before, after string
 	extracted     bool
 	fold          bool
+	// list is true of an item of a claim that is a list.
+	list bool
 	// opaque is true if more is done to the claim than this type can say.
 	opaque bool
 }

@@ -204,10 +204,52 @@ func checkAll(rules []*program, variable string, value map[string]any) error {
 
 // trust returns the trust of an entry.
 func (a *authenticator) trust() trust.Trust {
-	return trust.Trust{
+	t := trust.Trust{
 		Name: a.name, Kind: trust.KubernetesAuthentication, At: a.at, Issuer: a.issuer,
-		Accepts: a.accepts, Comparisons: a.comparisons(),
+		Accepts: a.accepts, Comparisons: a.comparisons(), Reads: a.reads(), SubjectClaim: a.username.claim,
 	}
+	if a.ofUsers() {
+		t.User = func(token trust.Token) string {
+			u, _ := a.identify(token)
+			return u.name
+		}
+	}
+	return t
+}
+
+// reads returns the claims that a token must have: those of name and UID, and times in rules.
+func (a *authenticator) reads() [][]string {
+	var paths [][]string
+	for _, claim := range append(a.username.claims(), a.uid.claims()...) {
+		paths = append(paths, []string{claim})
+	}
+	for _, rule := range a.rules {
+		for _, claim := range topClaims(rule.tree) {
+			switch claim {
+			case "exp", "iat", "nbf", "auth_time", "email_verified":
+				paths = append(paths, []string{claim})
+			}
+		}
+	}
+	return paths
+}
+
+// ofUsers reports whether an entry is for users of a company, not for workloads: it maps
+// groups or roles, or a name that only users have. Each user has rights by the own name.
+func (a *authenticator) ofUsers() bool {
+	isGroups := func(claim string) bool {
+		claim = strings.ToLower(claim)
+		return strings.Contains(claim, "group") || strings.Contains(claim, "role")
+	}
+	isName := func(claim string) bool {
+		switch claim {
+		case "email", "upn", "unique_name", "preferred_username", "username", "name", "nickname", "login":
+			return true
+		default:
+			return false
+		}
+	}
+	return slices.ContainsFunc(a.groups.claims(), isGroups) || slices.ContainsFunc(a.username.claims(), isName)
 }
 
 // comparisons returns the comparisons of claims with literals in all rules.

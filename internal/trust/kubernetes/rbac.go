@@ -85,30 +85,44 @@ func (p *parser) binding(v *manifest.Value) {
 func (s set) tokenCreators() []trust.Finding {
 	var findings []trust.Finding
 	trusted := s.trustedAccounts()
-	for _, r := range s.roles {
-		bound := false
-		for _, b := range s.bindings {
-			if b.role.kind == r.kind && b.role.name == r.name && sameNamespace(b.role.namespace, r.namespace) && len(b.subjects) > 0 {
-				bound = true
-				if trusted.any(cmp.Or(b.namespace, r.namespace), r.accounts) {
-					findings = append(findings, r.finding(b))
-				}
-			}
-		}
-		if !bound && trusted.any(r.namespace, r.accounts) {
-			findings = append(findings, trust.Finding{
-				File: r.at.File, Line: r.at.Line, Trust: r.id.String(), Rule: "K05", Severity: trust.Medium,
-				Message: "The role may create tokens of " + r.reach("") + "; no binding of it is among the files.",
-				Fix:     fixCreator,
-			})
-		}
-	}
+	type key struct{ kind, name string }
+	bindings := map[key][]binding{}
 	for _, b := range s.bindings {
-		if f, found := s.builtInCreator(b); found {
+		bindings[key{b.role.kind, b.role.name}] = append(bindings[key{b.role.kind, b.role.name}], b)
+	}
+	for _, r := range s.roles {
+		findings = append(findings, r.creators(bindings[key{r.kind, r.name}], trusted)...)
+	}
+	federated := s.federated()
+	for _, b := range s.bindings {
+		if f, found := federated.creator(b); found {
 			findings = append(findings, f)
 		}
 	}
 	return findings
+}
+
+// creators returns the findings of a role, at the bindings of its name.
+func (r role) creators(bindings []binding, trusted *trustedAccounts) []trust.Finding {
+	var findings []trust.Finding
+	bound := false
+	for _, b := range bindings {
+		if !sameNamespace(b.role.namespace, r.namespace) || len(b.subjects) == 0 {
+			continue
+		}
+		bound = true
+		if trusted.any(cmp.Or(b.namespace, r.namespace), r.accounts) {
+			findings = append(findings, r.finding(b))
+		}
+	}
+	if bound || !trusted.any(r.namespace, r.accounts) {
+		return findings
+	}
+	return append(findings, trust.Finding{
+		File: r.at.File, Line: r.at.Line, Trust: r.id.String(), Rule: "K05", Severity: trust.Medium,
+		Message: "The role may create tokens of " + r.reach("") + "; no binding of it is among the files.",
+		Fix:     fixCreator,
+	})
 }
 
 const fixCreator = "Remove create on serviceaccounts/token, or name the service accounts in resourceNames; pods get " +
@@ -140,23 +154,61 @@ func (r role) reach(namespace string) string {
 	}
 }
 
-// builtInCreator finds a binding of a built-in role that may create tokens, where it
-// reaches a workload that another system trusts.
-func (s set) builtInCreator(b binding) (trust.Finding, bool) {
+// federated has the first workload with tokens for other systems in each namespace, and the
+// first at all at "*", by index.
+type federated struct {
+	workloads []workload
+	first     map[string]int
+}
+
+func (s set) federated() federated {
+	f := federated{workloads: s.workloads, first: map[string]int{}}
+	for i, w := range s.workloads {
+		if !slices.ContainsFunc(w.tokens, (*token).external) {
+			continue
+		}
+		for _, namespace := range []string{w.namespace, "*"} {
+			if _, found := f.first[namespace]; !found {
+				f.first[namespace] = i
+			}
+		}
+	}
+	return f
+}
+
+// in returns the first workload that may be in a namespace; false if there is none.
+func (f federated) in(namespace string) (workload, bool) {
+	if namespace == "" {
+		namespace = "*"
+	}
+	i, found := f.first[namespace]
+	if k, anywhere := f.first[""]; anywhere && (!found || k < i) {
+		i, found = k, true
+	}
+	if !found {
+		return workload{}, false
+	}
+	return f.workloads[i], true
+}
+
+// creator finds a binding of a built-in role that may create tokens, where it reaches a
+// workload that another system trusts.
+func (f federated) creator(b binding) (trust.Finding, bool) {
 	if b.role.kind != "ClusterRole" || len(b.subjects) == 0 || !slices.Contains([]string{"cluster-admin", "admin", "edit"}, b.role.name) {
 		return trust.Finding{}, false
 	}
-	for _, w := range s.workloads {
-		federated := slices.ContainsFunc(w.tokens, (*token).external)
-		if !federated || b.kind == "RoleBinding" && !sameNamespace(b.namespace, w.namespace) {
-			continue
-		}
-		return trust.Finding{
-			File: b.at.File, Line: b.at.Line, Trust: b.id.String(), Rule: "K05", Severity: trust.High,
-			Message: fmt.Sprintf("%s may create tokens of service account %s, by the built-in role %s: that is, be %s in every cloud.",
-				strings.Join(b.subjects, ", "), w.account, b.role.name, w.id),
-			Fix: "Bind a role without create on serviceaccounts/token, or keep trusted workloads in a namespace of their own.",
-		}, true
+	namespace := ""
+	if b.kind == "RoleBinding" {
+		namespace = b.namespace
 	}
-	return trust.Finding{}, false
+	w, found := f.in(namespace)
+	if !found {
+		return trust.Finding{}, false
+	}
+	return trust.Finding{
+		File: b.at.File, Line: b.at.Line, Trust: b.id.String(), Rule: "K05", Severity: trust.High,
+		Message: fmt.Sprintf("%s may create tokens of service account %s, by the built-in role %s: that is, be %s in every cloud.",
+			strings.Join(b.subjects, ", "), w.account, b.role.name, w.id),
+		Fix: "Bind a role without create on serviceaccounts/token, or keep trusted workloads in a namespace of their own.",
+	}, true
 }

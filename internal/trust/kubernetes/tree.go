@@ -242,15 +242,24 @@ func compared(e ast.Expr, bound variables) (trust.Comparison, bool) {
 		return trust.Comparison{}, false
 	}
 	if path, ok := pathOf(left, bound); ok {
-		return comparison(path, operator, left, right)
+		found, ok := comparison(path, operator, left, right)
+		found.List = isItem(left, bound)
+		return found, ok
 	}
 	if path, ok := pathOf(right, bound); ok && operator != trust.Prefix {
-		return comparison(path, operator, right, left)
+		found, ok := comparison(path, operator, right, left)
+		found.List = c.FunctionName() == operators.In || isItem(right, bound)
+		return found, ok
 	}
 	if folded, ok := foldedPath(left, bound); ok && operator == trust.Equal {
 		return comparison(folded, trust.EqualFold, left, right)
 	}
 	return trust.Comparison{}, false
+}
+
+// isItem reports whether an expression is the variable of a macro, which is an item of a list.
+func isItem(e ast.Expr, bound variables) bool {
+	return e.Kind() == ast.IdentKind && bound[e.AsIdent()] != nil
 }
 
 // sides returns the two values that a call compares.
