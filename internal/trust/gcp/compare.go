@@ -276,7 +276,8 @@ func (c *comparer) add(t term, operator trust.Operator, values []string) {
 		return
 	}
 	same := func(other trust.Comparison) bool {
-		return other.List == t.list && other.Operator == operator && slices.Equal(other.Claim, t.claim) && slices.Equal(other.Values, values)
+		return other.List == t.list && other.Operator == operator &&
+			slices.Equal(other.Claim, t.claim) && slices.Equal(other.Values, values)
 	}
 	if !slices.ContainsFunc(c.list, same) {
 		c.list = append(c.list, trust.Comparison{Claim: t.claim, Operator: operator, Values: values, List: t.list})

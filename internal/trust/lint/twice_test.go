@@ -79,6 +79,10 @@ func TestLint_FindsIssuersThatAreFederatedTwice(t *testing.T) {
 		{"issuers of two variables", hcl("m/a.tf m/b.tf", provider("a", "var.issuer_a"), provider("b", "var.issuer_b")), nil},
 		{"a template with two OIDC providers", template(cluster), []string{"W12 medium t.yaml:7"}},
 		{"a directory with two pools", hcl("m/a.tf", strings.ReplaceAll(onePool, "NAME", "a")+strings.ReplaceAll(onePool, "NAME", "b")), []string{"W12 medium a.tf:10"}},
+		{"two OIDC providers of a plan", planned("aws", "aws"), []string{"W12 medium plan.json:2"}},
+		{"OIDC providers of two accounts of a plan", planned("aws", "aws.other"), nil},
+		{"OIDC providers of a state", planned("", ""), nil},
+		{"an OIDC provider in the plan, too", append(hcl("m/a.tf", provider("a", `"`+cluster+`"`)), planned("aws", "aws.other")...), nil},
 		{"a pool in the plan, too", append(hcl("m/a.tf", strings.ReplaceAll(onePool, "NAME", "a")), File{Name: "m/plan.json", Text: []byte(poolPlan)}), nil},
 	}
 	for _, test := range tests {
@@ -90,6 +94,22 @@ func TestLint_FindsIssuersThatAreFederatedTwice(t *testing.T) {
 			}
 		})
 	}
+}
+
+// planned returns a plan with an OIDC provider in the module at the top and one in another,
+// by the configurations that they use.
+func planned(first, second string) []File {
+	const resource = `{"address":"%saws_iam_openid_connect_provider.a","mode":"managed","type":"aws_iam_openid_connect_provider","name":"a",` +
+		`"values":{"url":"https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE","client_id_list":["sts.amazonaws.com"]}}`
+	text := `{"format_version":"1.2","terraform_version":"1.9","planned_values":{"root_module":{"resources":[` + fmt.Sprintf(resource, "") +
+		"],\n" + `"child_modules":[{"address":"module.m[\"x.y\"]","resources":[` + fmt.Sprintf(resource, `module.m[\"x.y\"].`) + `]}]}}`
+	if first != "" {
+		text += fmt.Sprintf(`,"configuration":{"root_module":{"resources":[
+  {"address":"aws_iam_openid_connect_provider.a","mode":"managed","provider_config_key":%q}],
+ "module_calls":{"m":{"module":{"resources":[
+  {"address":"aws_iam_openid_connect_provider.a","mode":"managed","provider_config_key":%q}]}}}}}`, first, second)
+	}
+	return []File{{Name: "m/plan.json", Text: []byte(text + "}")}}
 }
 
 // poolPlan is a plan with a provider that a directory has, too.

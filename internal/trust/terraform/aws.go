@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -76,7 +77,7 @@ func (d *directory) provider(r *resource) {
 		}
 	}
 	d.result.Providers = append(d.result.Providers, aws.Provider{
-		Name: r.address(), Scope: d.scope(r), URL: "https://" + d.string(host), ClientIDs: ids, At: r.at,
+		Name: cmp.Or(r.planned, r.address()), Scope: d.scope(r), URL: "https://" + d.string(host), ClientIDs: ids, At: r.at,
 	})
 }
 

@@ -127,9 +127,13 @@ func (d *directory) hasUnknown(text string) bool {
 
 // scope names the account or project in which Terraform makes a resource: that of its
 // directory, or of the provider that it names. It is empty for a resource of which there may
-// be none, because it has count, and for one of a plan, which does not say the provider.
+// be none, because it has count, and for one of a state, which does not say the provider.
 func (d *directory) scope(r *resource) string {
-	if _, _, counted := r.source.get("count"); counted || d.plan {
+	_, _, counted := r.source.get("count")
+	switch {
+	case d.plan && r.config != "":
+		return r.at.File + " " + r.config
+	case d.plan || counted:
 		return ""
 	}
 	provider := d.string(r.value("provider"))

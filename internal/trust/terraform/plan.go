@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -29,11 +30,12 @@ func ReadPlan(file string, text []byte) (Result, error) {
 	if !root.Exists() {
 		root = values[0].Get("values", "root_module")
 	}
-	p := plan{file: file, unknown: map[string]*manifest.Value{}}
+	p := plan{file: file, unknown: map[string]*manifest.Value{}, configs: map[string]string{}}
 	for _, change := range values[0].Get("resource_changes").List() {
 		p.unknown[change.Get("address").Text()] = change.Get("change", "after_unknown")
 	}
 	p.result.Unknown = map[string]string{}
+	p.configuration(values[0].Get("configuration", "root_module"), "", 0)
 	p.data(values[0].Get("prior_state", "values", "root_module"), 0)
 	p.module(root, 0)
 	return p.result, errors.Join(p.errs...)
@@ -49,6 +51,9 @@ type plan struct {
 	file string
 	// unknown has the values that are known after apply, by address.
 	unknown map[string]*manifest.Value
+	// configs are the configurations of providers that resources use, by address without
+	// indices. A state does not say them.
+	configs map[string]string
 	// read are the data sources that the plan has read, by the address of their module.
 	read   map[string][]*manifest.Value
 	result Result
@@ -57,6 +62,23 @@ type plan struct {
 
 // maxModules is how deep modules are read in modules.
 const maxModules = 50
+
+// configuration collects the configurations of providers that the resources of a module use,
+// and of the modules in it.
+func (p *plan) configuration(module *manifest.Value, path string, depth int) {
+	for _, v := range module.Get("resources").List() {
+		p.configs[path+v.Get("address").Text()] = v.Get("provider_config_key").Text()
+	}
+	if depth == maxModules {
+		return
+	}
+	for _, call := range module.Get("module_calls").Fields() {
+		p.configuration(call.Value.Get("module"), path+"module."+call.Name+".", depth+1)
+	}
+}
+
+// instanceKey matches the key of an instance in an address.
+var instanceKey = regexp.MustCompile(`\[(?:[0-9]+|"(?:[^"\\]|\\.)*")\]`)
 
 // data collects the data sources of the prior state.
 func (p *plan) data(module *manifest.Value, depth int) {
@@ -102,6 +124,7 @@ func (p *plan) resource(v *manifest.Value) *resource {
 	return &resource{
 		data: v.Get("mode").Text() == "data", kind: v.Get("type").Text(), name: nameIn(v),
 		at: trust.Position{File: p.file, Line: v.Line}, source: planned{values},
+		planned: address, config: p.configs[instanceKey.ReplaceAllString(address, "")],
 	}
 }
 

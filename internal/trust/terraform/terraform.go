@@ -70,6 +70,9 @@ type resource struct {
 	at         trust.Position
 	// source gives the attributes: a body of HCL or an object of a plan.
 	source attributes
+	// planned is the address in a plan, with that of the module, and config the configuration
+	// of its provider, which is one of an account; empty if it is not known.
+	planned, config string
 }
 
 // attributes are the attributes and nested blocks of a resource. A nested block is a list
