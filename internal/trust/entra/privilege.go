@@ -2,6 +2,7 @@ package entra
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/trust"
@@ -12,6 +13,8 @@ type Privilege struct {
 	// Role is the name or the ID of a role of Azure or of an application role of Microsoft
 	// Graph. The ID may be a resource ID that ends in it.
 	Role string
+	// Actions and NotActions are those of a custom role of Azure, with * for any text.
+	Actions, NotActions []string
 	// Scope is what the role is about, such as a subscription; empty if it is the tenant.
 	Scope string
 	// Requested is true if the application only requests the role: an administrator grants
@@ -32,13 +35,50 @@ func (p Privilege) title() string {
 		return "Owner"
 	case "user access administrator", "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9":
 		return "User Access Administrator"
+	case "role based access control administrator", "f58310d9-a9f6-439a-9e8d-f62e7b41a168":
+		return "Role Based Access Control Administrator"
+	case "approleassignment.readwrite.all", "06b708a9-e830-4db3-a914-8e69da51d44f":
+		return "AppRoleAssignment.ReadWrite.All"
 	case "rolemanagement.readwrite.directory", "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8":
 		return "RoleManagement.ReadWrite.Directory"
 	case "application.readwrite.all", "1bfefb4e-e0b5-418b-a88f-73c46d2cc8e9":
 		return "Application.ReadWrite.All"
-	default:
-		return ""
 	}
+	if action := p.escalates(); action != "" {
+		return "the custom role " + p.Role + ", which allows " + action + ","
+	}
+	return ""
+}
+
+// escalates returns an action of a custom role with which its holder can give itself any
+// other role; "" if it has none.
+// Source: learn.microsoft.com/azure/role-based-access-control/role-definitions.
+func (p Privilege) escalates() string {
+	for _, action := range []string{
+		"Microsoft.Authorization/roleAssignments/write", "Microsoft.Authorization/roleDefinitions/write",
+		"Microsoft.Authorization/elevateAccess/action",
+	} {
+		allows := func(pattern string) bool { return matchesAction(pattern, action) }
+		if slices.ContainsFunc(p.Actions, allows) && !slices.ContainsFunc(p.NotActions, allows) {
+			return action
+		}
+	}
+	return ""
+}
+
+// matchesAction reports whether a pattern with * matches an action, which has no case.
+func matchesAction(pattern, action string) bool {
+	parts := strings.Split(strings.ToLower(pattern), "*")
+	rest, found := strings.CutPrefix(strings.ToLower(action), parts[0])
+	if !found || len(parts) == 1 {
+		return found && rest == ""
+	}
+	for _, part := range parts[1 : len(parts)-1] {
+		if _, rest, found = strings.Cut(rest, part); !found {
+			return false
+		}
+	}
+	return strings.HasSuffix(rest, parts[len(parts)-1])
 }
 
 // privileged reports W16: applications and identities with credentials that hold a role with

@@ -90,3 +90,31 @@ func TestParse_FindsPrivileges(t *testing.T) {
 		})
 	}
 }
+
+func TestPrivilege_EscalatesByActions(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		reason       string
+		actions, not []string
+		want         string
+	}{
+		{reason: "no actions"},
+		{reason: "everything", actions: []string{"*"}, want: "Microsoft.Authorization/roleAssignments/write"},
+		{reason: "everything but authorization", actions: []string{"*"}, not: []string{"Microsoft.Authorization/*/Write", "Microsoft.Authorization/elevateAccess/Action"}},
+		{reason: "everything but assignments", actions: []string{"*"}, not: []string{"Microsoft.Authorization/roleAssignments/*"},
+			want: "Microsoft.Authorization/roleDefinitions/write"},
+		{reason: "assignments in small letters", actions: []string{"microsoft.authorization/roleassignments/write"},
+			want: "Microsoft.Authorization/roleAssignments/write"},
+		{reason: "a star within", actions: []string{"Microsoft.*/roleAssignments/write"}, want: "Microsoft.Authorization/roleAssignments/write"},
+		{reason: "a read", actions: []string{"Microsoft.Authorization/*/read", "*/read"}},
+		{reason: "another service", actions: []string{"Microsoft.Storage/*"}},
+	}
+	for _, test := range tests {
+		t.Run(test.reason, func(t *testing.T) {
+			t.Parallel()
+			if got := (Privilege{Actions: test.actions, NotActions: test.not}).escalates(); got != test.want {
+				t.Errorf("escalates() = %q, want %q", got, test.want)
+			}
+		})
+	}
+}

@@ -30,6 +30,7 @@ import (
 type Input struct {
 	Providers      []Provider
 	Policies       []Policy
+	Roles          []Role
 	Configurations []Configuration
 }
 
@@ -39,6 +40,7 @@ func Merge(inputs ...Input) Input {
 	for _, in := range inputs {
 		all.Providers = append(all.Providers, in.Providers...)
 		all.Policies = append(all.Policies, in.Policies...)
+		all.Roles = append(all.Roles, in.Roles...)
 		all.Configurations = append(all.Configurations, in.Configurations...)
 	}
 	return all
@@ -128,7 +130,7 @@ type Configuration struct {
 	Lines map[string]int
 }
 
-// Parse reads JSON files: providers, IAM policies and credential configuration files, alone,
+// Parse reads JSON files: providers, IAM policies, custom roles and credential configuration files, alone,
 // in lists, or one after the other. Objects of other kinds yield nothing. Providers and
 // policies of the file are judged together. An error names file, line and field.
 func Parse(file string, text []byte) ([]trust.Trust, []trust.Finding, error) {
@@ -156,8 +158,9 @@ func (in Input) Trusts() ([]trust.Trust, []trust.Finding) {
 	}
 	checkAudiences(pools, report)
 	checkMembers(members, pools, report)
-	checkPrivileges(members, in.Policies, report)
-	checkShared(members, report)
+	custom := newRoles(in.Roles)
+	checkPrivileges(members, in.Policies, custom, report)
+	checkShared(members, custom, report)
 	for _, c := range in.Configurations {
 		c.check(pools, report)
 	}

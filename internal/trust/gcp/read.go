@@ -14,6 +14,7 @@ import (
 //	gcloud iam service-accounts get-iam-policy --format json
 //	gcloud asset search-all-iam-policies --format json
 //	gcloud iam workload-identity-pools create-cred-config
+//	gcloud iam roles describe|list --format json
 //
 // and the answers of the REST methods. Objects of other kinds are left out.
 func Read(file string, text []byte) (Input, error) {
@@ -58,6 +59,10 @@ func (r *reader) object(n node, o object) {
 		r.input.Configurations = append(r.input.Configurations, r.configuration(n, o))
 	case isProvider(o):
 		r.input.Providers = append(r.input.Providers, r.provider(n, o))
+	case has(o, "includedPermissions"):
+		r.input.Roles = append(r.input.Roles, Role{
+			Name: r.text(o, "name", "name"), Permissions: r.texts(o, "includedPermissions", "includedPermissions"),
+		})
 	case isPolicy(o):
 		r.input.Policies = append(r.input.Policies, r.policy(n, o, ""))
 	case has(o, "policy"):
@@ -65,7 +70,7 @@ func (r *reader) object(n node, o object) {
 			r.input.Policies = append(r.input.Policies, r.policy(n, policy, r.text(o, "resource", "resource")))
 		}
 	default:
-		for _, field := range []string{"workloadIdentityPoolProviders", "providers", "policies", "results", "configurations"} {
+		for _, field := range []string{"workloadIdentityPoolProviders", "providers", "policies", "results", "configurations", "roles"} {
 			if list, ok := o[field].value.([]node); ok {
 				r.value(node{value: list})
 			}

@@ -14,22 +14,6 @@ import (
 // Source: https://cloud.google.com/iam/docs/service-account-permissions.
 const tokenCreator = "roles/iam.serviceAccountTokenCreator" //nolint:gosec // the name of a role
 
-// isImpersonation reports whether a role lets a principal act as a service account.
-func isImpersonation(role string) bool { return role == workloadIdentityUser || role == tokenCreator }
-
-// isPrivilege reports whether a role lets its holder take over a project or get more roles.
-// Source: https://cloud.google.com/iam/docs/best-practices-service-accounts, on lateral
-// movement and privilege escalation.
-func isPrivilege(role string) bool {
-	switch role {
-	case "roles/owner", "roles/editor", "roles/iam.serviceAccountKeyAdmin", "roles/iam.workloadIdentityPoolAdmin",
-		"roles/resourcemanager.projectIamAdmin":
-		return true
-	default:
-		return false
-	}
-}
-
 // privilege is a role that a principal holds.
 type privilege struct {
 	role, resource string
@@ -41,12 +25,13 @@ type accesses struct {
 	// privileges and accounts are by the email of a service account.
 	privileges map[string][]privilege
 	accounts   map[string][]string
+	roles      roles
 }
 
 // accessesOf reads what policies grant to service accounts. A binding with a condition
 // grants less than its role, which the files do not decide.
-func accessesOf(policies []Policy) accesses {
-	a := accesses{privileges: map[string][]privilege{}, accounts: map[string][]string{}}
+func accessesOf(policies []Policy, roles roles) accesses {
+	a := accesses{privileges: map[string][]privilege{}, accounts: map[string][]string{}, roles: roles}
 	for _, p := range policies {
 		for _, b := range p.Bindings {
 			if b.Condition != "" {
@@ -65,19 +50,19 @@ func accessesOf(policies []Policy) accesses {
 // add adds a role of a service account.
 func (a accesses) add(p Policy, b Binding, email string, at trust.Position) {
 	email = inDirectory(email, p.At.File)
-	if p.isPrivilege(b.Role) {
+	if a.isPrivilege(p, b.Role) {
 		a.privileges[email] = append(a.privileges[email], privilege{b.Role, p.Resource, at})
 		return
 	}
-	if account, ok := p.account(); ok && isImpersonation(b.Role) && account != email {
+	if account, ok := p.account(); ok && a.roles.isImpersonation(b.Role) && account != email {
 		a.accounts[email] = append(a.accounts[email], account)
 	}
 }
 
 // isPrivilege reports whether a role is a privilege on the policy's resource: to make tokens
 // of one service account is not, of all of a project is.
-func (p Policy) isPrivilege(role string) bool {
-	return isPrivilege(role) || role == tokenCreator && p.container() != ""
+func (a accesses) isPrivilege(p Policy, role string) bool {
+	return a.roles.isPrivilege(role, p.container() != "")
 }
 
 // account returns the email of the service account that a policy is of, or what stands for
@@ -119,18 +104,18 @@ func (a accesses) reached(account string) []string {
 
 // checkPrivileges reports W16: members that hold a privilege, or that can act as a service
 // account that holds one. The finding is at the grant.
-func checkPrivileges(members []member, policies []Policy, report *findings) {
-	a := accessesOf(policies)
+func checkPrivileges(members []member, policies []Policy, roles roles, report *findings) {
+	a := accessesOf(policies, roles)
 	for _, m := range members {
 		if m.wrongForm || m.binding.Condition != "" {
 			continue
 		}
-		if m.policy.isPrivilege(m.binding.Role) {
+		if a.isPrivilege(m.policy, m.binding.Role) {
 			m.addPrivilege(report, privilege{m.binding.Role, m.policy.Resource, m.at}, "the member has")
 			continue
 		}
 		account, ok := m.policy.account()
-		if !ok || !isImpersonation(m.binding.Role) {
+		if !ok || !roles.isImpersonation(m.binding.Role) {
 			continue
 		}
 		for _, reached := range a.reached(account) {
@@ -154,12 +139,12 @@ func (m member) addPrivilege(report *findings, p privilege, holder string) {
 
 // checkShared reports G11: a service account as which more than one member can act. There is
 // one finding for each account, at its second member.
-func checkShared(members []member, report *findings) {
+func checkShared(members []member, roles roles, report *findings) {
 	first := map[string]member{}
 	reported := map[string]bool{}
 	for _, m := range members {
 		account, ok := m.policy.account()
-		if !ok || m.wrongForm || !isImpersonation(m.binding.Role) {
+		if !ok || m.wrongForm || !roles.isImpersonation(m.binding.Role) {
 			continue
 		}
 		other, found := first[account]

@@ -90,7 +90,7 @@ func topicsOf(text []byte) topics {
 		aws:        has("Statement", "ClientIDList", "AWS::IAM::"),
 		role:       has("sts:AssumeRole"),
 		template:   has("AWS::IAM::"),
-		gcp:        has("attributeMapping", "attributeCondition", "workloadIdentityPools", "external_account"),
+		gcp:        has("attributeMapping", "attributeCondition", "workloadIdentityPools", "external_account", "includedPermissions"),
 		entra:      has("audiences", "federatedIdentityCredentials", "claimsMatchingExpression") && has("issuer"),
 		kubernetes: has("apiVersion", "kind"),
 		plan:       has("format_version") && has("terraform_version", "root_module"),

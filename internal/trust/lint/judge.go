@@ -38,8 +38,9 @@ type collection struct {
 // counterpart there are joined with those of all other files.
 func join(parts []part) *collection {
 	c := &collection{unknown: map[string]string{}, withMembers: map[trust.Position]bool{}}
-	var others gcp.Input
+	var rest []gcp.Input
 	var pools, federated []gcp.Provider
+	var roles []gcp.Role
 	var providers []aws.Provider
 	var names []string
 	for i := range parts {
@@ -57,17 +58,18 @@ func join(parts []part) *collection {
 		}
 		providers = append(providers, p.providers...)
 		federated = append(federated, p.google.Providers...)
-		others.Configurations = append(others.Configurations, p.google.Configurations...)
+		roles = append(roles, p.google.Roles...)
 		if p.terraform && len(p.google.Providers) > 0 {
 			pools = append(pools, p.google.Providers...)
-			trusts, findings := c.google(gcp.Input{Providers: p.google.Providers, Policies: p.google.Policies})
+			trusts, findings := c.google(gcp.Input{Providers: p.google.Providers, Policies: p.google.Policies, Roles: p.google.Roles})
 			p.trusts, p.findings = append(p.trusts, trusts...), append(p.findings, findings...)
-		} else {
-			others.Providers = append(others.Providers, p.google.Providers...)
-			others.Policies = append(others.Policies, p.google.Policies...)
+			p.google = gcp.Input{Configurations: p.google.Configurations}
 		}
+		p.google.Roles = nil
+		rest = append(rest, p.google)
 		c.add(p)
 	}
+	others := gcp.Merge(append(rest, gcp.Input{Roles: roles})...)
 	c.addConfigurations(&others)
 	if len(others.Policies)+len(others.Configurations)+len(others.Providers) > 0 {
 		others.Providers = append(others.Providers, pools...)

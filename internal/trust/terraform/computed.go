@@ -29,6 +29,8 @@ func (e *evaluator) computed(r *resource, name string) (any, bool) {
 		return e.pool(r, name)
 	case "google_service_account":
 		return e.serviceAccount(r, name)
+	case projectRole, organizationRole:
+		return e.customRoleName(r, name)
 	case "google_project":
 		return e.project(r, name)
 	case "google_iam_policy":

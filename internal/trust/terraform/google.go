@@ -178,6 +178,30 @@ func (d *directory) grant(r *resource) {
 	d.result.Google.Policies = append(d.result.Google.Policies, p)
 }
 
+// The resources of custom roles.
+const (
+	projectRole      = "google_project_iam_custom_role"
+	organizationRole = "google_organization_iam_custom_role"
+)
+
+// customRole reads a custom role.
+func (d *directory) customRole(r *resource) {
+	name, _ := d.customRoleName(r, "name")
+	d.result.Google.Roles = append(d.result.Google.Roles, gcp.Role{Name: name, Permissions: d.texts(r.value("permissions"))})
+}
+
+// customRoleName computes the name of a custom role, which is its ID, too.
+func (e *evaluator) customRoleName(r *resource, attribute string) (string, bool) {
+	if attribute != "name" && attribute != "id" {
+		return "", false
+	}
+	parent := "projects/" + e.projectOf(r)
+	if r.kind == organizationRole {
+		parent = "organizations/" + e.string(r.value("org_id"))
+	}
+	return parent + "/roles/" + e.string(r.value("role_id")), true
+}
+
 // grantPolicy reads a resource with a whole policy.
 func (d *directory) grantPolicy(r *resource, p gcp.Policy) {
 	text, ok := r.value("policy_data").(string)

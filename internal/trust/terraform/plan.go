@@ -179,6 +179,7 @@ func (p *plan) add(d *directory) {
 	p.result.Providers = append(p.result.Providers, r.Providers...)
 	p.result.Google.Providers = append(p.result.Google.Providers, r.Google.Providers...)
 	p.result.Google.Policies = append(p.result.Google.Policies, r.Google.Policies...)
+	p.result.Google.Roles = append(p.result.Google.Roles, r.Google.Roles...)
 	p.result.Manifests = append(p.result.Manifests, r.Manifests...)
 	p.result.Findings = append(p.result.Findings, r.Findings...)
 	maps.Copy(p.result.Unknown, r.Unknown)

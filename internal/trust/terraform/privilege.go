@@ -224,11 +224,29 @@ func (d *directory) assigned(principals []*resource) []entra.Privilege {
 		}
 		for _, name := range []string{"role_definition_name", "role_definition_id"} {
 			if v := r.value(name); v != nil {
-				all = append(all, entra.Privilege{Role: d.roleOf(v), Scope: d.string(r.value("scope")), At: r.line(name)})
+				p := entra.Privilege{Role: d.roleOf(v), Scope: d.string(r.value("scope")), At: r.line(name)}
+				d.customActions(v, &p)
+				all = append(all, p)
 			}
 		}
 	}
 	return all
+}
+
+// customActions adds what a custom role of Azure allows, if the directory has it.
+func (d *directory) customActions(v any, p *entra.Privilege) {
+	for _, r := range d.of("azurerm_role_definition") {
+		if r.data || !d.refersTo(v, r, "name", "role_definition_id", "role_definition_resource_id") {
+			continue
+		}
+		p.Role = d.nameOf(r, "name")
+		for _, b := range blocks(r.value("permissions")) {
+			actions, _, _ := b.get("actions")
+			not, _, _ := b.get("not_actions")
+			p.Actions = append(p.Actions, d.texts(actions)...)
+			p.NotActions = append(p.NotActions, d.texts(not)...)
+		}
+	}
 }
 
 // roleName matches the name of an application role in an expression such as

@@ -163,6 +163,8 @@ func (d *directory) read() {
 			d.provider(r)
 		case r.kind == "google_iam_workload_identity_pool_provider":
 			d.poolProvider(r)
+		case r.kind == projectRole || r.kind == organizationRole:
+			d.customRole(r)
 		case grant.MatchString(r.kind):
 			d.grant(r)
 		case strings.Contains(r.kind, "federated_identity_credential"):
