@@ -50,9 +50,17 @@ func trustLintCommand(c *cli) *cobra.Command {
 		Long: `lint reads files and directories ("-" is stdin), decides for every trust which tokens it
 accepts, and reports each that it should not, with the token.
 
-It reads trust policies of AWS, providers and IAM policies of Google Cloud, federated
-credentials of Entra, Terraform (HCL, and plans by terraform show -json), Kubernetes
-manifests and AuthenticationConfigurations, credential configurations and pipelines.
+It reads:
+  AWS          trust policies, roles and OIDC providers as the aws command prints them,
+               CloudFormation (JSON and YAML)
+  Google Cloud workload identity pool providers, IAM policies, custom roles, credential
+               configurations (external_account)
+  Entra        federated identity credentials, exact and flexible, also in ARM templates
+  Terraform    .tf, .tf.json, .tfvars and .tfvars.json files, plans and states by
+               terraform show -json
+  Kubernetes   manifests (pods, ConfigMaps, roles and bindings) and
+               AuthenticationConfigurations, in YAML and JSON
+  stored keys  in Secrets, kubeconfig files, pipelines, scripts, .env and key files
 
 A comment "# rollcall:ignore W05 until 2027-03-01 REASON" on or above a line, or a
 document of kind TrustWaiver, accepts a finding. Documents of kind WorkloadTrust say which
