@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
@@ -181,5 +183,7 @@ func signInFailure(ctx context.Context, err error) error {
 	if status == http.StatusBadRequest {
 		status = http.StatusUnauthorized // that is how OAuth refuses a client
 	}
-	return refusal(operation, status, codePattern.FindString(err.Error()), refused.RawResponse.Header)
+	return refusal(operation, fault.Answer{
+		Status: status, Code: codePattern.FindString(err.Error()), After: calls.RetryAfter(refused.RawResponse.Header, time.Now()),
+	})
 }

@@ -146,11 +146,9 @@ func (g *Grants) give(ctx context.Context, a assignment, want access.Binding) (s
 	case "RoleAssignmentExists":
 		return g.existing(ctx, a, err)
 	case "PrincipalNotFound":
-		return "", g.unseen(ctx, a, want.Group)
+		return "", g.unseen(ctx, a, want.Group, err)
 	case "RoleDefinitionDoesNotExist":
 		return "", unknownRole(want.Role)
-	case "RoleAssignmentLimitExceeded":
-		return "", fmt.Errorf("azure: role %q: %w: the subscription may have no more role assignments", want.Role, fault.ErrDenied)
 	}
 	if err != nil {
 		return "", err
@@ -174,7 +172,7 @@ func (g *Grants) existing(ctx context.Context, a assignment, refused error) (str
 }
 
 // unseen says whether a group that ARM does not know is only too new for it.
-func (g *Grants) unseen(ctx context.Context, a assignment, name string) error {
+func (g *Grants) unseen(ctx context.Context, a assignment, name string, refused error) error {
 	read := newGroups()
 	if err := g.directory.find(ctx, read, []string{a.principal}, nil); err != nil {
 		return err
@@ -182,7 +180,11 @@ func (g *Grants) unseen(ctx context.Context, a assignment, name string) error {
 	if _, exists := read.Name(a.principal); !exists && g.directory.made.By(a.principal) == "" {
 		return gone(name)
 	}
-	return fmt.Errorf("azure: group %q: %w: Azure does not know the new group yet", name, fault.ErrUnavailable)
+	made, err := g.directory.madeAt(ctx, a.principal)
+	if err != nil && !errors.Is(err, fault.ErrNotFound) { // reads may not show it either
+		return err
+	}
+	return aged(fmt.Errorf("azure: group %q: Azure does not know the group", name), fault.Answer{Code: codeOf(refused)}, made)
 }
 
 // Limit changes the condition of an assignment that is as the step expects it.

@@ -8,6 +8,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/calls"
+	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
 // How long one call may take.
@@ -52,7 +55,12 @@ func (a answer) err() error {
 	case a.status < http.StatusBadRequest:
 		return unreadable(a.operation, "status")
 	}
-	return refusal(a.operation, a.status, a.code(), a.header)
+	return refusal(a.operation, a.refused())
+}
+
+// refused returns the refusal that the answer is.
+func (a answer) refused() fault.Answer {
+	return fault.Answer{Status: a.status, Code: a.code(), Message: string(a.body), After: calls.RetryAfter(a.header, time.Now())}
 }
 
 // code returns Graph's name for an error, or "".

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -312,6 +313,20 @@ func (d *Directory) byID(ctx context.Context, id string) (group, error) {
 		return group{}, fmt.Errorf("azure: %w: %q is not the id of a group", fault.ErrInvalid, id)
 	}
 	return d.one(ctx, newRequest("GET /groups/"+id, groupPath(id)+query{fields: groupFields}.String(), nil))
+}
+
+// madeAt returns when the group of that id was made; zero where Graph does not say
+// (https://learn.microsoft.com/graph/api/resources/group, createdDateTime).
+func (d *Directory) madeAt(ctx context.Context, id string) (time.Time, error) {
+	var found struct {
+		Created time.Time `json:"createdDateTime"`
+	}
+	got, err := d.graph.do(ctx, newRequest("GET /groups/"+id, groupPath(id)+query{fields: "id,createdDateTime"}.String(), nil))
+	if err != nil {
+		return time.Time{}, err
+	}
+	err = decode(got, &found, func() bool { return true })
+	return found.Created, err
 }
 
 func notOurs(name string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -63,7 +64,7 @@ func (d *Directory) addMembers(ctx context.Context, id string, refs []string) er
 	case isThere(got):
 		return d.addEach(ctx, id, refs)
 	case isYoung(got):
-		return d.young(ctx, id)
+		return d.young(ctx, id, got)
 	default:
 		return got.err()
 	}
@@ -73,16 +74,17 @@ func (d *Directory) addMembers(ctx context.Context, id string, refs []string) er
 // known to the replica that was asked
 // (https://learn.microsoft.com/graph/api/group-post-members).
 func isYoung(got answer) bool {
-	return got.err() != nil && errors.Is(got.err(), fault.ErrInvalid) && got.says("source resource object")
+	return got.status == http.StatusBadRequest && got.says(sourceUnknown)
 }
 
-// young says what that answer means: wait, unless the group is gone.
-func (d *Directory) young(ctx context.Context, id string) error {
-	if _, err := d.byID(ctx, id); err != nil && (!errors.Is(err, fault.ErrNotFound) || d.made.By(id) == "") {
+// young says what that answer means: wait, unless the group is gone. A group that is
+// older is known everywhere; its new member may not be.
+func (d *Directory) young(ctx context.Context, id string, got answer) error {
+	made, err := d.madeAt(ctx, id)
+	if err != nil && (!errors.Is(err, fault.ErrNotFound) || d.made.By(id) == "") {
 		return err
 	}
-	return fmt.Errorf("azure: the members of %s: %w: the group, or who joins it, was just made and is not known everywhere yet",
-		id, fault.ErrUnavailable)
+	return aged(fmt.Errorf("azure: the members of %s: the group, or the account, is not known everywhere yet", id), got.refused(), made)
 }
 
 // addEach adds the members one by one.
@@ -117,7 +119,7 @@ func (d *Directory) writeAll(ctx context.Context, id string, requests []request,
 		switch err := got.err(); {
 		case err == nil, accept(got):
 		case isYoung(got):
-			return d.young(ctx, id)
+			return d.young(ctx, id, got)
 		default:
 			return err
 		}

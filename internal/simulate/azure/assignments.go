@@ -108,6 +108,9 @@ func (c *armCall) putAssignment() (answer, error) {
 	if c.app.Permissions.NoRoleWrite {
 		return answer{}, c.unauthorized("Microsoft.Authorization/roleAssignments/write")
 	}
+	if err := c.mayWrite(place, false); err != nil {
+		return answer{}, err
+	}
 	wanted, err := c.wanted(place)
 	if err != nil {
 		return answer{}, err
@@ -220,11 +223,15 @@ func (c *armCall) principalType(id, said string) (string, error) {
 
 // deleteAssignment removes a role assignment; one that is gone is no error.
 func (c *armCall) deleteAssignment() (answer, error) {
-	if _, err := c.place(); err != nil {
+	place, err := c.place()
+	if err != nil {
 		return answer{}, err
 	}
 	if c.app.Permissions.NoRoleWrite {
 		return answer{}, c.unauthorized("Microsoft.Authorization/roleAssignments/delete")
+	}
+	if err := c.mayWrite(place, true); err != nil {
+		return answer{}, err
 	}
 	name, err := c.assignmentName()
 	if err != nil {

@@ -30,6 +30,11 @@
 //	name := server.PlantAssignment(azure.Assignment{...}), server.RemoveAssignment(name)
 //	server.Assignments(scope)                          // those exactly at that scope
 //
+//	server.Lock(scope, azure.CanNotDelete)             // management locks; ReadOnly
+//	server.DenyRoles(scope, policy)                    // a policy that denies role assignments
+//	server.DisableSubscription(sub, true)
+//	server.BlockInvitations(tenant, "blocked.example") // "*" blocks all
+//
 //	server.Control()                                   // counters and faults
 //	server.Close()                                     // writes the state file
 //
@@ -87,5 +92,5 @@
 //
 // Where the vendor documents a message but no code, or a limit but no message, the
 // words are the simulator's: the last Owner's refusal, the limit of role
-// assignments, the number of members in one request.
+// assignments, the number of members in one request, a guest whose domain is blocked.
 package azure

@@ -7,8 +7,12 @@ import (
 )
 
 func (sub *subscription) shape() map[string]any {
+	state := "Enabled"
+	if sub.Disabled {
+		state = "Disabled"
+	}
 	return map[string]any{
-		"id": "/subscriptions/" + sub.ID, "subscriptionId": sub.ID, "tenantId": sub.Tenant, "displayName": sub.Name, "state": "Enabled",
+		"id": "/subscriptions/" + sub.ID, "subscriptionId": sub.ID, "tenantId": sub.Tenant, "displayName": sub.Name, "state": state,
 		"authorizationSource": "RoleBased", "managedByTenants": []any{},
 	}
 }

@@ -45,6 +45,8 @@ type directory struct {
 	Unique        map[string]string          `json:"unique"`      // uniqueName to group, deleted ones included
 	Names         map[string]string          `json:"names"`       // userPrincipalName in lower case to user
 	Guests        map[string]string          `json:"guests"`      // mail in lower case to guest
+	// Blocked are the domains, in lower case, whose users may not be invited; "*" is all.
+	Blocked map[string]bool `json:"blocked,omitempty"`
 }
 
 // User is an account in an Entra tenant.
@@ -99,6 +101,12 @@ type subscription struct {
 	Name   string                   `json:"name"`
 	Owned  bool                     `json:"owned,omitempty"` // somebody was planted as its Owner
 	Groups map[string]resourceGroup `json:"groups"`          // by name, in lower case
+	// Disabled subscriptions are read-only.
+	Disabled bool `json:"disabled,omitempty"`
+	// Locks and Denials are scopes in lower case: with the level of a management lock, and
+	// with the name of a policy assignment that denies new role assignments.
+	Locks   map[string]LockLevel `json:"locks,omitempty"`
+	Denials map[string]string    `json:"denials,omitempty"`
 }
 
 // resourceGroup is a resource group with its clusters by name, in lower case.

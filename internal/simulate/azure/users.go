@@ -2,7 +2,6 @@ package azure
 
 import (
 	"net/http"
-	"net/mail"
 	"strings"
 	"time"
 
@@ -181,9 +180,8 @@ func (c *call) invite() (answer, error) {
 	if redirect == "" {
 		return answer{}, badOData("The inviteRedirectUrl is required.")
 	}
-	parsed, err := mail.ParseAddress(address)
-	if err != nil || parsed.Address != address {
-		return answer{}, badOData("The invited user email address is invalid.")
+	if err := c.mayInvite(address); err != nil {
+		return answer{}, err
 	}
 	if u, ok := c.memberWith(address); ok {
 		return answer{}, badOData("The invited user already exists in the directory as object ID: %s. "+
