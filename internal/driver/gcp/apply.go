@@ -82,7 +82,7 @@ func (d *Driver) applyBindings(ctx context.Context, scope driver.Scope, steps []
 	if err == nil {
 		return
 	}
-	if len(which) > 1 && errors.Is(err, fault.ErrInvalid) {
+	if len(which) > 1 && (errors.Is(err, fault.ErrInvalid) || errors.Is(err, errUnknownMember)) {
 		for _, i := range which {
 			d.applyBindings(ctx, scope, steps, []int{i}, results)
 		}
@@ -142,7 +142,7 @@ func (d *Driver) grant(step plan.Step) grant {
 }
 
 // blame says what a refused policy means for the step: a group that IAM does not
-// know is either too young or gone.
+// know is too young or gone. If it is neither, the policy is refused for good.
 func (d *Driver) blame(ctx context.Context, scope driver.Scope, step plan.Step, err error) error {
 	if !errors.Is(err, errUnknownMember) || step.Op != plan.Create {
 		return err
@@ -158,17 +158,12 @@ func (d *Driver) blame(ctx context.Context, scope driver.Scope, step plan.Step, 
 		return fmt.Errorf("gcp: group %q: %w: somebody has deleted it", name, fault.ErrNotFound)
 	case failed != nil:
 		return failed
-	case errors.Is(err, errOtherCustomer) && !d.young(ctx, g):
-		return fault.Advise(fmt.Errorf("gcp: group %q: %w: an organization policy does not permit its customer", name, fault.ErrDenied),
-			"permit the customer of the groups in the organization policy iam.allowedPolicyMemberDomains")
+	case !d.young(ctx, g):
+		return fmt.Errorf("%w, for the group %q", err, name)
 	default:
 		return fmt.Errorf("gcp: group %q: %w: IAM does not know it yet", name, fault.ErrUnavailable)
 	}
 }
-
-// unknownFor is how long IAM may not know a new group. Google names minutes, for most
-// changes: https://cloud.google.com/iam/docs/access-change-propagation.
-const unknownFor = 30 * time.Minute
 
 // young reports whether the group may be too new for IAM to know it. A group whose age
 // cannot be read is.

@@ -17,7 +17,9 @@
 // entries than asked for when Options.PageSize says so. How far which read lags is
 // a guess: Google publishes no numbers. A group's address never changes. A
 // policy with conditions is cut for callers that do not ask for version 3, and
-// cannot be written by those that do not write it; basic roles take none. Members
+// cannot be written by those that do not write it; basic roles take none. A project
+// can permit the principals of some domains only, and refuses others, and groups that
+// IAM does not know yet, with 400 FAILED_PRECONDITION. Members
 // of a policy whose group was deleted become "deleted:group:…?uid=…".
 //
 // # What it does not have
@@ -27,7 +29,7 @@
 // expiry, transitive searches and the graph of memberships. Directory: everything
 // but reading users; custom schemas, deleted users, orderings but by address.
 // Resource Manager: creating, moving and deleting projects by API, folders,
-// organizations and their policies, deny policies, audit configuration beyond
+// organizations and their policies but domain-restricted sharing, deny policies, audit configuration beyond
 // being kept, invitations of owners, testIamPermissions. Cloud Asset: everything
 // but searchAllIamPolicies without a query, or with "policy:<text>". Permissions of
 // callers are three switches on an account (see Account), not roles. The parameter

@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -130,7 +132,7 @@ func (s *Server) setPolicy(c *call) (any, error) {
 		return nil, refusal("ABORTED",
 			"There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.")
 	}
-	if err := s.checkPolicy(c, held, wanted, version); err != nil {
+	if err := s.checkPolicy(c, p, held, wanted, version); err != nil {
 		return nil, err
 	}
 	next, err := held.masked(wanted, body.Mask)
@@ -239,7 +241,7 @@ func malformed(err error) error {
 }
 
 // checkPolicy refuses a policy that IAM would.
-func (s *Server) checkPolicy(c *call, held, wanted policy, version int) error {
+func (s *Server) checkPolicy(c *call, of Project, held, wanted policy, version int) error {
 	if version != 0 && version != 1 && version != 3 {
 		return refusal("INVALID_ARGUMENT", "Invalid policy version: %d.", version)
 	}
@@ -251,7 +253,7 @@ func (s *Server) checkPolicy(c *call, held, wanted policy, version int) error {
 	}
 	principals, groups := 0, 0
 	for _, b := range wanted.Bindings {
-		if err := s.checkBinding(c, held, b); err != nil {
+		if err := s.checkBinding(c, of, held, b); err != nil {
 			return err
 		}
 		principals += len(b.Members)
@@ -261,15 +263,30 @@ func (s *Server) checkPolicy(c *call, held, wanted policy, version int) error {
 			}
 		}
 	}
-	if principals > maxPrincipals || groups > maxGroups {
-		return refusal("INVALID_ARGUMENT",
-			"The number of members in the policy (%d, %d of them groups) is larger than the maximum allowed size %d, %d.",
-			principals, groups, maxPrincipals, maxGroups)
+	if principals > maxPrincipals {
+		return tooMany("members", principals, maxPrincipals)
+	}
+	if groups > maxGroups {
+		return tooMany("groups", groups, maxGroups)
 	}
 	return nil
 }
 
-func (s *Server) checkBinding(c *call, held policy, b binding) error {
+// tooMany is the refusal of a full policy. Google's words are known for members.
+func tooMany(what string, n, most int) error {
+	return refusal("INVALID_ARGUMENT", "The number of %s in the policy (%s) is larger than the maximum allowed size %s.",
+		what, thousands(n), thousands(most))
+}
+
+// thousands writes a number as 1,503.
+func thousands(n int) string {
+	if n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
+}
+
+func (s *Server) checkBinding(c *call, of Project, held policy, b binding) error {
 	known := predefined.MatchString(b.Role) && !strings.HasPrefix(b.Role, "roles/none") || custom.MatchString(b.Role)
 	if !known {
 		return refusal("INVALID_ARGUMENT", "Role %s is not supported for this resource.", b.Role)
@@ -284,6 +301,9 @@ func (s *Server) checkBinding(c *call, held policy, b binding) error {
 		return refusal("INVALID_ARGUMENT", "Binding with a condition and a basic role is not allowed.")
 	}
 	for _, m := range b.Members {
+		if err := s.checkCustomer(c, of, held, m); err != nil {
+			return err
+		}
 		if err := s.checkMember(c, held, m); err != nil {
 			return err
 		}
@@ -291,10 +311,42 @@ func (s *Server) checkBinding(c *call, held policy, b binding) error {
 	return nil
 }
 
+// checkCustomer refuses a new principal whose customer the organization policy does not
+// permit. The customer of a group that IAM does not know yet is none that it permits.
+// Source: "Restricting identities by domain".
+func (s *Server) checkCustomer(c *call, of Project, held policy, member string) error {
+	permitted := s.state.Permitted[of.Number]
+	sort, address, _ := strings.Cut(member, ":")
+	_, domain, _ := strings.Cut(address, "@")
+	if len(permitted) == 0 || held.names(member) || !slices.Contains([]string{"user", "group", "serviceAccount", "domain"}, sort) {
+		return nil
+	}
+	known := true
+	if g, ok := s.groupNamed(address); ok && sort == "group" {
+		known = !g.Visible.After(c.now) && c.now.Sub(g.Made) >= s.options.IAMLag
+	}
+	if known && slices.Contains(permitted, cmp.Or(domain, address)) {
+		return nil
+	}
+	f := refusal("FAILED_PRECONDITION", "One or more users named in the policy do not belong to a permitted customer.")
+	return f.with(map[string]any{
+		"@type": "type.googleapis.com/google.rpc.PreconditionFailure",
+		"violations": []any{map[string]any{
+			"type": "constraints/iam.allowedPolicyMemberDomains", "description": "User " + address + " is not in permitted organization.",
+			"subject": "orgpolicy:projects/" + of.ID + "?configvalue=" + url.QueryEscape(address),
+		}},
+	})
+}
+
+// names reports whether the policy names the principal.
+func (p policy) names(member string) bool {
+	return slices.ContainsFunc(p.Bindings, func(b binding) bool { return slices.Contains(b.Members, member) })
+}
+
 // checkMember refuses a principal that does not exist, as far as that can be
 // known. A group is unknown to IAM for a while.
 func (s *Server) checkMember(c *call, held policy, member string) error {
-	there := slices.ContainsFunc(held.Bindings, func(b binding) bool { return slices.Contains(b.Members, member) })
+	there := held.names(member)
 	sort, address, _ := strings.Cut(member, ":")
 	_, domain, _ := strings.Cut(address, "@")
 	ours := domain == s.options.Domain

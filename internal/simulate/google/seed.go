@@ -231,6 +231,20 @@ func (s *Server) Bind(projectID string, add Binding) {
 	})
 }
 
+// PermitDomains restricts a project's policy to principals of these domains, as the
+// organization policy constraint iam.allowedPolicyMemberDomains does for the customers that
+// own them. Principals that the policy names already stay. No domain lifts the restriction.
+func (s *Server) PermitDomains(projectID string, domains ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.projectNamed(projectID)
+	if !ok {
+		panic("google: no such project: " + projectID)
+	}
+	s.state.Permitted[p.Number] = domains
+	_ = s.keep()
+}
+
 // NewField gives a policy, and each of its bindings, a field that is newer than
 // every client. A write of bindings that leaves it out there takes it away.
 func (s *Server) NewField(projectID, name, value string) {

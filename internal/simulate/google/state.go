@@ -20,6 +20,9 @@ type state struct {
 	Accounts map[string]Account      `json:"accounts"`
 	Pools    map[string]Provider     `json:"pools"`
 	Tokens   map[string]grant        `json:"tokens"`
+	// Permitted are the domains that the organization policy of a project permits, by the
+	// project's number. A project without an entry permits all.
+	Permitted map[string][]string `json:"permitted,omitempty"`
 	// Newer are names of fields that policies have and no client knows yet.
 	Newer map[string]bool `json:"newer"`
 }
@@ -30,7 +33,7 @@ type members struct{ simulate.Table[membership] }
 func newState() state {
 	return state{
 		Members: map[string]*members{}, Accounts: map[string]Account{}, Pools: map[string]Provider{},
-		Tokens: map[string]grant{}, Newer: map[string]bool{},
+		Tokens: map[string]grant{}, Newer: map[string]bool{}, Permitted: map[string][]string{},
 	}
 }
 
