@@ -19,10 +19,11 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// How long a job is asked for, and after which times: the first is one that a
-// worker with nothing else to do may meet.
+// How long one Apply polls a job, and after which times: the first is one that a
+// worker with nothing else to do may meet. comeBack is when to look again.
 const (
-	jobTimeout = 2 * time.Minute
+	jobTimeout = 10 * time.Second
+	comeBack   = 10 * time.Second
 	jobFirst   = 50 * time.Millisecond
 	jobMost    = 2 * time.Second
 )
@@ -112,15 +113,8 @@ func (d *Driver) roleRefused(ctx context.Context, role, user string, at place, s
 		return there, nil
 	case !errors.Is(err, fault.ErrNotFound):
 		return "", err
-	case said.says("already has"):
-		// The list that does not show it lags behind, or it was taken meanwhile.
-		return "", fmt.Errorf("cloudfoundry: %s: %w: the role is said to be there and is not found", said.operation, fault.ErrUnavailable)
-	case said.says("role in that space's organization"):
-		return "", fmt.Errorf("%s: %w: the user is not in the organization any more", said.Error(), fault.ErrConflict)
-	case said.says("Invalid space"), said.says("Invalid organization"), said.says("Invalid user"):
-		return "", fmt.Errorf("cloudfoundry: %s: %w: the space, the organization or the user is gone", said.operation, fault.ErrNotFound)
 	default:
-		return "", said
+		return "", fmt.Errorf("%w, for the role %q", said, role)
 	}
 }
 
@@ -171,32 +165,31 @@ func (d *Driver) deleteRole(ctx context.Context, scope driver.Scope, step plan.S
 	err := d.api.call(ctx, request{
 		operation: "DELETE /v3/roles/{guid}", method: http.MethodDelete, url: d.api.base + "/v3/roles/" + id, location: &location,
 	}, nil)
-	if said, no := refusedWith(err, http.StatusUnprocessableEntity); no && said.says("user has roles in spaces") {
-		// A role in another space came since the organization was read.
-		return "", fmt.Errorf("%s: %w: the user has a role in another space", said.Error(), fault.ErrConflict)
-	}
 	if errors.Is(err, fault.ErrNotFound) {
 		return have.Ref, nil
 	}
 	if err != nil {
 		return "", err
 	}
-	return have.Ref, d.finished(ctx, location)
+	return have.Ref, d.finished(ctx, have.Role, location)
 }
 
-// finished asks for a job until it is done.
-func (d *Driver) finished(ctx context.Context, location string) error {
+// finished polls a job until it is done or jobTimeout is over: then it is pending. The next
+// Apply deletes the role again, which is done as soon as the role is gone.
+func (d *Driver) finished(ctx context.Context, role, location string) error {
 	const operation = "GET /v3/jobs/{guid}"
 	_, id, found := strings.Cut(location, "/v3/jobs/")
 	if !found || !isGUID(id) {
 		return unreadable("DELETE /v3/roles/{guid}", "job")
 	}
-	limited, cancel := context.WithTimeout(ctx, jobTimeout)
-	defer cancel()
-	for wait := jobFirst; ; wait = min(2*wait, jobMost) {
+	for wait, left := jobFirst, d.jobTimeout; ; wait = min(2*wait, jobMost) {
+		if left <= 0 {
+			return fault.Pending(fmt.Errorf("cloudfoundry: the Cloud Controller is still deleting the role %q", role), comeBack)
+		}
+		left -= wait
 		select {
-		case <-limited.Done():
-			return failure(ctx, operation, context.DeadlineExceeded)
+		case <-ctx.Done():
+			return failure(ctx, operation, ctx.Err())
 		case <-time.After(wait):
 		}
 		var job resource.Job
@@ -208,10 +201,23 @@ func (d *Driver) finished(ctx context.Context, location string) error {
 		case resource.JobStateComplete:
 			return nil
 		case resource.JobStateFailed:
-			return fmt.Errorf("cloudfoundry: %s: %w: the job failed", operation, fault.ErrUnavailable)
+			return jobFailed(role, job)
 		case resource.JobStateProcessing, resource.JobStatePolling:
 		default:
 			return unreadable(operation, "state")
 		}
 	}
+}
+
+// jobFailed classifies a job that failed by the first of its errors.
+func jobFailed(role string, job resource.Job) error {
+	var a fault.Answer
+	if len(job.Errors) > 0 {
+		a.Code, a.Message = job.Errors[0].Title, job.Errors[0].Detail
+	}
+	text := fmt.Errorf("cloudfoundry: deleting the role %q: the job failed", role)
+	if apiWord.MatchString(a.Code) {
+		text = fmt.Errorf("%w (%s)", text, a.Code)
+	}
+	return refusals().Classify(text, a)
 }

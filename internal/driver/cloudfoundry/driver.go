@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/credential"
@@ -42,8 +43,10 @@ type Driver struct {
 	origin   string
 	// newOrigin is where accounts are made; empty where none are.
 	newOrigin string
-	orgs      orgs
-	handlers  driver.Table
+	// jobTimeout is how long one Apply polls a job.
+	jobTimeout time.Duration
+	orgs       orgs
+	handlers   driver.Table
 }
 
 var (
@@ -80,7 +83,7 @@ func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
 	}
 	d := &Driver{
 		platform: config.Platform, api: newAPI(cloud, uaa, from, config.Connection.Budget),
-		origin: settings.Origin, orgs: orgs{bySpace: map[string]string{}},
+		origin: settings.Origin, jobTimeout: jobTimeout, orgs: orgs{bySpace: map[string]string{}},
 	}
 	if creation := settings.Replication.UserCreation; creation != nil {
 		if creation.Origin == "" || creation.Origin == "uaa" {

@@ -1,5 +1,10 @@
 package cloudfoundry
 
+import "time"
+
+// JobTimeout sets how long one Apply polls a job.
+func (d *Driver) JobTimeout(limit time.Duration) { d.jobTimeout = limit }
+
 // What fuzz targets read with.
 var (
 	RetryAfter = retryAfter

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cloudfoundry/go-cfclient/v3/resource"
@@ -15,53 +16,141 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
-// refusal is an answer that says no. Its text holds the operation and the status
-// and nothing of the answer's body, which may name people.
-type refusal struct {
-	operation string
-	status    int
-	after     time.Duration
-	// detail is what the platform says, for decisions only.
-	detail string
+// refusals is the table of what the Cloud Controller and UAA refuse and why. An error of
+// the API v3 has one code for all that cannot be done: its detail tells them apart.
+func refusals() fault.Refusals {
+	return slices.Concat(refusedRoles(), refusedCallers(), refusedStatuses())
 }
 
-func (r *refusal) Error() string {
-	return fmt.Sprintf("cloudfoundry: %s: answered %d %s", r.operation, r.status, http.StatusText(r.status))
-}
-
-// says reports whether the platform gives this reason. An error of the API v3
-// has a text and one code for all that cannot be done.
-func (r *refusal) says(reason string) bool { return strings.Contains(r.detail, reason) }
-
-// Unwrap returns the class.
-func (r *refusal) Unwrap() error {
-	switch r.status {
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return fault.ErrInvalid
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return fault.ErrDenied
-	case http.StatusNotFound:
-		return fault.ErrNotFound
-	case http.StatusConflict:
-		return fault.ErrConflict
-	case http.StatusTooManyRequests:
-		return fault.Throttled(nil, r.after)
-	default:
-		return fault.ErrUnavailable
+// refusedRoles are roles and users that the platform does not change.
+func refusedRoles() fault.Refusals {
+	const roles, users, scim = "CAPI v3, Roles", "CAPI v3, Create a user", "UAA API, Users"
+	return fault.Refusals{
+		{
+			Status: http.StatusUnprocessableEntity, Says: "already has", Class: fault.ErrUnavailable,
+			Until: "lists show the role", Source: roles,
+		},
+		{Status: http.StatusUnprocessableEntity, Says: "role in that space's organization", Class: fault.ErrConflict, Source: roles},
+		{Status: http.StatusUnprocessableEntity, Says: "user has roles in spaces", Class: fault.ErrConflict, Source: roles},
+		{Status: http.StatusUnprocessableEntity, Says: "Invalid space", Class: fault.ErrNotFound, Source: roles},
+		{Status: http.StatusUnprocessableEntity, Says: "Invalid organization", Class: fault.ErrNotFound, Source: roles},
+		{Status: http.StatusUnprocessableEntity, Says: "Invalid user", Class: fault.ErrNotFound, Source: roles},
+		{
+			Status: http.StatusUnprocessableEntity, Says: "No user exists", Class: fault.ErrInvalid, Source: roles,
+			Advice: "the identity provider does not know the user: correct the user's name or origin",
+		},
+		{
+			Status: http.StatusUnprocessableEntity, Says: "Ambiguous user", Class: fault.ErrInvalid, Source: roles,
+			Advice: "several origins have a user of that name: set the origin of the platform",
+		},
+		{
+			Codes: []string{"CF-OrgSuspended"}, Class: fault.ErrDenied, Source: "Cloud Controller, errors/v2.yml",
+			Advice: "the organization is suspended: have it activated again",
+		},
+		{
+			Codes: []string{"CF-UnprocessableEntity"}, Says: "Username", Class: fault.ErrInvalid, Source: users,
+			Advice: "the Cloud Controller does not make users by name: give the connection scim.write",
+		},
+		{
+			Codes: []string{"invalid_scim_resource", "invalid_password"}, Class: fault.ErrInvalid, Source: scim,
+			Advice: "correct the user's name and address in the documents",
+		},
+		{Codes: []string{"scim_resource_already_exists"}, Class: fault.ErrConflict, Source: scim},
 	}
 }
+
+// refusedCallers are refusals of the connection's client, and of all callers.
+func refusedCallers() fault.Refusals {
+	return fault.Refusals{
+		{
+			Codes: []string{"CF-NotAuthorized"}, Class: fault.ErrDenied, Source: "Cloud Controller, errors/v2.yml",
+			Advice: "give the client of the connection the authority cloud_controller.admin",
+		},
+		{
+			Codes: []string{"insufficient_scope"}, Class: fault.ErrDenied, Source: "UAA API, Authorization",
+			Advice: "give the client of the connection the authorities scim.read, and scim.write where it creates users",
+		},
+		{
+			Codes: []string{
+				"CF-NotAuthenticated", "CF-InvalidAuthToken", "invalid_token", "unauthorized", "invalid_client", "unauthorized_client",
+			},
+			Class: fault.ErrDenied, Source: "UAA API, Token", Advice: "renew the secret of the connection's client",
+		},
+		{
+			Codes: []string{"CF-RateLimitExceeded", "CF-IPBasedRateLimitExceeded"}, Class: fault.ErrThrottled,
+			Until: "the interval of the limit is over", Source: "CAPI v3, Rate limiting",
+		},
+		{
+			Codes: []string{"CF-UaaUnavailable", "CF-ServiceUnavailable", "UnknownError"}, Class: fault.ErrUnavailable,
+			Until: "the service works again", Source: "Cloud Controller, errors/v2.yml",
+		},
+	}
+}
+
+func refusedStatuses() fault.Refusals {
+	const source = "RFC 9110, Status Codes"
+	var rows fault.Refusals
+	add := func(class error, until string, statuses ...int) {
+		for _, status := range statuses {
+			rows = append(rows, fault.Refusal{Status: status, Class: class, Until: until, Source: source})
+		}
+	}
+	add(fault.ErrInvalid, "", http.StatusBadRequest, http.StatusUnprocessableEntity)
+	add(fault.ErrDenied, "", http.StatusUnauthorized, http.StatusForbidden)
+	add(fault.ErrNotFound, "", http.StatusNotFound)
+	add(fault.ErrConflict, "", http.StatusConflict)
+	add(fault.ErrThrottled, "the rate is below the limit", http.StatusTooManyRequests)
+	add(fault.ErrUnavailable, "the service works again", http.StatusRequestTimeout, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
+	return rows
+}
+
+// refusal is an answer that says no, with its class. Its text holds the operation, the
+// status and the code, and nothing else of the answer, which may name users.
+type refusal struct {
+	error
+
+	status int
+}
+
+// Unwrap returns the classified error.
+func (r *refusal) Unwrap() error { return r.error }
 
 // refused makes a refusal of an answer.
 func refused(operation string, answer *http.Response, body []byte, now time.Time) *refusal {
-	var said resource.CloudFoundryErrors
-	detail := ""
-	if err := decode(operation, body, &said); err == nil && len(said.Errors) > 0 {
-		detail = said.Errors[0].Detail
+	code, message := explained(operation, body)
+	return refuse(operation, fault.Answer{
+		Status: answer.StatusCode, Code: code, Message: message, After: retryAfter(answer.Header.Get("Retry-After"), now),
+	})
+}
+
+func refuse(operation string, a fault.Answer) *refusal {
+	text := fmt.Errorf("cloudfoundry: %s: answered %d %s", operation, a.Status, http.StatusText(a.Status))
+	if apiWord.MatchString(a.Code) {
+		text = fmt.Errorf("%w (%s)", text, a.Code)
 	}
-	return &refusal{
-		operation: operation, status: answer.StatusCode, detail: detail,
-		after: retryAfter(answer.Header.Get("Retry-After"), now),
+	return &refusal{refusals().Classify(text, a), a.Status}
+}
+
+// apiWord is a code that can be shown: one word of an API.
+var apiWord = regexp.MustCompile(`^[A-Za-z][A-Za-z_-]{0,63}$`)
+
+// explained returns the code of a refusal and what it says: the Cloud Controller has a
+// list of errors, and UAA has one.
+func explained(operation string, body []byte) (code, message string) {
+	var said struct {
+		resource.CloudFoundryErrors
+
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
 	}
+	if err := decode(operation, body, &said); err != nil {
+		return "", ""
+	}
+	if len(said.Errors) > 0 {
+		return said.Errors[0].Title, said.Errors[0].Detail
+	}
+	return said.Error, said.Description
 }
 
 // refusedWith reports whether err is a refusal of that status.
