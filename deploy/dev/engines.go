@@ -61,7 +61,7 @@ func (s *stack) startTemporal(ctx context.Context) (string, error) {
 	server, err := temporal.Start(ctx, temporal.Options{
 		Dir: s.home.path("temporal"), SetAside: true, SearchAttributes: engine.Attributes(),
 		Port: temporalPort, UI: true, UIPort: temporalUIPort, UICodec: "http://" + codec.Addr().String(), LogFile: file,
-		BuildLog: built,
+		BuildLog: built, BuildFlags: s.options.flags,
 	})
 	if errors.Is(err, temporal.ErrUnavailable) {
 		return "", withLog(err, s.home.log("temporal-build"))

@@ -9,10 +9,12 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/rollcall-iam/rollcall/internal/demo"
 	"github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
+	"github.com/rollcall-iam/rollcall/internal/engines/program"
 )
 
 // options are what the command line says.
@@ -21,7 +23,9 @@ type options struct {
 	bin string
 	// checkout is where rollcall and rollcall-worker are built from; empty uses those
 	// in bin as they are.
-	checkout   string
+	checkout string
+	// flags build what is built: those of this program, with which they share packages.
+	flags      program.Flags
 	once       bool
 	noKeystone bool
 	// noKubernetes leaves out all platforms on the cluster.
@@ -49,6 +53,9 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	if err != nil {
 		return 2
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		opts.flags = program.FlagsOf(info)
 	}
 	err = serve(ctx, opts, newConsole(out))
 	if ctx.Err() != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/rollcall-iam/rollcall/internal/engines/keystone"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
@@ -75,9 +76,10 @@ func (s *stack) buildPrograms(ctx context.Context) (string, error) {
 	}
 	defer func() { _ = log.Close() }()
 	for _, program := range [][2]string{{"rollcall-worker", "./worker"}, {"rollcall", "./starter"}} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(s.options.bin, program[0]), program[1])
+		args := append([]string{"build", "-o", filepath.Join(s.options.bin, program[0])}, s.options.flags.Args()...)
+		cmd := exec.Command("go", append(args, program[1])...)
 		cmd.Dir, cmd.Stdout, cmd.Stderr = s.options.checkout, log, log
-		cmd.Env = append(os.Environ(), moreMemory)
+		cmd.Env = slices.Concat(os.Environ(), []string{moreMemory}, s.options.flags.Environ())
 		if err := runTied(ctx, cmd); err != nil {
 			return "", withLog(fmt.Errorf("go build %s: %w", program[1], err), file)
 		}
@@ -86,7 +88,7 @@ func (s *stack) buildPrograms(ctx context.Context) (string, error) {
 }
 
 func (s *stack) buildTemporal(ctx context.Context) (string, error) {
-	return "is built", s.logged("temporal-build", func(log io.Writer) error { return temporal.Build(ctx, log) })
+	return "is built", s.logged("temporal-build", func(log io.Writer) error { return temporal.Build(ctx, log, s.options.flags) })
 }
 
 // logged does something that writes to a log.

@@ -39,6 +39,9 @@ type Program struct {
 	LinkerFlags string
 	// Tags are build tags, separated by commas.
 	Tags string
+	// Flags compile a program whose Package is "." in another way than the usual one. Its
+	// binary is another one: it is built only where the usual one is not there.
+	Flags Flags
 }
 
 // Available reports why this machine cannot run the server, wrapping
@@ -60,10 +63,11 @@ func (p Program) Available() error {
 // Built reports whether Build would have nothing to do.
 func (p Program) Built() bool {
 	path, _, err := p.binary()
-	if err != nil {
-		return false
-	}
-	_, err = os.Stat(path)
+	return err == nil && exists(path)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path) //nolint:gosec // it is in the user's own cache directory
 	return err == nil
 }
 
@@ -79,7 +83,7 @@ func (p Program) Build(ctx context.Context, log io.Writer) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(path); err == nil {
+	if exists(path) {
 		return path, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -90,7 +94,7 @@ func (p Program) Build(ctx context.Context, log io.Writer) (string, error) {
 		return "", fmt.Errorf("program: %s is %w: %w", p.Name, ErrUnavailable, err)
 	}
 	defer unlock()
-	if _, err := os.Stat(path); err == nil {
+	if exists(path) {
 		return path, nil // another process built it meanwhile
 	}
 	// What a killed build left is no object file, which go build refuses to replace.
@@ -127,16 +131,24 @@ func (p Program) binary() (path, version string, err error) {
 		return "", "", fmt.Errorf("program: %s is %w: %w", p.Name, ErrUnavailable, err)
 	}
 	version = string(required[1])
-	name := p.Name + "-" + version
-	if p.Package == "." {
-		digest, err := contentDigest(dir, p.Tags)
-		if err != nil {
-			return "", "", err
-		}
-		name += "-" + digest
+	path = filepath.Join(cache, "rollcall", "engines", p.Name+"-"+version)
+	if p.Package != "." {
+		return path, version, nil
 	}
-	return filepath.Join(cache, "rollcall", "engines", name), version, nil
+	digest, err := contentDigest(dir, p.Tags)
+	if err != nil {
+		return "", "", err
+	}
+	path += "-" + digest
+	if p.Flags != (Flags{}) && !exists(path) {
+		path += quickSuffix
+	}
+	return path, version, nil
 }
+
+// quickSuffix ends the names of binaries that were built with other Flags than the usual
+// ones. The Makefile knows it too.
+const quickSuffix = "-quick"
 
 // contentDigest names the content of the files in a directory, and how they are built,
 // in 12 characters.
@@ -196,9 +208,14 @@ func (p Program) compile(ctx context.Context, log io.Writer, to, version string)
 	if strings.Contains(flags, "%s") {
 		flags = fmt.Sprintf(flags, version)
 	}
-	args := []string{"go", "build", "-buildvcs=false", "-mod=readonly", "-ldflags", flags, "-tags", p.Tags, "-o", to}
+	args := []string{"go", "build", "-buildvcs=false", "-mod=readonly"}
+	if p.Package == "." {
+		args = append(args, p.Flags.Args()...)
+	}
+	args = append(args, "-ldflags", flags, "-tags", p.Tags, "-o", to)
 	// More memory for the compiler saves a fifth of its processor time.
 	environ := append(os.Environ(), "GOWORK=off", "GOFLAGS=", "GOGC=400")
+	environ = append(environ, p.Flags.Environ()...)
 	modfile, remove, err := omit(ctx, dir, environ, to)
 	if err != nil {
 		return err

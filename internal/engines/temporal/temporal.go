@@ -67,6 +67,8 @@ type Options struct {
 	LogFile string
 	// BuildLog receives what building the server says; nil drops it.
 	BuildLog io.Writer
+	// BuildFlags are as those of Build.
+	BuildFlags program.Flags
 }
 
 // Server is a running server. It ends with the process that started it.
@@ -81,9 +83,10 @@ type Server struct {
 	}
 }
 
-func server() program.Program {
+func server(flags program.Flags) program.Program {
 	return program.Program{
-		Name: "temporal", Module: "go.temporal.io/server", Package: ".", LinkerFlags: "-s -w",
+		Flags: flags,
+		Name:  "temporal", Module: "go.temporal.io/server", Package: ".", LinkerFlags: "-s -w",
 		// Google's clients, which archive to Google Cloud, do without gRPC's xDS: 141 packages.
 		Tags: "disable_grpc_modules",
 	}
@@ -91,12 +94,13 @@ func server() program.Program {
 
 // Available reports why this machine cannot run the server, wrapping
 // ErrUnavailable, or nil. It builds nothing.
-func Available() error { return unavailable(server().Available()) }
+func Available() error { return unavailable(server(program.Flags{}).Available()) }
 
 // Build builds the server unless it is built already; that takes some three
-// minutes of two processors. An error wraps ErrUnavailable.
-func Build(ctx context.Context, log io.Writer) error {
-	_, err := server().Build(ctx, log)
+// minutes of two processors. With flags it builds a server of its own, unless the usual
+// one is there. An error wraps ErrUnavailable.
+func Build(ctx context.Context, log io.Writer, flags program.Flags) error {
+	_, err := server(flags).Build(ctx, log)
 	return unavailable(err)
 }
 
@@ -110,7 +114,7 @@ func unavailable(err error) error {
 // Start builds the server if need be, starts it and returns when it answers. An
 // error wraps ErrUnavailable or ErrOtherVersion where that is the cause.
 func Start(ctx context.Context, options Options) (*Server, error) {
-	binary, err := server().Build(ctx, options.BuildLog)
+	binary, err := server(options.BuildFlags).Build(ctx, options.BuildLog)
 	if err != nil {
 		return nil, unavailable(err)
 	}
