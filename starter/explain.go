@@ -30,6 +30,9 @@ group and to roles of the platform; the patterns that make the group's name and 
 user's account; and the steps that runs applied, with their times. The user is named by
 metadata.name, euid or email.
 
+Access is granted when the membership and each role of its group are. Missing roles are
+listed: refused, with the reason, or not granted yet, with the last answer of the platform.
+
 It shows the reasons for missing access, each with a stable code: no-binding,
 role-unmapped, the codes of warnings such as user-not-found, no-platform, no-tenant,
 tenant-removed, tenant-failed and not-replicated. It shows access that no document asks

@@ -38,7 +38,8 @@ tenants are one line; --warnings lists each with its tenant. A warning holds unt
 finds the cause fixed; --ended lists the warnings too that ended within 90 days. --code
 and --user list only the tenants with such warnings.
 
-The table below shows open runs, and what waits for a worker, a platform or an approval.
+The table below shows open runs, and what waits for a worker, a platform or an approval. A
+run that waits for a platform has the reason of its last failure.
 Without Temporal, status shows the rest.`,
 		Example: `  rollcall status
   rollcall status --platform openstack.eu --warnings
