@@ -95,6 +95,7 @@ type Executor struct {
 	config    Config
 	done      map[string]bool // parts of steps included
 	execution *plan.Execution
+	subjects  subjects
 	report    Report
 }
 
@@ -117,6 +118,7 @@ func New(config Config) *Executor {
 	if len(config.Unfinished) > 0 {
 		e.execution.Defer(config.Unfinished)
 	}
+	e.subjects.replay(config.Plan, e.done, config.Refused)
 	return e
 }
 
@@ -274,8 +276,13 @@ func (e *Executor) apply(ctx context.Context, steps []plan.Step) []Outcome {
 	if err != nil {
 		return outcomes
 	}
-	for i, r := range e.config.Driver.Apply(ctx, e.config.Scope, steps) {
+	applied := make([]plan.Step, len(steps))
+	for i, s := range steps {
+		applied[i] = e.subjects.rebase(s)
+	}
+	for i, r := range e.config.Driver.Apply(ctx, e.config.Scope, applied) {
 		outcomes[i].Ref, outcomes[i].Err = r.Ref, exhausted(r.Err, e.config.Attempt)
+		e.subjects.note(applied[i], r.Err)
 	}
 	return outcomes
 }

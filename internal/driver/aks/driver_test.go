@@ -13,6 +13,7 @@ func TestLaws(t *testing.T) {
 		// One list of bindings, the pages of the groups and those of the roles on the
 		// cluster.
 		ConvergedCalls: func(scopes, groups int) int { return 1 + 2*((scopes*groups+pageSize-1)/pageSize) },
+		SampleRefusals: true,
 		Calls:          filepath.Join("testdata", "calls.txt"),
 	})
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/aks"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/answers"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	engine "github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 	simulated "github.com/rollcall-iam/rollcall/internal/simulate/azure"
@@ -239,6 +240,10 @@ func (w *world) laws() drivertest.World {
 			return g.Description
 		},
 		Breaker: breaker{drivertest.ThroughProxyWhere(w.proxy, func(*http.Request) bool { return false }, reads)},
+		Refusals: &drivertest.Refusals{
+			Proxy: w.proxy, Writes: func(r *http.Request) bool { return !reads(r) },
+			Permanent: clusterOr(answers.Kubernetes, answers.Microsoft), Retryable: clusterOr(answers.KubernetesTimesOut, answers.MicrosoftThrottles),
+		},
 		Writes: func() int {
 			return w.proxy.Count(http.MethodPut, http.MethodPatch, http.MethodDelete) +
 				w.proxy.CountIf(func(e faultproxy.Entry) bool {
@@ -246,6 +251,16 @@ func (w *world) laws() drivertest.World {
 				})
 		},
 		Calls: func() int { return w.proxy.Count() },
+	}
+}
+
+// clusterOr answers as the side does that a request goes to.
+func clusterOr(cluster, cloud func(*http.Request) faultproxy.Fault) func(*http.Request) faultproxy.Fault {
+	return func(r *http.Request) faultproxy.Fault {
+		if strings.HasPrefix(r.URL.Path, "/apis/") {
+			return cluster(r)
+		}
+		return cloud(r)
 	}
 }
 

@@ -101,8 +101,22 @@ func (w *world) laws(page int) drivertest.World {
 			w.settle()
 		},
 		Breaker: breaker{drivertest.ThroughProxyWhere(w.proxy, signIn, reads)},
-		Writes:  func() int { return w.calls(func(operation string) bool { return !readsNamed(operation) }) },
-		Calls:   func() int { return w.calls(func(string) bool { return true }) },
+		Refusals: &drivertest.Refusals{
+			Proxy: w.proxy, Writes: func(r *http.Request) bool { return !signIn(r) && !reads(r) },
+			Permanent: answer(http.StatusBadRequest, "AccessDeniedException", "You do not have sufficient access to perform this action."),
+			Retryable: answer(http.StatusBadRequest, "ThrottlingException", "Rate exceeded"),
+		},
+		Writes: func() int { return w.calls(func(operation string) bool { return !readsNamed(operation) }) },
+		Calls:  func() int { return w.calls(func(string) bool { return true }) },
+	}
+}
+
+// answer returns the error of a service with the JSON protocol.
+func answer(status int, code, message string) func(*http.Request) faultproxy.Fault {
+	return func(*http.Request) faultproxy.Fault {
+		f := drivertest.Answer(status, fmt.Sprintf(`{"__type":%q,"Message":%q}`, code, message))
+		f.Header = http.Header{"Content-Type": {"application/x-amz-json-1.1"}}
+		return f
 	}
 }
 

@@ -29,6 +29,7 @@ func TestLawsByUsername(t *testing.T) {
 			return newWorld(t, simulated.Options{Stale: -1, PageSize: pageSize}).laws()
 		},
 		ConvergedCalls: convergedCalls,
+		SampleRefusals: true, // TestLaws has every write
 		Calls:          filepath.Join("testdata", "calls.txt"),
 		Impossible: map[drivertest.Law]string{
 			drivertest.TwinsAreAmbiguous: "a userPrincipalName is unique in the directory; TestLaws looks up by mail, which is not",

@@ -16,6 +16,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/azure"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/answers"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	simulated "github.com/rollcall-iam/rollcall/internal/simulate/azure"
 )
@@ -140,6 +141,10 @@ func (w *world) laws() drivertest.World {
 			return g.Description
 		},
 		Breaker: breaker{drivertest.ThroughProxyWhere(w.proxy, func(*http.Request) bool { return false }, reads)},
+		Refusals: &drivertest.Refusals{
+			Proxy: w.proxy, Writes: func(r *http.Request) bool { return !reads(r) },
+			Permanent: answers.Microsoft, Retryable: answers.MicrosoftThrottles,
+		},
 		Writes: func() int {
 			return w.proxy.Count(http.MethodPut, http.MethodPatch, http.MethodDelete) +
 				w.proxy.CountIf(func(e faultproxy.Entry) bool {

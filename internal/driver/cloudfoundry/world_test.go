@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -67,8 +68,21 @@ func (w *world) laws() drivertest.World {
 		Plant:    w.plant,
 		Disable:  func(_ testing.TB, ref string) { w.cloud.Disable(ref) },
 		Breaker:  drivertest.ThroughProxy(w.proxy, signIn),
-		Writes:   func() int { return w.calls(http.MethodPost, http.MethodDelete) },
-		Calls:    func() int { return w.calls(http.MethodGet, http.MethodPost, http.MethodDelete) },
+		Refusals: &drivertest.Refusals{
+			Proxy: w.proxy, Writes: func(r *http.Request) bool { return r.Method != http.MethodGet && !signIn(r) },
+			Permanent: func(*http.Request) faultproxy.Fault {
+				return drivertest.Answer(http.StatusForbidden,
+					`{"errors":[{"detail":"You are not authorized to perform the requested action","title":"CF-NotAuthorized","code":10003}]}`)
+			},
+			Retryable: func(*http.Request) faultproxy.Fault {
+				f := drivertest.Answer(http.StatusTooManyRequests,
+					`{"errors":[{"detail":"Rate Limit Exceeded","title":"CF-RateLimitExceeded","code":10013}]}`)
+				f.Header = http.Header{"Retry-After": {strconv.FormatInt(time.Now().Add(time.Minute).Unix(), 10)}}
+				return f
+			},
+		},
+		Writes: func() int { return w.calls(http.MethodPost, http.MethodDelete) },
+		Calls:  func() int { return w.calls(http.MethodGet, http.MethodPost, http.MethodDelete) },
 	}
 }
 

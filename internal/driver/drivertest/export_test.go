@@ -1,6 +1,12 @@
 package drivertest
 
-import "testing"
+import (
+	"context"
+	"testing"
+
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
+)
 
 // AllLaws lists the laws' names.
 func AllLaws() []Law {
@@ -18,4 +24,13 @@ func Examine(t testing.TB, s Suite, law Law) {
 			examine(t, s, e)
 		}
 	}
+}
+
+// Executor runs the waves of a plan.
+type Executor func(ctx context.Context, config reconcile.Config, waves [][]plan.Work) (reconcile.Report, error)
+
+// ExecuteWith returns the suite with another executor.
+func ExecuteWith(s Suite, e Executor) Suite {
+	s.execute = e
+	return s
 }

@@ -225,21 +225,27 @@ func (t *tenant) apply(ctx context.Context, steps ...plan.Step) []driver.Result 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, r := range results {
-		if g := steps[i].Want.Group; r.Err == nil && g != nil {
-			t.serves[g.Name] = g.Serves
-		}
-		switch {
-		case r.Err != nil:
-		case steps[i].Op == plan.Create && steps[i].Want.Binding != nil && steps[i].Want.Binding.Carried:
-		case steps[i].Op == plan.Create:
-			t.owned[steps[i].Key()] = r.Ref
-		case steps[i].Op == plan.Delete:
-			delete(t.owned, steps[i].Key())
-		case steps[i].Kind == access.KindGroup:
-			t.renamed(steps[i].Have.Group.Name, steps[i].Want.Group.Name, r.Ref)
+		if r.Err == nil {
+			t.recordDone(steps[i], r.Ref)
 		}
 	}
 	return results
+}
+
+// recordDone changes the ledger by a step that is done.
+func (t *tenant) recordDone(step plan.Step, ref string) {
+	if g := step.Want.Group; g != nil {
+		t.serves[g.Name] = g.Serves
+	}
+	switch {
+	case step.Op == plan.Create && step.Want.Binding != nil && step.Want.Binding.Carried:
+	case step.Op == plan.Create:
+		t.owned[step.Key()] = ref
+	case step.Op == plan.Delete:
+		delete(t.owned, step.Key())
+	case step.Kind == access.KindGroup:
+		t.renamed(step.Have.Group.Name, step.Want.Group.Name, ref)
+	}
 }
 
 // renamed books a group of ours, and what it has, under the name it has now.
@@ -277,7 +283,7 @@ func (t *tenant) converges(desired access.State) {
 func (l *lab) settles(complaint func() string) {
 	l.Helper()
 	deadline := time.Now().Add(l.profile.Settle)
-	for {
+	for wait := time.Millisecond; ; wait = min(2*wait, time.Second) {
 		text := complaint()
 		if text == "" {
 			return
@@ -285,7 +291,7 @@ func (l *lab) settles(complaint func() string) {
 		if time.Now().After(deadline) {
 			l.Fatal(text)
 		}
-		time.Sleep(min(l.profile.Settle/20+time.Millisecond, time.Second))
+		time.Sleep(wait)
 	}
 }
 

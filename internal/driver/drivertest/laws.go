@@ -11,41 +11,44 @@ type Law string
 
 // The laws, in the order in which a driver's author meets them.
 const (
-	ProfileIsTotal         Law = "ProfileIsTotal"
-	TableMatchesProfile    Law = "TableMatchesProfile"
-	EmptyIsEmpty           Law = "EmptyIsEmpty"
-	ResolveIsExact         Law = "ResolveIsExact"
-	TwinsAreAmbiguous      Law = "TwinsAreAmbiguous"
-	DisabledIsDisabled     Law = "DisabledIsDisabled"
-	MissingScope           Law = "MissingScope"
-	RoundTrip              Law = "RoundTrip"
-	Fixpoint               Law = "Fixpoint"
-	ObserveChangesNothing  Law = "ObserveChangesNothing"
-	ApplyTwice             Law = "ApplyTwice"
-	CreateExisting         Law = "CreateExisting"
-	DeleteMissing          Law = "DeleteMissing"
-	MissingKeepGroups      Law = "MissingScopesKeepTheirGroups"
-	UpdateOnlyThat         Law = "UpdateOnlyThat"
-	FitTellsTheTruth       Law = "FitTellsTheTruth"
-	RefusedStaysRefused    Law = "RefusedStaysRefused"
-	ForeignIsSacred        Law = "ForeignIsSacred"
-	ForeignNamesAreTaken   Law = "ForeignNamesAreTaken"
-	ConflictIsSeen         Law = "ConflictIsSeen"
-	RenamesInPlace         Law = "RenamesInPlace"
-	GroupsAreAdopted       Law = "GroupsAreAdopted"
-	CarriedRolesAreNobodys Law = "CarriedRolesAreNobodys"
-	VersionsAreCompared    Law = "VersionsAreCompared"
-	WavesCommute           Law = "WavesCommute"
-	ConditionsAreKept      Law = "ConditionsAreKept"
-	NewcomersAreBroughtIn  Law = "NewcomersAreBroughtIn"
-	TearDown               Law = "TearDown"
-	ManyPages              Law = "ManyPages"
-	CallsAreCounted        Law = "CallsAreCounted"
-	AllOrError             Law = "AllOrError"
-	FaultsAreNamed         Law = "FaultsAreNamed"
-	LostAnswers            Law = "LostAnswers"
-	CancelIsPrompt         Law = "CancelIsPrompt"
-	SecretsStayOut         Law = "SecretsStayOut"
+	ProfileIsTotal              Law = "ProfileIsTotal"
+	TableMatchesProfile         Law = "TableMatchesProfile"
+	EmptyIsEmpty                Law = "EmptyIsEmpty"
+	ResolveIsExact              Law = "ResolveIsExact"
+	TwinsAreAmbiguous           Law = "TwinsAreAmbiguous"
+	DisabledIsDisabled          Law = "DisabledIsDisabled"
+	MissingScope                Law = "MissingScope"
+	RoundTrip                   Law = "RoundTrip"
+	Fixpoint                    Law = "Fixpoint"
+	ObserveChangesNothing       Law = "ObserveChangesNothing"
+	ApplyTwice                  Law = "ApplyTwice"
+	CreateExisting              Law = "CreateExisting"
+	DeleteMissing               Law = "DeleteMissing"
+	MissingKeepGroups           Law = "MissingScopesKeepTheirGroups"
+	UpdateOnlyThat              Law = "UpdateOnlyThat"
+	FitTellsTheTruth            Law = "FitTellsTheTruth"
+	RefusedStaysRefused         Law = "RefusedStaysRefused"
+	ForeignIsSacred             Law = "ForeignIsSacred"
+	ForeignNamesAreTaken        Law = "ForeignNamesAreTaken"
+	ConflictIsSeen              Law = "ConflictIsSeen"
+	RenamesInPlace              Law = "RenamesInPlace"
+	GroupsAreAdopted            Law = "GroupsAreAdopted"
+	CarriedRolesAreNobodys      Law = "CarriedRolesAreNobodys"
+	VersionsAreCompared         Law = "VersionsAreCompared"
+	WavesCommute                Law = "WavesCommute"
+	ConditionsAreKept           Law = "ConditionsAreKept"
+	NewcomersAreBroughtIn       Law = "NewcomersAreBroughtIn"
+	TearDown                    Law = "TearDown"
+	ManyPages                   Law = "ManyPages"
+	CallsAreCounted             Law = "CallsAreCounted"
+	AllOrError                  Law = "AllOrError"
+	FaultsAreNamed              Law = "FaultsAreNamed"
+	LostAnswers                 Law = "LostAnswers"
+	RefusalsAreContained        Law = "RefusalsAreContained"
+	FailedWritesAreRetried      Law = "FailedWritesAreRetried"
+	InterruptedWritesAreRetried Law = "InterruptedWritesAreRetried"
+	CancelIsPrompt              Law = "CancelIsPrompt"
+	SecretsStayOut              Law = "SecretsStayOut"
 )
 
 // entry is one law: what it says, what it needs, and how it is checked.
@@ -145,6 +148,12 @@ func lawsOfTrouble() []entry {
 			needs: []func(World) string{needsBreaker}, check: faultsAreNamed},
 		{law: LostAnswers, says: "a write whose answer was lost is repeated without a twin",
 			needs: []func(World) string{needsBreaker}, check: lostAnswers},
+		{law: RefusalsAreContained, says: "a refused write stops the steps that need it and no other, and its account only",
+			check: refusalsAreContained},
+		{law: FailedWritesAreRetried, says: "a write that fails once delays the steps that need it, and the next attempt completes the plan",
+			check: failedWritesAreRetried},
+		{law: InterruptedWritesAreRetried, says: "a write whose answer is lost is completed by the next attempt, without a duplicate",
+			check: interruptedWritesAreRetried},
 		{law: CancelIsPrompt, says: "a cancelled call returns the context's error and changes nothing more",
 			needs: []func(World) string{needsBreaker}, check: cancelIsPrompt},
 		{law: SecretsStayOut, says: "no credential and no account name is in any error",

@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
 )
 
 // Suite is what a driver's test hands to Run.
@@ -25,9 +28,16 @@ type Suite struct {
 	// reason. Where ResolveIsExact is among them there is nobody to ask, and the
 	// laws of trouble leave Resolve out.
 	Impossible map[Law]string
+	// SampleRefusals makes the laws of refusals fail one write of each kind, instead of
+	// every one, on one platform: for real servers, where each takes long.
+	SampleRefusals bool
 	// Waive names laws that the driver does not obey yet, with the reason. It is
 	// empty when the driver is finished.
 	Waive map[Law]string
+
+	// execute replaces the executor that the laws of refusals run plans with. Only this
+	// package's own tests set it.
+	execute func(ctx context.Context, config reconcile.Config, waves [][]plan.Work) (reconcile.Report, error)
 }
 
 // World is one platform under test, with power behind the driver's back. The
@@ -80,6 +90,9 @@ type World struct {
 
 	// Breaker makes the platform fail. Optional.
 	Breaker Breaker
+	// Refusals are the vendor's own answers to writes that it does not do. Optional
+	// where no call passes a proxy: there the driver's Apply fails in their place.
+	Refusals *Refusals
 	// Writes counts the calls so far that could change anything, signing in
 	// left out. Optional.
 	Writes func() int

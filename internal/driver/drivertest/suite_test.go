@@ -217,6 +217,22 @@ func spoiltFailures() map[drivertest.Law]spoil {
 			r.Err = nil // "it will have worked"
 			return r
 		}),
+		drivertest.RefusalsAreContained: func(good driver.Driver) broken { // a part of a step takes nobody out
+			return broken{apply: func(ctx context.Context, scope driver.Scope, steps []plan.Step) []driver.Result {
+				if len(steps) == 1 && steps[0].PartOf != "" && len(steps[0].Removes()) > 0 {
+					return make([]driver.Result, 1)
+				}
+				return good.Apply(ctx, scope, steps)
+			}}
+		},
+		drivertest.FailedWritesAreRetried: step(func(s *plan.Step) { // the last of those who leave stays
+			if m := s.Have.Members; m != nil {
+				fewer := *m
+				fewer.Accounts = m.Accounts[:len(m.Accounts)-1]
+				s.Have.Members = &fewer
+			}
+		}),
+		drivertest.InterruptedWritesAreRetried: creation(func(taken bool, r *driver.Result) { r.Err = when(taken, fault.ErrConflict) }),
 		drivertest.CancelIsPrompt: result(func(_ plan.Step, r driver.Result) driver.Result {
 			if r.Err != nil {
 				r.Err = fault.ErrUnavailable

@@ -79,11 +79,18 @@ func (d *Driver) addMembers(ctx context.Context, id, group string, add []access.
 }
 
 // explained says what a refusal means that is the same for what is forbidden and
-// for what is not there.
+// for what is not there. A group that this driver has just made may not be shown yet.
 func (d *Driver) explained(ctx context.Context, id, name string, refusal error) error {
-	there, err := d.groupOf(ctx, d.email(name), id)
+	var there group
+	var failed error
+	err := shown(ctx, id, func() (bool, error) {
+		there, failed = d.groupOf(ctx, d.email(name), id)
+		return failed != nil || there.ref == id || d.made.By(id) == "", nil
+	})
 	switch {
-	case err != nil:
+	case failed != nil:
+		return failed
+	case err != nil && !errors.Is(err, errNotYet):
 		return err
 	case there.ref == id:
 		return refusal

@@ -112,11 +112,33 @@ func (w *world) laws(t testing.TB) drivertest.World {
 		Breaker: breaker{drivertest.ThroughProxyWhere(w.proxy,
 			func(r *http.Request) bool { return signIn(r.URL.Path) },
 			func(r *http.Request) bool { return reads(r.Method, r.URL.Path) })},
+		Refusals: &drivertest.Refusals{
+			Proxy:     w.proxy,
+			Writes:    func(r *http.Request) bool { return !signIn(r.URL.Path) && !reads(r.Method, r.URL.Path) },
+			Permanent: refused, Retryable: exhausted,
+		},
 		Writes: func() int {
 			return w.proxy.CountIf(func(e faultproxy.Entry) bool { return !signIn(e.Path) && !reads(e.Method, e.Path) })
 		},
 		Calls: w.calls,
 	}
+}
+
+// refused is how Google refuses a write: IAM a role that no project can have, Cloud
+// Identity a caller without the permission, as if the resource did not exist.
+func refused(r *http.Request) faultproxy.Fault {
+	if strings.HasSuffix(r.URL.Path, ":setIamPolicy") {
+		return drivertest.Answer(http.StatusBadRequest,
+			`{"error":{"code":400,"message":"Role roles/example is not supported for this resource.","status":"INVALID_ARGUMENT"}}`)
+	}
+	return drivertest.Answer(http.StatusForbidden, `{"error":{"code":403,`+
+		`"message":"Error(2028): Permission denied for resource (or it may not exist).","status":"PERMISSION_DENIED"}}`)
+}
+
+// exhausted is the answer to one call too many in a minute.
+func exhausted(*http.Request) faultproxy.Fault {
+	return drivertest.Answer(http.StatusTooManyRequests, `{"error":{"code":429,`+
+		`"message":"Quota exceeded for quota metric 'Requests' and limit 'Requests per minute'.","status":"RESOURCE_EXHAUSTED"}}`)
 }
 
 // pageSize is how long the longest page of the laws' worlds is.

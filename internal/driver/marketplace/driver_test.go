@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/answers"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/driver/marketplace"
 	"github.com/rollcall-iam/rollcall/internal/driver/marketplace/rules"
@@ -89,7 +90,11 @@ func newWorld(t testing.TB) drivertest.World {
 			return g.Description
 		},
 		Breaker: breaker{drivertest.ThroughProxyWhere(proxy, func(*http.Request) bool { return false }, reads)},
-		Calls:   func() int { return proxy.Count() },
+		Refusals: &drivertest.Refusals{
+			Proxy: proxy, Writes: func(r *http.Request) bool { return !reads(r) },
+			Permanent: answers.Microsoft, Retryable: answers.MicrosoftThrottles,
+		},
+		Calls: func() int { return proxy.Count() },
 		Writes: func() int {
 			return proxy.Count(http.MethodPut, http.MethodPatch, http.MethodDelete) +
 				proxy.CountIf(func(e faultproxy.Entry) bool {

@@ -27,6 +27,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/answers"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/driver/openshift"
 	engine "github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
@@ -206,8 +207,12 @@ func (w *world) laws() drivertest.World {
 		},
 		Description: func(t testing.TB, group string) string { return w.group(t, group).Metadata.Annotations["description"] },
 		Breaker:     breaker{drivertest.ThroughProxy(w.proxy, func(*http.Request) bool { return false })},
-		Writes:      func() int { return w.proxy.Count(http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete) },
-		Calls:       func() int { return w.proxy.Count() },
+		Refusals: &drivertest.Refusals{
+			Proxy: w.proxy, Writes: func(r *http.Request) bool { return r.Method != http.MethodGet },
+			Permanent: answers.Kubernetes, Retryable: answers.KubernetesTimesOut,
+		},
+		Writes: func() int { return w.proxy.Count(http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete) },
+		Calls:  func() int { return w.proxy.Count() },
 	}
 }
 

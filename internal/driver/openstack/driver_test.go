@@ -12,6 +12,7 @@ func TestLaws(t *testing.T) {
 		New: func(t testing.TB) drivertest.World { return newWorld(t).laws() },
 		// Two lists of assignments and one of groups, for the marks.
 		ConvergedCalls: func(int, int) int { return 3 },
+		SampleRefusals: true,
 		Calls:          filepath.Join("testdata", "calls.txt"),
 		Impossible: map[drivertest.Law]string{
 			drivertest.TwinsAreAmbiguous: "Keystone keeps users' names unique in a domain; " +

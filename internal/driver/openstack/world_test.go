@@ -91,11 +91,32 @@ func (w *world) laws() drivertest.World {
 		Describe: w.describe, Description: w.description,
 		Disable: w.disable,
 		Breaker: drivertest.ThroughProxy(w.proxy, func(r *http.Request) bool { return signIn(r.URL.Path) }),
-		Writes:  func() int { return w.calls(http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete) },
+		Refusals: &drivertest.Refusals{
+			Proxy: w.proxy,
+			Writes: func(r *http.Request) bool {
+				return r.Method != http.MethodGet && r.Method != http.MethodHead && !signIn(r.URL.Path)
+			},
+			Permanent: forbidden, Retryable: unavailable,
+		},
+		Writes: func() int { return w.calls(http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete) },
 		Calls: func() int {
 			return w.calls(http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete)
 		},
 	}
+}
+
+// forbidden is the answer of Keystone to a call that its policy does not allow.
+func forbidden(*http.Request) faultproxy.Fault {
+	return drivertest.Answer(http.StatusForbidden,
+		`{"error":{"code":403,"message":"You are not authorized to perform the requested action.","title":"Forbidden"}}`)
+}
+
+// unavailable is the answer of a load balancer whose servers are all busy.
+func unavailable(*http.Request) faultproxy.Fault {
+	f := drivertest.Answer(http.StatusServiceUnavailable,
+		"<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>\n")
+	f.Header = http.Header{"Content-Type": {"text/html"}}
+	return f
 }
 
 func signIn(path string) bool { return path == "/v3/auth/tokens" }

@@ -5,6 +5,7 @@
 package faultproxy
 
 import (
+	"bytes"
 	"io"
 	"log"
 	"net/http"
@@ -22,11 +23,16 @@ import (
 type Rule struct {
 	// Match picks the requests; nil picks all. See [To].
 	Match func(*http.Request) bool
+	// MatchBody picks among those, by their bodies; nil picks all.
+	MatchBody func(r *http.Request, body []byte) bool
 	// Skip is how many of them go through first.
 	Skip int
 	// Times is how many fail after that; 0 means all.
 	Times int
 	Fault Fault
+	// Answer returns the fault of a request, in place of Fault; nil for the same Fault
+	// each time.
+	Answer func(*http.Request) Fault
 }
 
 // To matches requests by method and by path; "" matches any. In the path, "*"
@@ -161,12 +167,13 @@ func (p *Proxy) CountIf(wanted func(Entry) bool) int {
 
 // arrive writes the request down and returns the rule it falls under, if any.
 func (p *Proxy) arrive(r *http.Request) *struck {
+	body := p.body(r)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := &struck{entry: &Entry{Method: r.Method, Path: r.URL.Path}}
 	p.log = append(p.log, s.entry)
 	for _, rule := range p.rules {
-		if rule.Match != nil && !rule.Match(r) {
+		if rule.Match != nil && !rule.Match(r) || rule.MatchBody != nil && !rule.MatchBody(r, body) {
 			continue
 		}
 		rule.seen++
@@ -174,9 +181,29 @@ func (p *Proxy) arrive(r *http.Request) *struck {
 			continue
 		}
 		s.rule, s.fault = rule, rule.Fault
+		if rule.Answer != nil {
+			s.fault = rule.Answer(r)
+		}
 		return s
 	}
 	return s
+}
+
+// body returns the body of a request where a rule asks for it, and leaves the request
+// with a copy.
+func (p *Proxy) body(r *http.Request) []byte {
+	p.mu.Lock()
+	needed := slices.ContainsFunc(p.rules, func(r *rule) bool { return r.MatchBody != nil })
+	p.mu.Unlock()
+	if !needed {
+		return nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		abort() // the caller has left
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return body
 }
 
 // hit notes that the rule has struck.

@@ -185,6 +185,49 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestRuleReadsBodies: a rule may choose requests by their bodies, and answer each in
+// another way. The server reads the same body.
+func TestRuleReadsBodies(t *testing.T) {
+	t.Parallel()
+	var got []string
+	h := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got = append(got, string(body))
+	}))
+	t.Cleanup(h.Close)
+	target, err := url.Parse(h.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := faultproxy.New(t, target)
+	p.Add(faultproxy.Rule{
+		MatchBody: func(_ *http.Request, body []byte) bool { return strings.Contains(string(body), "ada") },
+		Answer: func(r *http.Request) faultproxy.Fault {
+			return faultproxy.Fault{Status: map[string]int{"/a": 403, "/b": 429}[r.URL.Path]}
+		},
+	})
+	for _, c := range []struct {
+		reason, path, body string
+		want               int
+	}{
+		{"the body names another account", "/a", "bob", 200},
+		{"refused", "/a", "ada", 403},
+		{"throttled", "/b", "ada", 429},
+	} {
+		response, err := http.Post(p.URL()+c.path, "text/plain", strings.NewReader(c.body)) //nolint:noctx // the test ends it
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != c.want {
+			t.Errorf("%s: status %d, want %d", c.reason, response.StatusCode, c.want)
+		}
+	}
+	if diff := cmp.Diff([]string{"bob"}, got); diff != "" {
+		t.Errorf("the server read other bodies: %s", diff)
+	}
+}
+
 func TestHangEndsWithTheCaller(t *testing.T) {
 	t.Parallel()
 	_, p := start(t)
