@@ -13,14 +13,23 @@ import (
 // explanations are sentences of the package comment that are no rules of their
 // own, with the reason.
 func explanations() map[string]string {
+	const structure = "it is structure, and no rule for a plan: "
 	return map[string]string{
-		"Where each subject of a role has a binding of its own (Rules.Separate), one binding is about one person, and a role's set is what is ours of it:": "it introduces a table",
+		"Compare makes a plan in four passes.": structure + "every other rule is demanded of all four together",
+		"Each is a function from values to values, and none changes what another one returned: normalise  Input to facts: " +
+			"everything in one order, whose each observed object is, and which observed group each desired one is.": structure +
+			"TestMakeLeavesInputAlone and TestMakeIgnoresOrder demand it",
+		"A group is known by the project role that it grants; its name is an attribute. compare    facts to diff: all that differs, " +
+			"as if nobody had to agree to it. judge      diff to verdicts: which removals wait for an approval. order      verdicts to " +
+			"Plan: steps, each with the steps that it needs and why.": structure + "the other sections have the rules",
+		"A limit beyond the plan (Comparison.Closed) repeats the last two only.": structure + "TestTakesEverybodyWhoLeaves compares the result with a plan that is made again",
+		"What a plan should know and does not is in Comparison.Questions: the caller finds the answers and compares once more.": structure +
+			"the caller asks, and the answers are part of the input",
+		"Where each subject of a role has a binding of its own (Rules.Separate), one binding is about one user, and a role's set is what is managed of it:": "it introduces a table",
 		"For a moment they are in both.": "it follows from the order of a move",
-		"So nobody is without a role in between who has one before and after; but for mode strict.": "it follows; TestNobodyIsWithoutARoleInBetween demands it",
-		"The order is no condition for removals: a step that takes access waits for one that gives access, and runs all the same once " +
-			"the platform refuses that.": "it is about execution; TestExecution_RefusalBlocksOnlyWhatNeedsIt demands it",
-		"Execution follows the steps of a plan, and Plan.Parts makes a refused step smaller.":            "it names what executes a plan",
-		"Mode strict may lose an approved one, and who is kept, if a run ends between Remove and Build.": "it is about a run that ends early",
+		"So no user is without a role in between who has one before and after; but for mode strict.":            "it follows; TestNobodyIsWithoutARoleInBetween demands it",
+		"Execution follows the steps of a plan, and Plan.Parts makes a refused step smaller.":                   "it names what executes a plan; TestParts_TogetherDoWhatTheWholeDoes demands it",
+		"Mode strict may lose an approved one, and users who are kept, if a run ends between Remove and Build.": "it is about a run that ends early",
 	}
 }
 
