@@ -18,7 +18,7 @@ import (
 func (p *Platform) findElsewhere(ctx context.Context, d driver.Driver, views []*view) error {
 	var wishes *wishes
 	for _, v := range views {
-		taken := v.compared.Questions().Shared
+		taken := v.compared.Unknowns().Shared
 		if len(taken) == 0 {
 			continue
 		}

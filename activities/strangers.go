@@ -14,7 +14,7 @@ import (
 func (p *Platform) findStrangers(ctx context.Context, views []*view) error {
 	leaving := map[access.TenantID][]plan.Removal{}
 	for _, v := range views {
-		if leavers := v.compared.Questions().Leavers; len(leavers) > 0 {
+		if leavers := v.compared.Unknowns().Leavers; len(leavers) > 0 {
 			leaving[v.input.Tenant.TenantID] = leavers
 		}
 	}

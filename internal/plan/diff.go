@@ -47,8 +47,8 @@ const (
 	groupLeft    groupCase = iota // unmanaged, or of unclear ownership: it is left as it is
 	groupCreated                  // there is none yet
 	groupManaged
-	// groupKept groups have the members of another project role, and removals are forbidden.
-	groupKept
+	// groupPreserved groups have the members of another project role, and removals are forbidden.
+	groupPreserved
 )
 
 // ready reports whether the group is managed when the plan is done, and gets roles.
@@ -78,10 +78,10 @@ const (
 type groupEnd int
 
 const (
-	groupStays    groupEnd = iota // it is desired, or not managed
-	groupInDoubt                  // left, with a warning
-	groupReplaced                 // its replacement does the rest
-	groupUncleaned
+	groupUnchanged groupEnd = iota // it is desired, or not managed
+	groupUnclear                   // left, with a warning
+	groupReplaced                  // its replacement does the rest
+	groupCleanupOff
 	groupDeleted
 )
 
@@ -89,9 +89,9 @@ const (
 type roleEnd int
 
 const (
-	roleStays    roleEnd = iota // it is desired, or not Rollcall's business
-	roleExternal                // another system gave it to a managed group: see externals
-	roleInDoubt
+	roleUnchanged roleEnd = iota // it is desired, or not Rollcall's business
+	roleExternal                 // another system gave it to a managed group: see externals
+	roleEndUnclear
 	roleReplaced // of an old group of a replacement
 	roleDeleted
 )
@@ -155,7 +155,7 @@ func (d *diff) compareGroup(f *facts, slot int) {
 	case owner != managed:
 		g.is = groupLeft
 	case f.forbids() && f.repurposed(slot):
-		g.is = groupKept
+		g.is = groupPreserved
 	default:
 		g.is = groupManaged
 	}
@@ -314,7 +314,7 @@ func (d *diff) endRole(f *facts, i int) {
 	case is.owner == unmanaged:
 		d.compareExternal(f, i)
 	case is.owner == unclear, is.second:
-		d.roleEnds[i] = roleInDoubt
+		d.roleEnds[i] = roleEndUnclear
 	default:
 		d.roleEnds[i] = roleDeleted
 		if _, replaced := f.former[is.slot]; replaced {
@@ -361,13 +361,13 @@ func (f *facts) endOf(at int) groupEnd {
 	_, replaced := f.former[is.slot]
 	switch {
 	case is.owner == unmanaged, f.isDesired(is.slot) && !second:
-		return groupStays
+		return groupUnchanged
 	case is.owner == unclear, second:
-		return groupInDoubt
+		return groupUnclear
 	case replaced:
 		return groupReplaced
 	case !f.in.Rules.Cleanup:
-		return groupUncleaned
+		return groupCleanupOff
 	default:
 		return groupDeleted
 	}

@@ -11,11 +11,11 @@
 //	           which observed group each desired one is. A group is known by the project role
 //	           that it grants; its name is an attribute.
 //	compare    facts to diff: all that differs, as if nobody had to agree to it.
-//	judge      diff to verdicts: which removals wait for an approval.
+//	evaluate      diff to verdicts: which removals wait for an approval.
 //	order      verdicts to Plan: steps, each with the steps that it needs and why.
 //
 // A limit beyond the plan (Comparison.Closed) repeats the last two only. What a plan should
-// know and does not is in Comparison.Questions: the caller finds the answers and compares
+// know and does not is in Comparison.Unknowns: the caller finds the answers and compares
 // once more.
 //
 // # The truth table

@@ -37,7 +37,7 @@ func (o *orderer) beforeEnd(at int) []Need {
 	if _, replaced := o.former[is.slot]; replaced { // it goes before its group does
 		return nil
 	}
-	first := slices.Concat(o.progress[is.slot].made, o.arrivals(o.group(is.slot).Members))
+	first := slices.Concat(o.progress[is.slot].created, o.arrivals(o.group(is.slot).Members))
 	if !o.repurposed(is.slot) || is.owner != managed {
 		// Else members who come would have the old role for a while.
 		first = slices.Concat(first, o.progress[is.slot].given)
@@ -81,8 +81,8 @@ func (o *orderer) orderExternal(e external, decided copyVerdict) {
 			o.warning(access.ForeignPermissionRemoved, object, given+"is removed: put it into a role mapping to keep it")
 		}
 	case e.replaced != none && o.replacements[e.replaced].ready && o.in.Rules.Cleanup:
-		o.loseExternal(e, decided, given)
-	case o.groupGoes(slot):
+		o.dropExternal(e, decided, given)
+	case o.isDeleted(slot):
 		o.warning(access.ForeignPermissionRemoved, object, given+"goes with the group: give it to another group to keep it")
 	case have.Shielded:
 		o.warning(access.ForeignPermissionKept, object, given+"is kept, as this platform asks for: put it into a role mapping")
@@ -92,8 +92,8 @@ func (o *orderer) orderExternal(e external, decided copyVerdict) {
 	}
 }
 
-// groupGoes reports whether the managed group of a slot is deleted.
-func (o *orderer) groupGoes(slot int) bool {
+// isDeleted reports whether the managed group of a slot is deleted.
+func (o *orderer) isDeleted(slot int) bool {
 	at := o.seen[slot]
 	return !o.isDesired(o.facts.groups[at].slot) && o.in.Rules.Cleanup && !o.deletionWaits(at, o.holdsGroup(o.facts, at))
 }
@@ -117,16 +117,16 @@ func (o *orderer) removeExternal(e external) bool {
 func (o *orderer) endGroup(at int) {
 	have := o.in.Observed.Groups[at]
 	switch o.groupEnds[at] {
-	case groupInDoubt:
+	case groupUnclear:
 		o.unclear(have.Key())
-	case groupUncleaned:
+	case groupCleanupOff:
 		o.cleanupOff(have)
 		if !o.removeMembers(at) {
 			o.removeRevoked(have)
 		}
 	case groupDeleted:
 		o.deleteGroup(at, o.removeMembers(at))
-	case groupStays, groupReplaced:
+	case groupUnchanged, groupReplaced:
 	}
 }
 
@@ -274,7 +274,7 @@ func restricts(want, have access.Binding) bool {
 // warnForbidden adds the one warning that lists what stays because removals are forbidden.
 func (o *orderer) warnForbidden() {
 	accounts := map[access.Key]int{}
-	items := slices.Clone(o.keptNames)
+	items := slices.Clone(o.preservedNames)
 	for _, s := range o.plan.Forbidden {
 		key := s.Key()
 		if key.Kind == access.KindBinding && key.Group != "" && s.Op == Change {

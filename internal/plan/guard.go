@@ -40,31 +40,31 @@ type roleVerdict struct {
 type copyVerdict int
 
 const (
-	copyAsked copyVerdict = iota
+	copyUndecided copyVerdict = iota
 	copyApproved
 	copyRejected
 )
 
-// judge is the third pass.
-func judge(f *facts, d *diff, closed bool) *verdicts {
+// evaluate is the third pass.
+func evaluate(f *facts, d *diff, closed bool) *verdicts {
 	v := &verdicts{
 		closed: closed, members: make([]verdict, len(d.groups)), leavers: make([][]verdict, len(d.leavers)),
 		roles: make([]verdict, len(d.roles)), groups: make([]bool, len(d.groupEnds)), ends: make([]roleVerdict, len(d.roleEnds)),
 	}
 	for slot, g := range d.groups {
 		if len(g.set.removes) > 0 {
-			v.members[slot] = v.judgeSet(f, g.set, v.free(f, slot))
+			v.members[slot] = v.evaluateSet(f, g.set, v.free(f, slot))
 		}
 	}
 	for i, sets := range d.leavers {
 		for _, s := range sets {
-			v.leavers[i] = append(v.leavers[i], v.judgeSet(f, s, nil))
+			v.leavers[i] = append(v.leavers[i], v.evaluateSet(f, s, nil))
 		}
 	}
 	if f.in.Rules.Separate {
-		v.judgeMemberRoles(f, d)
+		v.evaluateMemberRoles(f, d)
 	} else {
-		v.judgeRoles(f, d)
+		v.evaluateRoles(f, d)
 	}
 	for at := range v.groups {
 		v.groups[at] = v.groupWaits(f, d, at)
@@ -96,10 +96,10 @@ func (f *facts) waits(r Removal, held bool) bool {
 	return f.refused[r] || held && !f.approved[r]
 }
 
-// judgeSet judges the removals of a set. Members who come count as present: they come
+// evaluateSet judges the removals of a set. Members who come count as present: they come
 // first, and the next plan counts them too. The guard does not count the revoked, and not
 // the free, who lose nothing by it.
-func (v *verdicts) judgeSet(f *facts, s set, free map[string]bool) verdict {
+func (v *verdicts) evaluateSet(f *facts, s set, free map[string]bool) verdict {
 	if len(s.removes) == 0 {
 		return verdict{}
 	}
@@ -155,11 +155,11 @@ func (f *facts) hasRolesOf(next, slot int) bool {
 	return true
 }
 
-// judgeRoles judges the subjects and the ends of bindings.
-func (v *verdicts) judgeRoles(f *facts, d *diff) {
+// evaluateRoles judges the subjects and the ends of bindings.
+func (v *verdicts) evaluateRoles(f *facts, d *diff) {
 	var keep []access.Member // users who keep a role of their own
 	for i, r := range d.roles {
-		v.roles[i] = v.judgeSet(f, r.set, nil)
+		v.roles[i] = v.evaluateSet(f, r.set, nil)
 		if f.in.Desired.Bindings[i].Group == "" {
 			keep = append(append(keep, r.set.stay...), v.roles[i].waits...)
 		}
@@ -168,10 +168,10 @@ func (v *verdicts) judgeRoles(f *facts, d *diff) {
 	for at, end := range d.roleEnds {
 		switch end {
 		case roleDeleted:
-			v.endRole(f, at, v.losers(f, d, at, v.closed, keep))
+			v.endRole(f, at, v.usersLosing(f, d, at, v.closed, keep))
 		case roleReplaced:
-			v.endRole(f, at, v.replacedLosers(f, d, at))
-		case roleStays, roleExternal, roleInDoubt:
+			v.endRole(f, at, v.usersOfReplaced(f, d, at))
+		case roleUnchanged, roleExternal, roleEndUnclear:
 		}
 	}
 	v.copies = make([]copyVerdict, len(d.externals))
@@ -179,9 +179,9 @@ func (v *verdicts) judgeRoles(f *facts, d *diff) {
 		switch {
 		case e.removed && !e.with:
 			// No limit beyond the plan counts what another system gave.
-			v.endRole(f, e.at, v.losers(f, d, e.at, false, keep))
+			v.endRole(f, e.at, v.usersLosing(f, d, e.at, false, keep))
 		case e.replaced != none:
-			v.copies[i] = f.judgeCopy(f.copied(e))
+			v.copies[i] = f.evaluateCopy(f.copied(e))
 		}
 	}
 }
@@ -191,11 +191,11 @@ func (v *verdicts) endRole(f *facts, at, users int) {
 	v.ends[at] = roleVerdict{users: users, waits: f.waits(Removal{Object: have.Key(), Ref: have.Ref}, users > 0)}
 }
 
-// losers counts the users from whom the end of a role takes what the guard minds. That is
+// usersLosing counts the users from whom the end of a role takes what the guard minds. That is
 // all of them while a limit beyond the plan is reached; else it is their last role on the
 // tenant: the members of a group that keeps no other, or the subjects whom no other
 // managed binding lists.
-func (v *verdicts) losers(f *facts, d *diff, at int, closed bool, keep []access.Member) int {
+func (v *verdicts) usersLosing(f *facts, d *diff, at int, closed bool, keep []access.Member) int {
 	have, slot := &f.in.Observed.Bindings[at], f.roles[at].slot
 	if have.Group != "" {
 		if !closed && (f.in.Rules.Gone || d.rights[slot] > 0) {
@@ -223,10 +223,10 @@ func (v *verdicts) staying(f *facts, slot int) []access.Member {
 	return without(members, v.members[slot].goes)
 }
 
-// replacedLosers counts the users from whom the end of a managed role on an old group takes
+// usersOfReplaced counts the users from whom the end of a managed role on an old group takes
 // access. Those who stay have it through the new group; if that does not get it, and they
 // would be left with no role or a limit is reached, the end of it waits.
-func (v *verdicts) replacedLosers(f *facts, d *diff, at int) int {
+func (v *verdicts) usersOfReplaced(f *facts, d *diff, at int) int {
 	role, slot := f.in.Observed.Bindings[at].Role, f.roles[at].slot
 	next := f.former[slot]
 	r := f.replacements[next]
@@ -238,8 +238,8 @@ func (v *verdicts) replacedLosers(f *facts, d *diff, at int) int {
 	return len(f.present(without(f.in.Observed.Groups[r.olds[i]].Members, v.leavers[next][i].goes)))
 }
 
-// judgeCopy says what an operator decided about the copy of an external role.
-func (f *facts) judgeCopy(s Step) copyVerdict {
+// evaluateCopy says what an operator decided about the copy of an external role.
+func (f *facts) evaluateCopy(s Step) copyVerdict {
 	atom := s.Removals()[0]
 	switch {
 	case f.approved[atom] && !f.refused[atom]:
@@ -247,7 +247,7 @@ func (f *facts) judgeCopy(s Step) copyVerdict {
 	case slices.ContainsFunc(f.in.Rejected, func(no Rejection) bool { return no.Removal == atom && no.By != "" }):
 		return copyRejected
 	default:
-		return copyAsked
+		return copyUndecided
 	}
 }
 
@@ -257,7 +257,7 @@ func (v *verdicts) groupWaits(f *facts, d *diff, at int) bool {
 	switch end := d.groupEnds[at]; end {
 	case groupDeleted, groupReplaced:
 		return f.deletionWaits(at, end == groupDeleted && v.holdsGroup(f, at))
-	case groupStays, groupInDoubt, groupUncleaned:
+	case groupUnchanged, groupUnclear, groupCleanupOff:
 	}
 	return false
 }
@@ -273,9 +273,9 @@ func (v *verdicts) holdsGroup(f *facts, at int) bool {
 	return len(f.present(f.in.Observed.Groups[at].Members)) > 0 && (v.closed || !f.in.Rules.Gone || !f.in.Rules.AutoDelete)
 }
 
-// judgeMemberRoles judges bindings of one user each. All removals of one role are held
+// evaluateMemberRoles judges bindings of one user each. All removals of one role are held
 // together, and a base role with the roles that rest on it.
-func (v *verdicts) judgeMemberRoles(f *facts, d *diff) {
+func (v *verdicts) evaluateMemberRoles(f *facts, d *diff) {
 	held, approved := map[string]bool{}, map[string]bool{} // users with a role that waits, or goes by approval
 	for i, want := range f.in.Desired.Bindings {
 		if f.isBase(want.Role) {
@@ -286,7 +286,7 @@ func (v *verdicts) judgeMemberRoles(f *facts, d *diff) {
 		if len(s.stay) == 0 && !v.closed {
 			gone = without(gone, d.staying) // nobody has the role in the end: what counts is who has none at all
 		}
-		v.roles[i] = v.judgeMemberRole(f, d, i, s.removes, v.holds(f, len(f.present(gone)), d.holders[i]))
+		v.roles[i] = v.evaluateMemberRole(f, d, i, s.removes, v.holds(f, len(f.present(gone)), d.holders[i]))
 		waits, leaves := refSet(v.roles[i].waits), refSet(s.removes)
 		for _, at := range d.byRole[want.Role] {
 			b := &f.in.Observed.Bindings[at]
@@ -301,14 +301,14 @@ func (v *verdicts) judgeMemberRoles(f *facts, d *diff) {
 	}
 	for i, want := range f.in.Desired.Bindings {
 		if f.isBase(want.Role) {
-			v.judgeBase(f, d, i, held, approved)
+			v.evaluateBase(f, d, i, held, approved)
 		}
 	}
 }
 
-// judgeBase holds a base role with the roles that are held. It goes with those that are
+// evaluateBase holds a base role with the roles that are held. It goes with those that are
 // approved, which the guard does not count again.
-func (v *verdicts) judgeBase(f *facts, d *diff, i int, held, approved map[string]bool) {
+func (v *verdicts) evaluateBase(f *facts, d *diff, i int, held, approved map[string]bool) {
 	var with, free, rest []access.Member
 	for _, who := range d.sets[i].removes {
 		switch {
@@ -320,13 +320,13 @@ func (v *verdicts) judgeBase(f *facts, d *diff, i int, held, approved map[string
 			rest = append(rest, who)
 		}
 	}
-	out := v.judgeMemberRole(f, d, i, rest, v.holds(f, len(f.present(rest)), d.holders[i]))
+	out := v.evaluateMemberRole(f, d, i, rest, v.holds(f, len(f.present(rest)), d.holders[i]))
 	out.with, out.goes = with, slices.Concat(out.goes, free)
 	v.roles[i] = out
 }
 
-// judgeMemberRole parts the users who lose a role; an approval is about a binding.
-func (v *verdicts) judgeMemberRole(f *facts, d *diff, i int, removes []access.Member, held bool) verdict {
+// evaluateMemberRole parts the users who lose a role; an approval is about a binding.
+func (v *verdicts) evaluateMemberRole(f *facts, d *diff, i int, removes []access.Member, held bool) verdict {
 	of := map[string]Removal{}
 	for _, at := range d.byRole[f.in.Desired.Bindings[i].Role] {
 		b := &f.in.Observed.Bindings[at]

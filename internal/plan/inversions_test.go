@@ -167,7 +167,7 @@ func truthInversions() []inversion {
 			test: "TestGoldenMeaning/018-leftover-cleanup-off",
 		}, {
 			rule: "no/yes/managed: group", says: "cleanup off: cleanup-off",
-			file: "ends.go", old: "case groupUncleaned:\n\t\to.cleanupOff(have)\n", new: "case groupUncleaned:\n",
+			file: "ends.go", old: "case groupCleanupOff:\n\t\to.cleanupOff(have)\n", new: "case groupCleanupOff:\n",
 			test: "TestGoldenMeaning/018-leftover-cleanup-off",
 		}, {
 			rule: "no/yes/managed: binding", says: "delete;",
@@ -179,19 +179,19 @@ func truthInversions() []inversion {
 			test: "TestGoldenMeaning/110-rename-recreate",
 		}, {
 			rule: "no/yes/unclear: group", says: "ownership-unclear,",
-			file: "ends.go", old: "case groupInDoubt:\n\t\to.unclear(have.Key())", new: "case groupInDoubt:",
+			file: "ends.go", old: "case groupUnclear:\n\t\to.unclear(have.Key())", new: "case groupUnclear:",
 			test: "TestGoldenMeaning/010-unclear-leftover",
 		}, {
 			rule: "no/yes/unclear: group", says: "no step",
-			file: "ends.go", old: "case groupInDoubt:\n\t\to.unclear(have.Key())", new: "case groupInDoubt:\n\t\to.unclear(have.Key())\n\t\to.deleteGroup(at, false)",
+			file: "ends.go", old: "case groupUnclear:\n\t\to.unclear(have.Key())", new: "case groupUnclear:\n\t\to.unclear(have.Key())\n\t\to.deleteGroup(at, false)",
 			test: "TestGoldenMeaning/010-unclear-leftover",
 		}, {
 			rule: "no/yes/unclear: binding", says: "ownership-unclear,",
-			file: "order.go", old: "case roleInDoubt:\n\t\t\to.unclear(have.Key())", new: "case roleInDoubt:\n\t\t\t_ = have",
+			file: "order.go", old: "case roleEndUnclear:\n\t\t\to.unclear(have.Key())", new: "case roleEndUnclear:\n\t\t\t_ = have",
 			test: "TestGoldenMeaning/034-unclear-binding",
 		}, {
 			rule: "no/yes/unclear: binding", says: "no step",
-			file: "order.go", old: "case roleInDoubt:\n\t\t\to.unclear(have.Key())", new: "case roleInDoubt:\n\t\t\to.unclear(have.Key())\n\t\t\to.deleteRole(at, \"inverted\")",
+			file: "order.go", old: "case roleEndUnclear:\n\t\t\to.unclear(have.Key())", new: "case roleEndUnclear:\n\t\t\to.unclear(have.Key())\n\t\t\to.deleteRole(at, \"inverted\")",
 			test: "TestGoldenMeaning/034-unclear-binding",
 		}, {
 			rule: "no/yes/unmanaged: group", says: "untouched",
@@ -331,8 +331,8 @@ func truthProseInversions() []inversion {
 			test: "TestGoldenMeaning/072-newcomer",
 		}, {
 			rule: rule, says: "and no step waits for that:",
-			file: "order.go", old: "set, verdict, made := o.diff.groups[slot].set, o.members[slot], o.progress[slot].made\n",
-			new:  "set, verdict, made := o.diff.groups[slot].set, o.members[slot], o.progress[slot].made\n\tif len(o.in.Newcomers) > 0 {\n\t\tmade = append(slices.Clone(made), Need{o.plan.Steps[0].ID, NeedsObject})\n\t}\n",
+			file: "order.go", old: "set, verdict, made := o.diff.groups[slot].set, o.members[slot], o.progress[slot].created\n",
+			new:  "set, verdict, made := o.diff.groups[slot].set, o.members[slot], o.progress[slot].created\n\tif len(o.in.Newcomers) > 0 {\n\t\tmade = append(slices.Clone(made), Need{o.plan.Steps[0].ID, NeedsObject})\n\t}\n",
 			test: "TestGoldenMeaning/072-newcomer",
 		}, {
 			rule: rule, says: "Revoked users are never desired,",
@@ -382,7 +382,7 @@ func replacementInversions() []inversion {
 			test: "TestGoldenMeaning/115-rename-in-place",
 		}, {
 			rule: "in-place: how", says: "and everything else about the group comes after.",
-			file: "order.go", old: "id := o.build(slot, Step{Op: Change, Have: Object{Group: &have}, Want: Object{Group: &want}, Why: why})\n\to.progress[slot].made = []Need{{id, NeedsObject}}",
+			file: "order.go", old: "id := o.build(slot, Step{Op: Change, Have: Object{Group: &have}, Want: Object{Group: &want}, Why: why})\n\to.progress[slot].created = []Need{{id, NeedsObject}}",
 			new:  "o.build(slot, Step{Op: Change, Have: Object{Group: &have}, Want: Object{Group: &want}, Why: why})",
 			test: "TestGoldenMeaning/115-rename-in-place",
 		}, {
@@ -457,7 +457,7 @@ func replacementProseInversions() []inversion {
 			test: "TestGoldenMeaning/112-rename-leaver-goes",
 		}, {
 			rule: rule, says: "leave at once, under the guard,",
-			file: "guard.go", old: "v.leavers[i] = append(v.leavers[i], v.judgeSet(f, s, nil))", new: "v.leavers[i] = append(v.leavers[i], verdict{goes: s.removes})",
+			file: "guard.go", old: "v.leavers[i] = append(v.leavers[i], v.evaluateSet(f, s, nil))", new: "v.leavers[i] = append(v.leavers[i], verdict{goes: s.removes})",
 			test: "TestGoldenMeaning/111-rename-leavers-held",
 		}, {
 			rule: rule, says: "which counts no other member.",
@@ -473,7 +473,7 @@ func replacementProseInversions() []inversion {
 			test: "TestGoldenMeaning/128-rename-name-taken",
 		}, {
 			rule: rule, says: "or a decision is pending,",
-			file: "replace.go", old: "if r.asked > 0 {", new: "if false {",
+			file: "replace.go", old: "if r.undecided > 0 {", new: "if false {",
 			test: "TestGoldenMeaning/123-rename-carry-asked",
 		}, {
 			rule: rule, says: "or a decision is pending,",
@@ -533,7 +533,7 @@ func replacementProseInversions() []inversion {
 			test: "TestGoldenMeaning/124-rename-carry-decided",
 		}, {
 			rule: rule, says: "the replacement waits for one of them.",
-			file: "replace.go", old: "r.asked++", new: "",
+			file: "replace.go", old: "r.undecided++", new: "",
 			test: "TestGoldenMeaning/123-rename-carry-asked",
 		}, {
 			rule: rule, says: "Where two roles exchange their names nothing is replaced:",
@@ -557,27 +557,27 @@ func orderInversions() []inversion {
 	return []inversion{
 		{
 			rule: rule, says: "A group exists, and has its name and the ownership marker, before it gets members",
-			file: "order.go", old: "set, verdict, made := o.diff.groups[slot].set, o.members[slot], o.progress[slot].made\n",
+			file: "order.go", old: "set, verdict, made := o.diff.groups[slot].set, o.members[slot], o.progress[slot].created\n",
 			new:  "set, verdict, made := o.diff.groups[slot].set, o.members[slot], []Need(nil)\n",
 			test: "TestGoldenMeaning/001-new-tenant",
 		}, {
 			rule: rule, says: "and has its name",
-			file: "order.go", old: "id := o.build(slot, Step{Op: Change, Have: Object{Group: &have}, Want: Object{Group: &want}, Why: why})\n\to.progress[slot].made = []Need{{id, NeedsObject}}",
+			file: "order.go", old: "id := o.build(slot, Step{Op: Change, Have: Object{Group: &have}, Want: Object{Group: &want}, Why: why})\n\to.progress[slot].created = []Need{{id, NeedsObject}}",
 			new:  "o.build(slot, Step{Op: Change, Have: Object{Group: &have}, Want: Object{Group: &want}, Why: why})",
 			test: "TestGoldenMeaning/115-rename-in-place",
 		}, {
 			rule: rule, says: "and the ownership marker, before",
-			file: "order.go", old: "id := o.build(slot, Step{Op: Change, Have: Object{Group: &have}, Want: Object{Group: &want}, Why: why})\n\to.progress[slot].made = []Need{{id, NeedsObject}}",
+			file: "order.go", old: "id := o.build(slot, Step{Op: Change, Have: Object{Group: &have}, Want: Object{Group: &want}, Why: why})\n\to.progress[slot].created = []Need{{id, NeedsObject}}",
 			new:  "o.build(slot, Step{Op: Change, Have: Object{Group: &have}, Want: Object{Group: &want}, Why: why})",
 			test: "TestGoldenMeaning/150-adopt",
 		}, {
 			rule: rule, says: "A group exists, and has its name and the ownership marker, before it gets members",
-			file: "order.go", old: "Want: Object{Group: &want}, Why: want.Why})\n\to.progress[slot].made = []Need{{id, NeedsObject}}",
-			new:  "Want: Object{Group: &want}, Why: want.Why})\n\to.progress[slot].made = []Need{{id, NeedsAccess}}",
+			file: "order.go", old: "Want: Object{Group: &want}, Why: want.Why})\n\to.progress[slot].created = []Need{{id, NeedsObject}}",
+			new:  "Want: Object{Group: &want}, Why: want.Why})\n\to.progress[slot].created = []Need{{id, NeedsAccess}}",
 			test: "TestNeeds_HaveTheReasonThatCounts",
 		}, {
 			rule: rule, says: "or roles.",
-			file: "order.go", old: "s.Needs = o.progress[slot].made\n\to.progress[slot].given", new: "o.progress[slot].given",
+			file: "order.go", old: "s.Needs = o.progress[slot].created\n\to.progress[slot].given", new: "o.progress[slot].given",
 			test: "TestGoldenMeaning/001-new-tenant",
 		}, {
 			rule: rule, says: "A role is given before another is taken from the same group,",
@@ -609,7 +609,7 @@ func orderInversions() []inversion {
 			test: "TestGoldenMeaning/039-move",
 		}, {
 			rule: rule, says: "or the old one's role",
-			file: "ends.go", old: "slices.Concat(o.progress[is.slot].made, o.arrivals(o.group(is.slot).Members))", new: "slices.Concat(o.progress[is.slot].made)",
+			file: "ends.go", old: "slices.Concat(o.progress[is.slot].created, o.arrivals(o.group(is.slot).Members))", new: "slices.Concat(o.progress[is.slot].created)",
 			test: "TestGoldenMeaning/129-rename-swap",
 		}, {
 			rule: rule, says: "or the old one's role",
@@ -622,7 +622,7 @@ func orderInversions() []inversion {
 			test: "TestGoldenMeaning/104-approved-move",
 		}, {
 			rule: rule, says: "a step that takes access waits for one that gives access (NeedsAccess),",
-			file: "execution.go", old: "case Unfinished:\n\t\t\tfate = Unfinished", new: "case Unfinished:",
+			file: "execution.go", old: "if need.Why != NeedsAccess || !e.waitExpired {", new: "if need.Why != NeedsAccess {",
 			test: "TestExecution_UnfinishedStepIsWaitedFor",
 		}, {
 			rule: rule, says: "and runs all the same once the platform refuses that.",
@@ -643,7 +643,7 @@ func orderInversions() []inversion {
 		}, {
 			rule: rule, says: "Where the platform does not take a role",
 			file: "ends.go", old: "if len(o.immovable) == 0 {", new: "if true {",
-			test: "TestGoldenMeaning/209-role-not-taken",
+			test: "TestGoldenMeaning/209-immovable-role",
 		}, {
 			rule: rule, says: "Where the platform does not take a role of a group that no document asks for (Input.Immovable), the members leave the group.",
 			file: "ends.go", old: "if !o.removeMembers(at) {", new: "if true {",
@@ -767,7 +767,7 @@ func guardInversions() []inversion {
 	return []inversion{
 		{
 			rule: "Guard.Closed" + of, says: "every removal from users,",
-			file: "guard.go", old: "v.losers(f, d, at, v.closed, keep)", new: "v.losers(f, d, at, false, keep)",
+			file: "guard.go", old: "v.usersLosing(f, d, at, v.closed, keep)", new: "v.usersLosing(f, d, at, false, keep)",
 			test: "TestGoldenMeaning/170-limit-reached",
 		}, {
 			rule: "Guard.Closed" + of, says: "however small;",
@@ -779,7 +779,7 @@ func guardInversions() []inversion {
 			test: "TestGoldenMeaning/139-rename-limit-reached",
 		}, {
 			rule: "Guard.Closed" + of, says: "and not what another system gave",
-			file: "guard.go", old: "v.losers(f, d, e.at, false, keep)", new: "v.losers(f, d, e.at, v.closed, keep)",
+			file: "guard.go", old: "v.usersLosing(f, d, e.at, false, keep)", new: "v.usersLosing(f, d, e.at, v.closed, keep)",
 			test: "TestGoldenMeaning/170-limit-reached",
 		}, {
 			rule: "Rules.Gone" + of, says: "no role;",

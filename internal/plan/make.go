@@ -20,7 +20,7 @@ type Comparison struct {
 func Compare(in Input) Comparison {
 	f := normalise(in)
 	d := compare(f)
-	return Comparison{Plan: order(f, d, judge(f, d, f.closed())), facts: f, diff: d}
+	return Comparison{Plan: order(f, d, evaluate(f, d, f.closed())), facts: f, diff: d}
 }
 
 // Make returns the plan of Compare.
@@ -35,7 +35,7 @@ func (c Comparison) Closed(why string) Comparison {
 	f := *c.facts
 	f.in.Rules.Guard.Closed = why
 	c.facts = &f
-	c.Plan = order(&f, c.diff, judge(&f, c.diff, why != ""))
+	c.Plan = order(&f, c.diff, evaluate(&f, c.diff, why != ""))
 	return c
 }
 
@@ -51,15 +51,15 @@ func (c Comparison) Takes() []Removal {
 	if len(all) == 0 {
 		return nil
 	}
-	held := removals(judge(c.facts, c.diff, true).held(c.facts, c.diff))
+	held := removals(evaluate(c.facts, c.diff, true).held(c.facts, c.diff))
 	all = slices.DeleteFunc(all, func(r Removal) bool { return !held[r] })
 	slices.SortFunc(all, Removal.compare)
 	return slices.Compact(all)
 }
 
-// Questions are what a plan should know and does not. The answers are part of the Input of
+// Unknowns are what a plan should know and does not. The answers are part of the Input of
 // the next comparison.
-type Questions struct {
+type Unknowns struct {
 	// Shared are the bindings of shared roles that the plan takes, or would take once
 	// approved: other tenants may desire them (Input.Elsewhere).
 	Shared []access.Binding
@@ -68,9 +68,9 @@ type Questions struct {
 	Leavers []Removal
 }
 
-// Questions returns what the plan does not know.
-func (c Comparison) Questions() Questions {
-	var q Questions
+// Unknowns returns what the plan does not know.
+func (c Comparison) Unknowns() Unknowns {
+	var q Unknowns
 	for _, s := range slices.Concat(c.Plan.Steps, c.Plan.Held) {
 		switch b := s.Have.Binding; {
 		case s.Op == Change:

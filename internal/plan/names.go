@@ -22,10 +22,10 @@ type renamed struct {
 	// aliases are unmanaged groups that take a desired name on a platform that ignores
 	// case, by that name.
 	aliases map[string]access.Group
-	// keptNames say which desired groups keep the names that they have on the platform
+	// preservedNames say which desired groups keep the names that they have on the platform
 	// because removals are forbidden.
-	keptNames []string
-	granting  map[string]int // the slot of the desired group of each project role
+	preservedNames []string
+	granting       map[string]int // the slot of the desired group of each project role
 }
 
 // replacement is a desired group that replaces others: they grant the same project role
@@ -65,12 +65,12 @@ func (f *facts) findMoved() {
 		known[have.Name] = true
 		f.outOfBand[have.Name] = o.Key.Group
 		f.ledger = append(f.ledger, Owned{Key: have.Key(), Ref: o.Ref, Serves: o.Serves})
-		f.ownUnder(o.Key.Group, have.Name)
+		f.copyOwnership(o.Key.Group, have.Name)
 	}
 }
 
-// ownUnder lets the roles that the ledger has of a group count under another name.
-func (f *facts) ownUnder(from, to string) {
+// copyOwnership lets the roles that the ledger has of a group count under another name.
+func (f *facts) copyOwnership(from, to string) {
 	for _, o := range f.in.Owned {
 		if o.Key.Kind == access.KindBinding && o.Key.Group == from {
 			o.Key.Group = to
@@ -265,10 +265,10 @@ func (f *facts) keepNames(olds map[string][]access.Group) bool {
 		}
 		from := olds[to][mostMembers(olds[to])].Name
 		f.keepName(from, to)
-		f.keptNames = append(f.keptNames, fmt.Sprintf("the group %q in place of %q", from, to))
+		f.preservedNames = append(f.preservedNames, fmt.Sprintf("the group %q in place of %q", from, to))
 	}
 	clear(olds)
-	return len(f.keptNames) > 0
+	return len(f.preservedNames) > 0
 }
 
 // replace notes that a desired group replaces others.

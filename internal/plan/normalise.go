@@ -83,7 +83,7 @@ func normalise(in Input) *facts {
 	f.index()
 	f.pairNames()
 	if in.Rules.Separate {
-		f.desireRoles()
+		f.addObservedRoles()
 	}
 	return f
 }
@@ -156,8 +156,8 @@ func compareNames(a, b *access.Binding) int {
 func (f *facts) index() {
 	sortState(f.in.Desired)
 	sortState(f.in.Observed)
-	if !slices.IsSortedFunc(f.ledger, compareOwned) {
-		slices.SortStableFunc(f.ledger, compareOwned)
+	if !slices.IsSortedFunc(f.ledger, compareLedger) {
+		slices.SortStableFunc(f.ledger, compareLedger)
 	}
 	f.slots = make(map[string]int, len(f.in.Desired.Groups)+len(f.in.Observed.Groups))
 	f.names, f.seen = f.names[:0], f.seen[:0]
@@ -173,7 +173,7 @@ func (f *facts) index() {
 	}
 }
 
-func compareOwned(a, b Owned) int { return a.Key.Compare(b.Key) }
+func compareLedger(a, b Owned) int { return a.Key.Compare(b.Key) }
 
 // slot returns the slot of a group's name.
 func (f *facts) slot(name string) int {
@@ -189,7 +189,7 @@ func (f *facts) slot(name string) int {
 // indexGroups finds the observed group of each name: of several, the one that is most
 // likely managed.
 func (f *facts) indexGroups() {
-	ledger := cursor{rest: f.ledger}
+	ledger := iterator{rest: f.ledger}
 	f.groups = make([]seenGroup, len(f.in.Observed.Groups))
 	for i := range f.in.Observed.Groups {
 		g := &f.in.Observed.Groups[i]
@@ -211,7 +211,7 @@ func (f *facts) indexBindings() {
 		return known && f.seen[at] != none && b.GroupRef != "" && b.GroupRef != f.in.Observed.Groups[f.seen[at]].Ref
 	})
 	observed, desired := f.in.Observed.Bindings, f.in.Desired.Bindings
-	ledger, next := cursor{rest: f.ledger}, 0
+	ledger, next := iterator{rest: f.ledger}, 0
 	f.roles, f.wants = make([]seenRole, len(observed)), make([]int, len(desired))
 	for i := range f.wants {
 		f.wants[i] = none
@@ -263,11 +263,11 @@ func (f *facts) prefer(lo, hi int, owned []Owned) {
 	}
 }
 
-// cursor walks through the ledger beside objects in the order of their keys.
-type cursor struct{ rest []Owned }
+// iterator walks through the ledger beside objects in the order of their keys.
+type iterator struct{ rest []Owned }
 
 // of returns what the ledger has of the object. Keys are asked in order.
-func (c *cursor) of(key access.Key) []Owned {
+func (c *iterator) of(key access.Key) []Owned {
 	for len(c.rest) > 0 && c.rest[0].Key.Compare(key) < 0 {
 		c.rest = c.rest[1:]
 	}

@@ -45,7 +45,7 @@ func deliberate() []difference {
 // asked returns the input as the oracle can be asked about it. It does not know:
 //   - Guard.Unnamed: it holds every removal that empties a set, as the planner does for
 //     removals that no one named. 207-guard-named and TestGuardHolds demand the rest.
-//   - Input.Immovable: 209-role-not-taken and TestMembersLeaveWhereARoleStays demand what
+//   - Input.Immovable: 209-immovable-role and TestMembersLeaveWhereARoleStays demand what
 //     it means.
 func asked(in plan.Input) plan.Input {
 	in.Rules.Guard.Unnamed, in.Immovable = true, nil

@@ -58,7 +58,7 @@ type orderer struct {
 
 // progress has what is planned for one group: the steps that make it, rename it or mark
 // it, those that give it roles, and those that take them.
-type progress struct{ made, given, taken []Need }
+type progress struct{ created, given, taken []Need }
 
 // step adds s to the plan and returns its ID.
 func (o *orderer) step(s Step) string {
@@ -100,7 +100,7 @@ func (o *orderer) orderGroup(slot int) {
 	case groupManaged:
 		o.takeOver(slot, have)
 		o.changeMembers(slot, have)
-	case groupKept:
+	case groupPreserved:
 		o.keepRole(slot, have)
 	case groupLeft:
 		if owner == unclear {
@@ -118,7 +118,7 @@ func (o *orderer) createGroup(slot int) {
 	want := o.in.Desired.Groups[slot]
 	want.Members, want.Mark = nil, o.in.Rules.Mark
 	id := o.build(slot, Step{Op: Create, Want: Object{Group: &want}, Why: want.Why})
-	o.progress[slot].made = []Need{{id, NeedsObject}}
+	o.progress[slot].created = []Need{{id, NeedsObject}}
 }
 
 // takeOver gives a group on the platform its name and the ownership marker, where it lacks
@@ -142,7 +142,7 @@ func (o *orderer) takeOver(slot int, have access.Group) {
 		}
 	}
 	id := o.build(slot, Step{Op: Change, Have: Object{Group: &have}, Want: Object{Group: &want}, Why: why})
-	o.progress[slot].made = []Need{{id, NeedsObject}}
+	o.progress[slot].created = []Need{{id, NeedsObject}}
 }
 
 // cannotAdopt says why a group that an operator told Rollcall to take over is not.
@@ -166,7 +166,7 @@ func (o *orderer) cannotAdopt(have access.Group) {
 // come to a group that replaces another come before that one goes, in steps of their own;
 // who leaves has nothing to do with it.
 func (o *orderer) changeMembers(slot int, have access.Group) {
-	set, verdict, made := o.diff.groups[slot].set, o.members[slot], o.progress[slot].made
+	set, verdict, made := o.diff.groups[slot].set, o.members[slot], o.progress[slot].created
 	o.holdMembers(have, verdict)
 	leave, move := o.split(verdict.goes)
 	adds := set.adds
@@ -221,7 +221,7 @@ func (o *orderer) orderRoles() {
 	for at, end := range o.roleEnds {
 		have := o.in.Observed.Bindings[at]
 		switch end {
-		case roleInDoubt:
+		case roleEndUnclear:
 			o.unclear(have.Key())
 		case roleReplaced:
 			o.endReplaced(at)
@@ -230,7 +230,7 @@ func (o *orderer) orderRoles() {
 		case roleExternal:
 			o.orderExternal(externals[0], o.copies[len(o.externals)-len(externals)])
 			externals = externals[1:]
-		case roleStays:
+		case roleUnchanged:
 		}
 	}
 }
@@ -277,7 +277,7 @@ func (o *orderer) give(slot int, s Step) {
 		o.step(s)
 		return
 	}
-	s.Needs = o.progress[slot].made
+	s.Needs = o.progress[slot].created
 	o.progress[slot].given = append(o.progress[slot].given, Need{o.build(slot, s), NeedsAccess})
 }
 

@@ -26,9 +26,9 @@ func roleKey(role string) access.Key { return access.Key{Kind: access.KindBindin
 // isBase reports whether users need the role before any other.
 func (f *facts) isBase(role string) bool { return slices.Contains(f.in.Rules.Base, role) }
 
-// desireRoles lets each observed role that no document gives have a desired set without
+// addObservedRoles lets each observed role that no document gives have a desired set without
 // members, so that what is left of it is compared like any other.
-func (f *facts) desireRoles() {
+func (f *facts) addObservedRoles() {
 	known := map[string]bool{}
 	for _, b := range f.in.Desired.Bindings {
 		known[b.Role] = known[b.Role] || b.Key() == roleKey(b.Role)

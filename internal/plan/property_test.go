@@ -111,7 +111,7 @@ func checkLeftovers(t *rapid.T, in plan.Input, p plan.Plan, end *platform) {
 			desired[old.Key()] = desired[old.Key()] || r.Waits
 		}
 	}
-	for _, name := range keptNames(in) {
+	for _, name := range preservedNames(in) {
 		for _, b := range end.Bindings {
 			if b.Group == name && desired[access.Binding{Role: b.Role, Group: otherCase(in, name)}.Key()] {
 				desired[b.Key()] = true

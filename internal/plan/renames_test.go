@@ -25,9 +25,9 @@ func otherCase(in plan.Input, name string) string {
 	return ""
 }
 
-// keptNames are those of groups that are one with a desired one to the platform,
+// preservedNames are those of groups that are one with a desired one to the platform,
 // which cannot give them its name.
-func keptNames(in plan.Input) []string {
+func preservedNames(in plan.Input) []string {
 	var names []string
 	for _, g := range in.Observed.Groups {
 		if !in.Rules.CanRename && otherCase(in, g.Name) != "" {
@@ -39,7 +39,7 @@ func keptNames(in plan.Input) []string {
 
 // keptName returns the name under which the platform has a desired group.
 func keptName(in plan.Input, name string) string {
-	for _, kept := range keptNames(in) {
+	for _, kept := range preservedNames(in) {
 		if strings.EqualFold(kept, name) {
 			return kept
 		}

@@ -15,12 +15,12 @@ type replacing struct {
 	// leaving are the steps that take out the members who do not get the new group.
 	leaving []string
 	// takes end the old groups' roles, once nothing waits.
-	takes   []Step
-	build   []string
-	waits   []string // what the old groups stay for
-	asked   int      // external roles that could be copied
-	offered map[string]bool
-	loses   []access.Binding
+	takes     []Step
+	build     []string
+	waits     []string // what the old groups stay for
+	undecided int      // external roles that could be copied
+	offered   map[string]bool
+	loses     []access.Binding
 }
 
 // start begins a replacement: while another group has the name, the old ones stay.
@@ -88,9 +88,9 @@ func (o *orderer) endReplaced(at int) {
 	r.takes = append(r.takes, s)
 }
 
-// loseExternal notes a role that another system gave to an old group and that goes with
+// dropExternal notes a role that another system gave to an old group and that goes with
 // it, or offers to copy it: that grants what no document asks for, so an operator decides.
-func (o *orderer) loseExternal(e external, decided copyVerdict, given string) {
+func (o *orderer) dropExternal(e external, decided copyVerdict, given string) {
 	r, slot := &o.replacing[e.replaced], o.replacements[e.replaced].to
 	have, to := o.in.Observed.Bindings[e.at], o.names[slot]
 	switch {
@@ -111,15 +111,15 @@ func (o *orderer) loseExternal(e external, decided copyVerdict, given string) {
 	s := o.copied(e)
 	switch decided {
 	case copyApproved:
-		s.Needs = o.progress[slot].made
+		s.Needs = o.progress[slot].created
 		o.build(slot, s)
 		o.warning(access.ForeignPermissionKept, object, given+fmt.Sprintf("is carried over to %q, as somebody approved", to))
 	case copyRejected:
 		r.loses = append(r.loses, have)
 		o.warning(access.ForeignPermissionRemoved, object, goes+o.rejected(s))
-	case copyAsked:
+	case copyUndecided:
 		r.loses = append(r.loses, have)
-		r.asked++
+		r.undecided++
 		o.holdFor(s, fmt.Sprintf("somebody else gave the role %q to %q, which goes: carrying it over to %q waits for an approval, "+
 			"as it grants what no document asks for; rejected, it goes with the group", have.Role, have.Group, to))
 		o.warning(access.ForeignPermissionRemoved, object, goes+", unless somebody approves that it is carried over")
@@ -159,8 +159,8 @@ func (o *orderer) finishReplacement(i int) bool {
 	if !o.replaces(i) {
 		return false
 	}
-	if r.asked > 0 {
-		r.wait(fmt.Sprintf("a decision on %d roles that somebody else gave to it and that could be carried over", r.asked))
+	if r.undecided > 0 {
+		r.wait(fmt.Sprintf("a decision on %d roles that somebody else gave to it and that could be carried over", r.undecided))
 	}
 	from := slices.Clone(r.olds)
 	for i := range from {

@@ -20,10 +20,10 @@ func explanations() map[string]string {
 			"everything in one order, whose each observed object is, and which observed group each desired one is.": structure +
 			"TestMakeLeavesInputAlone and TestMakeIgnoresOrder demand it",
 		"A group is known by the project role that it grants; its name is an attribute. compare    facts to diff: all that differs, " +
-			"as if nobody had to agree to it. judge      diff to verdicts: which removals wait for an approval. order      verdicts to " +
+			"as if nobody had to agree to it. evaluate      diff to verdicts: which removals wait for an approval. order      verdicts to " +
 			"Plan: steps, each with the steps that it needs and why.": structure + "the other sections have the rules",
 		"A limit beyond the plan (Comparison.Closed) repeats the last two only.": structure + "TestTakesEverybodyWhoLeaves compares the result with a plan that is made again",
-		"What a plan should know and does not is in Comparison.Questions: the caller finds the answers and compares once more.": structure +
+		"What a plan should know and does not is in Comparison.Unknowns: the caller finds the answers and compares once more.": structure +
 			"the caller asks, and the answers are part of the input",
 		"Where each subject of a role has a binding of its own (Rules.Separate), one binding is about one user, and a role's set is what is managed of it:": "it introduces a table",
 		"For a moment they are in both.": "it follows from the order of a move",

@@ -85,7 +85,7 @@ def revoke_at_once(self, event):
 
 
 revoke = revocation.Manager.revoke
-revocation.Manager.revoke = revoke_at_once
+setattr(revocation.Manager, "revoke", revoke_at_once)
 render = rendering.render_token_response_from_model
 TokenModel.roles = property(roles_kept)
 rendering.render_token_response_from_model = render_kept
