@@ -149,7 +149,8 @@ func (a *application) config() reconcile.Config {
 	return reconcile.Config{
 		Plan: a.plan, Driver: a.driver, Scope: a.scope, Ledger: runLedger{ledger: a.platform.ledger, run: a.run},
 		Done: a.done, Refused: a.refusals, Unfinished: a.unfinished, Attempt: a.attempt,
-		WaitExpired: a.in.WaitExpired || a.waitExpired, StopAtRefusal: a.in.Stage.ID != "", AllowPending: a.in.Stage.ID == "", Check: a.check,
+		WaitExpired: a.in.WaitExpired || a.waitExpired, StopAtRefusal: a.in.Stage.ID != "", AllowPending: a.in.Stage.ID == "",
+		Check: a.check,
 		Limit: func(ctx context.Context, units [][]plan.Step) (bool, error) {
 			return a.platform.renew(ctx, a.in.Tenant, a.guard, units)
 		},

@@ -79,10 +79,10 @@ func refusal(r ledger.Record, blocked int) access.Remark {
 	answer, remedy, _ := strings.Cut(r.Err, "\n")
 	class, text, _ := strings.Cut(answer, ": ")
 	code, refused := refusalCode(class), "the platform refused to"
-	switch code {
-	case access.ForbiddenByConnection:
+	if code == access.ForbiddenByConnection {
 		refused = "Rollcall may not"
-	case access.PlatformPending:
+	}
+	if code == access.PlatformPending {
 		refused = "the platform has not finished yet to"
 	}
 	what := fmt.Sprintf("%s the %s %q", r.Step.Op, r.Step.Kind, r.Step.Object)

@@ -108,8 +108,7 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 		}
 		before := r.done.Steps
 		err = r.follow(ctx, p)
-		stuck := r.done.Steps == before && r.immovable+r.pending.steps == 0 || len(r.renamings.failed) > 0
-		if err != nil || r.refused > 0 && stuck {
+		if err != nil || r.stuck(before) {
 			return r.conclude(ctx, activities.Failed, p, err)
 		}
 		if err := r.pause(ctx, p); err != nil {
@@ -120,6 +119,13 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 		}
 	}
 	return r.planOnceMore(ctx)
+}
+
+// stuck reports whether another plan would end as the last one did, which began when so
+// many steps were done.
+func (r *replication) stuck(before int) bool {
+	nothing := r.done.Steps == before && r.immovable == 0 && r.pending.steps == 0
+	return r.refused > 0 && (nothing || len(r.renamings.failed) > 0)
 }
 
 // planOnceMore plans once more: the third round may have done it.

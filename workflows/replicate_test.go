@@ -133,9 +133,9 @@ func open(steps int) answer[activities.PlanOutput] {
 	}}
 }
 
-// pending is a batch with steps that the platform is still carrying out.
-func pending(steps int) answer[activities.ApplyOutput] {
-	return applied(activities.ApplyOutput{Pending: steps, Calls: 1})
+// pending is a batch with a step that the platform is still carrying out.
+func pending() answer[activities.ApplyOutput] {
+	return applied(activities.ApplyOutput{Pending: 1, Calls: 1})
 }
 
 // openTwo is a plan of two batches.
@@ -244,7 +244,7 @@ func TestReplicateTenant(t *testing.T) {
 			platform: platform{
 				plans: []answer[activities.PlanOutput]{open(1), open(1), open(1), open(1), open(1), ended(activities.Changed)},
 				applies: []answer[activities.ApplyOutput]{
-					pending(1), pending(1), pending(1), pending(1), applied(activities.ApplyOutput{Done: 1, Calls: 1}),
+					pending(), pending(), pending(), pending(), applied(activities.ApplyOutput{Done: 1, Calls: 1}),
 				},
 			},
 			want:  workflows.ReplicateResult{Outcome: activities.Changed, Digest: "d1", Steps: 1, Calls: 17},
@@ -252,7 +252,7 @@ func TestReplicateTenant(t *testing.T) {
 		},
 		"pending for ever": {
 			reason:   "after about an hour the run ends, and says what it waited for",
-			platform: platform{plans: []answer[activities.PlanOutput]{open(1)}, applies: []answer[activities.ApplyOutput]{pending(1)}, conclude: activities.RecordOutcomeOutput{Remarks: 1}},
+			platform: platform{plans: []answer[activities.PlanOutput]{open(1)}, applies: []answer[activities.ApplyOutput]{pending()}, conclude: activities.RecordOutcomeOutput{Remarks: 1}},
 			want:     workflows.ReplicateResult{Outcome: activities.Failed, Digest: "d1", Calls: 51, Remarks: 1},
 			fails:    true, plans: 17, applies: 17, concludes: 1,
 		},

@@ -26,7 +26,7 @@ var (
 	ErrUnsupported = errors.New("unsupported")  // the platform cannot: never retry
 	ErrDenied      = errors.New("denied")       // our credentials may not: never retry
 	ErrForbidden   = errors.New("forbidden")    // the connection does not allow it: never retry
-	ErrExhausted     = errors.New("exhausted")     // an unknown refusal, too often: do not retry
+	ErrExhausted   = errors.New("exhausted")    // an unknown refusal, too often: do not retry
 	ErrNotFound    = errors.New("not found")    // a thing it needs is missing: plan again
 	ErrConflict    = errors.New("conflict")     // the world moved: plan again
 	ErrThrottled   = errors.New("throttled")    // retry later

@@ -157,9 +157,10 @@ func (o *orderer) removeMembers(at int) bool {
 	if i < 0 || o.facts.roles[i].slot != slot || o.roleEnds[i] != roleDeleted || o.verdicts.ends[i].waits {
 		return false
 	}
+	why := fmt.Sprintf("the platform does not take the role %q from the group, so its members leave it", o.in.Observed.Bindings[i].Role)
 	members := slices.Clone(have.Members)
 	for k := range members {
-		members[k].Why = fmt.Sprintf("the platform does not take the role %q from the group, so its members leave it", o.in.Observed.Bindings[i].Role)
+		members[k].Why = why
 	}
 	for _, s := range o.memberSteps(have, nil, members) {
 		s.Needs = needs(o.arrivals(s.Removes()))

@@ -170,7 +170,7 @@ func (v *verdicts) evaluateRoles(f *facts, d *diff) {
 		case roleDeleted:
 			v.endRole(f, at, v.usersLosing(f, d, at, v.closed, keep))
 		case roleReplaced:
-			v.endRole(f, at, v.usersOfReplaced(f, d, at))
+			v.endRole(f, at, v.usersOfReplaced(f, at))
 		case roleUnchanged, roleExternal, roleEndUnclear:
 		}
 	}
@@ -226,7 +226,7 @@ func (v *verdicts) staying(f *facts, slot int) []access.Member {
 // usersOfReplaced counts the users from whom the end of a managed role on an old group takes
 // access. Those who stay have it through the new group; if that does not get it, and they
 // would be left with no role or a limit is reached, the end of it waits.
-func (v *verdicts) usersOfReplaced(f *facts, d *diff, at int) int {
+func (v *verdicts) usersOfReplaced(f *facts, at int) int {
 	role, slot := f.in.Observed.Bindings[at].Role, f.roles[at].slot
 	next := f.former[slot]
 	r := f.replacements[next]
@@ -343,31 +343,15 @@ func (v *verdicts) held(f *facts, d *diff) []Removal {
 		return nil
 	}
 	var all []Removal
-	wait := func(key access.Key, members []access.Member) {
-		for _, who := range members {
-			all = append(all, Removal{Object: key, Ref: who.Ref})
-		}
-	}
 	for slot, m := range v.members {
-		wait(d.groups[slot].set.key, m.waits)
+		all = append(all, removalsOf(d.groups[slot].set.key, m.waits)...)
 	}
 	for i, verdicts := range v.leavers {
 		for k, m := range verdicts {
-			wait(d.leavers[i][k].key, m.waits)
+			all = append(all, removalsOf(d.leavers[i][k].key, m.waits)...)
 		}
 	}
-	for i, r := range v.roles {
-		if !f.in.Rules.Separate {
-			wait(d.roles[i].set.key, r.waits)
-			continue
-		}
-		leaves := refSet(r.waits, r.with)
-		for _, at := range d.byRole[f.in.Desired.Bindings[i].Role] {
-			if b := &f.in.Observed.Bindings[at]; leaves[b.Subjects[0].Ref] {
-				all = append(all, Removal{Object: b.Key(), Ref: b.Ref})
-			}
-		}
-	}
+	all = append(all, v.heldOfRoles(f, d)...)
 	for at, waits := range v.groups {
 		if have := &f.in.Observed.Groups[at]; waits {
 			all = append(all, Removal{Object: have.Key(), Ref: have.Ref})
@@ -377,6 +361,33 @@ func (v *verdicts) held(f *facts, d *diff) []Removal {
 		if have := &f.in.Observed.Bindings[at]; end.waits {
 			all = append(all, Removal{Object: have.Key(), Ref: have.Ref})
 		}
+	}
+	return all
+}
+
+// heldOfRoles returns the removals of subjects that wait.
+func (v *verdicts) heldOfRoles(f *facts, d *diff) []Removal {
+	var all []Removal
+	for i, r := range v.roles {
+		if !f.in.Rules.Separate {
+			all = append(all, removalsOf(d.roles[i].set.key, r.waits)...)
+			continue
+		}
+		leaves := refSet(r.waits, r.with)
+		for _, at := range d.byRole[f.in.Desired.Bindings[i].Role] {
+			if b := &f.in.Observed.Bindings[at]; leaves[b.Subjects[0].Ref] {
+				all = append(all, Removal{Object: b.Key(), Ref: b.Ref})
+			}
+		}
+	}
+	return all
+}
+
+// removalsOf returns the removals of members from a set.
+func removalsOf(key access.Key, members []access.Member) []Removal {
+	all := make([]Removal, len(members))
+	for i, who := range members {
+		all[i] = Removal{Object: key, Ref: who.Ref}
 	}
 	return all
 }

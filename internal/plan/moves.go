@@ -167,14 +167,7 @@ func (o *orderer) orderMemberRoles() {
 		}
 	}
 	o.finishMoves()
-	ends := map[string][]Need{} // what takes roles from each user
-	for _, s := range o.plan.Steps {
-		if s.Op == Delete {
-			for _, who := range s.Removes() {
-				ends[who.Ref] = append(ends[who.Ref], Need{s.ID, NeedsEnd})
-			}
-		}
-	}
+	ends := o.endsOfUsers()
 	o.moving = nil
 	for i, want := range o.in.Desired.Bindings {
 		if o.isBase(want.Role) {
@@ -182,6 +175,20 @@ func (o *orderer) orderMemberRoles() {
 		}
 	}
 	o.finishMoves()
+}
+
+// endsOfUsers returns, by account, the steps that take roles.
+func (o *orderer) endsOfUsers() map[string][]Need {
+	ends := map[string][]Need{}
+	for _, s := range o.plan.Steps {
+		if s.Op != Delete {
+			continue
+		}
+		for _, who := range s.Removes() {
+			ends[who.Ref] = append(ends[who.Ref], Need{s.ID, NeedsEnd})
+		}
+	}
+	return ends
 }
 
 func (o *orderer) giveMemberRole(i int, isBase bool, base map[string][]Need) {

@@ -210,13 +210,28 @@ func (f *facts) indexBindings() {
 		at, known := f.slots[b.Group]
 		return known && f.seen[at] != none && b.GroupRef != "" && b.GroupRef != f.in.Observed.Groups[f.seen[at]].Ref
 	})
-	observed, desired := f.in.Observed.Bindings, f.in.Desired.Bindings
-	ledger, next := iterator{rest: f.ledger}, 0
-	f.roles, f.wants = make([]seenRole, len(observed)), make([]int, len(desired))
+	f.roles, f.wants = make([]seenRole, len(f.in.Observed.Bindings)), make([]int, len(f.in.Desired.Bindings))
 	for i := range f.wants {
 		f.wants[i] = none
 	}
-	for lo, hi := 0, 0; lo < len(observed); lo = hi {
+	f.pairBindings()
+	desired := f.in.Desired.Bindings
+	for i := range desired {
+		if at := i - 1; at >= 0 && compareNames(&desired[at], &desired[i]) == 0 {
+			f.wants[i] = f.wants[at]
+		}
+		if desired[i].Group != "" {
+			f.slot(desired[i].Group)
+		}
+	}
+}
+
+// pairBindings walks through observed and desired bindings and the ledger, all of which
+// are in the order of their keys.
+func (f *facts) pairBindings() {
+	observed, desired := f.in.Observed.Bindings, f.in.Desired.Bindings
+	ledger, next := iterator{rest: f.ledger}, 0
+	for lo := 0; lo < len(observed); {
 		b := &observed[lo]
 		is := seenRole{slot: none, want: none}
 		if b.Group != "" {
@@ -229,19 +244,13 @@ func (f *facts) indexBindings() {
 			is.want = next
 		}
 		owned := ledger.of(b.Key())
-		for hi = lo; hi < len(observed) && compareNames(&observed[hi], b) == 0; hi++ {
+		hi := lo
+		for ; hi < len(observed) && compareNames(&observed[hi], b) == 0; hi++ {
 			is.owner = f.whose(owned, observed[hi].Ref, observed[hi].Mark)
 			f.roles[hi] = is
 		}
 		f.prefer(lo, hi, owned)
-	}
-	for i := range desired {
-		if at := i - 1; at >= 0 && compareNames(&desired[at], &desired[i]) == 0 {
-			f.wants[i] = f.wants[at]
-		}
-		if desired[i].Group != "" {
-			f.slot(desired[i].Group)
-		}
+		lo = hi
 	}
 }
 

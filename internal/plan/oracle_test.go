@@ -77,8 +77,8 @@ func externalCondition(in plan.Input) bool {
 	return slices.ContainsFunc(in.Observed.Bindings, func(have access.Binding) bool {
 		known := slices.ContainsFunc(in.Owned, func(o plan.Owned) bool { return o.Key == have.Key() && (o.Ref == "" || o.Ref == have.Ref) })
 		return have.Group != "" && slices.ContainsFunc(in.Desired.Bindings, func(want access.Binding) bool {
-			same := want.Key() == have.Key()
-			return want.Role == have.Role && want.Condition != have.Condition && !(same && known)
+			unknown := !known || want.Key() != have.Key()
+			return want.Role == have.Role && want.Condition != have.Condition && unknown
 		})
 	})
 }

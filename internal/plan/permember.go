@@ -74,11 +74,23 @@ func (d *diff) compareMemberRoles(f *facts) {
 	}
 	for i, want := range f.in.Desired.Bindings {
 		if f.isBase(want.Role) {
-			s := &d.sets[i]
-			s.stay = slices.Concat(s.stay, slices.DeleteFunc(slices.Clone(s.removes), func(who access.Member) bool { return !rests[who.Ref] }))
-			s.removes = slices.DeleteFunc(slices.Clone(s.removes), func(who access.Member) bool { return rests[who.Ref] })
+			d.sets[i] = d.sets[i].keeping(rests)
 		}
 	}
+}
+
+// keeping returns the set without the removal of some accounts.
+func (s set) keeping(accounts map[string]bool) set {
+	removes := s.removes
+	s.removes = nil
+	for _, who := range removes {
+		if accounts[who.Ref] {
+			s.stay = append(slices.Clip(s.stay), who)
+			continue
+		}
+		s.removes = append(s.removes, who)
+	}
+	return s
 }
 
 // compareMemberRole compares one role.
@@ -95,7 +107,8 @@ func (d *diff) compareMemberRole(f *facts, want access.Binding, elsewhere map[[2
 			continue
 		}
 		have = append(have, who)
-		wanted := shared && (elsewhere[[2]string{b.Role, "ref " + who.Ref}] || elsewhere[[2]string{b.Role, "name " + strings.ToLower(who.Name)}])
+		wanted := shared &&
+			(elsewhere[[2]string{b.Role, "ref " + who.Ref}] || elsewhere[[2]string{b.Role, "name " + strings.ToLower(who.Name)}])
 		if !desired[who.Ref] && (kept[who.Ref] || b.InUse || wanted) {
 			stay = append(stay, who)
 		}

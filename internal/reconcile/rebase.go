@@ -23,7 +23,7 @@ func (b *subjects) replay(p plan.Plan, done map[string]bool, refused map[string]
 		switch err := refused[s.ID]; {
 		case !changesSubjects(s):
 		case err != nil:
-			b.replayParts(p, s, done, err)
+			b.replayParts(p, s, done)
 		case done[s.ID]:
 			b.note(b.rebase(s), nil)
 		}
@@ -31,13 +31,13 @@ func (b *subjects) replay(p plan.Plan, done map[string]bool, refused map[string]
 }
 
 // replayParts notes a refused step, and its parts that are done.
-func (b *subjects) replayParts(p plan.Plan, s plan.Step, done map[string]bool, reason error) {
+func (b *subjects) replayParts(p plan.Plan, s plan.Step, done map[string]bool) {
 	b.set(s, s.Have.Binding.Subjects)
 	for _, part := range p.Parts(s) {
 		if done[part.ID] {
 			b.note(b.rebase(part), nil)
 		} else {
-			b.replayParts(p, part, done, reason)
+			b.replayParts(p, part, done)
 		}
 	}
 }
