@@ -129,6 +129,10 @@ func (r *reading) findIntents() {
 	if len(r.options.Intended) > 0 {
 		r.named, r.intents = r.intents, nil
 		for _, token := range r.options.Intended {
+			if len(r.intents) == maxIntents {
+				r.cut = true
+				break
+			}
 			r.readToken(token)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 const (
 	defaultQuota = 2048
 	maxQuota     = 4096
-	// nearQuota is the share of the quota above which there is a finding, in percent.
+	// quotaPercent is the share of the quota above which there is a finding, in percent.
 	quotaPercent = 80
 	// longSession is the longest session without a finding, in seconds.
 	longSession = 3600

@@ -46,7 +46,7 @@ const (
 	greaterEqual
 )
 
-// holds returns whether a comparison, as of cmp.Compare, is the order.
+// evaluate returns whether a comparison, as of cmp.Compare, is the order.
 func (o order) evaluate(comparison int) bool {
 	switch o {
 	case less:

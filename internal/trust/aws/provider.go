@@ -12,9 +12,18 @@ import (
 // provider has (A07). Call it once, with the providers of all documents: a trust whose
 // provider is not among them stays as it is.
 func WithProviders(trusts []trust.Trust, providers []Provider) ([]trust.Trust, []trust.Finding) {
-	clients := map[string][]string{}
+	clients, known := map[string][]string{}, map[string]map[string]bool{}
 	for _, p := range providers {
-		clients[p.URL] = append(clients[p.URL], p.ClientIDs...)
+		if known[p.URL] == nil {
+			known[p.URL] = map[string]bool{}
+			clients[p.URL] = []string{}
+		}
+		for _, id := range p.ClientIDs {
+			if !known[p.URL][id] {
+				known[p.URL][id] = true
+				clients[p.URL] = append(clients[p.URL], id)
+			}
+		}
 	}
 	var findings []trust.Finding
 	joined := slices.Clone(trusts)
@@ -24,15 +33,15 @@ func WithProviders(trusts []trust.Trust, providers []Provider) ([]trust.Trust, [
 			continue
 		}
 		joined[i].Audiences = ids
-		joined[i].Accepts = forClients(t.Accepts, ids)
-		findings = append(findings, checkAudiences(t, ids)...)
+		joined[i].Accepts = forClients(t.Accepts, known[t.Issuer])
+		findings = append(findings, checkAudiences(t, ids, known[t.Issuer])...)
 	}
 	return joined, findings
 }
 
-func forClients(accepts func(trust.Token) trust.Decision, ids []string) func(trust.Token) trust.Decision {
+func forClients(accepts func(trust.Token) trust.Decision, ids map[string]bool) func(trust.Token) trust.Decision {
 	return func(t trust.Token) trust.Decision {
-		if r, ok := newRequest(t); !ok || !slices.Contains(ids, r.audience) {
+		if r, ok := newRequest(t); !ok || !ids[r.audience] {
 			return trust.Decision{}
 		}
 		return accepts(t)
@@ -40,14 +49,14 @@ func forClients(accepts func(trust.Token) trust.Decision, ids []string) func(tru
 }
 
 // checkAudiences reports audiences that the issuer's provider does not have (A07).
-func checkAudiences(t trust.Trust, ids []string) []trust.Finding {
+func checkAudiences(t trust.Trust, ids []string, known map[string]bool) []trust.Finding {
 	var findings []trust.Finding
 	for _, c := range t.Comparisons {
 		if c.Operator != trust.Equal || len(c.Claim) != 1 || c.Claim[0] != "aud" {
 			continue
 		}
 		for _, v := range c.Values {
-			if slices.Contains(ids, v) {
+			if known[v] {
 				continue
 			}
 			findings = append(findings, trust.Finding{

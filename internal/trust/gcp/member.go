@@ -17,6 +17,10 @@ var memberPattern = regexp.MustCompile(
 // providers.
 const managedPoolSuffix = ".svc.id.goog"
 
+// maxProviders bounds with how many providers of its pool a member is judged, as an input may
+// have many of both. A pool rarely has more than a few.
+const maxProviders = 50
+
 // selection is how a member selects identities of a pool.
 type selection string
 
@@ -98,7 +102,8 @@ func (m member) trusts(p *pools) []trust.Trust {
 		return nil
 	}
 	var trusts []trust.Trust
-	for _, provider := range p.of(m) {
+	providers := p.of(m)
+	for _, provider := range providers[:min(len(providers), maxProviders)] {
 		if provider.Undecided == "" && !m.isUnmapped(provider) && !m.isNeverMade(provider) {
 			trusts = append(trusts, m.trust(provider))
 		}

@@ -24,9 +24,16 @@ func checkMembers(members []member, p *pools, report *findings) {
 			continue
 		}
 		m.checkPool(p, report)
-		m.checkAttribute(p.of(m), report)
-		m.checkMade(p.of(m), report)
-		m.checkCollision(p.of(m), report)
+		providers := p.of(m)
+		if len(providers) > maxProviders {
+			m.add(report, "U01", trust.Medium,
+				fmt.Sprintf("the pool %s has %d providers, and the member is judged with the first %d", m.pool, len(providers), maxProviders),
+				"Spread the providers over several pools.")
+			providers = providers[:maxProviders]
+		}
+		m.checkAttribute(providers, report)
+		m.checkMade(providers, report)
+		m.checkCollision(providers, report)
 	}
 }
 

@@ -3,7 +3,6 @@ package gcp
 import (
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/trust"
@@ -91,16 +90,24 @@ func inDirectory(email, file string) string {
 
 // reached returns a service account and those as which it can act, over any number of steps.
 func (a accesses) reached(account string) []string {
-	all := []string{account}
-	for i := 0; i < len(all); i++ {
+	all, seen := []string{account}, map[string]bool{account: true}
+	for i := 0; i < len(all) && len(all) < maxReached; i++ {
 		for _, next := range a.accounts[all[i]] {
-			if !slices.Contains(all, next) {
+			if !seen[next] {
+				seen[next] = true
 				all = append(all, next)
 			}
 		}
 	}
 	return all
 }
+
+// maxReached bounds as how many service accounts a member may act, and maxPrivileges how many
+// privileges are reported of it. One is enough to get any other access.
+const (
+	maxReached    = 1000
+	maxPrivileges = 10
+)
 
 // checkPrivileges reports W16: members that hold a privilege, or that can act as a service
 // account that holds one. The finding is at the grant.
@@ -118,8 +125,12 @@ func checkPrivileges(members []member, policies []Policy, roles roles, report *f
 		if !ok || !roles.isImpersonation(m.binding.Role) {
 			continue
 		}
+		reported := 0
 		for _, reached := range a.reached(account) {
 			for _, p := range a.privileges[reached] {
+				if reported++; reported > maxPrivileges {
+					break
+				}
 				email, _, _ := strings.Cut(reached, " of ")
 				m.addPrivilege(report, p, "the member can act as "+email+", which has")
 			}

@@ -71,3 +71,27 @@ func TestMapping_Solutions(t *testing.T) {
 		})
 	}
 }
+
+func TestInput_BoundsProvidersOfMember(t *testing.T) {
+	t.Parallel()
+	var in Input
+	for i := range maxProviders + 10 {
+		p := githubProvider(nil, "assertion.repository_id == '1'")
+		p.Name += fmt.Sprint(i)
+		in.Providers = append(in.Providers, p)
+	}
+	in.Policies = []Policy{grant(1, "b", "roles/storage.admin", subjectMember+"x")}
+	trusts, found := in.Trusts()
+	if want := len(in.Providers) + maxProviders; len(trusts) != want {
+		t.Errorf("%d trusts, want %d", len(trusts), want)
+	}
+	count := 0
+	for _, f := range found {
+		if f.Rule == "U01" {
+			count++
+		}
+	}
+	if count != 1 {
+		t.Errorf("%d findings of U01, want one: %v", count, found)
+	}
+}

@@ -8,17 +8,6 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/trust"
 )
 
-// names reports whether a trust names a workload as its subject.
-func names(t trust.Trust, w workload) bool {
-	is := func(subject string) bool { return isSubject(subject, w) }
-	if slices.ContainsFunc(t.Subjects, is) {
-		return true
-	}
-	return slices.ContainsFunc(t.Comparisons, func(c trust.Comparison) bool {
-		return c.Operator == trust.Equal && len(c.Claim) == 1 && c.Claim[0] == "sub" && slices.ContainsFunc(c.Values, is)
-	})
-}
-
 // isSubject reports whether a text is the sub of a workload's tokens. A workload without
 // namespace may be in any.
 func isSubject(text string, w workload) bool {
@@ -73,15 +62,16 @@ func (w workload) accepts(t trust.Trust, audience string) (trust.Token, bool) {
 // other.
 func (s set) sharedAudiences(w workload) []trust.Finding {
 	var findings []trust.Finding
+	naming := s.naming(w)
 	for _, token := range w.tokens {
 		if !token.external() {
 			continue
 		}
 		by := map[string]trust.Token{}
 		var clouds []string
-		for _, t := range s.trusts {
+		for _, t := range naming {
 			cloud := cloudOfTrust(t)
-			if _, counted := by[cloud]; cloud == "" || counted || !names(t, w) {
+			if _, counted := by[cloud]; cloud == "" || counted {
 				continue
 			}
 			if presented, accepted := w.accepts(t, token.audience); accepted {
@@ -109,8 +99,8 @@ func (s set) unserved(w workload) []trust.Finding {
 	if len(external) == 0 {
 		return nil
 	}
-	for _, t := range s.trusts {
-		if cloudOfTrust(t) == "" || !names(t, w) || w.injects(t) {
+	for _, t := range s.naming(w) {
+		if cloudOfTrust(t) == "" || w.injects(t) {
 			continue
 		}
 		if slices.ContainsFunc(external, func(one *token) bool { _, ok := w.accepts(t, one.audience); return ok }) {

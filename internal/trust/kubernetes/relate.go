@@ -16,13 +16,17 @@ type set struct {
 	roles     []role
 	bindings  []binding
 	trusts    []trust.Trust
+	// bySubject are the trusts that name a subject, byAccount those that name a service
+	// account in any namespace, and byAudience those that have an audience by themselves, by
+	// index.
+	bySubject, byAccount, byAudience map[string][]int
 }
 
 // Relate judges manifests of all files together, and with the trusts of the clouds, which
 // may be none: tokens whose audience no cloud takes or two take (K01), configurations
 // that read a token where none is (C04), and roles that may create tokens (K05).
 func Relate(manifests []Manifests, trusts []trust.Trust) []trust.Finding {
-	s := set{objects: map[source][]object{}, trusts: trusts}
+	s := newSet(trusts)
 	for _, m := range manifests {
 		s.workloads = append(s.workloads, m.workloads...)
 		s.roles = append(s.roles, m.roles...)
@@ -37,6 +41,46 @@ func Relate(manifests []Manifests, trusts []trust.Trust) []trust.Finding {
 		findings = append(findings, s.workload(w)...)
 	}
 	return append(findings, s.tokenCreators()...)
+}
+
+// newSet returns a set with only trusts.
+func newSet(trusts []trust.Trust) set {
+	s := set{
+		objects: map[source][]object{}, trusts: trusts,
+		bySubject: map[string][]int{}, byAccount: map[string][]int{}, byAudience: map[string][]int{},
+	}
+	add := func(index map[string][]int, key string, i int) {
+		if all := index[key]; len(all) == 0 || all[len(all)-1] != i {
+			index[key] = append(all, i)
+		}
+	}
+	for i := range trusts {
+		for _, subject := range subjectsOf(&trusts[i]) {
+			add(s.bySubject, subject, i)
+			if rest, ok := strings.CutPrefix(subject, "system:serviceaccount:"); ok {
+				_, account, _ := strings.Cut(rest, ":")
+				add(s.byAccount, account, i)
+			}
+		}
+		for _, audience := range trusts[i].Audiences {
+			add(s.byAudience, strings.TrimPrefix(audience, "https:"), i)
+		}
+	}
+	return s
+}
+
+// naming returns the trusts that name a workload as their subject. A workload without
+// namespace may be in any.
+func (s set) naming(w workload) []trust.Trust {
+	found := s.byAccount[w.account]
+	if subject := w.subject(); subject != "" {
+		found = s.bySubject[subject]
+	}
+	trusts := make([]trust.Trust, 0, len(found))
+	for _, i := range found {
+		trusts = append(trusts, s.trusts[i])
+	}
+	return trusts
 }
 
 // workload judges a workload that has tokens.
@@ -188,10 +232,11 @@ func wanted(r reader) string {
 // accepts the workload's token with an audience. A provider that refuses the workload
 // with its own name as audience, too, does not tell.
 func (s set) provider(w workload, name, audience string) (known, accepted bool) {
-	for _, t := range s.trusts {
-		if name == "" || !slices.Contains(t.Audiences, name) && !slices.Contains(t.Audiences, "https:"+name) {
-			continue
-		}
+	if name == "" {
+		return false, false
+	}
+	for _, i := range s.byAudience[strings.TrimPrefix(name, "https:")] {
+		t := s.trusts[i]
 		switch {
 		case t.Accepts(w.token(t.Issuer, audience)).Accepted:
 			return true, true

@@ -46,11 +46,12 @@ func join(parts []part) *collection {
 	for i := range parts {
 		names = append(names, parts[i].names...)
 	}
+	projects := terraform.NewProjects(names)
 	for i := range parts {
 		p := &parts[i]
 		if p.terraform && len(p.google.Providers) > 0 {
 			var ambiguous []string
-			p.google, ambiguous = terraform.ResolveProjects(p.google, names)
+			p.google, ambiguous = projects.Resolve(p.google)
 			c.ambiguous = append(c.ambiguous, ambiguous...)
 		}
 		if p.terraform {

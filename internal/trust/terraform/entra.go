@@ -62,16 +62,10 @@ func (d *directory) isUnknown(v any) bool {
 // multiTenant reports whether an application of the directory signs in accounts of other
 // tenants. owner is the placeholder for one of its attributes.
 func (d *directory) multiTenant(owner string) bool {
-	expression := d.unknown.Expressions[strings.TrimPrefix(owner, "/applications/")]
-	for _, r := range d.resources {
-		if r.data || r.kind != "azuread_application" && r.kind != "azuread_application_registration" {
-			continue
-		}
-		if strings.HasPrefix(expression, r.address()+".") || strings.HasPrefix(expression, r.address()+"[") {
-			switch d.string(r.value("sign_in_audience")) {
-			case "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount":
-				return true
-			}
+	for _, r := range d.referred(strings.TrimPrefix(owner, "/applications/"), nil, application, registration) {
+		switch d.string(r.value("sign_in_audience")) {
+		case "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount":
+			return !r.data
 		}
 	}
 	return false

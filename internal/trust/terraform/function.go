@@ -104,14 +104,19 @@ func flat(args []any) []any {
 }
 
 func merge(args []any) (any, bool) {
-	merged := &object{}
+	merged, at := &object{}, map[string]int{}
 	for _, arg := range args {
 		o, ok := arg.(*object)
 		if !ok {
 			return nil, false
 		}
 		for _, f := range o.fields {
-			merged.put(f.name, f.line, f.value)
+			if i, twice := at[f.name]; twice {
+				merged.fields[i] = f
+				continue
+			}
+			at[f.name] = len(merged.fields)
+			merged.fields = append(merged.fields, f)
 		}
 	}
 	return merged, true

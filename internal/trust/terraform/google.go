@@ -47,8 +47,8 @@ func (d *directory) poolProvider(r *resource) {
 // poolDisabled reports whether the pool of a provider is in the directory and disabled.
 func (d *directory) poolDisabled(provider *resource) bool {
 	id := d.string(provider.value("workload_identity_pool_id"))
-	for _, r := range d.resources {
-		if r.kind == "google_iam_workload_identity_pool" && !r.data && d.string(r.value("workload_identity_pool_id")) == id && id != "" {
+	for _, r := range d.withText(textKey{"google_iam_workload_identity_pool", "workload_identity_pool_id", id}) {
+		if !r.data && id != "" {
 			return isTrue(r.value("disabled"))
 		}
 	}

@@ -3,7 +3,6 @@ package terraform
 import (
 	"encoding/json"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/trust"
@@ -11,39 +10,13 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/trust/entra"
 )
 
-// refersTo reports whether a value is an attribute of a resource: a reference to it, or the
-// same text as one of some attributes.
-func (d *directory) refersTo(v any, r *resource, attributes ...string) bool {
-	text := d.string(v)
-	if text == "" {
-		return false
-	}
-	for _, name := range attributes {
-		if known, isText := r.value(name).(string); isText && known == text {
-			return true
-		}
-	}
-	return isOf(d.unknown.Expressions[text], r)
-}
-
-// isOf reports whether an expression is a reference to an attribute of a resource.
-func isOf(expression string, r *resource) bool {
-	rest, found := strings.CutPrefix(expression, r.address())
-	return found && rest != "" && (rest[0] == '.' || rest[0] == '[')
-}
-
-// of returns the resources of a kind, data sources included.
-func (d *directory) of(kinds ...string) []*resource {
-	var all []*resource
-	for _, r := range d.resources {
-		for _, kind := range kinds {
-			if r.kind == kind {
-				all = append(all, r)
-			}
-		}
-	}
-	return all
-}
+// The kinds of applications and identities of Entra.
+const (
+	application      = "azuread_application"
+	registration     = "azuread_application_registration"
+	identity         = "azurerm_user_assigned_identity"
+	servicePrincipal = "azuread_service_principal"
+)
 
 // permissions reports the roles of AWS with a trust that can get any other access (W16).
 func (d *directory) permissions() {
@@ -64,14 +37,14 @@ func (d *directory) permissions() {
 	}
 	for _, r := range d.resources {
 		if !r.data {
-			d.attachment(&p, r, roles)
+			d.attachment(&p, r)
 		}
 	}
 	d.result.Findings = append(d.result.Findings, p.Findings(d.result.Trusts)...)
 }
 
 // attachment adds what a resource of its own grants to roles.
-func (d *directory) attachment(p *aws.Permissions, r *resource, roles []*resource) {
+func (d *directory) attachment(p *aws.Permissions, r *resource) {
 	var name, policy string
 	switch r.kind {
 	case "aws_iam_role_policy_attachment":
@@ -86,9 +59,9 @@ func (d *directory) attachment(p *aws.Permissions, r *resource, roles []*resourc
 		return
 	}
 	for _, v := range list(r.value(name)) {
-		for _, role := range roles {
+		for _, role := range d.referred(v, []string{"name"}, "aws_iam_role") {
 			switch {
-			case role.data || !d.refersTo(v, role, "name"):
+			case role.data:
 			case policy == "policy":
 				d.inline(p, role.address(), r.line(policy), r.value(policy))
 			default:
@@ -125,9 +98,8 @@ func (d *directory) each(r *resource, v any) any {
 func (d *directory) attach(p *aws.Permissions, role string, at trust.Position, arns any) {
 	for _, v := range list(arns) {
 		g := aws.Grant{Role: role, ARN: d.string(v), At: at}
-		for _, r := range d.of("aws_iam_policy") {
+		for _, r := range d.referred(v, []string{"arn", "id"}, "aws_iam_policy") {
 			switch {
-			case !d.refersTo(v, r, "arn", "id"):
 			case r.data:
 				g.ARN = "arn:aws:iam::aws:policy/" + d.string(r.value("name"))
 			default:
@@ -160,11 +132,9 @@ func (d *directory) document(v any) json.RawMessage {
 func (d *directory) privileges(owner string) []entra.Privilege {
 	owner = strings.TrimPrefix(owner, "/applications/")
 	var all []entra.Privilege
-	for _, r := range d.of("azuread_application", "azuread_application_registration", "azurerm_user_assigned_identity") {
-		if d.refersTo(owner, r, "id", "object_id") {
-			principals := append(d.servicePrincipals(r), r)
-			all = append(append(all, d.requested(r)...), d.assigned(principals)...)
-		}
+	for _, r := range d.referred(owner, []string{"id", "object_id"}, application, registration, identity) {
+		principals := append(d.servicePrincipals(r), r)
+		all = append(append(all, d.requested(r)...), d.assigned(principals)...)
 	}
 	return all
 }
@@ -172,12 +142,9 @@ func (d *directory) privileges(owner string) []entra.Privilege {
 // servicePrincipals returns the service principals of an application.
 func (d *directory) servicePrincipals(app *resource) []*resource {
 	var all []*resource
-	for _, r := range d.of("azuread_service_principal") {
-		for _, name := range []string{"client_id", "application_id"} {
-			if d.refersTo(r.value(name), app, "client_id", "application_id") {
-				all = append(all, r)
-			}
-		}
+	names := []string{"client_id", "application_id"}
+	for _, name := range names {
+		all = append(all, d.referringTo(app, servicePrincipal, name, names, application, registration, identity)...)
 	}
 	return all
 }
@@ -196,10 +163,7 @@ func (d *directory) requested(app *resource) []entra.Privilege {
 			}
 		}
 	}
-	for _, r := range d.of("azuread_application_api_access") {
-		if !d.refersTo(r.value("application_id"), app, "id") {
-			continue
-		}
+	for _, r := range d.referringTo(app, "azuread_application_api_access", "application_id", []string{"id"}, application, registration, identity) {
 		for _, id := range list(r.value("role_ids")) {
 			all = append(all, entra.Privilege{Role: d.roleOf(id), Requested: true, At: r.line("role_ids")})
 		}
@@ -210,16 +174,19 @@ func (d *directory) requested(app *resource) []entra.Privilege {
 // assigned returns the roles that are assigned to one of some principals without a condition.
 func (d *directory) assigned(principals []*resource) []entra.Privilege {
 	var all []entra.Privilege
-	is := func(v any) bool {
-		return slices.ContainsFunc(principals, func(p *resource) bool { return d.refersTo(v, p, "object_id", "principal_id") })
-	}
-	for _, r := range d.of("azuread_app_role_assignment") {
-		if is(r.value("principal_object_id")) {
-			all = append(all, entra.Privilege{Role: d.roleOf(r.value("app_role_id")), At: r.line("app_role_id")})
+	to := func(kind, attribute string) []*resource {
+		var found []*resource
+		for _, p := range principals {
+			found = append(found, d.referringTo(p, kind, attribute, []string{"object_id", "principal_id"},
+				application, registration, identity, servicePrincipal)...)
 		}
+		return found
 	}
-	for _, r := range d.of("azurerm_role_assignment") {
-		if !is(r.value("principal_id")) || r.value("condition") != nil {
+	for _, r := range to("azuread_app_role_assignment", "principal_object_id") {
+		all = append(all, entra.Privilege{Role: d.roleOf(r.value("app_role_id")), At: r.line("app_role_id")})
+	}
+	for _, r := range to("azurerm_role_assignment", "principal_id") {
+		if r.value("condition") != nil {
 			continue
 		}
 		for _, name := range []string{"role_definition_name", "role_definition_id"} {
@@ -235,8 +202,8 @@ func (d *directory) assigned(principals []*resource) []entra.Privilege {
 
 // customActions adds what a custom role of Azure allows, if the directory has it.
 func (d *directory) customActions(v any, p *entra.Privilege) {
-	for _, r := range d.of("azurerm_role_definition") {
-		if r.data || !d.refersTo(v, r, "name", "role_definition_id", "role_definition_resource_id") {
+	for _, r := range d.referred(v, []string{"name", "role_definition_id", "role_definition_resource_id"}, "azurerm_role_definition") {
+		if r.data {
 			continue
 		}
 		p.Role = d.nameOf(r, "name")
@@ -256,8 +223,8 @@ var roleName = regexp.MustCompile(`\["([A-Za-z.]+)"\]$`)
 // roleOf returns the name or the ID of a role.
 func (d *directory) roleOf(v any) string {
 	text := d.string(v)
-	for _, r := range d.of("azurerm_role_definition") {
-		if r.data && d.refersTo(v, r, "id", "role_definition_id") {
+	for _, r := range d.referred(v, []string{"id", "role_definition_id"}, "azurerm_role_definition") {
+		if r.data {
 			return d.string(r.value("name"))
 		}
 	}

@@ -16,26 +16,42 @@ var providerName = regexp.MustCompile(`projects/([0-9]+)/locations/global/worklo
 // configuration.
 func ProviderNames(text []byte) []string {
 	var names []string
+	seen := map[string]bool{}
 	for _, name := range providerName.FindAll(text, -1) {
-		if !slices.Contains(names, string(name)) {
+		if !seen[string(name)] {
+			seen[string(name)] = true
 			names = append(names, string(name))
 		}
 	}
 	return names
 }
 
-// ResolveProjects returns an input with the project numbers that names of other files say and the
+// Projects are the project numbers of providers, by pool and provider.
+type Projects map[string][]string
+
+// NewProjects returns the project numbers that resource names of providers say.
+func NewProjects(names []string) Projects {
+	numbers := Projects{}
+	seen := map[string]bool{}
+	for _, name := range names {
+		match := providerName.FindStringSubmatch(name)
+		if match == nil || seen[match[0]] {
+			continue
+		}
+		seen[match[0]] = true
+		key := match[2] + "/" + match[3]
+		numbers[key] = append(numbers[key], match[1])
+	}
+	return numbers
+}
+
+// Resolve returns an input with the project numbers that names of other files say and the
 // files of Terraform do not. A number counts if it is the only one for a provider; the
 // names of providers with several are returned as ambiguous.
-func ResolveProjects(in gcp.Input, names []string) (resolved gcp.Input, ambiguous []string) {
-	numbers := map[string][]string{} // by pool and provider
-	for _, name := range names {
-		if match := providerName.FindStringSubmatch(name); match != nil && !slices.Contains(numbers[match[2]+"/"+match[3]], match[1]) {
-			numbers[match[2]+"/"+match[3]] = append(numbers[match[2]+"/"+match[3]], match[1])
-		}
-	}
+func (numbers Projects) Resolve(in gcp.Input) (resolved gcp.Input, ambiguous []string) {
 	resolved = in
 	resolved.Providers = slices.Clone(in.Providers)
+	byPool := map[string]string{}
 	for i := range resolved.Providers {
 		p := &resolved.Providers[i]
 		project, pool, id, ok := splitName(p.Name)
@@ -46,10 +62,15 @@ func ResolveProjects(in gcp.Input, names []string) (resolved gcp.Input, ambiguou
 		case 0:
 		case 1:
 			p.Name = strings.Replace(p.Name, project, found[0], 1)
-			resolved.Policies = withNumber(resolved.Policies, pool, found[0])
+			if _, known := byPool[pool]; !known {
+				byPool[pool] = found[0]
+			}
 		default:
 			ambiguous = append(ambiguous, p.Name)
 		}
+	}
+	if len(byPool) > 0 {
+		resolved.Policies = withNumbers(in.Policies, byPool)
 	}
 	return resolved, ambiguous
 }
@@ -63,23 +84,33 @@ func splitName(name string) (project, pool, id string, ok bool) {
 	return parts[1], parts[5], parts[7], true
 }
 
-// withNumber returns policies whose members of a pool have the number of its project.
-func withNumber(policies []gcp.Policy, pool, number string) []gcp.Policy {
-	before := "/projects/" + placeholder.ProjectNumber + "/locations/global/workloadIdentityPools/" + pool + "/"
-	after := "/projects/" + number + "/locations/global/workloadIdentityPools/" + pool + "/"
+// withNumbers returns policies whose members of pools have the numbers of their projects.
+func withNumbers(policies []gcp.Policy, byPool map[string]string) []gcp.Policy {
 	changed := slices.Clone(policies)
 	for i := range changed {
 		changed[i].Bindings = slices.Clone(changed[i].Bindings)
 		for k := range changed[i].Bindings {
 			b := &changed[i].Bindings[k]
-			lines := map[string]int{}
+			lines := make(map[string]int, len(b.Lines))
 			members := make([]string, len(b.Members))
 			for m, member := range b.Members {
-				members[m] = strings.Replace(member, before, after, 1)
+				members[m] = withNumber(member, byPool)
 				lines[members[m]] = b.Lines[member]
 			}
 			b.Members, b.Lines = members, lines
 		}
 	}
 	return changed
+}
+
+// withNumber returns a member with the number of the project of its pool.
+func withNumber(member string, byPool map[string]string) string {
+	const before = "/projects/" + placeholder.ProjectNumber + "/locations/global/workloadIdentityPools/"
+	_, rest, found := strings.Cut(member, before)
+	pool, _, whole := strings.Cut(rest, "/")
+	number, known := byPool[pool]
+	if !found || !whole || !known {
+		return member
+	}
+	return strings.Replace(member, "/projects/"+placeholder.ProjectNumber+"/", "/projects/"+number+"/", 1)
 }

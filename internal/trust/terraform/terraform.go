@@ -61,6 +61,7 @@ type directory struct {
 	// plan is true for a module of a plan: its roles have the documents' texts.
 	plan        bool
 	credentials []entra.Credential
+	relations   relations
 }
 
 // resource is a resource or a data source.
