@@ -95,7 +95,7 @@ func (j *judge) findNames() {
 }
 
 // rank orders severities, the worst first.
-func (s Severity) rank() int { return slices.Index([]Severity{Critical, High, Medium, Low}, s) }
+func (s Severity) rank() int { return slices.Index(Severities(), s) }
 
 // judge sends tokens to one trust and collects what they show.
 type judge struct {

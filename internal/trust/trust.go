@@ -125,6 +125,9 @@ const (
 	Low      Severity = "low"
 )
 
+// Severities returns the severities, the worst first.
+func Severities() []Severity { return []Severity{Critical, High, Medium, Low} }
+
 // Finding is one mistake in a trust, or beside it.
 type Finding struct {
 	File     string   `json:"file"`

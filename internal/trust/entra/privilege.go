@@ -58,27 +58,12 @@ func (p Privilege) escalates() string {
 		"Microsoft.Authorization/roleAssignments/write", "Microsoft.Authorization/roleDefinitions/write",
 		"Microsoft.Authorization/elevateAccess/action",
 	} {
-		allows := func(pattern string) bool { return matchesAction(pattern, action) }
+		allows := func(pattern string) bool { return matches(strings.ToLower(pattern), strings.ToLower(action)) }
 		if slices.ContainsFunc(p.Actions, allows) && !slices.ContainsFunc(p.NotActions, allows) {
 			return action
 		}
 	}
 	return ""
-}
-
-// matchesAction reports whether a pattern with * matches an action, which has no case.
-func matchesAction(pattern, action string) bool {
-	parts := strings.Split(strings.ToLower(pattern), "*")
-	rest, found := strings.CutPrefix(strings.ToLower(action), parts[0])
-	if !found || len(parts) == 1 {
-		return found && rest == ""
-	}
-	for _, part := range parts[1 : len(parts)-1] {
-		if _, rest, found = strings.Cut(rest, part); !found {
-			return false
-		}
-	}
-	return strings.HasSuffix(rest, parts[len(parts)-1])
 }
 
 // privileged reports W16: applications and identities with credentials that hold a role with

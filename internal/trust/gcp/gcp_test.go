@@ -333,14 +333,3 @@ func TestInput_FindingsOfConfigurations(t *testing.T) {
 		})
 	}
 }
-
-func TestConfiguration_CheckMounts(t *testing.T) {
-	c := Configuration{File: "/var/run/secrets/tokens/gcp/token", At: trust.Position{File: "f", Line: 3}}
-	if found := c.CheckMounts([]string{"/other", "/var/run/secrets/tokens/gcp//token"}); found != nil {
-		t.Errorf("got %v, want nothing for a mounted file", found)
-	}
-	found := c.CheckMounts([]string{"/var/run/secrets/tokens/oidc-token"})
-	if len(found) != 1 || found[0].Rule != "C04" || found[0].Line != 3 {
-		t.Errorf("got %v, want C04 at line 3", found)
-	}
-}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -100,18 +99,4 @@ func allowedURL(field, raw string) bool {
 	default:
 		return false
 	}
-}
-
-// CheckMounts reports C04: the file of a configuration is not below any path at which the
-// pod mounts a token. mounts are the paths of the token files, such as
-// /var/run/secrets/tokens/gcp/token. It reports nothing for configurations without a file.
-func (c Configuration) CheckMounts(mounts []string) []trust.Finding {
-	if c.File == "" || slices.ContainsFunc(mounts, func(mount string) bool { return path.Clean(mount) == path.Clean(c.File) }) {
-		return nil
-	}
-	report := &findings{}
-	report.add(line(c.At, c.Lines, "credential_source.file"), c.name(), "C04", trust.Medium,
-		fmt.Sprintf("credential_source.file is %q, but the pod mounts its tokens at %s", c.File, strings.Join(mounts, ", ")),
-		"Set credential_source.file to the mount path and path of the projected token.")
-	return report.list
 }

@@ -110,9 +110,7 @@ func order(findings []trust.Finding) {
 }
 
 // Severities returns the severities, the worst first.
-func Severities() []trust.Severity {
-	return []trust.Severity{trust.Critical, trust.High, trust.Medium, trust.Low}
-}
+func Severities() []trust.Severity { return trust.Severities() }
 
 // Rank returns the place of a severity, 0 for the worst; that of an unknown one is last.
 func Rank(s trust.Severity) int {
