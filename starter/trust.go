@@ -56,7 +56,7 @@ It reads:
   Google Cloud workload identity pool providers, IAM policies, custom roles, credential
                configurations (external_account)
   Entra        federated identity credentials, exact and flexible, also in ARM templates
-  Terraform    .tf, .tf.json, .tfvars and .tfvars.json files, plans and states by
+  Terraform    .tf and .tf.json files, files of variables, plans and states by
                terraform show -json
   Kubernetes   manifests (pods, ConfigMaps, roles and bindings) and
                AuthenticationConfigurations, in YAML and JSON

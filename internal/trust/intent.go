@@ -126,28 +126,21 @@ func (r *reading) findIntents() {
 	for _, in := range r.intents {
 		r.chooseForm(in)
 	}
-	if len(r.options.Intended) > 0 {
-		r.named, r.intents = r.intents, nil
-		for _, token := range r.options.Intended {
-			if len(r.intents) == maxIntents {
-				r.cut = true
-				break
-			}
-			r.readToken(token)
-		}
-	}
+	r.readDocuments()
 }
 
-// isEnvelope reports whether a claim says nothing of the workload.
-func isEnvelope(path []string) bool {
-	if len(path) != 1 {
-		return false
+// readDocuments reads the workloads that documents declare, if there are some.
+func (r *reading) readDocuments() {
+	if len(r.options.Intended) == 0 {
+		return
 	}
-	switch path[0] {
-	case "iss", "aud", "exp", "iat", "nbf":
-		return true
-	default:
-		return false
+	r.named, r.intents = r.intents, nil
+	for _, token := range r.options.Intended {
+		if len(r.intents) == maxIntents {
+			r.cut = true
+			return
+		}
+		r.readToken(token)
 	}
 }
 

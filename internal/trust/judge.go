@@ -58,7 +58,7 @@ func Judge(t Trust, options ...Options) []Finding {
 	defer j.writer.release()
 	j.judgeIssuer()
 	if t.Unknown != "" {
-		return append(j.findings, Unjudged(t.Name, t.At, t.Unknown))
+		return append(j.findings, UnknownFinding(t.Name, t.At, t.Unknown))
 	}
 	j.judgeIntended()
 	j.judgeAudience()
@@ -70,12 +70,12 @@ func Judge(t Trust, options ...Options) []Finding {
 	return j.findings
 }
 
-// Unjudged returns the finding that a trust cannot be judged (U02), because the files do not
+// UnknownFinding returns the finding that a trust cannot be judged (U02), because the files do not
 // say a value.
-func Unjudged(name string, at Position, what string) Finding {
+func UnknownFinding(name string, at Position, reason string) Finding {
 	return Finding{
 		File: at.File, Line: at.Line, Trust: name, Rule: ruleUnknown, Severity: Low,
-		Message: "The trust cannot be judged: " + what + ", which the files do not say.",
+		Message: "The trust cannot be judged: " + reason + ", which the files do not say.",
 		Fix:     "Lint the plan, by terraform show -json PLAN > plan.json, or the object as the cloud returns it.",
 	}
 }
@@ -150,7 +150,7 @@ func (j *judge) search(probes iter.Seq[*probe]) *evidence {
 		j.sent++
 		token := j.writer.write(p, j.issuer)
 		d := j.trust.Accepts(token)
-		if !d.Accepted || j.isOwnUser(token) || maybe != nil && d.Undecided != "" {
+		if !d.Accepted || j.isOtherUser(token) || maybe != nil && d.Undecided != "" {
 			continue
 		}
 		found := &evidence{token: maps.Clone(token), form: p.form, values: slices.Clone(p.values), undecided: d.Undecided}
@@ -162,9 +162,9 @@ func (j *judge) search(probes iter.Seq[*probe]) *evidence {
 	return maybe
 }
 
-// isOwnUser reports whether a token is that of a user with another name than the intended
+// isOtherUser reports whether a token is that of a user with another name than the intended
 // ones, and so with other rights.
-func (j *judge) isOwnUser(token Token) bool {
+func (j *judge) isOtherUser(token Token) bool {
 	return j.names != nil && !j.names[j.trust.User(token)]
 }
 

@@ -79,7 +79,7 @@ func (g generator) injectors() iter.Seq[*probe] {
 	if len(texts) == 0 {
 		return none
 	}
-	chosen := g.profile.attributes(func(_ int, a *attribute) bool { return a.Level != tenantLevel && !a.Stable && !a.Given })
+	chosen := g.profile.attributes(func(_ int, a *attribute) bool { return a.Level != tenantLevel && !a.Stable && !a.Managed })
 	return flat(g.forms, func(f *form) iter.Seq[*probe] {
 		return flat(chosen, func(i int) iter.Seq[*probe] { return g.injected(f, i, texts) })
 	})

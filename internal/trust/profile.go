@@ -46,11 +46,11 @@ type attribute struct {
 	// Guarded is true of one that the project's settings protect.
 	Free    bool `json:"free"`
 	Guarded bool `json:"guarded"`
-	// Made is true of a guarded one that a run makes by naming it: a new one has no
+	// Created is true of a guarded one that a run makes by naming it: a new one has no
 	// protection yet.
-	Made bool `json:"made"`
-	// Given is true of a name that only administrators of the tenant choose.
-	Given bool `json:"given"`
+	Created bool `json:"created"`
+	// Managed is true of a name that only administrators of the tenant choose.
+	Managed bool `json:"managed"`
 	// Fold is true of names that are unique regardless of case.
 	Fold bool `json:"fold"`
 	// OfIssuer is true if all tokens of an issuer have the same value.

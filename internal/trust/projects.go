@@ -100,7 +100,7 @@ func (g generator) otherRuns() iter.Seq[*probe] {
 // too, and the project can protect them all.
 func (g generator) runImitations(in *intent) iter.Seq[*probe] {
 	named := g.profile.attributes(func(i int, a *attribute) bool {
-		return a.Guarded && (in.names(i) || in.knows(i) && (a.Made || isName(in.values[i])))
+		return a.Guarded && (in.names(i) || in.knows(i) && (a.Created || isName(in.values[i])))
 	})
 	return flat(named, func(i int) iter.Seq[*probe] { return g.neighbouring(in, i, kept) })
 }

@@ -122,13 +122,13 @@ func (r *reading) findNeeds(text string) Token {
 		if needs == nil {
 			needs = Token{}
 		}
-		setPath(needs, path, sampleClaim(path, text))
+		setPath(needs, path, exampleClaim(path, text))
 	}
 	return needs
 }
 
-// sampleClaim returns a value for a claim of which only the name is known.
-func sampleClaim(path []string, text string) any {
+// exampleClaim returns a value for a claim of which only the name is known.
+func exampleClaim(path []string, text string) any {
 	switch name := path[len(path)-1]; {
 	case isTime(path):
 		return float64(1_900_000_000)
@@ -138,6 +138,19 @@ func sampleClaim(path []string, text string) any {
 		return []any{text}
 	default:
 		return text
+	}
+}
+
+// isEnvelope reports whether a claim says nothing of the workload.
+func isEnvelope(path []string) bool {
+	if len(path) != 1 {
+		return false
+	}
+	switch path[0] {
+	case "iss", "aud", "exp", "iat", "nbf":
+		return true
+	default:
+		return false
 	}
 }
 

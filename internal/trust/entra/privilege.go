@@ -44,16 +44,16 @@ func (p Privilege) title() string {
 	case "application.readwrite.all", "1bfefb4e-e0b5-418b-a88f-73c46d2cc8e9":
 		return "Application.ReadWrite.All"
 	}
-	if action := p.escalates(); action != "" {
+	if action := p.privilegedAction(); action != "" {
 		return "the custom role " + p.Role + ", which allows " + action + ","
 	}
 	return ""
 }
 
-// escalates returns an action of a custom role with which its holder can give itself any
+// privilegedAction returns an action of a custom role with which its holder can give itself any
 // other role; "" if it has none.
 // Source: learn.microsoft.com/azure/role-based-access-control/role-definitions.
-func (p Privilege) escalates() string {
+func (p Privilege) privilegedAction() string {
 	for _, action := range []string{
 		"Microsoft.Authorization/roleAssignments/write", "Microsoft.Authorization/roleDefinitions/write",
 		"Microsoft.Authorization/elevateAccess/action",

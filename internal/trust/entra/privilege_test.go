@@ -91,7 +91,7 @@ func TestParse_FindsPrivileges(t *testing.T) {
 	}
 }
 
-func TestPrivilege_EscalatesByActions(t *testing.T) {
+func TestPrivilege_Actions(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		reason       string
@@ -112,8 +112,8 @@ func TestPrivilege_EscalatesByActions(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.reason, func(t *testing.T) {
 			t.Parallel()
-			if got := (Privilege{Actions: test.actions, NotActions: test.not}).escalates(); got != test.want {
-				t.Errorf("escalates() = %q, want %q", got, test.want)
+			if got := (Privilege{Actions: test.actions, NotActions: test.not}).privilegedAction(); got != test.want {
+				t.Errorf("privilegedAction() = %q, want %q", got, test.want)
 			}
 		})
 	}

@@ -49,8 +49,8 @@ func (p *provider) example(m member) (trust.Token, bool) {
 		set(token, c.Claim, value)
 	}
 	token["iss"], token["aud"] = p.OIDC.IssuerURI, p.audiences[0]
-	solutions, _ := p.mappings[0].solutions(m.value)
-	for _, parts := range append(solutions, nil) {
+	matches, _ := p.mappings[0].matches(m.value)
+	for _, parts := range append(matches, nil) {
 		for _, one := range parts {
 			if value, operator := one.claimed(one.value, trust.Equal); operator == trust.Equal {
 				set(token, one.claim, value)

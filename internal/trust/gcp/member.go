@@ -104,7 +104,7 @@ func (m member) trusts(p *pools) []trust.Trust {
 	var trusts []trust.Trust
 	providers := p.of(m)
 	for _, provider := range providers[:min(len(providers), maxProviders)] {
-		if provider.Undecided == "" && !m.isUnmapped(provider) && !m.isNeverMade(provider) {
+		if provider.Undecided == "" && !m.isUnmapped(provider) && !m.isOtherValue(provider) {
 			trusts = append(trusts, m.trust(provider))
 		}
 	}
@@ -118,13 +118,13 @@ func (m member) isUnmapped(p *provider) bool {
 		!slices.ContainsFunc(p.mappings, func(one mapping) bool { return one.key == m.key })
 }
 
-// isNeverMade reports whether a provider is known to map no token to the member's value, as
+// isOtherValue reports whether a provider is known to map no token to the member's value, as
 // it puts another text before it. Rule W15 reports that of a pool.
-func (m member) isNeverMade(p *provider) bool {
+func (m member) isOtherValue(p *provider) bool {
 	for _, one := range p.mappings {
 		if one.key == m.key && m.selection != everyone && !p.refuses {
-			solutions, known := one.solutions(m.value)
-			return known && len(solutions) == 0
+			matches, known := one.matches(m.value)
+			return known && len(matches) == 0
 		}
 	}
 	return false

@@ -27,12 +27,12 @@ func checkMembers(members []member, p *pools, report *findings) {
 		providers := p.of(m)
 		if len(providers) > maxProviders {
 			m.add(report, "U01", trust.Medium,
-				fmt.Sprintf("the pool %s has %d providers, and the member is judged with the first %d", m.pool, len(providers), maxProviders),
+				fmt.Sprintf("the pool %s has %d providers; the member is judged with the first %d", m.pool, len(providers), maxProviders),
 				"Spread the providers over several pools.")
 			providers = providers[:maxProviders]
 		}
 		m.checkAttribute(providers, report)
-		m.checkMade(providers, report)
+		m.checkValue(providers, report)
 		m.checkCollision(providers, report)
 	}
 }
@@ -152,16 +152,16 @@ func (m member) checkAttribute(providers []*provider, report *findings) {
 	}
 }
 
-// checkMade reports W15: a member whose value no provider of the pool makes, although one
+// checkValue reports W15: a member whose value no provider of the pool makes, although one
 // maps what the member selects by.
-func (m member) checkMade(providers []*provider, report *findings) {
+func (m member) checkValue(providers []*provider, report *findings) {
 	mapped := false
 	for _, p := range providers {
 		switch {
 		case p.Undecided != "" || p.refuses:
 			return
 		case m.isUnmapped(p):
-		case !m.isNeverMade(p):
+		case !m.isOtherValue(p):
 			return
 		default:
 			mapped = true

@@ -91,7 +91,7 @@ func inDirectory(email, file string) string {
 // reached returns a service account and those as which it can act, over any number of steps.
 func (a accesses) reached(account string) []string {
 	all, seen := []string{account}, map[string]bool{account: true}
-	for i := 0; i < len(all) && len(all) < maxReached; i++ {
+	for i := 0; i < len(all) && len(all) < maxAccounts; i++ {
 		for _, next := range a.accounts[all[i]] {
 			if !seen[next] {
 				seen[next] = true
@@ -102,10 +102,10 @@ func (a accesses) reached(account string) []string {
 	return all
 }
 
-// maxReached bounds as how many service accounts a member may act, and maxPrivileges how many
+// maxAccounts bounds as how many service accounts a member may act, and maxPrivileges how many
 // privileges are reported of it. One is enough to get any other access.
 const (
-	maxReached    = 1000
+	maxAccounts   = 1000
 	maxPrivileges = 10
 )
 
@@ -125,15 +125,20 @@ func checkPrivileges(members []member, policies []Policy, roles roles, report *f
 		if !ok || !roles.isImpersonation(m.binding.Role) {
 			continue
 		}
-		reported := 0
-		for _, reached := range a.reached(account) {
-			for _, p := range a.privileges[reached] {
-				if reported++; reported > maxPrivileges {
-					break
-				}
-				email, _, _ := strings.Cut(reached, " of ")
-				m.addPrivilege(report, p, "the member can act as "+email+", which has")
+		m.addAccounts(report, a, account)
+	}
+}
+
+// addAccounts reports the privileges of the service accounts as which a member can act.
+func (m member) addAccounts(report *findings, a accesses, account string) {
+	reported := 0
+	for _, other := range a.reached(account) {
+		for _, p := range a.privileges[other] {
+			if reported++; reported > maxPrivileges {
+				return
 			}
+			email, _, _ := strings.Cut(other, " of ")
+			m.addPrivilege(report, p, "the member can act as "+email+", which has")
 		}
 	}
 }

@@ -20,8 +20,8 @@ type trustedAccounts struct {
 	namespaces map[string]int
 	// open are trusts that name no subject.
 	open []trust.Trust
-	// asked are answers of open trusts.
-	asked map[account]bool
+	// checked are answers of open trusts.
+	checked map[account]bool
 }
 
 // account is a service account.
@@ -30,7 +30,7 @@ type account struct{ namespace, name string }
 // trustedAccounts returns the service accounts with tokens for other systems, and those that
 // trusts of clouds name.
 func (s set) trustedAccounts() *trustedAccounts {
-	t := &trustedAccounts{names: map[account]bool{}, namespaces: map[string]int{}, asked: map[account]bool{}}
+	t := &trustedAccounts{names: map[account]bool{}, namespaces: map[string]int{}, checked: map[account]bool{}}
 	for _, w := range s.workloads {
 		if slices.ContainsFunc(w.tokens, (*token).external) {
 			t.add(account{w.namespace, w.account})
@@ -91,15 +91,15 @@ func (t *trustedAccounts) any(namespace string, names []string) bool {
 // isOpen reports whether a trust that names no subject accepts the tokens of a service
 // account.
 func (t *trustedAccounts) isOpen(a account) bool {
-	accepted, known := t.asked[a]
+	accepted, known := t.checked[a]
 	if !known {
 		w := workload{id: id{namespace: a.namespace, name: a.name}, account: a.name}
 		accepted = slices.ContainsFunc(t.open, func(one trust.Trust) bool {
-			_, asked := w.acceptedAudience(one)
+			_, named := w.acceptedAudience(one)
 			_, byDefault := w.accepts(one, "sts.amazonaws.com") // a role of AWS need not name it
-			return asked || byDefault
+			return named || byDefault
 		})
-		t.asked[a] = accepted
+		t.checked[a] = accepted
 	}
 	return accepted
 }

@@ -167,7 +167,7 @@ func (c *collection) judge(ctx context.Context, o Options) ([]trust.Finding, err
 				matched = append(matched, at)
 			}
 		}
-		judged[i] = c.withoutUncertain(c.trusts[i], c.leaveToMembers(c.trusts[i], trust.Judge(c.trusts[i], options)))
+		judged[i] = c.withoutUnknown(c.trusts[i], c.leaveToMembers(c.trusts[i], trust.Judge(c.trusts[i], options)))
 		mu.Lock()
 		defer mu.Unlock()
 		for _, at := range matched {
@@ -257,26 +257,26 @@ func (c *collection) resolved() []trust.Trust {
 // comparable returns the trusts whose issuer is known, without the audiences that the files
 // do not say: equal placeholders of two directories may stand for different values.
 func (c *collection) comparable() []trust.Trust {
-	certain := slices.DeleteFunc(slices.Clone(c.resolved()), func(t trust.Trust) bool { return !c.isCertain(t.Issuer) })
+	known := slices.DeleteFunc(slices.Clone(c.resolved()), func(t trust.Trust) bool { return !c.isCertain(t.Issuer) })
 	if len(c.unknown) == 0 {
-		return certain
+		return known
 	}
 	isUnknown := func(text string) bool { _, found := c.unknown[text]; return found }
-	for i := range certain {
-		t := &certain[i]
+	for i := range known {
+		t := &known[i]
 		t.Audiences = slices.DeleteFunc(slices.Clone(t.Audiences), isUnknown)
 		t.Comparisons = slices.Clone(t.Comparisons)
 		for k := range t.Comparisons {
 			t.Comparisons[k].Values = slices.DeleteFunc(slices.Clone(t.Comparisons[k].Values), isUnknown)
 		}
 	}
-	return certain
+	return known
 }
 
-// withoutUncertain returns the findings of a trust that do not depend on a value that the files do
+// withoutUnknown returns the findings of a trust that do not depend on a value that the files do
 // not say. If the subject as a whole is such a value, it is not certain which workload is
 // refused or undeclared; if nothing else is found, the trust is not judged.
-func (c *collection) withoutUncertain(t trust.Trust, findings []trust.Finding) []trust.Finding {
+func (c *collection) withoutUnknown(t trust.Trust, findings []trust.Finding) []trust.Finding {
 	expression := c.unknownSubject(t)
 	if expression == "" {
 		return findings
@@ -285,7 +285,7 @@ func (c *collection) withoutUncertain(t trust.Trust, findings []trust.Finding) [
 		return f.Rule == "W14" || f.Rule == "W15" || f.Rule == "U01"
 	})
 	if len(findings) == 0 {
-		findings = append(findings, trust.Unjudged(t.Name, t.At, "its subject is ${"+expression+"}"))
+		findings = append(findings, trust.UnknownFinding(t.Name, t.At, "its subject is ${"+expression+"}"))
 	}
 	return findings
 }

@@ -1,7 +1,7 @@
 package lint
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,7 +22,7 @@ func processorTime(t *testing.T) time.Duration {
 func numbered(n int, text string) string {
 	var b strings.Builder
 	for i := range n {
-		b.WriteString(strings.ReplaceAll(text, "#", fmt.Sprint(i)))
+		b.WriteString(strings.ReplaceAll(text, "#", strconv.Itoa(i)))
 	}
 	return b.String()
 }
@@ -41,7 +41,7 @@ resource "aws_iam_role_policy_attachment" "a#" {
   policy_arn = aws_iam_policy.p#.arn
 }
 `
-	applications = `resource "azuread_application" "a#" {}
+	identities = `resource "azuread_application" "a#" {}
 resource "azuread_service_principal" "s#" {
   client_id = azuread_application.a#.client_id
 }
@@ -87,7 +87,7 @@ func TestLint_TimeGrowsWithInput(t *testing.T) { //nolint:paralleltest // it mea
 		text         func(n int) string
 	}{
 		{"roles with attached policies", "d/main.tf", 100, func(n int) string { return numbered(n, attachments) }},
-		{"applications with roles", "d/main.tf", 100, func(n int) string { return numbered(n, applications) }},
+		{"applications with roles", "d/main.tf", 100, func(n int) string { return numbered(n, identities) }},
 		{"service accounts that act as each other", "m.json", 150, func(n int) string {
 			return `{"results": [` + strings.TrimSuffix(numbered(n, accounts), ",\n") + "]}"
 		}},
@@ -95,7 +95,7 @@ func TestLint_TimeGrowsWithInput(t *testing.T) { //nolint:paralleltest // it mea
 	}
 	for _, test := range tests {
 		t.Run(test.reason, func(t *testing.T) {
-			took := func(n int) time.Duration {
+			measure := func(n int) time.Duration {
 				files := []File{{Name: test.name, Text: []byte(test.text(n))}}
 				before := processorTime(t)
 				if report := lintAll(t, files, Options{Workers: 1}); len(report.Problems) > 0 || report.Files == 0 {
@@ -103,10 +103,10 @@ func TestLint_TimeGrowsWithInput(t *testing.T) { //nolint:paralleltest // it mea
 				}
 				return processorTime(t) - before
 			}
-			took(test.n) // what is made once
-			least := func(n int) time.Duration { return min(took(n), took(n), took(n)) }
-			if small, large := least(test.n), least(4*test.n); large > 9*small {
-				t.Errorf("%d objects take %v, and %d take %v", test.n, small, 4*test.n, large)
+			measure(test.n) // what is made once
+			least := func(n int) time.Duration { return min(measure(n), measure(n), measure(n)) }
+			if first, second := least(test.n), least(4*test.n); second > 9*first {
+				t.Errorf("%d objects take %v, and %d take %v", test.n, first, 4*test.n, second)
 			}
 		})
 	}

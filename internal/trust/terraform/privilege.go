@@ -10,13 +10,10 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/trust/entra"
 )
 
-// The kinds of applications and identities of Entra.
-const (
-	application      = "azuread_application"
-	registration     = "azuread_application_registration"
-	identity         = "azurerm_user_assigned_identity"
-	servicePrincipal = "azuread_service_principal"
-)
+// owners are the kinds of resources that own credentials.
+func owners() []string {
+	return []string{"azuread_application", "azuread_application_registration", "azurerm_user_assigned_identity"}
+}
 
 // permissions reports the roles of AWS with a trust that can get any other access (W16).
 func (d *directory) permissions() {
@@ -59,7 +56,7 @@ func (d *directory) attachment(p *aws.Permissions, r *resource) {
 		return
 	}
 	for _, v := range list(r.value(name)) {
-		for _, role := range d.referred(v, []string{"name"}, "aws_iam_role") {
+		for _, role := range d.resourcesOf(v, []string{"name"}, "aws_iam_role") {
 			switch {
 			case role.data:
 			case policy == "policy":
@@ -98,7 +95,7 @@ func (d *directory) each(r *resource, v any) any {
 func (d *directory) attach(p *aws.Permissions, role string, at trust.Position, arns any) {
 	for _, v := range list(arns) {
 		g := aws.Grant{Role: role, ARN: d.string(v), At: at}
-		for _, r := range d.referred(v, []string{"arn", "id"}, "aws_iam_policy") {
+		for _, r := range d.resourcesOf(v, []string{"arn", "id"}, "aws_iam_policy") {
 			switch {
 			case r.data:
 				g.ARN = "arn:aws:iam::aws:policy/" + d.string(r.value("name"))
@@ -132,7 +129,7 @@ func (d *directory) document(v any) json.RawMessage {
 func (d *directory) privileges(owner string) []entra.Privilege {
 	owner = strings.TrimPrefix(owner, "/applications/")
 	var all []entra.Privilege
-	for _, r := range d.referred(owner, []string{"id", "object_id"}, application, registration, identity) {
+	for _, r := range d.resourcesOf(owner, []string{"id", "object_id"}, owners()...) {
 		principals := append(d.servicePrincipals(r), r)
 		all = append(append(all, d.requested(r)...), d.assigned(principals)...)
 	}
@@ -144,7 +141,7 @@ func (d *directory) servicePrincipals(app *resource) []*resource {
 	var all []*resource
 	names := []string{"client_id", "application_id"}
 	for _, name := range names {
-		all = append(all, d.referringTo(app, servicePrincipal, name, names, application, registration, identity)...)
+		all = append(all, d.resourcesBy(app, "azuread_service_principal", name, names, owners()...)...)
 	}
 	return all
 }
@@ -163,7 +160,8 @@ func (d *directory) requested(app *resource) []entra.Privilege {
 			}
 		}
 	}
-	for _, r := range d.referringTo(app, "azuread_application_api_access", "application_id", []string{"id"}, application, registration, identity) {
+	by := []string{"id"}
+	for _, r := range d.resourcesBy(app, "azuread_application_api_access", "application_id", by, owners()...) {
 		for _, id := range list(r.value("role_ids")) {
 			all = append(all, entra.Privilege{Role: d.roleOf(id), Requested: true, At: r.line("role_ids")})
 		}
@@ -177,8 +175,8 @@ func (d *directory) assigned(principals []*resource) []entra.Privilege {
 	to := func(kind, attribute string) []*resource {
 		var found []*resource
 		for _, p := range principals {
-			found = append(found, d.referringTo(p, kind, attribute, []string{"object_id", "principal_id"},
-				application, registration, identity, servicePrincipal)...)
+			found = append(found, d.resourcesBy(p, kind, attribute, []string{"object_id", "principal_id"},
+				append(owners(), "azuread_service_principal")...)...)
 		}
 		return found
 	}
@@ -202,7 +200,7 @@ func (d *directory) assigned(principals []*resource) []entra.Privilege {
 
 // customActions adds what a custom role of Azure allows, if the directory has it.
 func (d *directory) customActions(v any, p *entra.Privilege) {
-	for _, r := range d.referred(v, []string{"name", "role_definition_id", "role_definition_resource_id"}, "azurerm_role_definition") {
+	for _, r := range d.resourcesOf(v, []string{"name", "role_definition_id", "role_definition_resource_id"}, "azurerm_role_definition") {
 		if r.data {
 			continue
 		}
@@ -223,7 +221,7 @@ var roleName = regexp.MustCompile(`\["([A-Za-z.]+)"\]$`)
 // roleOf returns the name or the ID of a role.
 func (d *directory) roleOf(v any) string {
 	text := d.string(v)
-	for _, r := range d.referred(v, []string{"id", "role_definition_id"}, "azurerm_role_definition") {
+	for _, r := range d.resourcesOf(v, []string{"id", "role_definition_id"}, "azurerm_role_definition") {
 		if r.data {
 			return d.string(r.value("name"))
 		}

@@ -2,44 +2,44 @@ package terraform
 
 import "slices"
 
-// relations are the resources of a directory by what others refer to. They are made when they
+// resourceIndex has the resources of a directory by what others refer to. They are made when they
 // are first needed, so that their time is linear in the resources.
-type relations struct {
+type resourceIndex struct {
 	byKind map[string][]*resource
 	// byText are resources by kind, attribute and its text.
 	byText map[textKey][]*resource
 	// indexed are the kinds and attributes of which byText has all texts; the text is empty.
 	indexed map[textKey]bool
-	// referring are resources by the one that an attribute of theirs refers to.
-	referring map[referringKey]map[*resource][]*resource
+	// byAttribute are resources by the one that an attribute of theirs refers to.
+	byAttribute map[attributeKey]map[*resource][]*resource
 }
 
 type textKey struct{ kind, attribute, text string }
 
-// referringKey is an attribute of resources of a kind.
-type referringKey struct{ kind, attribute string }
+// attributeKey is an attribute of resources of a kind.
+type attributeKey struct{ kind, attribute string }
 
 // of returns the resources of some kinds, data sources included.
 func (d *directory) of(kinds ...string) []*resource {
-	if d.relations.byKind == nil {
-		d.relations.byKind = map[string][]*resource{}
+	if d.lookup.byKind == nil {
+		d.lookup.byKind = map[string][]*resource{}
 		for _, r := range d.resources {
-			d.relations.byKind[r.kind] = append(d.relations.byKind[r.kind], r)
+			d.lookup.byKind[r.kind] = append(d.lookup.byKind[r.kind], r)
 		}
 	}
 	if len(kinds) == 1 {
-		return d.relations.byKind[kinds[0]]
+		return d.lookup.byKind[kinds[0]]
 	}
 	var all []*resource
 	for _, kind := range kinds {
-		all = append(all, d.relations.byKind[kind]...)
+		all = append(all, d.lookup.byKind[kind]...)
 	}
 	return all
 }
 
-// referred returns the resources of some kinds to which a value refers: by a reference, or by
+// resourcesOf returns the resources of some kinds to which a value refers: by a reference, or by
 // the same text as that of one of some attributes.
-func (d *directory) referred(v any, attributes []string, kinds ...string) []*resource {
+func (d *directory) resourcesOf(v any, attributes []string, kinds ...string) []*resource {
 	text := d.string(v)
 	if text == "" {
 		return nil
@@ -68,7 +68,7 @@ func (d *directory) referred(v any, attributes []string, kinds ...string) []*res
 
 // withText returns the resources of a kind of which an attribute is a text.
 func (d *directory) withText(key textKey) []*resource {
-	index := &d.relations
+	index := &d.lookup
 	if index.byText == nil {
 		index.byText, index.indexed = map[textKey][]*resource{}, map[textKey]bool{}
 	}
@@ -85,21 +85,21 @@ func (d *directory) withText(key textKey) []*resource {
 	return index.byText[key]
 }
 
-// referringTo returns the resources of a kind of which an attribute refers to a resource.
-func (d *directory) referringTo(to *resource, kind, attribute string, by []string, kinds ...string) []*resource {
-	key := referringKey{kind, attribute}
-	index := d.relations.referring[key]
+// resourcesBy returns the resources of a kind of which an attribute refers to a resource.
+func (d *directory) resourcesBy(to *resource, kind, attribute string, by []string, kinds ...string) []*resource {
+	key := attributeKey{kind, attribute}
+	index := d.lookup.byAttribute[key]
 	if index == nil {
 		index = map[*resource][]*resource{}
 		for _, r := range d.of(kind) {
-			for _, found := range d.referred(r.value(attribute), by, kinds...) {
+			for _, found := range d.resourcesOf(r.value(attribute), by, kinds...) {
 				index[found] = append(index[found], r)
 			}
 		}
-		if d.relations.referring == nil {
-			d.relations.referring = map[referringKey]map[*resource][]*resource{}
+		if d.lookup.byAttribute == nil {
+			d.lookup.byAttribute = map[attributeKey]map[*resource][]*resource{}
 		}
-		d.relations.referring[key] = index
+		d.lookup.byAttribute[key] = index
 	}
 	return index[to]
 }

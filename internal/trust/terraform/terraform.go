@@ -61,7 +61,7 @@ type directory struct {
 	// plan is true for a module of a plan: its roles have the documents' texts.
 	plan        bool
 	credentials []entra.Credential
-	relations   relations
+	lookup      resourceIndex
 }
 
 // resource is a resource or a data source.
@@ -196,7 +196,7 @@ func (d *directory) keys(kind keys.BlockKind, r *resource) {
 // unjudged reports a trust that cannot be judged because a value is not known (U02).
 func (d *directory) unjudged(r *resource, attribute string, v any) {
 	at := trust.Position{File: r.at.File, Line: r.line(attribute).Line}
-	d.result.Findings = append(d.result.Findings, trust.Unjudged(r.address(), at, attribute+" is "+describe(v)))
+	d.result.Findings = append(d.result.Findings, trust.UnknownFinding(r.address(), at, attribute+" is "+describe(v)))
 }
 
 // describe says what an unknown value is.

@@ -20,7 +20,7 @@ func withFields(t Trust, set func(*Trust)) Trust {
 	return t
 }
 
-func TestJudge_ClaimsOfIssuers(t *testing.T) {
+func TestFindings_ClaimsOfIssuers(t *testing.T) {
 	t.Parallel()
 	name := func(claim string) func(*Trust) {
 		return func(t *Trust) { t.User = func(token Token) string { return token.Text(claim) } }

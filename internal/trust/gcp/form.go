@@ -12,34 +12,34 @@ import (
 
 // Bounds of what is made of one mapping and value.
 const (
-	maxShapes    = 16
-	maxSolutions = 16
-	maxTries     = 2000
+	maxForms   = 16
+	maxMatches = 16
+	maxTries   = 2000
 )
 
-// shape is the form of the texts that a mapping makes: pieces in a row, each of which is a
+// form is the form of the texts that a mapping makes: pieces in a row, each of which is a
 // text or a claim: 'cluster-1::' + assertion.sub.
-type shape []term
+type form []term
 
-// shapesOf returns the shapes of a mapping, more than one for a conditional; false if the
+// formsOf returns the forms of a mapping, more than one for a conditional; false if the
 // mapping does more than this type can say.
-func shapesOf(e *expression) ([]shape, bool) {
+func formsOf(e *expression) ([]form, bool) {
 	if e.root == nil {
-		return []shape{{{claim: e.claim}}}, true
+		return []form{{{claim: e.claim}}}, true
 	}
-	return exprShapes(e.root)
+	return exprForms(e.root)
 }
 
-func exprShapes(e ast.Expr) ([]shape, bool) {
+func exprForms(e ast.Expr) ([]form, bool) {
 	if e.Kind() == ast.CallKind {
 		switch call := e.AsCall(); call.FunctionName() {
 		case operators.Conditional:
-			yes, known := exprShapes(call.Args()[1])
-			no, alsoKnown := exprShapes(call.Args()[2])
-			return few(append(yes, no...), known && alsoKnown)
+			left, known := exprForms(call.Args()[1])
+			right, alsoKnown := exprForms(call.Args()[2])
+			return limitForms(append(left, right...), known && alsoKnown)
 		case operators.Add:
-			left, known := exprShapes(call.Args()[0])
-			right, alsoKnown := exprShapes(call.Args()[1])
+			left, known := exprForms(call.Args()[0])
+			right, alsoKnown := exprForms(call.Args()[1])
 			if !known || !alsoKnown {
 				return nil, false
 			}
@@ -52,30 +52,30 @@ func exprShapes(e ast.Expr) ([]shape, bool) {
 	}
 	t := terms[0]
 	isText := len(t.literals) == 1 && t.isText
-	isPiece := t.isClaim() && !t.opaque && !t.fold && t.prefix == "" && t.suffix == ""
-	return []shape{{t}}, isText || isPiece
+	isPart := t.isClaim() && !t.opaque && !t.fold && t.prefix == "" && t.suffix == ""
+	return []form{{t}}, isText || isPart
 }
 
-// joined returns each shape of one list before each of the other.
-func joined(left, right []shape) ([]shape, bool) {
-	var all []shape
+// joined returns each form of one list before each of the other.
+func joined(left, right []form) ([]form, bool) {
+	var all []form
 	for _, a := range left {
 		for _, b := range right {
 			all = append(all, slices.Concat(a, b))
 		}
 	}
-	return few(all, true)
+	return limitForms(all, true)
 }
 
-// few reports shapes as not known if there are too many.
-func few(all []shape, known bool) ([]shape, bool) {
-	if !known || len(all) > maxShapes {
+// limitForms reports forms as not known if there are too many.
+func limitForms(all []form, known bool) ([]form, bool) {
+	if !known || len(all) > maxForms {
 		return nil, false
 	}
 	return all, true
 }
 
-// part is a piece of a shape with its part of a value.
+// part is a piece of a form with its part of a value.
 type part struct {
 	term
 
@@ -88,23 +88,23 @@ func (p part) comparison() trust.Comparison {
 	return trust.Comparison{Claim: p.claim, Operator: operator, Values: []string{value}}
 }
 
-// solver finds the ways to take a value apart.
-type solver struct {
-	solutions [][]part
-	tries     int
+// matcher finds the ways to take a value apart.
+type matcher struct {
+	matches [][]part
+	tries   int
 }
 
 // isExhausted reports whether there may be more ways than were tried.
-func (s *solver) isExhausted() bool { return s.tries > maxTries || len(s.solutions) >= maxSolutions }
+func (s *matcher) isExhausted() bool { return s.tries > maxTries || len(s.matches) >= maxMatches }
 
 // from takes the rest of a value apart. A claim is not empty; what extract returns may be.
-func (s *solver) from(rest shape, value string, parts []part) {
+func (s *matcher) from(rest form, value string, parts []part) {
 	if s.tries++; s.isExhausted() {
 		return
 	}
 	if len(rest) == 0 {
 		if value == "" {
-			s.solutions = append(s.solutions, slices.Clone(parts))
+			s.matches = append(s.matches, slices.Clone(parts))
 		}
 		return
 	}
@@ -131,31 +131,31 @@ func (s *solver) from(rest shape, value string, parts []part) {
 	}
 }
 
-// solutions returns the ways in which a mapping makes a value, as the parts of its claims;
+// matches returns the ways in which a mapping makes a value, as the parts of its claims;
 // false if they are not all known.
-func (m mapping) solutions(value string) ([][]part, bool) {
-	shapes, known := shapesOf(m.expression)
+func (m mapping) matches(value string) ([][]part, bool) {
+	forms, known := formsOf(m.expression)
 	if !known {
 		return nil, false
 	}
-	var found solver
-	for _, s := range shapes {
+	var found matcher
+	for _, s := range forms {
 		found.from(s, value, nil)
 	}
-	return found.solutions, !found.isExhausted()
+	return found.matches, !found.isExhausted()
 }
 
 // comparisonsFor returns what claims a mapping has for a value, as comparisons; false if
 // that is not known.
 func (m mapping) comparisonsFor(value string) ([]trust.Comparison, bool) {
-	solutions, known := m.solutions(value)
+	matches, known := m.matches(value)
 	var all []trust.Comparison
-	for _, parts := range solutions {
+	for _, parts := range matches {
 		for _, p := range parts {
 			all = addValue(all, p.comparison())
 		}
 	}
-	return all, known || len(solutions) > 0
+	return all, known || len(matches) > 0
 }
 
 // addValue adds a comparison with one value to those of the same claim and operator.

@@ -2,13 +2,14 @@ package gcp
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestMapping_Solutions(t *testing.T) {
+func TestMapping_Matches(t *testing.T) {
 	t.Parallel()
 	const namespace, name = "assertion['kubernetes.io']['namespace']", "assertion['kubernetes.io']['serviceaccount']['name']"
 	tests := []struct {
@@ -50,15 +51,15 @@ func TestMapping_Solutions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			solutions, known := mapping{expression: e}.solutions(test.value)
+			matches, known := mapping{expression: e}.matches(test.value)
 			if known == test.unknown {
-				t.Errorf("solutions() is known %v, want %v", known, !test.unknown)
+				t.Errorf("matches() is known %v, want %v", known, !test.unknown)
 			}
 			if test.unknown {
 				return
 			}
 			var got []string
-			for _, parts := range solutions {
+			for _, parts := range matches {
 				var texts []string
 				for _, p := range parts {
 					texts = append(texts, fmt.Sprintf("%s=%s", strings.Join(p.claim, "."), p.value))
@@ -66,7 +67,7 @@ func TestMapping_Solutions(t *testing.T) {
 				got = append(got, strings.Join(texts, " "))
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("solutions() differs (-want +got):\n%s", diff)
+				t.Errorf("matches() differs (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -77,7 +78,7 @@ func TestInput_BoundsProvidersOfMember(t *testing.T) {
 	var in Input
 	for i := range maxProviders + 10 {
 		p := githubProvider(nil, "assertion.repository_id == '1'")
-		p.Name += fmt.Sprint(i)
+		p.Name += strconv.Itoa(i)
 		in.Providers = append(in.Providers, p)
 	}
 	in.Policies = []Policy{grant(1, "b", "roles/storage.admin", subjectMember+"x")}
