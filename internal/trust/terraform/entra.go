@@ -62,7 +62,8 @@ func (d *directory) isUnknown(v any) bool {
 // multiTenant reports whether an application of the directory signs in accounts of other
 // tenants. owner is the placeholder for one of its attributes.
 func (d *directory) multiTenant(owner string) bool {
-	for _, r := range d.resourcesOf(strings.TrimPrefix(owner, "/applications/"), nil, "azuread_application", "azuread_application_registration") {
+	owner = strings.TrimPrefix(owner, "/applications/")
+	for _, r := range d.resourcesOf(owner, nil, "azuread_application", "azuread_application_registration") {
 		switch d.string(r.value("sign_in_audience")) {
 		case "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount":
 			return !r.data
