@@ -2,8 +2,10 @@ package openstack
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"syscall"
@@ -59,6 +61,37 @@ func TestFailure(t *testing.T) {
 	cancel()
 	if got := failure(ctx, "GET /v3/users", lost(context.Canceled)); !errors.Is(fault.Class(got), context.Canceled) {
 		t.Errorf("the caller left: got %v, want the context's error", got)
+	}
+}
+
+// TestRefusals walks the table: each row is what an answer of its kind ends as.
+func TestRefusals(t *testing.T) {
+	for _, problem := range refusals().Problems(func(a fault.Answer) error {
+		body, err := json.Marshal(map[string]any{"error": map[string]any{"code": a.Status, "message": a.Message}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return failure(t.Context(), "PUT /v3/groups", gophercloud.ErrUnexpectedResponseCode{
+			Actual: a.Status, Body: body, ResponseHeader: http.Header{"Retry-After": {"7"}},
+		})
+	}) {
+		t.Error(problem)
+	}
+}
+
+// TestForbiddenForAReason: Keystone says 403 for a lack of rights and for a directory that
+// it cannot write to.
+func TestForbiddenForAReason(t *testing.T) {
+	for says, advice := range map[string]string{
+		"You are not authorized to perform the requested action: identity:add_user_to_group.":             "role admin",
+		"You are not authorized to perform the requested action: LDAP does not support write operations.": "read-only LDAP",
+		"something new": "",
+	} {
+		body := []byte(`{"error":{"code":403,"title":"Forbidden","message":"` + says + `"}}`)
+		err := failure(t.Context(), "PUT /v3/groups", gophercloud.ErrUnexpectedResponseCode{Actual: 403, Body: body})
+		if !errors.Is(err, fault.ErrDenied) || (advice == "") != (fault.Advice(err) == "") || !strings.Contains(fault.Advice(err), advice) {
+			t.Errorf("%s: got %v with the advice %q, want %q", says, err, fault.Advice(err), advice)
+		}
 	}
 }
 
