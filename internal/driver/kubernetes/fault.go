@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -45,35 +46,87 @@ func failure(ctx context.Context, operation string, err error, after time.Durati
 	return fmt.Errorf("kubernetes: %s: %w: %s", operation, fault.ErrUnavailable, cause(err))
 }
 
-// refused classifies an answer by its status.
+// refused classifies an answer by the table.
 func refused(operation string, status metav1.Status, after time.Duration) error {
-	code := int(status.Code)
-	text := fmt.Errorf("kubernetes: %s: answered %d %s", operation, code, http.StatusText(code))
-	wrap := func(class error) error { return fmt.Errorf("%w: %w", text, class) }
-	switch code {
-	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
-		return wrap(fault.ErrInvalid)
-	case http.StatusForbidden:
-		if terminating(status) {
-			return fmt.Errorf("%w: the namespace is being deleted: %w", text, fault.ErrNotFound)
-		}
-		return wrap(fault.ErrDenied)
-	case http.StatusUnauthorized:
-		return wrap(fault.ErrDenied)
-	case http.StatusNotFound:
-		if strange(status) {
-			return fmt.Errorf("%w: %w", wrap(fault.ErrNotFound), errNotTheirs)
-		}
-		return wrap(fault.ErrNotFound)
-	case http.StatusConflict:
-		return wrap(fault.ErrConflict)
-	case http.StatusGone:
-		return wrap(errExpired)
-	case http.StatusTooManyRequests:
-		return fault.Throttled(text, max(after, retryAfter(status)))
-	default:
-		return wrap(fault.ErrUnavailable)
+	a := fault.Answer{
+		Status: int(status.Code), Code: string(status.Reason), Message: status.Message, After: max(after, retryAfter(status)),
 	}
+	if terminating(status) {
+		a.Code = string(corev1.NamespaceTerminatingCause)
+	}
+	text := fmt.Errorf("kubernetes: %s: answered %d %s", operation, a.Status, http.StatusText(a.Status))
+	if reason.MatchString(a.Code) && a.Code != string(metav1.StatusReasonUnknown) {
+		text = fmt.Errorf("%w (%s)", text, a.Code)
+	}
+	err := refusals().Classify(text, a)
+	switch {
+	case a.Status == http.StatusNotFound && strange(status):
+		return fmt.Errorf("%w: %w", err, errNotTheirs)
+	case a.Status == http.StatusGone:
+		return fmt.Errorf("%w: %w", text, errExpired)
+	default:
+		return err
+	}
+}
+
+// reason is a reason that can be shown: one word of the API.
+var reason = regexp.MustCompile(`^[A-Za-z]{1,64}$`)
+
+// refusals is the table of what an API server refuses and why.
+func refusals() fault.Refusals { return slices.Concat(refusedObjects(), refusedStatuses()) }
+
+// refusedObjects are refusals that the message or the cause tells from others of the status.
+func refusedObjects() fault.Refusals {
+	const rbac, admission = "Kubernetes, Using RBAC Authorization", "Kubernetes, Dynamic Admission Control"
+	return fault.Refusals{
+		{Codes: []string{string(corev1.NamespaceTerminatingCause)}, Class: fault.ErrNotFound, Source: "Kubernetes API, StatusCause"},
+		{
+			Status: http.StatusForbidden, Says: "attempting to grant RBAC permissions not currently held", Class: fault.ErrDenied,
+			Source: rbac,
+			Advice: "let the account of the connection bind the cluster role (verb bind), or give it all that the role allows",
+		},
+		{
+			Status: http.StatusForbidden, Says: "exceeded quota", Class: fault.ErrDenied, Source: "Kubernetes, Resource Quotas",
+			Advice: "the quota of the namespace is used up: raise it, or delete objects that are not needed",
+		},
+		{
+			Says: "denied the request", Class: fault.ErrDenied, Source: admission,
+			Advice: "an admission webhook of the cluster forbids it: change its policy or exempt the connection's account",
+		},
+		{
+			Says: "denied request", Class: fault.ErrDenied, Source: "Kubernetes, Validating Admission Policy",
+			Advice: "a validating admission policy of the cluster forbids it: change it or exempt the connection's account",
+		},
+		{
+			Says: "failed calling webhook", Class: fault.ErrUnavailable, Source: admission, Until: "the webhook answers",
+			Advice: "an admission webhook of the cluster does not answer: repair it, or let it fail open",
+		},
+		{
+			Says: "request is too large", Class: fault.ErrInvalid, Source: "etcd, System limits",
+			Advice: "the object is too large for the cluster: bind a group instead of its members",
+		},
+	}
+}
+
+// refusedStatuses are the statuses of the API. Its reasons say no more.
+func refusedStatuses() fault.Refusals {
+	const source, again = "Kubernetes API Conventions, HTTP Status codes", "the service works again"
+	var rows fault.Refusals
+	add := func(class error, until string, statuses ...int) {
+		for _, status := range statuses {
+			rows = append(rows, fault.Refusal{Status: status, Class: class, Until: until, Source: source})
+		}
+	}
+	add(fault.ErrInvalid, "", http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge,
+		http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusUnsupportedMediaType)
+	add(fault.ErrDenied, "", http.StatusUnauthorized, http.StatusForbidden)
+	add(fault.ErrNotFound, "", http.StatusNotFound)
+	add(fault.ErrConflict, "", http.StatusConflict)
+	add(fault.ErrTruncated, "the list is read again", http.StatusGone)
+	add(fault.ErrThrottled, "the server has room", http.StatusTooManyRequests)
+	add(fault.ErrUnavailable, again, http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout)
+	return rows
 }
 
 // terminating reports whether the answer refuses to put something new into a
