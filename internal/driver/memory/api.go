@@ -87,7 +87,7 @@ func (c *client) bindings(ctx context.Context, tenants map[string]bool) ([]bindi
 // createGroup returns the new group's id, or fault.ErrConflict where the name
 // is taken.
 func (c *client) createGroup(ctx context.Context, name, description string) (id string, err error) {
-	err = c.write(ctx, "write:groups.create", func(w *World) error {
+	err = c.write(ctx, "write:groups.create", []string{name}, func(w *World) error {
 		if slices.ContainsFunc(w.Groups, func(g Group) bool { return g.Name == name }) {
 			return fmt.Errorf("memory: group %q: %w: the name is taken", name, fault.ErrConflict)
 		}
@@ -101,7 +101,7 @@ func (c *client) createGroup(ctx context.Context, name, description string) (id 
 // changeGroup gives the group another name and description: fault.ErrNotFound
 // where there is none, fault.ErrConflict where another group has the name.
 func (c *client) changeGroup(ctx context.Context, id, name, description string) error {
-	return c.write(ctx, "write:groups.change", func(w *World) error {
+	return c.write(ctx, "write:groups.change", []string{id, name}, func(w *World) error {
 		at := slices.IndexFunc(w.Groups, func(g Group) bool { return g.ID == id })
 		if at < 0 {
 			return fmt.Errorf("memory: group %s: %w", id, fault.ErrNotFound)
@@ -117,7 +117,7 @@ func (c *client) changeGroup(ctx context.Context, id, name, description string) 
 // deleteGroup takes the group and its roles away; fault.ErrNotFound where there
 // is none.
 func (c *client) deleteGroup(ctx context.Context, id string) error {
-	return c.write(ctx, "write:groups.delete", func(w *World) error {
+	return c.write(ctx, "write:groups.delete", []string{id}, func(w *World) error {
 		before := len(w.Groups)
 		w.Groups = slices.DeleteFunc(w.Groups, func(g Group) bool { return g.ID == id })
 		if len(w.Groups) == before {
@@ -130,7 +130,7 @@ func (c *client) deleteGroup(ctx context.Context, id string) error {
 
 // changeMembers adds users to a group and removes others, who need not be in it.
 func (c *client) changeMembers(ctx context.Context, id string, add, remove []string) error {
-	return c.write(ctx, "write:groups.members", func(w *World) error {
+	return c.write(ctx, "write:groups.members", slices.Concat([]string{id}, add, remove), func(w *World) error {
 		at := slices.IndexFunc(w.Groups, func(g Group) bool { return g.ID == id })
 		if at < 0 {
 			return fmt.Errorf("memory: group %s: %w", id, fault.ErrNotFound)
@@ -150,7 +150,7 @@ func (c *client) changeMembers(ctx context.Context, id string, add, remove []str
 // createBinding gives a role and returns the binding's id, the old one where
 // the group has the role already.
 func (c *client) createBinding(ctx context.Context, want Binding) (id string, err error) {
-	err = c.write(ctx, "write:bindings.create", func(w *World) error {
+	err = c.write(ctx, "write:bindings.create", want.about(), func(w *World) error {
 		if i := slices.IndexFunc(w.Bindings, want.same); i >= 0 {
 			id = w.Bindings[i].ID
 			return nil
@@ -171,7 +171,7 @@ func (c *client) createBinding(ctx context.Context, want Binding) (id string, er
 
 // changeCondition sets the condition of a role that a group has.
 func (c *client) changeCondition(ctx context.Context, want Binding) (id string, err error) {
-	err = c.write(ctx, "write:bindings.condition", func(w *World) error {
+	err = c.write(ctx, "write:bindings.condition", want.about(), func(w *World) error {
 		i := slices.IndexFunc(w.Bindings, want.same)
 		if i < 0 {
 			return fmt.Errorf("memory: role %q: %w: the group does not have it", want.Role, fault.ErrNotFound)
@@ -184,7 +184,7 @@ func (c *client) changeCondition(ctx context.Context, want Binding) (id string, 
 
 // createUser returns the id of the new user, or of the one who has the name.
 func (c *client) createUser(ctx context.Context, name string) (id string, err error) {
-	err = c.write(ctx, "write:users.create", func(w *World) error {
+	err = c.write(ctx, "write:users.create", []string{name}, func(w *World) error {
 		if i := slices.IndexFunc(w.Users, func(u User) bool { return u.Name == name }); i >= 0 {
 			id = w.Users[i].ID
 			return nil
@@ -198,7 +198,7 @@ func (c *client) createUser(ctx context.Context, name string) (id string, err er
 
 // deleteBinding takes a role from a group, which need not have it.
 func (c *client) deleteBinding(ctx context.Context, gone Binding) error {
-	return c.write(ctx, "write:bindings.delete", func(w *World) error {
+	return c.write(ctx, "write:bindings.delete", gone.about(), func(w *World) error {
 		w.Bindings = slices.DeleteFunc(w.Bindings, gone.same)
 		return nil
 	})
@@ -267,7 +267,7 @@ func (c *client) read(ctx context.Context, op string, look func(World)) error {
 func (c *client) struck(ctx context.Context, op string) (World, error) {
 	var hit *Fault
 	err := update(ctx, c.file, false, func(w *World) error {
-		hit = w.strike(op)
+		hit = w.strike(op, nil)
 		return nil
 	})
 	if err := cmp.Or(err, hit.wait(ctx), hit.err(op)); err != nil {
@@ -276,8 +276,11 @@ func (c *client) struck(ctx context.Context, op string) (World, error) {
 	return Read(c.file)
 }
 
-// write is one call that changes the world.
-func (c *client) write(ctx context.Context, op string, change func(*World) error) error {
+// about returns the ids that a write of the binding mentions.
+func (b Binding) about() []string { return []string{b.Tenant, b.Group, b.Role} }
+
+// write is one call that changes the world. about are the ids and names that it mentions.
+func (c *client) write(ctx context.Context, op string, about []string, change func(*World) error) error {
 	done, err := c.budget.Pass(ctx)
 	if err != nil {
 		return err
@@ -285,7 +288,7 @@ func (c *client) write(ctx context.Context, op string, change func(*World) error
 	defer done()
 	var hit *Fault
 	err = update(ctx, c.file, false, func(w *World) error {
-		if hit = w.strike(op); hit != nil {
+		if hit = w.strike(op, about); hit != nil {
 			return nil // on record before it takes effect
 		}
 		w.Revision++

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -225,5 +226,60 @@ func TestFaultsFromOutside(t *testing.T) {
 	}
 	if hits := read(t, file).Faults[0].Hits; hits != 1 {
 		t.Errorf("the fault struck %d times, want once", hits)
+	}
+}
+
+// TestFaultsThatMention refuses the writes that mention one account, for good, for now, or
+// with an answer that is lost; others go through.
+func TestFaultsThatMention(t *testing.T) {
+	t.Parallel()
+	for reason, c := range map[string]struct {
+		fault memory.Fault
+		want  []error // of one attempt after the other
+		in    bool    // the account is a member in the end
+	}{
+		"for good":        {memory.Fault{Class: "denied"}, []error{fault.ErrDenied, fault.ErrDenied}, false},
+		"for now":         {memory.Fault{Class: "unavailable", Times: 1}, []error{fault.ErrUnavailable, nil}, true},
+		"done and lost":   {memory.Fault{Lost: true, Times: 1}, []error{fault.ErrUnavailable, nil}, true},
+		"carried out":     {memory.Fault{Class: "pending", Lost: true, RetryAfter: memory.Duration(time.Second), Times: 1}, []error{fault.ErrPending, nil}, true},
+		"nobody knows it": {memory.Fault{Class: fault.ErrUnknown.Error()}, []error{fault.ErrUnknown, fault.ErrUnknown}, false},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			t.Parallel()
+			file := seeded(t)
+			d := open(t, file)
+			people, err := d.Resolve(t.Context(), []string{"ada@example.com", "bob@example.com"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ada, bob := people[0].Refs[0], people[1].Refs[0]
+			tenant := driver.Scope{ID: read(t, file).Tenants[0].ID}
+			group := d.Apply(t.Context(), tenant, []plan.Step{{Op: plan.Create, Kind: access.KindGroup, Want: plan.Object{Group: &access.Group{Name: "g"}}}})[0].Ref
+			c.fault.Op, c.fault.Mentions = "write:*", ada
+			if err := memory.Edit(file, func(w *memory.World) error {
+				w.Faults = []memory.Fault{c.fault}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			add := func(who string) error {
+				return d.Apply(t.Context(), tenant, []plan.Step{{Op: plan.Change, Kind: access.KindMembers, Want: plan.Object{Members: &plan.Members{
+					Group: "g", GroupRef: group, Accounts: []access.Member{{Account: access.Account{Ref: who}}},
+				}}}})[0].Err
+			}
+			for i, want := range c.want {
+				if err := add(ada); !errors.Is(err, want) {
+					t.Errorf("attempt %d: got %v, want %v", i+1, err, want)
+				}
+			}
+			if err := add(bob); err != nil {
+				t.Errorf("another account: %v", err)
+			}
+			w := read(t, file)
+			at := slices.IndexFunc(w.Groups, func(g memory.Group) bool { return g.ID == group })
+			if in := slices.Contains(w.Groups[at].Members, ada); in != c.in {
+				t.Errorf("ada is a member: %t, want %t", in, c.in)
+			}
+		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/fault"
@@ -15,12 +16,15 @@ type Fault struct {
 	// Op is a pattern, as path.Match reads it, of the calls that fail:
 	// "read:*", "write:groups.create", "*".
 	Op string `json:"op"`
+	// Mentions limits the fault to writes that name an account, a group, a role or a
+	// tenant so: by id, and what is created by name. Empty means all calls.
+	Mentions string `json:"mentions,omitempty"`
 	// Skip is how many calls that match go through first.
 	Skip int `json:"skip,omitempty"`
 	// Times is how many fail after that, before calls work again. 0 means all.
 	Times int `json:"times,omitempty"`
 	// Class is the text of one of package fault's errors: "unavailable",
-	// "throttled", "denied"... Empty for a call that is slow but works.
+	// "throttled", "denied", "pending", "unknown refusal: unavailable"... Empty for a call that is slow but works.
 	Class string `json:"class,omitempty"`
 	// RetryAfter is what a throttled call says, such as "3s".
 	RetryAfter Duration `json:"retryAfter,omitempty"`
@@ -50,11 +54,15 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// strike returns what fails the call, or nil, and counts it.
-func (w *World) strike(op string) *Fault {
+// strike returns what fails the call, or nil, and counts it. about are the ids and names
+// that a write mentions.
+func (w *World) strike(op string, about []string) *Fault {
 	for i := range w.Faults {
 		f := &w.Faults[i]
 		if matched, err := path.Match(f.Op, op); err != nil || !matched {
+			continue
+		}
+		if f.Mentions != "" && !slices.Contains(about, f.Mentions) {
 			continue
 		}
 		if f.Skip > 0 {
@@ -89,11 +97,14 @@ func (f *Fault) err(op string) error {
 	}
 	for _, class := range []error{
 		fault.ErrInvalid, fault.ErrUnsupported, fault.ErrDenied, fault.ErrNotFound,
-		fault.ErrConflict, fault.ErrTruncated,
+		fault.ErrConflict, fault.ErrTruncated, fault.ErrUnknown,
 	} {
 		if class.Error() == f.Class {
 			return fmt.Errorf("memory: %s: %w", op, class)
 		}
+	}
+	if f.Class == fault.ErrPending.Error() {
+		return fault.Pending(fmt.Errorf("memory: %s: the platform is still at it", op), time.Duration(f.RetryAfter))
 	}
 	if f.Class == fault.ErrThrottled.Error() {
 		return fault.Throttled(fmt.Errorf("memory: %s: too many calls", op), time.Duration(f.RetryAfter))
