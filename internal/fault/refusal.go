@@ -9,21 +9,21 @@ import (
 )
 
 // Refusal is a row of a driver's table of refusals: what an answer of the vendor means.
-// An empty Status, Codes or Says matches every answer.
+// An empty Status, Codes or Message matches every answer.
 type Refusal struct {
 	// Status is the answer's HTTP status.
 	Status int
 	// Codes are the vendor's codes for the refusal: one of them has to match.
 	Codes []string
-	// Says is a part of the vendor's message, in any case.
-	Says string
+	// Message is a part of the vendor's message, in any case.
+	Message string
 	// Class is one of this package's errors: retried ones are transient.
 	Class error
 	// Until says what ends a transient refusal, such as "the account is active".
 	Until string
-	// While is the age of the object up to which the refusal is transient; 0 for any age.
+	// MaxAge is the age of the object up to which the refusal is transient; 0 for any age.
 	// Expired is the class of the refusal for an older object, ErrDenied where it is nil.
-	While   time.Duration
+	MaxAge  time.Duration
 	Expired error
 	// Advice is what a user can do about it, see Advise; empty where the class says enough.
 	Advice string
@@ -49,16 +49,16 @@ func (t Refusals) Find(a Answer) (Refusal, bool) {
 	message := strings.ToLower(a.Message)
 	for _, row := range t {
 		if (row.Status == 0 || row.Status == a.Status) && (len(row.Codes) == 0 || slices.Contains(row.Codes, a.Code)) &&
-			(row.Says == "" || strings.Contains(message, strings.ToLower(row.Says))) {
+			(row.Message == "" || strings.Contains(message, strings.ToLower(row.Message))) {
 			return row, true
 		}
 	}
 	return Refusal{}, false
 }
 
-// Classify returns text with the class and the advice of the answer's row. An answer
+// Wrap returns text with the class and the advice of the answer's row. An answer
 // without a row is ErrUnknown.
-func (t Refusals) Classify(text error, a Answer) error {
+func (t Refusals) Wrap(text error, a Answer) error {
 	row, known := t.Find(a)
 	if !known {
 		row.Class = ErrUnknown
@@ -79,10 +79,10 @@ func (r Refusal) Wrap(text error, after time.Duration) error {
 	}
 }
 
-// At returns the row for an object of that age: an older one than While has the class
+// At returns the row for an object of that age: an older one than MaxAge has the class
 // Expired.
 func (r Refusal) At(age time.Duration) Refusal {
-	if r.While > 0 && age > r.While {
+	if r.MaxAge > 0 && age > r.MaxAge {
 		r.Class = r.Expired
 		if r.Class == nil {
 			r.Class = ErrDenied
@@ -91,11 +91,11 @@ func (r Refusal) At(age time.Duration) Refusal {
 	return r
 }
 
-// Problems returns what is wrong with the table, and with a driver's function that
+// Findings returns what is wrong with the table, and with a driver's function that
 // classifies answers by it: rows that an earlier row hides, rows without a source,
 // transient rows that do not say what ends them, lasting refusals without advice, and
 // errors that quote the answer. Tests of drivers call it.
-func (t Refusals) Problems(classify func(Answer) error) []string {
+func (t Refusals) Findings(wrap func(Answer) error) []string {
 	var all []string
 	for i, row := range t {
 		codes := row.Codes
@@ -103,25 +103,24 @@ func (t Refusals) Problems(classify func(Answer) error) []string {
 			codes = []string{""}
 		}
 		for _, code := range codes {
-			for _, problem := range row.problems(code, classify) {
-				all = append(all, fmt.Sprintf("row %d (status %d, code %q, message %q): %s", i, row.Status, code, row.Says, problem))
+			for _, finding := range row.findings(code, wrap) {
+				all = append(all, fmt.Sprintf("row %d (status %d, code %q, message %q): %s", i, row.Status, code, row.Message, finding))
 			}
 		}
 	}
-	const strange = "NoTableHasThisCode"
-	if err := classify(Answer{Status: 418, Code: strange, Message: sample}); !errors.Is(err, ErrUnknown) || !Retryable(err) {
+	if err := wrap(Answer{Status: 418, Message: example}); !errors.Is(err, ErrUnknown) || !Retryable(err) {
 		all = append(all, fmt.Sprintf("an answer that no row has is %v, want ErrUnknown", err))
 	}
 	return all
 }
 
-// sample is a message that names a user.
-const sample = "ada@example.com"
+// example is a message that names a user.
+const example = "ada@example.com"
 
-func (r Refusal) problems(code string, classify func(Answer) error) []string {
+func (r Refusal) findings(code string, wrap func(Answer) error) []string {
 	var all []string
 	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
-	err := classify(Answer{Status: r.Status, Code: code, Message: sample + ": " + r.Says, After: 7 * time.Second})
+	err := wrap(Answer{Status: r.Status, Code: code, Message: example + ": " + r.Message, After: 7 * time.Second})
 	switch {
 	case r.Class == nil:
 		return []string{"it has no class"}
@@ -129,7 +128,7 @@ func (r Refusal) problems(code string, classify func(Answer) error) []string {
 		add("it is classified as %v, want %v", err, r.Class)
 	case Advice(err) != r.Advice:
 		add("its advice is %q, want %q", Advice(err), r.Advice)
-	case strings.Contains(err.Error(), sample) || strings.Contains(Advice(err), sample):
+	case strings.Contains(err.Error(), example) || strings.Contains(Advice(err), example):
 		add("the error quotes the answer, which may name users: %v", err)
 	}
 	if after, _ := RetryAfter(err); errors.Is(r.Class, ErrThrottled) && r.Status > 0 && after != 7*time.Second {
@@ -142,7 +141,7 @@ func (r Refusal) problems(code string, classify func(Answer) error) []string {
 		add("it is transient and does not say what ends it")
 	}
 	planned := errors.Is(r.Class, ErrConflict) || errors.Is(r.Class, ErrNotFound) // the next plan knows more
-	if !planned && !Retryable(r.Class) && code+r.Says != "" && r.Advice == "" {
+	if !planned && !Retryable(r.Class) && code+r.Message != "" && r.Advice == "" {
 		add("no retry helps, and it does not say what does")
 	}
 	return all

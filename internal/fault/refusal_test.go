@@ -14,16 +14,16 @@ import (
 func refusals() fault.Refusals {
 	return fault.Refusals{
 		{Codes: []string{"Locked"}, Class: fault.ErrDenied, Advice: "remove the lock", Source: "Locks"},
-		{Codes: []string{"TooYoung"}, Class: fault.ErrUnavailable, Until: "it is known", While: time.Hour, Expired: fault.ErrInvalid, Source: "Ages"},
-		{Status: 400, Says: "Too Many Members", Class: fault.ErrInvalid, Advice: "remove some", Source: "Quotas"},
+		{Codes: []string{"TooYoung"}, Class: fault.ErrUnavailable, Until: "it is known", MaxAge: time.Hour, Expired: fault.ErrInvalid, Source: "Ages"},
+		{Status: 400, Message: "Too Many Members", Class: fault.ErrInvalid, Advice: "remove some", Source: "Quotas"},
 		{Status: 400, Class: fault.ErrInvalid, Source: "Errors"},
 		{Status: 429, Class: fault.ErrThrottled, Until: "later", Source: "Throttling"},
 	}
 }
 
-func classify(a fault.Answer) error { return refusals().Classify(errVendor, a) }
+func wrap(a fault.Answer) error { return refusals().Wrap(errVendor, a) }
 
-func TestRefusals_Classify(t *testing.T) {
+func TestRefusals_Wrap(t *testing.T) {
 	for reason, c := range map[string]struct {
 		answer fault.Answer
 		class  error
@@ -39,7 +39,7 @@ func TestRefusals_Classify(t *testing.T) {
 		"another's delay is not a promise":   {fault.Answer{Status: 400, After: time.Minute}, fault.ErrInvalid, "", 0},
 		"a transient one counts as down too": {fault.Answer{Code: "TooYoung"}, fault.ErrUnavailable, "", 0},
 	} {
-		err := classify(c.answer)
+		err := wrap(c.answer)
 		after, _ := fault.RetryAfter(err)
 		if !errors.Is(err, c.class) || !errors.Is(err, errVendor) || fault.Advice(err) != c.advice || after != c.after {
 			t.Errorf("%s: got %v with the advice %q and the delay %s, want %v, %q, %s",
@@ -49,18 +49,18 @@ func TestRefusals_Classify(t *testing.T) {
 }
 
 func TestRefusal_At(t *testing.T) {
-	young := refusals()[1]
+	row := refusals()[1]
 	forever := refusals()[0]
 	for reason, c := range map[string]struct {
 		row   fault.Refusal
 		age   time.Duration
 		class error
 	}{
-		"younger":                         {young, time.Minute, fault.ErrUnavailable},
-		"as old as it may be":             {young, time.Hour, fault.ErrUnavailable},
-		"older":                           {young, 2 * time.Hour, fault.ErrInvalid},
+		"younger":                         {row, time.Minute, fault.ErrUnavailable},
+		"as old as it may be":             {row, time.Hour, fault.ErrUnavailable},
+		"older":                           {row, 2 * time.Hour, fault.ErrInvalid},
 		"an age that does not matter":     {forever, 2 * time.Hour, fault.ErrDenied},
-		"older, and the row says no more": {fault.Refusal{Class: fault.ErrNotFound, While: time.Hour}, 2 * time.Hour, fault.ErrDenied},
+		"older, and the row text no more": {fault.Refusal{Class: fault.ErrNotFound, MaxAge: time.Hour}, 2 * time.Hour, fault.ErrDenied},
 	} {
 		if got := c.row.At(c.age).Class; !errors.Is(got, c.class) {
 			t.Errorf("%s: got %v, want %v", reason, got, c.class)
@@ -70,12 +70,12 @@ func TestRefusal_At(t *testing.T) {
 
 // TestRefusals_Problems breaks a table in each way that a driver's test has to notice.
 func TestRefusals_Problems(t *testing.T) {
-	if got := refusals().Problems(classify); len(got) > 0 {
+	if got := refusals().Findings(wrap); len(got) > 0 {
 		t.Errorf("a table without mistakes: %q", got)
 	}
 	for reason, c := range map[string]struct {
 		row  fault.Refusal
-		says string
+		text string
 	}{
 		"hidden by a row above": {fault.Refusal{Status: 400, Codes: []string{"Locked"}, Class: fault.ErrInvalid, Advice: "x", Source: "y"}, "classified"},
 		"other advice than the row's": {
@@ -88,17 +88,17 @@ func TestRefusals_Problems(t *testing.T) {
 		"no class":                         {fault.Refusal{Codes: []string{"New"}, Source: "y"}, "no class"},
 	} {
 		table := append(refusals(), c.row)
-		got := table.Problems(func(a fault.Answer) error { return table.Classify(errVendor, a) })
-		if !slices.ContainsFunc(got, func(problem string) bool { return strings.Contains(problem, c.says) }) {
-			t.Errorf("%s: got %q, want a problem that says %q", reason, got, c.says)
+		got := table.Findings(func(a fault.Answer) error { return table.Wrap(errVendor, a) })
+		if !slices.ContainsFunc(got, func(finding string) bool { return strings.Contains(finding, c.text) }) {
+			t.Errorf("%s: got %q, want a finding that text %q", reason, got, c.text)
 		}
 	}
-	quoting := func(a fault.Answer) error { return refusals().Classify(errors.New(a.Message), a) }
-	if got := refusals().Problems(quoting); !slices.ContainsFunc(got, func(p string) bool { return strings.Contains(p, "quotes") }) {
-		t.Errorf("errors that quote the answer: got %q, want a problem that says so", got)
+	quoting := func(a fault.Answer) error { return refusals().Wrap(errors.New(a.Message), a) }
+	if got := refusals().Findings(quoting); !slices.ContainsFunc(got, func(p string) bool { return strings.Contains(p, "quotes") }) {
+		t.Errorf("errors that quote the answer: got %q, want a finding that text so", got)
 	}
-	silent := func(fault.Answer) error { return fault.ErrInvalid }
-	if got := refusals().Problems(silent); !slices.ContainsFunc(got, func(p string) bool { return strings.Contains(p, "no row has") }) {
-		t.Errorf("what no row has is permanent: got %q, want a problem that says so", got)
+	constant := func(fault.Answer) error { return fault.ErrInvalid }
+	if got := refusals().Findings(constant); !slices.ContainsFunc(got, func(p string) bool { return strings.Contains(p, "no row has") }) {
+		t.Errorf("what no row has is permanent: got %q, want a finding that text so", got)
 	}
 }

@@ -42,9 +42,9 @@ type Rule struct {
 	// Operation names the calls as Calls counts them, with the wildcards of
 	// path.Match; empty means all.
 	Operation string `json:"operation,omitempty"`
-	// Mentions is a text in the path, the query or the body of the calls, such as the id
+	// Contains is a text in the path, the query or the body of the calls, such as the id
 	// of an account, a role or a scope, in any case; empty means all.
-	Mentions string `json:"mentions,omitempty"`
+	Contains string `json:"contains,omitempty"`
 	// Writes leaves out calls that change nothing.
 	Writes bool `json:"writes,omitempty"`
 	// Skip is how many of them go through first.
@@ -96,7 +96,7 @@ func (c *Control) Calls() map[string]int {
 }
 
 // arrive counts a call and returns its fault: the first rule that matches and is
-// not used up. text is what Mentions looks in.
+// not used up. text is what Contains looks in.
 func (c *Control) arrive(operation, text string) Fault {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,7 +108,7 @@ func (c *Control) arrive(operation, text string) Fault {
 		if ok, err := path.Match(r.Operation, operation); r.Operation != "" && (!ok || err != nil) {
 			continue
 		}
-		if r.Writes && c.Reads != nil && c.Reads(operation) || !strings.Contains(text, strings.ToLower(r.Mentions)) {
+		if r.Writes && c.Reads != nil && c.Reads(operation) || !strings.Contains(text, strings.ToLower(r.Contains)) {
 			continue
 		}
 		r.matched++
@@ -126,9 +126,9 @@ const maxText = 4 << 20
 // body to be read again. Where no rule asks for it, it returns "".
 func (c *Control) textOf(r *http.Request) string {
 	c.mu.Lock()
-	asked := slices.ContainsFunc(c.rules, func(r *rule) bool { return r.Mentions != "" })
+	needed := slices.ContainsFunc(c.rules, func(r *rule) bool { return r.Contains != "" })
 	c.mu.Unlock()
-	if !asked {
+	if !needed {
 		return ""
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxText))
@@ -151,8 +151,8 @@ func (c *Control) textOf(r *http.Request) string {
 // and its message may be empty.
 type Refuse func(w http.ResponseWriter, f Fault)
 
-// Words returns the fault's message, or otherwise where it has none.
-func (f Fault) Words(otherwise string) string { return cmp.Or(f.Message, otherwise) }
+// Words returns the fault's message, or the text where it has none.
+func (f Fault) Words(text string) string { return cmp.Or(f.Message, text) }
 
 // Serve counts the call under the operation's name, lets a fault befall it, and
 // otherwise serves it. Faults answer through refuse.

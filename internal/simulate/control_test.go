@@ -134,7 +134,7 @@ func TestMentions(t *testing.T) {
 			c.Reads = func(operation string) bool { return strings.HasPrefix(operation, "GET ") }
 			server := httptest.NewServer(c)
 			defer server.Close()
-			test.rule.Mentions = account
+			test.rule.Contains = account
 			if test.rule.Fault == (simulate.Fault{}) {
 				test.rule.Fault = simulate.Fault{Status: 403, Code: "Refused", Message: "not this one"}
 			}

@@ -79,7 +79,7 @@ func (d *Driver) refusedBy(ctx context.Context, account string, err error) error
 	if unread != nil || !there || state == orgtypes.AccountStateActive || state == "" {
 		return err
 	}
-	return inactive(account, string(state))
+	return accountRefused(account, string(state))
 }
 
 // begin starts the change, or returns the status of the same change that is under way:
@@ -97,7 +97,7 @@ func (d *Driver) begin(ctx context.Context, a assignment) (*types.AccountAssignm
 	if !errors.Is(err, fault.ErrConflict) {
 		return status, err
 	}
-	if status, err = d.underWay(ctx, id, a); status != nil || err != nil {
+	if status, err = d.findRequest(ctx, id, a); status != nil || err != nil {
 		return status, err
 	}
 	var wait backoff
@@ -111,11 +111,11 @@ func (d *Driver) begin(ctx context.Context, a assignment) (*types.AccountAssignm
 			return status, err
 		}
 	}
-	return nil, inTheWay(a)
+	return nil, busy(a)
 }
 
-// inTheWay is the error of a change that another one of its account has to precede.
-func inTheWay(a assignment) error {
+// busy is the error of a change that another one of its account has to precede.
+func busy(a assignment) error {
 	return fault.Throttled(fmt.Errorf("aws: %s: another change of an assignment is in the way", a.operation()), comeBack)
 }
 
@@ -203,7 +203,7 @@ func (d *Driver) progress(ctx context.Context, a assignment, requestID string) (
 				})
 			})
 		if err != nil {
-			return nil, forgotten(err)
+			return nil, unknownRequest(err)
 		}
 		return out.AccountAssignmentDeletionStatus, nil
 	}
@@ -215,7 +215,7 @@ func (d *Driver) progress(ctx context.Context, a assignment, requestID string) (
 			})
 		})
 	if err != nil {
-		return nil, forgotten(err)
+		return nil, unknownRequest(err)
 	}
 	return out.AccountAssignmentCreationStatus, nil
 }

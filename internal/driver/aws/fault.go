@@ -12,6 +12,7 @@ import (
 	"time"
 
 	storetypes "github.com/aws/aws-sdk-go-v2/service/identitystore/types"
+	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	ssotypes "github.com/aws/aws-sdk-go-v2/service/ssoadmin/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -29,7 +30,27 @@ const (
 
 // refusals is the table of what AWS refuses and why.
 func refusals() fault.Refusals {
-	return slices.Concat(refusedNames(), refusedChanges(), refusedStatuses())
+	return slices.Concat(refusedKeys(), refusedNames(), refusedChanges(), refusedAccounts(), refusedStatuses())
+}
+
+// refusedKeys are about the key that encrypts Identity Center.
+func refusedKeys() fault.Refusals {
+	return fault.Refusals{
+		{
+			Codes: []string{string(storetypes.AccessDeniedExceptionReasonKmsAccessDenied)}, Class: fault.ErrDenied,
+			Source: "Identity Store API Reference, AccessDeniedException",
+			Advice: "give the role of the connection the use of the KMS key that encrypts IAM Identity Center",
+		},
+		{
+			Codes: []string{
+				string(storetypes.ValidationExceptionReasonKmsDisabled), string(storetypes.ValidationExceptionReasonKmsInvalidState),
+				string(storetypes.ValidationExceptionReasonKmsInvalidArn), string(storetypes.ValidationExceptionReasonKmsInvalidKeyUsage),
+				string(storetypes.ResourceNotFoundExceptionReasonKmsKeyNotFound),
+			},
+			Class: fault.ErrDenied, Source: "Identity Store API Reference, ValidationException",
+			Advice: "enable the KMS key that encrypts IAM Identity Center",
+		},
+	}
 }
 
 // refusedNames are the errors that the services have names for.
@@ -37,15 +58,6 @@ func refusedNames() fault.Refusals {
 	const common, quotas, delegated = "IAM Identity Center API Reference, Common Errors",
 		"IAM Identity Center User Guide, Quotas", "IAM Identity Center User Guide, Delegated administration"
 	return fault.Refusals{
-		{
-			Codes: []string{"KMS_ACCESS_DENIED"}, Class: fault.ErrDenied, Source: "Identity Store API Reference, AccessDeniedException",
-			Advice: "give the role of the connection the use of the KMS key that encrypts IAM Identity Center",
-		},
-		{
-			Codes: []string{"KMS_DISABLED", "KMS_INVALID_STATE", "KMS_INVALID_ARN", "KMS_INVALID_KEY_USAGE", "KMS_KEY_NOT_FOUND"},
-			Class: fault.ErrDenied, Source: "Identity Store API Reference, ValidationException",
-			Advice: "enable the KMS key that encrypts IAM Identity Center",
-		},
 		{
 			Codes: []string{"ValidationException", "InvalidInputException", "ValidationError"}, Class: fault.ErrInvalid, Source: common,
 			Advice: "AWS does not accept a name or an id of the request: correct the role mapping or the group name pattern",
@@ -97,12 +109,11 @@ func refusedNames() fault.Refusals {
 }
 
 // refusedChanges are the reasons for which AWS does not make a change of an assignment that
-// it has accepted, and the states of accounts that it changes no assignments on.
+// it has accepted.
 func refusedChanges() fault.Refusals {
-	const status, states = "IAM Identity Center API Reference, AccountAssignmentOperationStatus",
-		"AWS Organizations User Guide, Account states"
-	failed := func(row fault.Refusal, says ...string) (rows fault.Refusals) {
-		for _, row.Says = range says {
+	const status = "IAM Identity Center API Reference, AccountAssignmentOperationStatus"
+	failed := func(row fault.Refusal, messages ...string) (rows fault.Refusals) {
+		for _, row.Message = range messages {
 			row.Codes, row.Source = []string{codeFailed}, status
 			rows = append(rows, row)
 		}
@@ -120,17 +131,26 @@ func refusedChanges() fault.Refusals {
 			"a policy of the organization, or the permissions of the connection's role, forbid it"},
 			"access denied", "accessdenied", "not authorized", "forbidden", "403"),
 		failed(fault.Refusal{Class: fault.ErrConflict}, "conflict", "concurrent", "409"),
-		fault.Refusals{
-			{
-				Codes: []string{codeAccount + "PENDING_ACTIVATION"}, Class: fault.ErrUnavailable, Until: "the account is active",
-				Source: states, Advice: "wait until AWS has activated the account",
-			},
-			{
-				Codes: []string{codeAccount + "SUSPENDED", codeAccount + "PENDING_CLOSURE", codeAccount + "CLOSED"}, Class: fault.ErrDenied,
-				Source: states, Advice: "AWS changes no assignments on it: reactivate the account, or remove the tenant from the documents",
-			},
-		},
 	)
+}
+
+// refusedAccounts are the states of accounts that take no changes of assignments.
+func refusedAccounts() fault.Refusals {
+	const states = "AWS Organizations User Guide, Account states"
+	return fault.Refusals{
+		{
+			Codes: []string{codeAccount + string(orgtypes.AccountStatePendingActivation)}, Class: fault.ErrUnavailable,
+			Until: "the account is active", Source: states, Advice: "wait until AWS has activated the account",
+		},
+		{
+			Codes: []string{
+				codeAccount + string(orgtypes.AccountStateSuspended), codeAccount + string(orgtypes.AccountStatePendingClosure),
+				codeAccount + string(orgtypes.AccountStateClosed),
+			},
+			Class: fault.ErrDenied, Source: states,
+			Advice: "AWS changes no assignments on it: reactivate the account, or remove the tenant from the documents",
+		},
+	}
 }
 
 // refusedStatuses are answers without a name that the table has: those of proxies.
@@ -206,7 +226,7 @@ func refused(operation string, a fault.Answer, reason string) error {
 	if a.Code != "" && a.Status == http.StatusBadRequest {
 		a.Status = 0
 	}
-	return refusals().Classify(text, a)
+	return refusals().Wrap(text, a)
 }
 
 // apiWord is one word of an API. What stands in the place of one and is none may name users.
@@ -223,7 +243,7 @@ func shown(code string) string {
 // Identity Center, which decides the class, or "".
 func reasonOf(err error) string {
 	reason := ""
-	for _, said := range []string{
+	for _, text := range []string{
 		reasonIn(err, func(e *storetypes.AccessDeniedException) string { return string(e.Reason) }),
 		reasonIn(err, func(e *storetypes.ValidationException) string { return string(e.Reason) }),
 		reasonIn(err, func(e *storetypes.ResourceNotFoundException) string { return string(e.Reason) }),
@@ -231,7 +251,7 @@ func reasonOf(err error) string {
 		reasonIn(err, func(e *ssotypes.ValidationException) string { return string(e.Reason) }),
 		reasonIn(err, func(e *ssotypes.ResourceNotFoundException) string { return string(e.Reason) }),
 	} {
-		reason = cmp.Or(reason, said)
+		reason = cmp.Or(reason, text)
 	}
 	if strings.HasPrefix(reason, "KMS_") {
 		return reason
@@ -301,15 +321,15 @@ func failed(operation, reason string) error {
 	answer := fault.Answer{Code: codeFailed, Message: reason}
 	text := fmt.Errorf("aws: %s: %w", operation, errFailed)
 	if row, known := refusals().Find(answer); known {
-		text = fmt.Errorf("%w (%s)", text, row.Says)
+		text = fmt.Errorf("%w (%s)", text, row.Message)
 	}
-	return refusals().Classify(text, answer)
+	return refusals().Wrap(text, answer)
 }
 
-// inactive is the error of a change on an account of that state.
-func inactive(account, state string) error {
+// accountRefused is the error of a change on an account of that state.
+func accountRefused(account, state string) error {
 	text := fmt.Errorf("aws: account %s is %s", account, shown(state))
-	return refusals().Classify(text, fault.Answer{Code: codeAccount + state})
+	return refusals().Wrap(text, fault.Answer{Code: codeAccount + state})
 }
 
 func unreadable(operation string) error {

@@ -48,11 +48,11 @@ func TestQuotaIsNotRetried(t *testing.T) {
 
 // TestRefusals walks the table: each row is what an answer of its kind ends as.
 func TestRefusals(t *testing.T) {
-	classify := func(a fault.Answer) error {
+	wrap := func(a fault.Answer) error {
 		state, isState := strings.CutPrefix(a.Code, codeAccount)
 		switch {
 		case isState:
-			return inactive("123456789012", state)
+			return accountRefused("123456789012", state)
 		case a.Code == codeFailed:
 			return failed("operation", a.Message)
 		case a.Code != "" && a.Status == 0:
@@ -60,8 +60,8 @@ func TestRefusals(t *testing.T) {
 		}
 		return refused("operation", a, "")
 	}
-	for _, problem := range refusals().Problems(classify) {
-		t.Error(problem)
+	for _, finding := range refusals().Findings(wrap) {
+		t.Error(finding)
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	simulated "github.com/rollcall-iam/rollcall/internal/simulate/aws"
 )
 
-// impatient opens a driver that polls an assignment only once.
-func (w *world) impatient(t testing.TB) *aws.Driver {
+// openNoWait opens a driver that polls an assignment only once.
+func (w *world) openNoWait(t testing.TB) *aws.Driver {
 	t.Helper()
 	d := w.open(t)
 	d.WatchFor(0)
@@ -46,16 +46,16 @@ func TestPendingAssignment(t *testing.T) {
 	scope := w.scope(t, "slow")
 	group := access.Group{Name: "slow", Ref: w.cloud.Group("slow", scope.Mark.Text())}
 	scope.Groups = []access.Group{group}
-	d := w.impatient(t)
+	d := w.openNoWait(t)
 	began := time.Now()
 	isPending(t, "at first", apply(t, d, scope, give(group)), "still creating the assignment of "+lawRoles[0])
 	isPending(t, "again", apply(t, d, scope, give(group)), "still creating the assignment of "+lawRoles[0])
 	if n := w.started(); n != 1 {
 		t.Errorf("the same worker started %d assignments, want 1", n)
 	}
-	isPending(t, "on another worker", apply(t, w.impatient(t), scope, give(group)), "still creating")
-	if spent := time.Since(began); spent > 10*time.Second {
-		t.Errorf("three attempts took %s", spent)
+	isPending(t, "on another worker", apply(t, w.openNoWait(t), scope, give(group)), "still creating")
+	if elapsed := time.Since(began); elapsed > 10*time.Second {
+		t.Errorf("three attempts took %s", elapsed)
 	}
 	if seen := look(t, d, scope); len(seen.Bindings) > 0 {
 		t.Errorf("an assignment that is pending is observed as made: %+v", seen.Bindings)
@@ -82,14 +82,14 @@ func TestPendingRemoval(t *testing.T) {
 	scope := w.scope(t, "leaving")
 	group := access.Group{Name: "leaving", Ref: w.cloud.Group("leaving", scope.Mark.Text())}
 	scope.Groups = []access.Group{group}
-	d := w.impatient(t)
+	d := w.openNoWait(t)
 	w.cloud.Assign(scope.ID, w.sets[lawRoles[0]], group.Ref)
 	w.settle()
 	w.cloud.SlowAssignments(scope.ID, time.Hour)
 	have := look(t, d, scope).Bindings[0]
 	remove := plan.Step{ID: "take", Op: plan.Delete, Kind: access.KindBinding, Have: plan.Object{Binding: &have}}
 	isPending(t, "at first", apply(t, d, scope, remove), "still deleting the assignment of "+lawRoles[0])
-	isPending(t, "on another worker", apply(t, w.impatient(t), scope, remove), "still deleting")
+	isPending(t, "on another worker", apply(t, w.openNoWait(t), scope, remove), "still deleting")
 	err := apply(t, d, scope, give(group)).Err
 	if after, told := fault.RetryAfter(err); !errors.Is(err, fault.ErrThrottled) || errors.Is(err, fault.ErrPending) || !told || after <= 0 {
 		t.Errorf("the opposite change meanwhile: got %v, want ErrThrottled with a delay", err)
@@ -102,10 +102,10 @@ func TestPendingRemoval(t *testing.T) {
 	}
 }
 
-// TestPendingKeepsNobodyIn removes a member while an assignment of the account is stuck.
-func TestPendingKeepsNobodyIn(t *testing.T) {
+// TestPending_MemberIsRemoved removes a member while an assignment of the account is stuck.
+func TestPending_MemberIsRemoved(t *testing.T) {
 	w := newWorld(t, simulated.Options{})
-	d, scope := w.impatient(t), w.populated(t, 1)[0]
+	d, scope := w.openNoWait(t), w.populated(t, 1)[0]
 	w.cloud.SlowAssignments(scope.ID, time.Hour)
 	seen := look(t, d, scope).Groups[0]
 	step := give(seen)
@@ -122,7 +122,7 @@ func TestPendingKeepsNobodyIn(t *testing.T) {
 // TestPendingEndsFailed has a request that ends FAILED after it was left.
 func TestPendingEndsFailed(t *testing.T) {
 	w := newWorld(t, simulated.Options{Assignment: time.Hour})
-	d, scope := w.impatient(t), w.scope(t, "ends")
+	d, scope := w.openNoWait(t), w.scope(t, "ends")
 	group := access.Group{Name: "ends", Ref: w.cloud.Group("ends", scope.Mark.Text())}
 	isPending(t, "at first", apply(t, d, scope, give(group)), "still creating")
 	w.cloud.FailAssignment(scope.ID, "Received a 403 status error: Access denied by IAM.")
@@ -139,7 +139,7 @@ func TestPendingEndsFailed(t *testing.T) {
 // TestPendingOnASuspendedAccount says at once what no waiting changes.
 func TestPendingOnASuspendedAccount(t *testing.T) {
 	w := newWorld(t, simulated.Options{Assignment: time.Hour})
-	d, scope := w.impatient(t), w.scope(t, "suspended")
+	d, scope := w.openNoWait(t), w.scope(t, "suspended")
 	group := access.Group{Name: "suspended", Ref: w.cloud.Group("suspended", scope.Mark.Text())}
 	w.cloud.SetAccountState(scope.ID, "SUSPENDED")
 	w.settle()
@@ -169,7 +169,7 @@ func TestManyOnOneAccount(t *testing.T) {
 			t.Errorf("another of the account: got %v, want ErrThrottled", r.Err)
 		}
 	}
-	if spent := time.Since(began); spent > 4*time.Second {
-		t.Errorf("three assignments on one account took %s: the others wait for the first", spent)
+	if elapsed := time.Since(began); elapsed > 4*time.Second {
+		t.Errorf("three assignments on one account took %s: the others wait for the first", elapsed)
 	}
 }

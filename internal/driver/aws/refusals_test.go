@@ -33,28 +33,28 @@ func TestMemberRefused(t *testing.T) {
 			w := newWorld(t, simulated.Options{})
 			d, scope := w.open(t), w.scope(t, "refused")
 			group := w.cloud.Group("refused", scope.Mark.Text())
-			var people []access.Member
+			var members []access.Member
 			for _, name := range []string{"ada@example.com", "bob@example.com", "eve@example.com"} {
-				people = append(people, access.Member{Account: access.Account{Ref: w.user(t, name)}})
+				members = append(members, access.Member{Account: access.Account{Ref: w.user(t, name)}})
 			}
-			add := func(who ...access.Member) error {
+			add := func(accounts ...access.Member) error {
 				return apply(t, d, scope, plan.Step{ID: "add", Op: plan.Change, Kind: access.KindMembers, Want: plan.Object{Members: &plan.Members{
-					Group: "refused", GroupRef: group, Accounts: who,
+					Group: "refused", GroupRef: group, Accounts: accounts,
 				}}}).Err
 			}
-			w.cloud.Control().Fail(simulate.Rule{Mentions: people[1].Ref, Writes: true, Times: c.times, Fault: c.fault})
-			err := add(people...)
+			w.cloud.Control().Fail(simulate.Rule{Contains: members[1].Ref, Writes: true, Times: c.times, Fault: c.fault})
+			err := add(members...)
 			if !errors.Is(err, c.class) || (fault.Advice(err) != "") != c.advice || strings.Contains(err.Error(), "bob") {
 				t.Errorf("adding all: got %v with the advice %q, want %v", err, fault.Advice(err), c.class)
 			}
 			w.settle()
-			if err := add(people...); (err == nil) != c.again {
+			if err := add(members...); (err == nil) != c.again {
 				t.Errorf("the second attempt: %v", err)
 			}
 			want := 3
 			if !c.again {
 				want = 2
-				if err := add(people[0], people[2]); err != nil {
+				if err := add(members[0], members[2]); err != nil {
 					t.Errorf("the others: %v", err)
 				}
 			}

@@ -72,7 +72,7 @@ func (d *Driver) resume(ctx context.Context, a assignment) (*types.AccountAssign
 	}
 	status, err := d.progress(ctx, known.assignment, known.id)
 	switch {
-	case errors.Is(err, errForgotten):
+	case errors.Is(err, errUnknownRequest):
 		d.requests.forget(a.account)
 		return nil, nil //nolint:nilnil // AWS no longer knows it: it has ended
 	case err != nil:
@@ -80,16 +80,16 @@ func (d *Driver) resume(ctx context.Context, a assignment) (*types.AccountAssign
 	case known.assignment == a:
 		return status, nil
 	case status != nil && status.Status == types.StatusValuesInProgress:
-		return nil, inTheWay(a)
+		return nil, busy(a)
 	default:
 		d.requests.forget(a.account)
 		return nil, nil //nolint:nilnil // it has ended
 	}
 }
 
-// underWay asks AWS which change keeps the account busy, and returns its status where it
+// findRequest asks AWS which change keeps the account busy, and returns its status where it
 // is the same change. Of another one it only remembers the id.
-func (d *Driver) underWay(ctx context.Context, id identity, a assignment) (*types.AccountAssignmentOperationStatus, error) {
+func (d *Driver) findRequest(ctx context.Context, id identity, a assignment) (*types.AccountAssignmentOperationStatus, error) {
 	for _, remove := range []bool{a.remove, !a.remove} {
 		ids, err := d.inProgress(ctx, id, remove)
 		if err != nil {
@@ -120,7 +120,7 @@ func (d *Driver) onAccount(
 	of := assignment{account: account, remove: remove}
 	status, err := d.progress(ctx, of, requestID)
 	switch {
-	case errors.Is(err, errForgotten):
+	case errors.Is(err, errUnknownRequest):
 		return of, nil, nil
 	case err != nil:
 		return of, nil, err
@@ -181,14 +181,14 @@ func (d *Driver) deletions(
 	return page[types.AccountAssignmentOperationStatusMetadata]{out.AccountAssignmentsDeletionStatus, out.NextToken}, nil
 }
 
-// errForgotten: AWS does not know a request that it has taken. That is no answer about
+// errUnknownRequest: AWS does not know a request that it has taken. That is no answer about
 // the assignment.
-var errForgotten = errors.New("AWS does not know its own request")
+var errUnknownRequest = errors.New("AWS does not know its own request")
 
-// forgotten makes a request that AWS does not know an unknown end.
-func forgotten(err error) error {
+// unknownRequest makes a request that AWS does not know an unknown end.
+func unknownRequest(err error) error {
 	if errors.Is(err, fault.ErrNotFound) {
-		return fmt.Errorf("aws: %w: %w", fault.ErrUnavailable, errForgotten)
+		return fmt.Errorf("aws: %w: %w", fault.ErrUnavailable, errUnknownRequest)
 	}
 	return err
 }

@@ -199,7 +199,7 @@ func (d *Directory) find(ctx context.Context, into Groups, ids, names []string) 
 func (d *Directory) readMembers(ctx context.Context, into Groups, ids []string) error {
 	requests := make([]request, 2*len(ids))
 	for i, id := range ids {
-		requests[i], requests[len(ids)+i] = askMembers(id), askPrincipals(id)
+		requests[i], requests[len(ids)+i] = listMembers(id), listPrincipals(id)
 	}
 	lists, err := pages[entry](ctx, d.graph, requests, isMissing)
 	if err != nil {
@@ -221,18 +221,18 @@ func (d *Directory) readMembers(ctx context.Context, into Groups, ids []string) 
 	return nil
 }
 
-// askMembers asks for the members of a group: v1.0 of Graph leaves service principals out
+// listMembers asks for the members of a group: v1.0 of Graph leaves service principals out
 // (https://learn.microsoft.com/graph/api/group-list-members, known issue).
-func askMembers(id string) request {
+func listMembers(id string) request {
 	return newRequest("GET /groups/"+id+"/members", groupPath(id)+"/members"+query{fields: "id", top: maxPageSize}.String(), nil)
 }
 
-// askPrincipals asks for the service principals in a group. A cast is an advanced query,
+// listPrincipals asks for the service principals in a group. A cast is an advanced query,
 // which an index answers that may lag: it shows the new ones later, and those that have
 // left for longer (https://learn.microsoft.com/graph/aad-advanced-queries).
-func askPrincipals(id string) request {
-	const cast = "/members/microsoft.graph.servicePrincipal"
-	r := newRequest("GET /groups/"+id+cast, groupPath(id)+cast+query{fields: "id", top: maxPageSize, count: true}.String(), nil)
+func listPrincipals(id string) request {
+	const suffix = "/members/microsoft.graph.servicePrincipal"
+	r := newRequest("GET /groups/"+id+suffix, groupPath(id)+suffix+query{fields: "id", top: maxPageSize, count: true}.String(), nil)
 	r.headers["consistencylevel"] = "eventual"
 	return r
 }

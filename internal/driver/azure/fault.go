@@ -22,11 +22,11 @@ const unknownFor = 30 * time.Minute
 
 // refusals is the table of what Microsoft refuses and why.
 func refusals() fault.Refusals {
-	return slices.Concat(refusedSignIns(), refusedScopes(), refusedAssignments(), refusedObjects(), refusedStatuses())
+	return slices.Concat(refusedTokens(), refusedScopes(), refusedAssignments(), refusedObjects(), refusedStatuses())
 }
 
-// refusedSignIns are the reasons for which Entra gives no token.
-func refusedSignIns() fault.Refusals {
+// refusedTokens are the reasons for which Entra gives no token.
+func refusedTokens() fault.Refusals {
 	const source = "Entra, Authentication and authorization error codes"
 	return fault.Refusals{
 		{
@@ -76,34 +76,34 @@ func refusedScopes() fault.Refusals {
 
 // refusedAssignments are what the Resource Manager refuses for the role or the principal.
 func refusedAssignments() fault.Refusals {
-	const troubleshoot = "Azure RBAC, Troubleshoot"
+	const source = "Azure RBAC, Troubleshoot"
 	return fault.Refusals{
 		{
 			Codes: []string{"RoleAssignmentLimitExceeded"}, Class: fault.ErrDenied, Source: "Azure RBAC, Troubleshoot limits",
 			Advice: "the subscription is at its limit of role assignments: remove some that are not needed",
 		},
 		{
-			Codes: []string{"PrincipalNotFound"}, Class: fault.ErrUnavailable, Source: troubleshoot,
-			Until: "Azure knows the new group", While: unknownFor,
+			Codes: []string{"PrincipalNotFound"}, Class: fault.ErrUnavailable, Source: source,
+			Until: "Azure knows the new group", MaxAge: unknownFor,
 			Advice: "Azure does not find the group: check that the subscription trusts the Entra tenant of the connection",
 		},
 		{
-			Codes: []string{"RoleDefinitionDoesNotExist"}, Class: fault.ErrInvalid, Source: troubleshoot,
+			Codes: []string{"RoleDefinitionDoesNotExist"}, Class: fault.ErrInvalid, Source: source,
 			Advice: "there is no such role at the scope: correct the role mapping",
 		},
 		{
 			Codes: []string{"PrincipalTypeNotSupported", "UnmatchedPrincipalType", "InvalidPrincipalId"}, Class: fault.ErrInvalid,
-			Source: troubleshoot, Advice: "the id of the group is one of another object: let Rollcall make the group again",
+			Source: source, Advice: "the id of the group is one of another object: let Rollcall make the group again",
 		},
 		{
 			Codes: []string{"InvalidConditionVersion", "RoleAssignmentConditionNotValid"}, Class: fault.ErrInvalid,
 			Source: "Azure RBAC, Troubleshoot conditions", Advice: "Azure does not accept the condition: correct the role mapping",
 		},
 		{
-			Codes: []string{"CannotDeleteLastRbacAdminAssignment"}, Class: fault.ErrDenied, Source: troubleshoot,
-			Advice: "it is the last assignment of an administrator at the scope: make somebody else Owner first",
+			Codes: []string{"CannotDeleteLastRbacAdminAssignment"}, Class: fault.ErrDenied, Source: source,
+			Advice: "it is the last assignment of an administrator at the scope: make another user Owner first",
 		},
-		{Codes: []string{"RoleAssignmentExists"}, Class: fault.ErrConflict, Source: troubleshoot},
+		{Codes: []string{"RoleAssignmentExists"}, Class: fault.ErrConflict, Source: source},
 	}
 }
 
@@ -112,19 +112,19 @@ func refusedObjects() fault.Refusals {
 	const invitations = "Entra External ID, Troubleshoot B2B collaboration"
 	return fault.Refusals{
 		{
-			Codes: []string{"Request_BadRequest"}, Says: sourceUnknown, Class: fault.ErrUnavailable, While: unknownFor,
+			Codes: []string{"Request_BadRequest"}, Message: sourceUnknown, Class: fault.ErrUnavailable, MaxAge: unknownFor,
 			Expired: fault.ErrUnknown, Until: "every replica knows the group and the member", Source: "Graph, Add members",
 		},
 		{
-			Says: "invitations not allowed", Class: fault.ErrDenied, Source: invitations,
+			Message: "invitations not allowed", Class: fault.ErrDenied, Source: invitations,
 			Advice: "allow guest invitations in the external collaboration settings of the Entra tenant",
 		},
 		{
-			Says: "cross-tenant access settings", Class: fault.ErrDenied, Source: invitations,
+			Message: "cross-tenant access settings", Class: fault.ErrDenied, Source: invitations,
 			Advice: "allow the organization of the invited user in the cross-tenant access settings of the Entra tenant",
 		},
 		{
-			Says: "domain of the invited user", Class: fault.ErrDenied, Source: "Entra External ID, Allow or block invitations",
+			Message: "domain of the invited user", Class: fault.ErrDenied, Source: "Entra External ID, Allow or block invitations",
 			Advice: "allow the domain of the invited user in the collaboration restrictions of the Entra tenant",
 		},
 		{
@@ -234,15 +234,15 @@ func refusal(operation string, a fault.Answer) error {
 	if a.Status == http.StatusServiceUnavailable && a.After > 0 { // that is how Graph throttles, too
 		return refused{fault.Throttled(text, a.After), a.Code}
 	}
-	return refused{refusals().Classify(text, a), a.Code}
+	return refused{refusals().Wrap(text, a), a.Code}
 }
 
-// aged classifies an answer about an object that was made at that time. Without a time the
+// ageError classifies an answer about an object that was made at that time. Without a time the
 // object may be new.
-func aged(text error, a fault.Answer, made time.Time) error {
+func ageError(text error, a fault.Answer, made time.Time) error {
 	row, known := refusals().Find(a)
 	if !known {
-		return refusals().Classify(text, a)
+		return refusals().Wrap(text, a)
 	}
 	if !made.IsZero() {
 		row = row.At(time.Since(made))

@@ -12,13 +12,13 @@ import (
 
 // TestRefusals walks the table: each row is what an answer of its kind ends as.
 func TestRefusals(t *testing.T) {
-	for _, problem := range refusals().Problems(func(a fault.Answer) error {
+	for _, finding := range refusals().Findings(func(a fault.Answer) error {
 		if a.Status == http.StatusServiceUnavailable {
 			a.After = 0 // with a delay it is a throttle
 		}
 		return refusal("PUT /roleAssignments", a)
 	}) {
-		t.Error(problem)
+		t.Error(finding)
 	}
 }
 
@@ -43,9 +43,9 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-// TestAged: what is transient for a new object is not for an old one.
-func TestAged(t *testing.T) {
-	young := fault.Answer{Status: 400, Code: "Request_BadRequest", Message: "The source resource object does not exist."}
+// TestAge: what is transient for a new object is not for an old one.
+func TestAge(t *testing.T) {
+	unknownMember := fault.Answer{Status: 400, Code: "Request_BadRequest", Message: "The source resource object does not exist."}
 	for reason, c := range map[string]struct {
 		answer fault.Answer
 		age    time.Duration // 0: not known
@@ -55,8 +55,8 @@ func TestAged(t *testing.T) {
 		"a role for a new group":           {fault.Answer{Code: "PrincipalNotFound"}, time.Minute, fault.ErrUnavailable, false},
 		"a role for one of unknown age":    {fault.Answer{Code: "PrincipalNotFound"}, 0, fault.ErrUnavailable, false},
 		"a role for an old group":          {fault.Answer{Code: "PrincipalNotFound"}, time.Hour, fault.ErrDenied, true},
-		"a member for a new group":         {young, time.Minute, fault.ErrUnavailable, false},
-		"a member for an old group":        {young, time.Hour, fault.ErrUnknown, false},
+		"a member for a new group":         {unknownMember, time.Minute, fault.ErrUnavailable, false},
+		"a member for an old group":        {unknownMember, time.Hour, fault.ErrUnknown, false},
 		"what no age changes":              {fault.Answer{Code: "ScopeLocked"}, time.Hour, fault.ErrDenied, true},
 		"what no row has, for a new group": {fault.Answer{Status: 420}, time.Minute, fault.ErrUnknown, false},
 	} {
@@ -64,7 +64,7 @@ func TestAged(t *testing.T) {
 		if c.age > 0 {
 			made = time.Now().Add(-c.age)
 		}
-		err := aged(errors.New("text"), c.answer, made)
+		err := ageError(errors.New("text"), c.answer, made)
 		if !errors.Is(fault.Class(err), fault.Class(c.class)) || (fault.Advice(err) != "") != c.advice {
 			t.Errorf("%s: got %v with the advice %q, want %v", reason, err, fault.Advice(err), c.class)
 		}

@@ -180,11 +180,11 @@ func (g *Grants) unseen(ctx context.Context, a assignment, name string, refused 
 	if _, exists := read.Name(a.principal); !exists && g.directory.made.By(a.principal) == "" {
 		return gone(name)
 	}
-	made, err := g.directory.madeAt(ctx, a.principal)
+	made, err := g.directory.createdAt(ctx, a.principal)
 	if err != nil && !errors.Is(err, fault.ErrNotFound) { // reads may not show it either
 		return err
 	}
-	return aged(fmt.Errorf("azure: group %q: Azure does not know the group", name), fault.Answer{Code: codeOf(refused)}, made)
+	return ageError(fmt.Errorf("azure: group %q: Azure does not know the group", name), fault.Answer{Code: codeOf(refused)}, made)
 }
 
 // Limit changes the condition of an assignment that is as the step expects it.

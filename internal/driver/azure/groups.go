@@ -315,9 +315,9 @@ func (d *Directory) byID(ctx context.Context, id string) (group, error) {
 	return d.one(ctx, newRequest("GET /groups/"+id, groupPath(id)+query{fields: groupFields}.String(), nil))
 }
 
-// madeAt returns when the group of that id was made; zero where Graph does not say
+// createdAt returns when the group of that id was made; zero where Graph does not say
 // (https://learn.microsoft.com/graph/api/resources/group, createdDateTime).
-func (d *Directory) madeAt(ctx context.Context, id string) (time.Time, error) {
+func (d *Directory) createdAt(ctx context.Context, id string) (time.Time, error) {
 	var found struct {
 		Created time.Time `json:"createdDateTime"`
 	}

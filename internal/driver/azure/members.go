@@ -80,11 +80,11 @@ func isYoung(got answer) bool {
 // young says what that answer means: wait, unless the group is gone. A group that is
 // older is known everywhere; its new member may not be.
 func (d *Directory) young(ctx context.Context, id string, got answer) error {
-	made, err := d.madeAt(ctx, id)
+	made, err := d.createdAt(ctx, id)
 	if err != nil && (!errors.Is(err, fault.ErrNotFound) || d.made.By(id) == "") {
 		return err
 	}
-	return aged(fmt.Errorf("azure: the members of %s: the group, or the account, is not known everywhere yet", id), got.refused(), made)
+	return ageError(fmt.Errorf("azure: the members of %s: the group, or the account, is not known everywhere yet", id), got.refused(), made)
 }
 
 // addEach adds the members one by one.

@@ -88,7 +88,7 @@ func TestGroupUnknownToAzure(t *testing.T) {
 			ref := shop.must(createGroup("admins"))
 			at.advance(c.age)
 			shop.driver = w.open(t)
-			w.cloud.Control().Fail(simulate.Rule{Operation: "PUT /roleAssignments/{name}", Mentions: ref, Fault: simulate.Fault{
+			w.cloud.Control().Fail(simulate.Rule{Operation: "PUT /roleAssignments/{name}", Contains: ref, Fault: simulate.Fault{
 				Status: http.StatusBadRequest, Code: "PrincipalNotFound",
 			}})
 			_, err := shop.apply(give(access.Binding{Role: "Reader", Group: "admins", GroupRef: ref}))
@@ -134,7 +134,7 @@ func TestMemberRefused(t *testing.T) {
 			shop := w.newTenant(t, "prod")
 			people := w.users("p", 4)
 			ref := shop.must(createGroup("admins"))
-			w.cloud.Control().Fail(simulate.Rule{Mentions: people[2], Writes: true, Times: c.times, Fault: c.fault})
+			w.cloud.Control().Fail(simulate.Rule{Contains: people[2], Writes: true, Times: c.times, Fault: c.fault})
 			if _, err := shop.apply(change("admins", ref, people, nil)); !errors.Is(err, c.class) {
 				t.Errorf("adding all: got %v, want %v", err, c.class)
 			}

@@ -20,12 +20,12 @@ import (
 )
 
 // How long one Apply polls a job, and after which times: the first is one that a
-// worker with nothing else to do may meet. comeBack is when to look again.
+// worker with nothing else to do may meet. pendingDelay is when to look again.
 const (
-	jobTimeout = 10 * time.Second
-	comeBack   = 10 * time.Second
-	jobFirst   = 50 * time.Millisecond
-	jobMost    = 2 * time.Second
+	jobTimeout   = 10 * time.Second
+	pendingDelay = 10 * time.Second
+	jobFirst     = 50 * time.Millisecond
+	jobMost      = 2 * time.Second
 )
 
 // table is all that the driver can do.
@@ -184,7 +184,7 @@ func (d *Driver) finished(ctx context.Context, role, location string) error {
 	}
 	for wait, left := jobFirst, d.jobTimeout; ; wait = min(2*wait, jobMost) {
 		if left <= 0 {
-			return fault.Pending(fmt.Errorf("cloudfoundry: the Cloud Controller is still deleting the role %q", role), comeBack)
+			return fault.Pending(fmt.Errorf("cloudfoundry: the Cloud Controller is still deleting the role %q", role), pendingDelay)
 		}
 		left -= wait
 		select {
@@ -219,5 +219,5 @@ func jobFailed(role string, job resource.Job) error {
 	if apiWord.MatchString(a.Code) {
 		text = fmt.Errorf("%w (%s)", text, a.Code)
 	}
-	return refusals().Classify(text, a)
+	return refusals().Wrap(text, a)
 }

@@ -27,20 +27,20 @@ func refusedRoles() fault.Refusals {
 	const roles, users, scim = "CAPI v3, Roles", "CAPI v3, Create a user", "UAA API, Users"
 	return fault.Refusals{
 		{
-			Status: http.StatusUnprocessableEntity, Says: "already has", Class: fault.ErrUnavailable,
+			Status: http.StatusUnprocessableEntity, Message: "already has", Class: fault.ErrUnavailable,
 			Until: "lists show the role", Source: roles,
 		},
-		{Status: http.StatusUnprocessableEntity, Says: "role in that space's organization", Class: fault.ErrConflict, Source: roles},
-		{Status: http.StatusUnprocessableEntity, Says: "user has roles in spaces", Class: fault.ErrConflict, Source: roles},
-		{Status: http.StatusUnprocessableEntity, Says: "Invalid space", Class: fault.ErrNotFound, Source: roles},
-		{Status: http.StatusUnprocessableEntity, Says: "Invalid organization", Class: fault.ErrNotFound, Source: roles},
-		{Status: http.StatusUnprocessableEntity, Says: "Invalid user", Class: fault.ErrNotFound, Source: roles},
+		{Status: http.StatusUnprocessableEntity, Message: "role in that space's organization", Class: fault.ErrConflict, Source: roles},
+		{Status: http.StatusUnprocessableEntity, Message: "user has roles in spaces", Class: fault.ErrConflict, Source: roles},
+		{Status: http.StatusUnprocessableEntity, Message: "Invalid space", Class: fault.ErrNotFound, Source: roles},
+		{Status: http.StatusUnprocessableEntity, Message: "Invalid organization", Class: fault.ErrNotFound, Source: roles},
+		{Status: http.StatusUnprocessableEntity, Message: "Invalid user", Class: fault.ErrNotFound, Source: roles},
 		{
-			Status: http.StatusUnprocessableEntity, Says: "No user exists", Class: fault.ErrInvalid, Source: roles,
+			Status: http.StatusUnprocessableEntity, Message: "No user exists", Class: fault.ErrInvalid, Source: roles,
 			Advice: "the identity provider does not know the user: correct the user's name or origin",
 		},
 		{
-			Status: http.StatusUnprocessableEntity, Says: "Ambiguous user", Class: fault.ErrInvalid, Source: roles,
+			Status: http.StatusUnprocessableEntity, Message: "Ambiguous user", Class: fault.ErrInvalid, Source: roles,
 			Advice: "several origins have a user of that name: set the origin of the platform",
 		},
 		{
@@ -48,7 +48,7 @@ func refusedRoles() fault.Refusals {
 			Advice: "the organization is suspended: have it activated again",
 		},
 		{
-			Codes: []string{"CF-UnprocessableEntity"}, Says: "Username", Class: fault.ErrInvalid, Source: users,
+			Codes: []string{"CF-UnprocessableEntity"}, Message: "Username", Class: fault.ErrInvalid, Source: users,
 			Advice: "the Cloud Controller does not make users by name: give the connection scim.write",
 		},
 		{
@@ -129,7 +129,7 @@ func refuse(operation string, a fault.Answer) *refusal {
 	if apiWord.MatchString(a.Code) {
 		text = fmt.Errorf("%w (%s)", text, a.Code)
 	}
-	return &refusal{refusals().Classify(text, a), a.Status}
+	return &refusal{refusals().Wrap(text, a), a.Status}
 }
 
 // apiWord is a code that can be shown: one word of an API.

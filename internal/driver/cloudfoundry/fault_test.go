@@ -10,8 +10,8 @@ import (
 
 // TestRefusals walks the table: each row is what an answer of its kind ends as.
 func TestRefusals(t *testing.T) {
-	for _, problem := range refusals().Problems(func(a fault.Answer) error { return refuse("POST /v3/roles", a) }) {
-		t.Error(problem)
+	for _, finding := range refusals().Findings(func(a fault.Answer) error { return refuse("POST /v3/roles", a) }) {
+		t.Error(finding)
 	}
 }
 

@@ -58,7 +58,7 @@ func TestRoleRefused(t *testing.T) {
 			d := w.open(t)
 			space, ada := w.cloud.AddSpace(w.org, "space"), w.cloud.AddUser("ada@example.com", sso)
 			bob := w.cloud.AddUser("bob@example.com", sso)
-			w.cloud.Control().Fail(simulate.Rule{Mentions: ada, Writes: true, Times: c.times, Fault: c.fault})
+			w.cloud.Control().Fail(simulate.Rule{Contains: ada, Writes: true, Times: c.times, Fault: c.fault})
 			step := give("organization_user", ada)
 			err := one(t, d, space, step).Err
 			if !errors.Is(err, c.class) || (fault.Advice(err) != "") != c.advice || strings.Contains(err.Error(), "ada@") {

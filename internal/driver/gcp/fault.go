@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/api/googleapi"
@@ -31,9 +32,9 @@ var (
 
 // Parts of Google's messages that say more than the code beside them.
 const (
-	sayOtherCustomer = "permitted customer"
-	sayUnknownMember = "does not exist"
-	sayHidden        = "or it may not exist"
+	messageOtherCustomer = "permitted customer"
+	messageUnknownMember = "does not exist"
+	messageHidden        = "or it may not exist"
 )
 
 // unknownFor is how long IAM may not know a new group: Google names minutes for most
@@ -48,19 +49,19 @@ func refusals() fault.Refusals {
 // refusedPolicies are policies that IAM does not take. One that names a new group is
 // transient: driver.blame finds out whether there is one.
 func refusedPolicies() fault.Refusals {
-	const quotas, roles, drs = "IAM, Quotas and limits", "IAM, Roles and permissions", "Organization Policy, Restrict identities by domain"
-	row := func(says, source, advice string) fault.Refusal {
-		return fault.Refusal{Status: http.StatusBadRequest, Says: says, Class: fault.ErrInvalid, Source: source, Advice: advice}
+	const quotas, roles, domains = "IAM, Quotas and limits", "IAM, Roles and permissions", "Organization Policy, Restrict identities by domain"
+	row := func(message, source, advice string) fault.Refusal {
+		return fault.Refusal{Status: http.StatusBadRequest, Message: message, Class: fault.ErrInvalid, Source: source, Advice: advice}
 	}
 	return fault.Refusals{
 		row("in the resource's hierarchy", roles, "there is no such custom role in the project or above: correct the role mapping"),
 		{
-			Status: http.StatusBadRequest, Says: sayOtherCustomer, Class: fault.ErrUnavailable, While: unknownFor,
-			Until: "IAM knows the new group", Source: drs,
+			Status: http.StatusBadRequest, Message: messageOtherCustomer, Class: fault.ErrUnavailable, MaxAge: unknownFor,
+			Until: "IAM knows the new group", Source: domains,
 			Advice: "permit the customer of the groups in the organization policy iam.allowedPolicyMemberDomains",
 		},
 		{
-			Status: http.StatusBadRequest, Says: sayUnknownMember, Class: fault.ErrUnavailable, While: unknownFor,
+			Status: http.StatusBadRequest, Message: messageUnknownMember, Class: fault.ErrUnavailable, MaxAge: unknownFor,
 			Expired: fault.ErrInvalid, Until: "IAM knows the new group", Source: "IAM, Troubleshoot allow policies",
 			Advice: "the project's policy names a member that is deleted: remove it from the policy",
 		},
@@ -82,12 +83,12 @@ func refusedCallers() fault.Refusals {
 			Source: "Directory API, Limits and quotas",
 		},
 		{
-			Codes: []string{"accessNotConfigured", "SERVICE_DISABLED"}, Class: fault.ErrDenied,
+			Codes: []string{"accessNotConfigured", rpc("service disabled")}, Class: fault.ErrDenied,
 			Source: "Service Usage, Enable and disable services",
 			Advice: "enable the API in the project of the connection's service account",
 		},
 		{
-			Status: http.StatusForbidden, Says: sayHidden, Class: fault.ErrDenied, Source: "Cloud Identity, Error messages",
+			Status: http.StatusForbidden, Message: messageHidden, Class: fault.ErrDenied, Source: "Cloud Identity, Error messages",
 			Advice: "make the connection's service account an administrator of groups, and check that the object exists",
 		},
 	}
@@ -98,15 +99,15 @@ func refusedCodes() fault.Refusals {
 	const source, again = "Google APIs, google.rpc.Code", "the service works again"
 	return fault.Refusals{
 		{
-			Codes: []string{"INVALID_ARGUMENT", "OUT_OF_RANGE"}, Class: fault.ErrInvalid, Source: source,
+			Codes: []string{rpc("invalid argument"), rpc("out of range")}, Class: fault.ErrInvalid, Source: source,
 			Advice: "Google does not accept a value of the request: correct the role mapping or the group name pattern",
 		},
 		{
-			Codes: []string{"FAILED_PRECONDITION"}, Class: fault.ErrInvalid, Source: source,
+			Codes: []string{rpc("failed precondition")}, Class: fault.ErrInvalid, Source: source,
 			Advice: "the state of the object forbids it: check the organization policies of the project",
 		},
 		{
-			Codes: []string{"PERMISSION_DENIED"}, Class: fault.ErrDenied, Source: source,
+			Codes: []string{rpc("permission denied")}, Class: fault.ErrDenied, Source: source,
 			Advice: "give the connection's service account the role that the object needs: see the permissions of the platform",
 		},
 		{
@@ -114,10 +115,10 @@ func refusedCodes() fault.Refusals {
 			Advice: "renew the credentials of the connection",
 		},
 		{Codes: []string{"UNIMPLEMENTED"}, Class: fault.ErrUnsupported, Source: source, Advice: "correct the endpoint of the connection"},
-		{Codes: []string{"NOT_FOUND"}, Class: fault.ErrNotFound, Source: source},
+		{Codes: []string{rpc("not found")}, Class: fault.ErrNotFound, Source: source},
 		{Codes: []string{codeExists, "ABORTED"}, Class: fault.ErrConflict, Source: source},
-		{Codes: []string{"RESOURCE_EXHAUSTED"}, Class: fault.ErrThrottled, Until: "the rate is below the quota", Source: source},
-		{Codes: []string{"INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED"}, Class: fault.ErrUnavailable, Until: again, Source: source},
+		{Codes: []string{rpc("resource exhausted")}, Class: fault.ErrThrottled, Until: "the rate is below the quota", Source: source},
+		{Codes: []string{"INTERNAL", "UNAVAILABLE", rpc("deadline exceeded")}, Class: fault.ErrUnavailable, Until: again, Source: source},
 	}
 }
 
@@ -193,11 +194,11 @@ var (
 func marked(row fault.Refusal, a fault.Answer, text error) error {
 	err := row.At(2*unknownFor).Wrap(text, a.After)
 	switch {
-	case row.Says == sayOtherCustomer:
+	case row.Message == messageOtherCustomer:
 		return fmt.Errorf("%w (%w)", err, errOtherCustomer)
-	case row.Says == sayUnknownMember:
+	case row.Message == messageUnknownMember:
 		return fmt.Errorf("%w (%w)", err, errUnknownMember)
-	case row.Says == sayHidden:
+	case row.Message == messageHidden:
 		return fmt.Errorf("%w (%w)", err, errHidden)
 	case a.Code == codeExists:
 		return fmt.Errorf("%w (%w)", err, errExists)
@@ -218,7 +219,7 @@ func rowOf(answer *googleapi.Error) (fault.Refusal, fault.Answer) {
 		switch {
 		case known && len(row.Codes) > 0:
 			return row, with
-		case known && row.Says != "":
+		case known && row.Message != "":
 			with.Code = codes[len(codes)-1] // the message decides, so that the plainest code will do
 			return row, with
 		}
@@ -254,12 +255,15 @@ func words(answer *googleapi.Error) []string {
 	return slices.DeleteFunc(all, func(code string) bool { return code == "" })
 }
 
-// rpcCodes are the names of the codes of gRPC, by number (google.rpc.Code).
+// rpc returns a code as Google's APIs spell it.
+func rpc(name string) string { return strings.ToUpper(strings.ReplaceAll(name, " ", "_")) }
+
+// rpcCodes are the codes of gRPC, by number (google.rpc.Code).
 func rpcCodes() []string {
 	return []string{
-		"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", codeExists, "PERMISSION_DENIED",
-		"RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
-		"UNAUTHENTICATED",
+		"ok", "cancelled", "unknown", "invalid argument", "deadline exceeded", "not found", "already exists", "permission denied",
+		"resource exhausted", "failed precondition", "aborted", "out of range", "unimplemented", "internal", "unavailable", "data loss",
+		"unauthenticated",
 	}
 }
 
@@ -267,7 +271,7 @@ func rpcCodes() []string {
 func ended(operation string, code int64) error {
 	var a fault.Answer
 	if names := rpcCodes(); code >= 0 && code < int64(len(names)) {
-		a.Code = names[code]
+		a.Code = rpc(names[code])
 	}
 	row, known := refusals().Find(a)
 	if !known {

@@ -271,7 +271,7 @@ func FuzzCredentials(f *testing.F) {
 
 // TestTable walks the table: each row is what an answer of its kind ends as.
 func TestTable(t *testing.T) {
-	for _, problem := range refusals().Problems(func(a fault.Answer) error {
+	for _, finding := range refusals().Findings(func(a fault.Answer) error {
 		answer := &googleapi.Error{Code: a.Status, Message: a.Message, Header: http.Header{"Retry-After": {"7"}}}
 		body, err := json.Marshal(map[string]any{"error": map[string]any{"status": a.Code}})
 		if err != nil {
@@ -281,15 +281,15 @@ func TestTable(t *testing.T) {
 		row, found := rowOf(answer)
 		return row.Wrap(answered("operation", found), found.After)
 	}) {
-		t.Error(problem)
+		t.Error(finding)
 	}
 }
 
-// TestRefusals_QuoteWhatNamesNobody: the code, and the numbers of a limit.
-func TestRefusals_QuoteWhatNamesNobody(t *testing.T) {
+// TestRefusals_QuoteCodes: the code, and the numbers of a limit.
+func TestRefusals_QuoteCodes(t *testing.T) {
 	for reason, c := range map[string]struct {
 		answer googleapi.Error
-		says   string
+		text   string
 	}{
 		"a limit": {
 			googleapi.Error{Code: 400, Message: "The number of members in the policy (1,503) is larger than the maximum allowed size 1,500."},
@@ -300,8 +300,8 @@ func TestRefusals_QuoteWhatNamesNobody(t *testing.T) {
 		"an unknown code": {googleapi.Error{Code: 420, Body: `{"error":{"status":"NEW"}}`}, "420"},
 	} {
 		c.answer.Header = http.Header{}
-		if err := refused("x", &c.answer); !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "ada") {
-			t.Errorf("%s: got %v, want it to say %q", reason, err, c.says)
+		if err := refused("x", &c.answer); !strings.Contains(err.Error(), c.text) || strings.Contains(err.Error(), "ada") {
+			t.Errorf("%s: got %v, want it to say %q", reason, err, c.text)
 		}
 	}
 }

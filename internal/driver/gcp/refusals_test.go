@@ -28,7 +28,7 @@ func TestPolicyRefused(t *testing.T) {
 		prepare func(*tenant)
 		role    string
 		class   error
-		says    []string
+		text    []string
 		advice  string
 	}{
 		"Full": {
@@ -42,7 +42,7 @@ func TestPolicyRefused(t *testing.T) {
 			[]string{"INVALID_ARGUMENT", "members, Google allows 1,500"}, "policy is full",
 		},
 		"Restricted": {
-			func(t *tenant) { t.world.server.PermitDomains(t.scope.ID, "other.example") }, "roles/editor", fault.ErrDenied,
+			func(t *tenant) { t.world.server.AllowDomains(t.scope.ID, "other.example") }, "roles/editor", fault.ErrDenied,
 			[]string{"FAILED_PRECONDITION", "for the group"}, "iam.allowedPolicyMemberDomains",
 		},
 		"OtherMember": {
@@ -55,25 +55,25 @@ func TestPolicyRefused(t *testing.T) {
 		"Role": {func(*tenant) {}, "roles/no.such.role.of.all", fault.ErrInvalid, []string{"400"}, "correct the role mapping"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var ago atomic.Int64 // how far the cloud's clock is behind
+			var offset atomic.Int64 // how far the cloud's clock is behind
 			options := calm()
-			options.Clock = func() time.Time { return time.Now().Add(-time.Duration(ago.Load())) }
+			options.Clock = func() time.Time { return time.Now().Add(-time.Duration(offset.Load())) }
 			options.TokenLife = 24 * time.Hour
 			w := newWorld(t, options)
 			tenant := w.tenant(t, "refused")
 			people := w.people("ada", "bob")
 			tenant.look() // signs in
-			ago.Store(int64(2 * time.Hour))
+			offset.Store(int64(2 * time.Hour))
 			tenant.sync(tenant.roles(nil, people...))
-			ago.Store(0) // the group is old enough to be known
+			offset.Store(0) // the group is old enough to be known
 			c.prepare(tenant)
 			failed := tenant.apply(tenant.bind(c.role))
 			if len(failed) != 1 || !errors.Is(failed[0], c.class) || !strings.Contains(fault.Advice(failed[0]), c.advice) {
 				t.Fatalf("got %v with the advice %q, want %v that says to %q", failed, fault.Advice(errors.Join(failed...)), c.class, c.advice)
 			}
-			for _, says := range c.says {
-				if text := failed[0].Error(); !strings.Contains(text, says) || strings.Contains(text, "gone@") {
-					t.Errorf("the error is %q, want it to say %q and to name no user", text, says)
+			for _, part := range c.text {
+				if got := failed[0].Error(); !strings.Contains(got, part) || strings.Contains(got, "gone@") {
+					t.Errorf("the error is %q, want it to contain %q and to name no user", got, part)
 				}
 			}
 			tenant.apply(plan.Step{ID: "leave", Op: plan.Change, Kind: access.KindMembers, Have: plan.Object{Members: &plan.Members{
@@ -119,12 +119,12 @@ func TestMemberRefused(t *testing.T) {
 			people := w.people("ada", "bob", "eve")
 			tenant.sync(tenant.want())
 			ref := tenant.owned[access.Key{Kind: access.KindGroup, Group: tenant.group}]
-			add := func(who ...access.Member) []error {
+			add := func(accounts ...access.Member) []error {
 				return tenant.apply(plan.Step{ID: "add", Op: plan.Change, Kind: access.KindMembers, Want: plan.Object{Members: &plan.Members{
-					Group: tenant.group, GroupRef: ref, Accounts: who,
+					Group: tenant.group, GroupRef: ref, Accounts: accounts,
 				}}})
 			}
-			w.server.Control().Fail(simulate.Rule{Mentions: people[1].Ref, Writes: true, Times: c.times, Fault: c.fault})
+			w.server.Control().Fail(simulate.Rule{Contains: people[1].Ref, Writes: true, Times: c.times, Fault: c.fault})
 			failed := add(people...)
 			if len(failed) != 1 || !errors.Is(failed[0], c.class) || strings.Contains(failed[0].Error(), "bob") {
 				t.Errorf("adding all: got %v, want %v that names no user", failed, c.class)

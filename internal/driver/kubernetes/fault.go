@@ -58,7 +58,7 @@ func refused(operation string, status metav1.Status, after time.Duration) error 
 	if reason.MatchString(a.Code) && a.Code != string(metav1.StatusReasonUnknown) {
 		text = fmt.Errorf("%w (%s)", text, a.Code)
 	}
-	err := refusals().Classify(text, a)
+	err := refusals().Wrap(text, a)
 	switch {
 	case a.Status == http.StatusNotFound && strange(status):
 		return fmt.Errorf("%w: %w", err, errNotTheirs)
@@ -81,28 +81,28 @@ func refusedObjects() fault.Refusals {
 	return fault.Refusals{
 		{Codes: []string{string(corev1.NamespaceTerminatingCause)}, Class: fault.ErrNotFound, Source: "Kubernetes API, StatusCause"},
 		{
-			Status: http.StatusForbidden, Says: "attempting to grant RBAC permissions not currently held", Class: fault.ErrDenied,
+			Status: http.StatusForbidden, Message: "attempting to grant RBAC permissions", Class: fault.ErrDenied,
 			Source: rbac,
 			Advice: "let the account of the connection bind the cluster role (verb bind), or give it all that the role allows",
 		},
 		{
-			Status: http.StatusForbidden, Says: "exceeded quota", Class: fault.ErrDenied, Source: "Kubernetes, Resource Quotas",
+			Status: http.StatusForbidden, Message: "exceeded quota", Class: fault.ErrDenied, Source: "Kubernetes, Resource Quotas",
 			Advice: "the quota of the namespace is used up: raise it, or delete objects that are not needed",
 		},
 		{
-			Says: "denied the request", Class: fault.ErrDenied, Source: admission,
+			Message: "denied the request", Class: fault.ErrDenied, Source: admission,
 			Advice: "an admission webhook of the cluster forbids it: change its policy or exempt the connection's account",
 		},
 		{
-			Says: "denied request", Class: fault.ErrDenied, Source: "Kubernetes, Validating Admission Policy",
+			Message: "denied request", Class: fault.ErrDenied, Source: "Kubernetes, Validating Admission Policy",
 			Advice: "a validating admission policy of the cluster forbids it: change it or exempt the connection's account",
 		},
 		{
-			Says: "failed calling webhook", Class: fault.ErrUnavailable, Source: admission, Until: "the webhook answers",
+			Message: "failed calling webhook", Class: fault.ErrUnavailable, Source: admission, Until: "the webhook answers",
 			Advice: "an admission webhook of the cluster does not answer: repair it, or let it fail open",
 		},
 		{
-			Says: "request is too large", Class: fault.ErrInvalid, Source: "etcd, System limits",
+			Message: "request is too large", Class: fault.ErrInvalid, Source: "etcd, System limits",
 			Advice: "the object is too large for the cluster: bind a group instead of its members",
 		},
 	}
@@ -110,7 +110,7 @@ func refusedObjects() fault.Refusals {
 
 // refusedStatuses are the statuses of the API. Its reasons say no more.
 func refusedStatuses() fault.Refusals {
-	const source, again = "Kubernetes API Conventions, HTTP Status codes", "the service works again"
+	const source = "Kubernetes API Conventions, HTTP Status codes"
 	var rows fault.Refusals
 	add := func(class error, until string, statuses ...int) {
 		for _, status := range statuses {
@@ -124,8 +124,8 @@ func refusedStatuses() fault.Refusals {
 	add(fault.ErrConflict, "", http.StatusConflict)
 	add(fault.ErrTruncated, "the list is read again", http.StatusGone)
 	add(fault.ErrThrottled, "the server has room", http.StatusTooManyRequests)
-	add(fault.ErrUnavailable, again, http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway,
-		http.StatusServiceUnavailable, http.StatusGatewayTimeout)
+	add(fault.ErrUnavailable, "the service works again", http.StatusRequestTimeout, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
 	return rows
 }
 

@@ -25,11 +25,11 @@ func answered(a fault.Answer) (metav1.Status, time.Duration) {
 
 // TestRefusals walks the table: each row is what an answer of its kind ends as.
 func TestRefusals(t *testing.T) {
-	for _, problem := range refusals().Problems(func(a fault.Answer) error {
+	for _, finding := range refusals().Findings(func(a fault.Answer) error {
 		status, after := answered(a)
 		return refused("POST rolebindings", status, after)
 	}) {
-		t.Error(problem)
+		t.Error(finding)
 	}
 }
 

@@ -150,7 +150,7 @@ func (c *client) changeMembers(ctx context.Context, id string, add, remove []str
 // createBinding gives a role and returns the binding's id, the old one where
 // the group has the role already.
 func (c *client) createBinding(ctx context.Context, want Binding) (id string, err error) {
-	err = c.write(ctx, "write:bindings.create", want.about(), func(w *World) error {
+	err = c.write(ctx, "write:bindings.create", want.names(), func(w *World) error {
 		if i := slices.IndexFunc(w.Bindings, want.same); i >= 0 {
 			id = w.Bindings[i].ID
 			return nil
@@ -171,7 +171,7 @@ func (c *client) createBinding(ctx context.Context, want Binding) (id string, er
 
 // changeCondition sets the condition of a role that a group has.
 func (c *client) changeCondition(ctx context.Context, want Binding) (id string, err error) {
-	err = c.write(ctx, "write:bindings.condition", want.about(), func(w *World) error {
+	err = c.write(ctx, "write:bindings.condition", want.names(), func(w *World) error {
 		i := slices.IndexFunc(w.Bindings, want.same)
 		if i < 0 {
 			return fmt.Errorf("memory: role %q: %w: the group does not have it", want.Role, fault.ErrNotFound)
@@ -198,7 +198,7 @@ func (c *client) createUser(ctx context.Context, name string) (id string, err er
 
 // deleteBinding takes a role from a group, which need not have it.
 func (c *client) deleteBinding(ctx context.Context, gone Binding) error {
-	return c.write(ctx, "write:bindings.delete", gone.about(), func(w *World) error {
+	return c.write(ctx, "write:bindings.delete", gone.names(), func(w *World) error {
 		w.Bindings = slices.DeleteFunc(w.Bindings, gone.same)
 		return nil
 	})
@@ -276,11 +276,11 @@ func (c *client) struck(ctx context.Context, op string) (World, error) {
 	return Read(c.file)
 }
 
-// about returns the ids that a write of the binding mentions.
-func (b Binding) about() []string { return []string{b.Tenant, b.Group, b.Role} }
+// names returns the ids that a write of the binding mentions.
+func (b Binding) names() []string { return []string{b.Tenant, b.Group, b.Role} }
 
-// write is one call that changes the world. about are the ids and names that it mentions.
-func (c *client) write(ctx context.Context, op string, about []string, change func(*World) error) error {
+// write is one call that changes the world. names are the ids and names that it mentions.
+func (c *client) write(ctx context.Context, op string, names []string, change func(*World) error) error {
 	done, err := c.budget.Pass(ctx)
 	if err != nil {
 		return err
@@ -288,7 +288,7 @@ func (c *client) write(ctx context.Context, op string, about []string, change fu
 	defer done()
 	var hit *Fault
 	err = update(ctx, c.file, false, func(w *World) error {
-		if hit = w.strike(op, about); hit != nil {
+		if hit = w.strike(op, names); hit != nil {
 			return nil // on record before it takes effect
 		}
 		w.Revision++

@@ -16,9 +16,9 @@ type Fault struct {
 	// Op is a pattern, as path.Match reads it, of the calls that fail:
 	// "read:*", "write:groups.create", "*".
 	Op string `json:"op"`
-	// Mentions limits the fault to writes that name an account, a group, a role or a
+	// Contains limits the fault to writes that name an account, a group, a role or a
 	// tenant so: by id, and what is created by name. Empty means all calls.
-	Mentions string `json:"mentions,omitempty"`
+	Contains string `json:"contains,omitempty"`
 	// Skip is how many calls that match go through first.
 	Skip int `json:"skip,omitempty"`
 	// Times is how many fail after that, before calls work again. 0 means all.
@@ -54,15 +54,15 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// strike returns what fails the call, or nil, and counts it. about are the ids and names
+// strike returns what fails the call, or nil, and counts it. names are the ids and names
 // that a write mentions.
-func (w *World) strike(op string, about []string) *Fault {
+func (w *World) strike(op string, names []string) *Fault {
 	for i := range w.Faults {
 		f := &w.Faults[i]
 		if matched, err := path.Match(f.Op, op); err != nil || !matched {
 			continue
 		}
-		if f.Mentions != "" && !slices.Contains(about, f.Mentions) {
+		if f.Contains != "" && !slices.Contains(names, f.Contains) {
 			continue
 		}
 		if f.Skip > 0 {

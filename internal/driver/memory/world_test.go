@@ -248,23 +248,23 @@ func TestFaultsThatMention(t *testing.T) {
 			t.Parallel()
 			file := seeded(t)
 			d := open(t, file)
-			people, err := d.Resolve(t.Context(), []string{"ada@example.com", "bob@example.com"})
+			resolved, err := d.Resolve(t.Context(), []string{"ada@example.com", "bob@example.com"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			ada, bob := people[0].Refs[0], people[1].Refs[0]
+			ada, bob := resolved[0].Refs[0], resolved[1].Refs[0]
 			tenant := driver.Scope{ID: read(t, file).Tenants[0].ID}
 			group := d.Apply(t.Context(), tenant, []plan.Step{{Op: plan.Create, Kind: access.KindGroup, Want: plan.Object{Group: &access.Group{Name: "g"}}}})[0].Ref
-			c.fault.Op, c.fault.Mentions = "write:*", ada
+			c.fault.Op, c.fault.Contains = "write:*", ada
 			if err := memory.Edit(file, func(w *memory.World) error {
 				w.Faults = []memory.Fault{c.fault}
 				return nil
 			}); err != nil {
 				t.Fatal(err)
 			}
-			add := func(who string) error {
+			add := func(ref string) error {
 				return d.Apply(t.Context(), tenant, []plan.Step{{Op: plan.Change, Kind: access.KindMembers, Want: plan.Object{Members: &plan.Members{
-					Group: "g", GroupRef: group, Accounts: []access.Member{{Account: access.Account{Ref: who}}},
+					Group: "g", GroupRef: group, Accounts: []access.Member{{Account: access.Account{Ref: ref}}},
 				}}}})[0].Err
 			}
 			for i, want := range c.want {

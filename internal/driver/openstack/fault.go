@@ -35,20 +35,20 @@ func refused(operation string, response gophercloud.ErrUnexpectedResponseCode) e
 	a := fault.Answer{
 		Status: response.Actual, Message: message(response.Body), After: calls.RetryAfter(response.ResponseHeader, time.Now()),
 	}
-	return refusals().Classify(fmt.Errorf("openstack: %s: answered %d %s", operation, a.Status, http.StatusText(a.Status)), a)
+	return refusals().Wrap(fmt.Errorf("openstack: %s: answered %d %s", operation, a.Status, http.StatusText(a.Status)), a)
 }
 
 // message returns what Keystone says about a refusal, or "".
 func message(body []byte) string {
-	var said struct {
+	var answer struct {
 		Error struct {
 			Message string `json:"message"`
 		} `json:"error"`
 	}
-	if json.Unmarshal(body, &said) != nil {
+	if json.Unmarshal(body, &answer) != nil {
 		return ""
 	}
-	return said.Error.Message
+	return answer.Error.Message
 }
 
 // refusals is the table of what Keystone refuses and why. Keystone has no codes but the
@@ -58,35 +58,35 @@ func refusals() fault.Refusals {
 	const source = "Identity API v3, HTTP Status Codes"
 	rows := fault.Refusals{
 		{
-			Status: http.StatusForbidden, Says: "LDAP does not support write operations", Class: fault.ErrDenied,
+			Status: http.StatusForbidden, Message: "LDAP does not support write operations", Class: fault.ErrDenied,
 			Source: "Keystone, Integrate Identity with LDAP",
 			Advice: "the domain's users and groups are in a read-only LDAP: use a domain that Keystone keeps itself",
 		},
 		{
-			Status: http.StatusForbidden, Says: "not authorized to perform the requested action", Class: fault.ErrDenied,
+			Status: http.StatusForbidden, Message: "not authorized to perform the requested action", Class: fault.ErrDenied,
 			Source: "Keystone, Policy configuration",
 			Advice: "give the account of the connection the role admin on the domain; " +
 				"a domain whose users are in a read-only LDAP takes no groups",
 		},
 		{
-			Status: http.StatusUnauthorized, Says: "account is locked", Class: fault.ErrDenied,
+			Status: http.StatusUnauthorized, Message: "account is locked", Class: fault.ErrDenied,
 			Source: "Keystone, Security compliance and PCI-DSS",
 			Advice: "the account of the connection is locked after failed attempts: wait for the end of lockout_duration",
 		},
 		{
-			Status: http.StatusUnauthorized, Says: "password is expired", Class: fault.ErrDenied,
+			Status: http.StatusUnauthorized, Message: "password is expired", Class: fault.ErrDenied,
 			Source: "Keystone, Security compliance and PCI-DSS", Advice: "the password of the connection's account has expired: change it",
 		},
 		{
-			Status: http.StatusUnauthorized, Says: "account is disabled", Class: fault.ErrDenied,
+			Status: http.StatusUnauthorized, Message: "account is disabled", Class: fault.ErrDenied,
 			Source: "Identity API v3, Authentication and token management", Advice: "enable the account of the connection",
 		},
 		{
-			Status: http.StatusUnauthorized, Says: "requires authentication", Class: fault.ErrDenied,
+			Status: http.StatusUnauthorized, Message: "requires authentication", Class: fault.ErrDenied,
 			Source: "Identity API v3, Authentication and token management", Advice: "correct the credentials of the connection",
 		},
 		{
-			Status: http.StatusUnauthorized, Says: "domain is disabled", Class: fault.ErrDenied,
+			Status: http.StatusUnauthorized, Message: "domain is disabled", Class: fault.ErrDenied,
 			Source: "Identity API v3, Domains", Advice: "enable the domain",
 		},
 		// Older OpenStacks say "too large" for "too many requests".

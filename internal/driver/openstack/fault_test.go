@@ -66,7 +66,7 @@ func TestFailure(t *testing.T) {
 
 // TestRefusals walks the table: each row is what an answer of its kind ends as.
 func TestRefusals(t *testing.T) {
-	for _, problem := range refusals().Problems(func(a fault.Answer) error {
+	for _, finding := range refusals().Findings(func(a fault.Answer) error {
 		body, err := json.Marshal(map[string]any{"error": map[string]any{"code": a.Status, "message": a.Message}})
 		if err != nil {
 			t.Fatal(err)
@@ -75,7 +75,7 @@ func TestRefusals(t *testing.T) {
 			Actual: a.Status, Body: body, ResponseHeader: http.Header{"Retry-After": {"7"}},
 		})
 	}) {
-		t.Error(problem)
+		t.Error(finding)
 	}
 }
 

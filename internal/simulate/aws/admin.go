@@ -191,8 +191,8 @@ func (s *Server) FailAssignment(accountID, reason string) {
 
 // SlowAssignments makes changes of assignments that start on the account from now on be
 // IN_PROGRESS for that long, instead of for the options' Assignment.
-func (s *Server) SlowAssignments(accountID string, takes time.Duration) {
-	s.change(func() { s.db.Slow[accountID] = takes })
+func (s *Server) SlowAssignments(accountID string, duration time.Duration) {
+	s.change(func() { s.db.Slow[accountID] = duration })
 }
 
 // FinishAssignments ends all changes of assignments that are IN_PROGRESS on the account.
@@ -200,7 +200,7 @@ func (s *Server) FinishAssignments(accountID string) {
 	s.change(func() {
 		for _, id := range s.db.Pending {
 			if o := s.db.Operations[id]; o.Assignment.Account == accountID {
-				o.Takes = 0
+				o.Duration = 0
 			}
 		}
 		s.settle()

@@ -32,8 +32,8 @@ type operation struct {
 	// Done is true when it has ended; Reason says why where it FAILED.
 	Done   bool   `json:"done"`
 	Reason string `json:"reason,omitempty"`
-	// Takes is how long it is IN_PROGRESS.
-	Takes time.Duration `json:"takes"`
+	// Duration is how long it is IN_PROGRESS.
+	Duration time.Duration `json:"duration"`
 }
 
 type changeAssignment struct {
@@ -144,9 +144,9 @@ func (s *Server) begin(in changeAssignment, remove bool) (any, *refusal) {
 }
 
 func (s *Server) startOperation(o *operation) {
-	o.Takes = s.options.Assignment
+	o.Duration = s.options.Assignment
 	if slow, ok := s.db.Slow[o.Assignment.Account]; ok {
-		o.Takes = slow
+		o.Duration = slow
 	}
 	s.db.Operations[o.ID] = o
 	s.db.Pending = append(s.db.Pending, o.ID)
@@ -165,7 +165,7 @@ func (s *Server) principal(kind, id string) bool {
 func (s *Server) settle() {
 	s.db.Pending = slices.DeleteFunc(s.db.Pending, func(id string) bool {
 		o := s.db.Operations[id]
-		if s.now().Before(o.Started.Add(o.Takes)) {
+		if s.now().Before(o.Started.Add(o.Duration)) {
 			return false
 		}
 		s.finish(o)

@@ -288,7 +288,7 @@ func TestServicePrincipalsInGroups(t *testing.T) {
 	ada := w.person("ada")
 	group := w.PlantGroup(w.tenant, azure.Group{DisplayName: "team", Members: []string{ada, w.app}})
 	members, principals := "/groups/"+group+"/members", "/groups/"+group+"/members/microsoft.graph.servicePrincipal"
-	eventual := []string{"ConsistencyLevel", "eventual"}
+	header := []string{"ConsistencyLevel", "eventual"}
 	for reason, c := range map[string]struct {
 		path    string
 		headers []string
@@ -296,9 +296,9 @@ func TestServicePrincipalsInGroups(t *testing.T) {
 	}{
 		"the list":                     {members, nil, []string{ada}},
 		"the list, without the header": {q(members, "$count", "true"), nil, []string{ada}},
-		"an advanced query":            {q(members, "$count", "true"), eventual, []string{ada, w.app}},
-		"a cast":                       {q(principals, "$count", "true"), eventual, []string{w.app}},
-		"a cast to users":              {q(members+"/microsoft.graph.user", "$count", "true"), eventual, []string{ada}},
+		"an advanced query":            {q(members, "$count", "true"), header, []string{ada, w.app}},
+		"a cast":                       {q(principals, "$count", "true"), header, []string{w.app}},
+		"a cast to users":              {q(members+"/microsoft.graph.user", "$count", "true"), header, []string{ada}},
 	} {
 		got := w.must("GET", c.path, nil, c.headers...).ids()
 		if diff := cmp.Diff(slices.Sorted(slices.Values(c.want)), slices.Sorted(slices.Values(got))); diff != "" {
@@ -309,8 +309,8 @@ func TestServicePrincipalsInGroups(t *testing.T) {
 		t.Errorf("a cast without the header: %d %s, want 400 Request_UnsupportedQuery", got.status, got.code())
 	}
 	expanded := w.must("GET", q("/groups", "$filter", "id eq '"+group+"'", "$expand", "members($select=id)"), nil)
-	if shown := expanded.rows()[0]["members"].([]any); len(shown) != 2 {
-		t.Errorf("$expand shows %v, want both", shown)
+	if got := expanded.rows()[0]["members"].([]any); len(got) != 2 {
+		t.Errorf("$expand shows %v, want both", got)
 	}
 }
 

@@ -36,12 +36,12 @@ func (s *Server) Lock(scope string, level LockLevel) {
 // below. An empty name takes the policy away.
 func (s *Server) DenyRoles(scope, policy string) {
 	s.atScope(scope, func(sub *subscription, key string) {
-		if sub.Denials == nil {
-			sub.Denials = map[string]string{}
+		if sub.Policies == nil {
+			sub.Policies = map[string]string{}
 		}
-		sub.Denials[key] = policy
+		sub.Policies[key] = policy
 		if policy == "" {
-			delete(sub.Denials, key)
+			delete(sub.Policies, key)
 		}
 	})
 }
@@ -113,11 +113,11 @@ func (c *armCall) mayWrite(place scope, remove bool) error {
 				c.scope, c.name, operation, locked)
 		}
 	}
-	for _, denied := range slices.Sorted(maps.Keys(sub.Denials)) {
+	for _, denied := range slices.Sorted(maps.Keys(sub.Policies)) {
 		if below(c.scope, denied) && !remove {
 			return refuseARM(http.StatusForbidden, "RequestDisallowedByPolicy",
 				"Resource '%s' was disallowed by policy. Policy identifiers: '[{\"policyAssignment\":{\"name\":\"%s\"}}]'.",
-				c.name, sub.Denials[denied])
+				c.name, sub.Policies[denied])
 		}
 	}
 	return nil

@@ -15,7 +15,7 @@ func TestScopesRefuse(t *testing.T) {
 		put     string                         // code; "" is allowed
 		remove  string
 		status  int
-		says    string
+		text    string
 	}{
 		"nothing is locked":   {func(*world, string, string) {}, atGroup, "", "", 0, ""},
 		"a lock on the group": {func(w *world, _, group string) { w.Lock(group, azure.CanNotDelete) }, atGroup, "", "ScopeLocked", 409, "are locked"},
@@ -43,8 +43,8 @@ func TestScopesRefuse(t *testing.T) {
 			there := w.PlantAssignment(azure.Assignment{Scope: at, Role: "Reader", Principal: w.PlantGroup(w.tenant, azure.Group{DisplayName: "held"})})
 			c.prepare(w, sub, group)
 			check := func(what, want string, got reply) {
-				if got.code() != want || want != "" && (got.status != c.status || !strings.Contains(got.message(), c.says)) {
-					t.Errorf("%s: %d %s %q, want %d %s that says %q", what, got.status, got.code(), got.message(), c.status, want, c.says)
+				if got.code() != want || want != "" && (got.status != c.status || !strings.Contains(got.message(), c.text)) {
+					t.Errorf("%s: %d %s %q, want %d %s that says %q", what, got.status, got.code(), got.message(), c.status, want, c.text)
 				}
 			}
 			check("giving", c.put, w.call("PUT", roleAssignments(at, guid())+"?"+v, grant(w.PlantGroup(w.tenant, azure.Group{DisplayName: "fresh"}), w.RoleID("Contributor"))))

@@ -103,10 +103,10 @@ type subscription struct {
 	Groups map[string]resourceGroup `json:"groups"`          // by name, in lower case
 	// Disabled subscriptions are read-only.
 	Disabled bool `json:"disabled,omitempty"`
-	// Locks and Denials are scopes in lower case: with the level of a management lock, and
+	// Locks and Policies are scopes in lower case: with the level of a management lock, and
 	// with the name of a policy assignment that denies new role assignments.
-	Locks   map[string]LockLevel `json:"locks,omitempty"`
-	Denials map[string]string    `json:"denials,omitempty"`
+	Locks    map[string]LockLevel `json:"locks,omitempty"`
+	Policies map[string]string    `json:"policies,omitempty"`
 }
 
 // resourceGroup is a resource group with its clusters by name, in lower case.

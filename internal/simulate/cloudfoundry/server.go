@@ -226,7 +226,7 @@ func notFound(w http.ResponseWriter, what string) {
 }
 
 // byStatus answers a fault that was asked for with the usual error of its status.
-func byStatus(w http.ResponseWriter, asked simulate.Fault) {
+func byStatus(w http.ResponseWriter, injected simulate.Fault) {
 	usual := map[int]fault{
 		http.StatusBadRequest:          {"The request is invalid", "CF-InvalidRequest", 10004},
 		http.StatusUnauthorized:        {"Invalid Auth Token", "CF-InvalidAuthToken", 1000},
@@ -236,9 +236,9 @@ func byStatus(w http.ResponseWriter, asked simulate.Fault) {
 		http.StatusServiceUnavailable:  {"The UAA service is currently unavailable", "CF-UaaUnavailable", 20004},
 		http.StatusUnprocessableEntity: {"The request is semantically invalid: command presence", "CF-UnprocessableEntity", 10008},
 	}
-	f, known := usual[asked.Status]
+	f, known := usual[injected.Status]
 	if !known {
 		f = fault{"An unknown error occurred.", "UnknownError", 10001}
 	}
-	refuse(w, asked.Status, f.Code, cmp.Or(asked.Code, f.Title), asked.Words(f.Detail))
+	refuse(w, injected.Status, f.Code, cmp.Or(injected.Code, f.Title), injected.Words(f.Detail))
 }

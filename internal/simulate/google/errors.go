@@ -123,10 +123,10 @@ func writeError(w http.ResponseWriter, to route, err error) {
 
 // refuser answers faults in the form of the API.
 func refuser(to route) simulate.Refuse {
-	return func(w http.ResponseWriter, asked simulate.Fault) {
-		status, code := asked.Status, asked.Code
+	return func(w http.ResponseWriter, injected simulate.Fault) {
+		status, code := injected.Status, injected.Code
 		f := &failure{
-			status: status, code: code, reason: "backendError", message: asked.Words("The service refused the request on demand."),
+			status: status, code: code, reason: "backendError", message: injected.Words("The service refused the request on demand."),
 		}
 		for _, name := range slices.Sorted(keys(codes())) {
 			known := codes()[name]

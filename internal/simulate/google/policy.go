@@ -273,17 +273,17 @@ func (s *Server) checkPolicy(c *call, of Project, held, wanted policy, version i
 }
 
 // tooMany is the refusal of a full policy. Google's words are known for members.
-func tooMany(what string, n, most int) error {
+func tooMany(kind string, n, most int) error {
 	return refusal("INVALID_ARGUMENT", "The number of %s in the policy (%s) is larger than the maximum allowed size %s.",
-		what, thousands(n), thousands(most))
+		kind, decimal(n), decimal(most))
 }
 
-// thousands writes a number as 1,503.
-func thousands(n int) string {
+// decimal writes a number as 1,503.
+func decimal(n int) string {
 	if n < 1000 {
 		return strconv.Itoa(n)
 	}
-	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
+	return fmt.Sprintf("%s,%03d", decimal(n/1000), n%1000)
 }
 
 func (s *Server) checkBinding(c *call, of Project, held policy, b binding) error {

@@ -25,7 +25,7 @@ func TestDomainRestrictedSharing(t *testing.T) {
 	l := newLab(t, google.Options{Stale: -1, IAMLag: time.Hour, WriteTime: -1})
 	l.server.AddProject("shop")
 	l.server.AddGroup("old@example.com", "")
-	l.server.PermitDomains("shop", "example.com")
+	l.server.AllowDomains("shop", "example.com")
 	l.make("new@example.com")
 	for _, c := range []struct {
 		reason  string
@@ -44,7 +44,7 @@ func TestDomainRestrictedSharing(t *testing.T) {
 			t.Errorf("%s: got %d %s %q, want refused to be %t", c.reason, status, code, message, c.refused)
 		}
 	}
-	l.server.PermitDomains("shop")
+	l.server.AllowDomains("shop")
 	if status, _, message := l.set(binding(viewer, "user:a@other.example")); status != 200 {
 		t.Errorf("without the restriction: %d %s", status, message)
 	}
@@ -63,15 +63,15 @@ func TestFullPolicy(t *testing.T) {
 	for _, c := range []struct {
 		reason  string
 		members []string
-		says    string
+		text    string
 	}{
 		{"as many as are allowed", members("user", 1500), ""},
 		{"one user too many", members("user", 1501), "The number of members in the policy (1,501) is larger than the maximum allowed size 1,500."},
 		{"one group too many", members("group", 251), "The number of groups in the policy (251) is larger than the maximum allowed size 250."},
 	} {
 		status, code, message := l.set(binding("roles/viewer", c.members...))
-		if c.says == "" && status != 200 || c.says != "" && (status != 400 || code != "INVALID_ARGUMENT" || message != c.says) {
-			t.Errorf("%s: got %d %s %q, want %q", c.reason, status, code, message, c.says)
+		if c.text == "" && status != 200 || c.text != "" && (status != 400 || code != "INVALID_ARGUMENT" || message != c.text) {
+			t.Errorf("%s: got %d %s %q, want %q", c.reason, status, code, message, c.text)
 		}
 	}
 }

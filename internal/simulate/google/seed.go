@@ -231,10 +231,10 @@ func (s *Server) Bind(projectID string, add Binding) {
 	})
 }
 
-// PermitDomains restricts a project's policy to principals of these domains, as the
+// AllowDomains restricts a project's policy to principals of these domains, as the
 // organization policy constraint iam.allowedPolicyMemberDomains does for the customers that
 // own them. Principals that the policy names already stay. No domain lifts the restriction.
-func (s *Server) PermitDomains(projectID string, domains ...string) {
+func (s *Server) AllowDomains(projectID string, domains ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, ok := s.projectNamed(projectID)
