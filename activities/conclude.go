@@ -49,8 +49,9 @@ func (p *Platform) conclusions(ctx context.Context, in RecordOutcomeInput) (rema
 	if err != nil {
 		return nil, 0, err
 	}
+	wholes := wholesOf(failed)
 	for _, r := range smallest(failed) {
-		remarks = append(remarks, refusal(r, stored.BlockedBy(r.Step.ID)))
+		remarks = append(remarks, refusal(r, stored.BlockedBy(wholes[r.Step.ID])))
 	}
 	if in.Reason != "" {
 		code := refusalCode(in.Type)
@@ -63,6 +64,24 @@ func (p *Platform) conclusions(ctx context.Context, in RecordOutcomeInput) (rema
 		})
 	}
 	return access.SortRemarks(remarks), removals, nil
+}
+
+// wholesOf returns, by the ID of each failed step, that of the plan's step of which it is
+// a part, or its own.
+func wholesOf(failed []ledger.Record) map[string]string {
+	partOf := make(map[string]string, len(failed))
+	for _, r := range failed {
+		partOf[r.Step.ID] = r.Step.PartOf
+	}
+	wholes := make(map[string]string, len(failed))
+	for id := range partOf {
+		whole := id
+		for partOf[whole] != "" {
+			whole = partOf[whole]
+		}
+		wholes[id] = whole
+	}
+	return wholes
 }
 
 // smallest leaves out the steps of which a part failed: the part says what is wrong.
