@@ -45,7 +45,7 @@ const (
 )
 
 // patience bounds whatever a test waits for: machines may be slow.
-const patience = 2 * time.Minute
+const patience = 4 * time.Minute
 
 var programs = sync.OnceValues(buildPrograms)
 
