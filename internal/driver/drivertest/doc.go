@@ -19,4 +19,9 @@
 // A [Breaker] sits between driver and platform. For HTTP there is one for all:
 // the reverse proxy of package faultproxy, wrapped by [ThroughProxy]. So the
 // same laws run against simulations and against real servers.
+//
+// The tests of refusals execute whole plans by package reconcile, and make one write
+// after the other fail. [Refusals] say how the vendor refuses a write, with its status,
+// headers and body: a driver that misreads them lets dependants run, or plans without
+// end.
 package drivertest

@@ -150,7 +150,7 @@ func lawsOfTrouble() []entry {
 			needs: []func(World) string{needsBreaker}, check: lostAnswers},
 		{law: RefusalsAreContained, says: "a refused write stops the steps that need it and no other, and its account only",
 			check: refusalsAreContained},
-		{law: FailedWritesAreRetried, says: "a write that fails once delays the steps that need it, and the next attempt completes the plan",
+		{law: FailedWritesAreRetried, says: "a write that fails once delays the steps that need it, and the next attempt completes them",
 			check: failedWritesAreRetried},
 		{law: InterruptedWritesAreRetried, says: "a write whose answer is lost is completed by the next attempt, without a duplicate",
 			check: interruptedWritesAreRetried},

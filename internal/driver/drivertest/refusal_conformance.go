@@ -86,7 +86,7 @@ func (f *failing) run(l *lab, m []access.Member, round int) {
 // inParallel runs the rounds on several platforms at once: most of a round is waiting.
 func (l *lab) inParallel(f *failing) {
 	l.Helper()
-	const platforms = 8
+	const platforms = 16
 	var next atomic.Int64
 	var running sync.WaitGroup
 	for range min(platforms, f.rounds) {
@@ -202,7 +202,8 @@ func (t *tenant) positions(p plan.Plan, m []access.Member, writes map[string]int
 			continue
 		}
 		for k := range t.writesOf(p, s, m, writes) {
-			kind := fmt.Sprintf("%s %s, write %d, for every group: %t", s.Op, s.Kind, k, slices.Contains(t.profile.EveryGroup, s.Key().Role))
+			everyGroup := slices.Contains(t.profile.EveryGroup, s.Key().Role)
+			kind := fmt.Sprintf("%s %s, write %d, for every group: %t", s.Op, s.Kind, k, everyGroup)
 			add(kind, position{step: s, write: k})
 		}
 	}

@@ -56,7 +56,8 @@ func (f *failedRun) violations() []string {
 		want[named(s)], got[named(s)] = expected[s.ID], f.state(s.ID)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		all = append(all, fmt.Sprintf("the steps ended otherwise (-want +got):\n%s\nthe run returned %v\n%s", diff, f.err, f.records.failures()))
+		all = append(all, fmt.Sprintf("the steps ended otherwise (-want +got):\n%s\nthe run returned %v\n%s",
+			diff, f.err, f.records.failures()))
 	}
 	all = append(all, f.orderViolations()...)
 	if f.injector.mode == permanent {

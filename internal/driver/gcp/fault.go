@@ -49,7 +49,8 @@ func refusals() fault.Refusals {
 // refusedPolicies are policies that IAM does not take. One that names a new group is
 // transient: driver.blame finds out whether there is one.
 func refusedPolicies() fault.Refusals {
-	const quotas, roles, domains = "IAM, Quotas and limits", "IAM, Roles and permissions", "Organization Policy, Restrict identities by domain"
+	const quotas, roles, domains = "IAM, Quotas and limits", "IAM, Roles and permissions",
+		"Organization Policy, Restrict identities by domain"
 	row := func(message, source, advice string) fault.Refusal {
 		return fault.Refusal{Status: http.StatusBadRequest, Message: message, Class: fault.ErrInvalid, Source: source, Advice: advice}
 	}

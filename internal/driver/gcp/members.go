@@ -81,21 +81,19 @@ func (d *Driver) addMembers(ctx context.Context, id, group string, add []access.
 // explained says what a refusal means that is the same for what is forbidden and
 // for what is not there. A group that this driver has just made may not be shown yet.
 func (d *Driver) explained(ctx context.Context, id, name string, refusal error) error {
-	var there group
-	var failed error
+	deleted := false
 	err := shown(ctx, id, func() (bool, error) {
-		there, failed = d.groupOf(ctx, d.email(name), id)
-		return failed != nil || there.ref == id || d.made.By(id) == "", nil
+		there, err := d.groupOf(ctx, d.email(name), id)
+		deleted = err == nil && there.ref != id
+		return !deleted || d.made.By(id) == "", err
 	})
 	switch {
-	case failed != nil:
-		return failed
-	case err != nil && !errors.Is(err, errNotYet):
-		return err
-	case there.ref == id:
-		return refusal
-	default:
+	case deleted && (err == nil || errors.Is(err, errNotYet)):
 		return fmt.Errorf("gcp: %s: %w: it was deleted", id, fault.ErrNotFound)
+	case err != nil:
+		return err
+	default:
+		return refusal
 	}
 }
 

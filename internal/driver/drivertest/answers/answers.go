@@ -5,7 +5,6 @@ package answers
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -88,7 +87,7 @@ func Microsoft(r *http.Request) faultproxy.Fault {
 	case r.Method == http.MethodDelete:
 		return microsoft{
 			status: http.StatusConflict, code: "ScopeLocked",
-			message: "The scope cannot perform delete operation because following scope(s) are locked. Please remove the lock and try again.",
+			message: "The scope cannot perform delete operation because following scope(s) are locked.",
 		}.fault(r)
 	default:
 		return microsoft{
@@ -115,7 +114,7 @@ func MicrosoftThrottles(r *http.Request) faultproxy.Fault {
 func Kubernetes(r *http.Request) faultproxy.Fault {
 	return faultproxy.Fault{Status: http.StatusForbidden, Body: text(map[string]any{
 		"kind": "Status", "apiVersion": "v1", "metadata": map[string]any{}, "status": "Failure", "reason": "Forbidden",
-		"message": fmt.Sprintf("%s is forbidden: the request was denied by policy", r.URL.Path),
+		"message": r.URL.Path + " is forbidden: the request was denied by policy",
 		"details": map[string]any{"name": r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]}, "code": http.StatusForbidden,
 	})}
 }

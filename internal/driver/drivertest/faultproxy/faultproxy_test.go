@@ -214,7 +214,7 @@ func TestRuleReadsBodies(t *testing.T) {
 		{"refused", "/a", "ada", 403},
 		{"throttled", "/b", "ada", 429},
 	} {
-		response, err := http.Post(p.URL()+c.path, "text/plain", strings.NewReader(c.body)) //nolint:noctx // the test ends it
+		response, err := http.Post(p.URL()+c.path, "text/plain", strings.NewReader(c.body))
 		if err != nil {
 			t.Fatal(err)
 		}
