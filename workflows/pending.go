@@ -14,30 +14,35 @@ import (
 const (
 	firstPendingWait   = 15 * time.Second
 	longestPendingWait = 5 * time.Minute
-	// mostPendingWaits is after how many waits, about an hour, removals wait no longer for
-	// what is pending. The run ends with a warning after one more plan.
-	mostPendingWaits = 16
+	// pendingTimeout is how long removals wait for what is pending, whatever triggers the
+	// run meanwhile. The run ends with a warning after one more plan.
+	pendingTimeout = time.Hour
 )
 
 // pending are the steps that the platform is still carrying out.
 type pending struct {
 	steps int           // of the last plan
 	after time.Duration // the delay that the platform asks for
-	waits int           // for them so far
+	waits int           // since the last trigger
+	began time.Time     // when the run began to wait for steps that are pending
+	// waitExpired is true once removals wait no longer for what is pending.
+	waitExpired bool
 }
-
-// waitExpired reports whether removals wait no longer for what is pending.
-func (p pending) waitExpired() bool { return p.waits >= mostPendingWaits }
 
 // waitForPending gives the platform time for what it is still carrying out. A trigger ends
 // the wait: the next plan may have removals, which wait for nothing that is pending.
 func (r *replication) waitForPending(ctx workflow.Context) error {
-	r.pending.waits++
-	if r.pending.waits > mostPendingWaits {
+	if r.pending.waitExpired {
 		return temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("the platform has been carrying out %d steps for about an hour", r.pending.steps), activities.TypePending, nil)
 	}
+	if r.pending.began.IsZero() {
+		r.pending.began = workflow.Now(ctx)
+	}
+	ends := r.pending.began.Add(pendingTimeout)
+	r.pending.waits++
 	pause := max(r.pending.after, min(firstPendingWait<<min(r.pending.waits-1, 10), longestPendingWait))
+	pause = max(min(pause, ends.Sub(workflow.Now(ctx))), time.Second)
 	r.say(ctx, fmt.Sprintf("**Waiting %s**: the platform is still carrying out %d steps.", pause, r.pending.steps))
 	timer, cancel := workflow.WithCancel(ctx)
 	defer cancel()
@@ -49,5 +54,6 @@ func (r *replication) waitForPending(ctx workflow.Context) error {
 			r.since, r.pending.waits = r.pass+1, 0
 		}).
 		Select(ctx)
+	r.pending.waitExpired = !workflow.Now(ctx).Before(ends)
 	return err
 }

@@ -87,6 +87,7 @@ func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error
 		r.patience = 0
 		return r.waitForPending(ctx)
 	}
+	r.pending = pending{}
 	if !r.broken && r.refused == 0 {
 		r.patience = p.Settle
 		return nil
@@ -203,7 +204,7 @@ func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput, batch
 		var out activities.ApplyOutput
 		err := workflow.ExecuteActivity(ctx, activities.ApplyActivity, activities.ApplyInput{
 			Tenant: r.in.Tenant, Digest: p.Digest, Desired: p.Desired, Pass: r.pass, Since: r.since, Cause: r.in.Cause, Batch: batch,
-			WaitExpired: r.pending.waitExpired(),
+			WaitExpired: r.pending.waitExpired,
 		}).Get(ctx, &out)
 		applied += out.Done
 		r.done.Steps += out.Done

@@ -376,6 +376,44 @@ func TestTriggerEndsTheWaitForThePlatform(t *testing.T) {
 	}
 }
 
+// TestTriggersDoNotProlongTheWaitForThePlatform: removals wait for an hour for what the
+// platform is still carrying out, however often a sweep or an apply triggers the run.
+func TestTriggersDoNotProlongTheWaitForThePlatform(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		reason string
+		every  time.Duration
+	}{
+		{"no trigger arrives", 0},
+		{"a sweep triggers each busy tenant again", 10 * time.Minute},
+		{"many applies trigger within each wait", 20 * time.Second},
+	}
+	for _, c := range cases {
+		p := platform{
+			plans:   []answer[activities.PlanOutput]{open(2)},
+			applies: []answer[activities.ApplyOutput]{pending(1)},
+		}
+		var began, expired time.Time
+		_, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {
+			began = env.Now()
+			for at := c.every; at > 0 && at < 2*time.Hour; at += c.every {
+				env.RegisterDelayedCallback(func() { env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "sweep"}) }, at)
+			}
+			p.asked = func(string) {
+				if n := len(p.applied); n > 0 && expired.IsZero() && p.applied[n-1].WaitExpired {
+					expired = env.Now()
+				}
+			}
+		})
+		if c.every == 0 && err == nil {
+			t.Errorf("%s: the run did not fail", c.reason)
+		}
+		if waited := expired.Sub(began); expired.IsZero() || waited < 50*time.Minute || waited > 80*time.Minute {
+			t.Errorf("%s: removals waited %s, want about an hour", c.reason, waited)
+		}
+	}
+}
+
 // TestReplicateTenantIsPatient: what was all written may be unseen for a while; what
 // was not is planned anew soon.
 func TestReplicateTenantIsPatient(t *testing.T) {
