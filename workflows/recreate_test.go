@@ -88,6 +88,7 @@ func doneOne() answer[activities.ApplyOutput] {
 
 // needing has every replacement of a plan need a step besides.
 func needing(p answer[activities.PlanOutput]) answer[activities.PlanOutput] {
+	p.out.Renamings = slices.Clone(p.out.Renamings)
 	for i := range p.out.Renamings {
 		p.out.Renamings[i].Needs = true
 	}
@@ -272,6 +273,25 @@ func TestReplicateTenantRenames(t *testing.T) {
 				applies: []answer[activities.ApplyOutput]{refusedOne()},
 			},
 			outcome: activities.Failed, story: []string{"d1 alone"},
+		},
+		"pending alone": {
+			reason: "nor while the platform is still carrying out such a step",
+			platform: platform{
+				plans:   []answer[activities.PlanOutput]{needing(strict), needing(strict), ended(activities.Changed)},
+				applies: []answer[activities.ApplyOutput]{pending(1), doneOne()},
+			},
+			outcome: activities.Changed, steps: 4,
+			story: []string{"d1 alone", "d1 alone", "d1 planned removal" + passed, "d1 build" + passed, "d1 after", "ended done"},
+		},
+		"pending beside": {
+			reason: "a pending step stops no replacement that needs nothing else",
+			platform: platform{
+				plans:    []answer[activities.PlanOutput]{renames("r1"), ended(activities.Changed)},
+				applies:  []answer[activities.ApplyOutput]{pending(1), doneOne()},
+				renaming: renaming{confirms: []answer[activities.ConfirmOutput]{confirmed(activities.RenamingPassed)}},
+			},
+			outcome: activities.Changed, steps: 3,
+			story: []string{"d1 alone", "d1 build" + building, "d2 remove" + passed, "d1 after", "ended done"},
 		},
 		"refused beside": {
 			reason: "a refusal stops no replacement that needs nothing else",

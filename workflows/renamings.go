@@ -42,9 +42,9 @@ type renamings struct {
 func (r *replication) rename(ctx workflow.Context, p activities.PlanOutput) error {
 	slots := workflow.NewSemaphore(ctx, renamingsAtOnce)
 	running := workflow.NewWaitGroup(ctx)
-	refused := r.refused > 0
+	open := r.refused > 0 || r.pending.steps > 0
 	for _, one := range p.Renamings {
-		if one.Needs && refused { // it may need the step that was refused
+		if one.Needs && open { // it may need a step that is not done
 			r.renamings.incomplete = true
 			continue
 		}
