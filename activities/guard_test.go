@@ -478,3 +478,63 @@ func (w *watched) planned(project string) plan.Plan {
 func hasRemark(p plan.Plan, code access.Code) bool {
 	return slices.ContainsFunc(p.Remarks, func(r access.Remark) bool { return r.Code == code })
 }
+
+// TestRemovalsStayUnnamedUntilTheyAreKnown: the last members of a group, whom no caller
+// named, leave it by an approval only, also where a plan in between did not know them. What was decided about removals lasts as long.
+func TestRemovalsStayUnnamedUntilTheyAreKnown(t *testing.T) {
+	t.Parallel()
+	const loose = "group: {most: 9, percent: 100}"
+	nobody := map[string][]string{"web": {}}
+	// during plans the tenant while the platform is changed.
+	during := func(w *watched, change func(*memory.World)) {
+		w.t.Helper()
+		before := w.world()
+		w.edit(change)
+		w.plans("web", false)
+		w.edit(func(world *memory.World) { *world = before })
+	}
+	noTenant := func(world *memory.World) { world.Tenants, world.Bindings = nil, nil }
+	for reason, change := range map[string]func(*memory.World){
+		"the platform has no such tenant": noTenant,
+		"the marker of the group does not agree with the ledger": func(world *memory.World) {
+			world.Groups[0].Description = strings.ReplaceAll(world.Groups[0].Description, "acme.web", "acme.shop")
+		},
+	} {
+		w := newWatched(t, loose, "web")
+		w.askAll(2)
+		w.run("web")
+		w.ask(nobody) // prunes both bindings
+		during(w, change)
+		if p := w.plans("web", false); p.Held == 0 || p.Steps > 0 {
+			t.Errorf("%s: both members may go: %d steps, %d held, want all held", reason, p.Steps, p.Held)
+		}
+		w.run("web")
+		w.want(reason, "web", 2)
+	}
+	w := newWatched(t, loose, "web")
+	w.askAll(3)
+	w.run("web")
+	w.ask(nobody)
+	p := w.plans("web", false)
+	held, _, err := w.store.Plan(t.Context(), p.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var decisions []store.Decision
+	for _, r := range held.HeldRemovals() {
+		decisions = append(decisions, store.Decision{
+			Removal: r, Verdict: store.Rejected, Approver: "ada", Reason: "they stay", Digest: p.HeldDigest, Life: time.Hour,
+		})
+	}
+	if err := w.store.Decide(t.Context(), w.tenant("web"), decisions); err != nil {
+		t.Fatal(err)
+	}
+	during(w, noTenant)
+	kept, err := w.store.Decisions(t.Context(), []access.TenantID{w.tenant("web")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(kept[w.tenant("web")]); got != len(decisions) {
+		t.Errorf("%d decisions are left, want %d", got, len(decisions))
+	}
+}

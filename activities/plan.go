@@ -152,7 +152,8 @@ func (p *Platform) finish(
 
 // close stores how things stand with a tenant that has no steps left. A removed
 // tenant that is cleaned up is forgotten. One with removals that wait or are forbidden
-// stays, and so does what was decided about them.
+// stays, and so does what was decided about them; of a tenant that the platform does not
+// have, nobody knows.
 func (p *Platform) close(ctx context.Context, v *view, out PlanOutput, done Tally) error {
 	tenant := v.input.Tenant.TenantID
 	if err := p.endAdoptions(ctx, v); err != nil {
@@ -162,12 +163,12 @@ func (p *Platform) close(ctx context.Context, v *view, out PlanOutput, done Tall
 		return err
 	}
 	left := out.Held + len(v.plan.Forbidden)
-	if left == 0 && v.input.Unnamed {
+	if left == 0 && v.input.Unnamed && v.knowsRemovals() {
 		if err := p.store.EndUnnamed(ctx, tenant, v.input.Generation); err != nil {
 			return fmt.Errorf("activities: end the unnamed removals of %s: %w", tenant, err)
 		}
 	}
-	if left == 0 && len(v.decisions) > 0 {
+	if left == 0 && len(v.decisions) > 0 && !v.absent() {
 		if err := p.store.Forget(ctx, tenant); err != nil {
 			return fmt.Errorf("activities: end the decisions on %s: %w", tenant, err)
 		}
@@ -182,6 +183,13 @@ func (p *Platform) close(ctx context.Context, v *view, out PlanOutput, done Tall
 		p.measureChange(ctx, tenant, v.input.Generation)
 	}
 	return nil
+}
+
+// knowsRemovals reports whether the plan has every removal that the documents ask for: the
+// platform has the tenant, and each object there is known to be managed or not. Else some
+// come up later.
+func (v *view) knowsRemovals() bool {
+	return !v.absent() && !slices.ContainsFunc(v.plan.Remarks, func(r access.Remark) bool { return r.Code == access.OwnershipUnclear })
 }
 
 // outcome judges a tenant that has no steps left.
