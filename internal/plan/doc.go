@@ -115,6 +115,7 @@
 // access (NeedsAccess), and runs all the same once the platform refuses that. Execution
 // follows the steps of a plan, and Plan.Parts makes a refused step smaller. In each wave the
 // units that only remove access come first.
+// A managed group loses members and roles also where the platform refuses its new name.
 //
 // Where the platform does not take a role of a group that no document asks for
 // (Input.Immovable), the members leave the group.

@@ -37,7 +37,7 @@ func (o *orderer) beforeEnd(at int) []Need {
 	if _, replaced := o.former[is.slot]; replaced { // it goes before its group does
 		return nil
 	}
-	first := slices.Concat(o.progress[is.slot].created, o.arrivals(o.group(is.slot).Members))
+	first := slices.Concat(o.beforeRemovals(is.slot), o.arrivals(o.group(is.slot).Members))
 	if !o.repurposed(is.slot) || is.owner != managed {
 		// Else members who come would have the old role for a while.
 		first = slices.Concat(first, o.progress[is.slot].given)

@@ -609,7 +609,7 @@ func orderInversions() []inversion {
 			test: "TestGoldenMeaning/039-move",
 		}, {
 			rule: rule, says: "or the old one's role",
-			file: "ends.go", old: "slices.Concat(o.progress[is.slot].created, o.arrivals(o.group(is.slot).Members))", new: "slices.Concat(o.progress[is.slot].created)",
+			file: "ends.go", old: "slices.Concat(o.beforeRemovals(is.slot), o.arrivals(o.group(is.slot).Members))", new: "slices.Concat(o.beforeRemovals(is.slot))",
 			test: "TestGoldenMeaning/129-rename-swap",
 		}, {
 			rule: rule, says: "or the old one's role",
@@ -640,6 +640,14 @@ func orderInversions() []inversion {
 			rule: rule, says: "In each wave the units that only remove access come first.",
 			file: "waves.go", old: "return compareBool(a.any(grants), b.any(grants))", new: "return 0",
 			test: "TestGoldenWording/039-move",
+		}, {
+			rule: rule, says: "A managed group loses members and roles",
+			file: "order.go", old: "[]Need{{created[0].ID, NeedsAccess}}", new: "created",
+			test: "TestRefusedNameBlocksNoRemoval",
+		}, {
+			rule: rule, says: "A managed group",
+			file: "order.go", old: "if len(created) > 0 && o.seen[slot] != none && o.facts.groups[o.seen[slot]].owner == managed {", new: "if len(created) > 0 {",
+			test: "TestRefusedNameBlocksNoRemoval",
 		}, {
 			rule: rule, says: "Where the platform does not take a role",
 			file: "ends.go", old: "if len(o.immovable) == 0 {", new: "if true {",

@@ -39,7 +39,31 @@ func deliberate() []difference {
 				*m = meaningOf(plan.Make(in))
 			}
 		},
+	}, {
+		reason: "the oracle removes members in the step that adds others, also where a group gets another name first: " +
+			"TestRefusedNameBlocksNoRemoval demands steps of their own",
+		correct: func(in plan.Input, m *meaning) {
+			if p := plan.Make(in); addsAndRemovesRenamed(p) {
+				*m = meaningOf(p)
+			}
+		},
 	}}
+}
+
+// addsAndRemovesRenamed reports whether members come to a group that the plan renames, while
+// others leave it.
+func addsAndRemovesRenamed(p plan.Plan) bool {
+	adds, removes := map[string]bool{}, map[string]bool{}
+	for _, s := range p.Steps {
+		if s.Kind == access.KindMembers {
+			adds[s.Key().Group] = adds[s.Key().Group] || len(s.Adds()) > 0
+			removes[s.Key().Group] = removes[s.Key().Group] || len(s.Removes()) > 0
+		}
+	}
+	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
+		name := s.Key().Group
+		return s.Kind == access.KindGroup && s.Op == plan.Change && adds[name] && removes[name]
+	})
 }
 
 // asked returns the input as the oracle can be asked about it. It does not know:

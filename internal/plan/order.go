@@ -60,6 +60,17 @@ type orderer struct {
 // it, those that give it roles, and those that take them.
 type progress struct{ created, given, taken []Need }
 
+// beforeRemovals are the steps that come before anything is taken from the group of a slot:
+// those that make it, rename it or mark it. A managed group loses members and roles also
+// where the platform does not give it another name.
+func (o *orderer) beforeRemovals(slot int) []Need {
+	created := o.progress[slot].created
+	if len(created) > 0 && o.seen[slot] != none && o.facts.groups[o.seen[slot]].owner == managed {
+		return []Need{{created[0].ID, NeedsAccess}}
+	}
+	return created
+}
+
 // step adds s to the plan and returns its ID.
 func (o *orderer) step(s Step) string {
 	s = named(o.in.Tenant, s)
@@ -163,14 +174,14 @@ func (o *orderer) cannotAdopt(have access.Group) {
 }
 
 // changeMembers plans the members of a group that is managed, or about to be. Members who
-// come to a group that replaces another come before that one goes, in steps of their own;
-// who leaves has nothing to do with it.
+// come to a group that replaces another, or that gets its name, come in steps of their own:
+// members who leave do not wait for it.
 func (o *orderer) changeMembers(slot int, have access.Group) {
 	set, verdict, made := o.diff.groups[slot].set, o.members[slot], o.progress[slot].created
 	o.holdMembers(have, verdict)
 	leave, move := o.split(verdict.goes)
-	adds := set.adds
-	if _, replaces := o.successor[slot]; replaces {
+	adds, before := set.adds, o.beforeRemovals(slot)
+	if _, replaces := o.successor[slot]; replaces || !slices.Equal(before, made) {
 		for _, s := range o.memberSteps(have, adds, nil) {
 			s.Needs = made
 			o.build(slot, s)
@@ -178,11 +189,11 @@ func (o *orderer) changeMembers(slot int, have access.Group) {
 		adds = nil
 	}
 	for _, s := range o.memberSteps(have, adds, leave) {
-		s.Needs = made
+		s.Needs = before
 		o.step(s)
 	}
 	for _, s := range o.memberSteps(have, nil, move) {
-		s.Needs = made
+		s.Needs = before
 		o.moving = append(o.moving, moving{Step: s, from: none})
 	}
 }
