@@ -278,7 +278,7 @@ func TestReplicateTenantRenames(t *testing.T) {
 			reason: "nor while the platform is still carrying out such a step",
 			platform: platform{
 				plans:   []answer[activities.PlanOutput]{needing(strict), needing(strict), ended(activities.Changed)},
-				applies: []answer[activities.ApplyOutput]{pending(1), doneOne()},
+				applies: []answer[activities.ApplyOutput]{pending(), doneOne()},
 			},
 			outcome: activities.Changed, steps: 4,
 			story: []string{"d1 alone", "d1 alone", "d1 planned removal" + passed, "d1 build" + passed, "d1 after", "ended done"},
@@ -287,7 +287,7 @@ func TestReplicateTenantRenames(t *testing.T) {
 			reason: "a pending step stops no replacement that needs nothing else",
 			platform: platform{
 				plans:    []answer[activities.PlanOutput]{renames("r1"), ended(activities.Changed)},
-				applies:  []answer[activities.ApplyOutput]{pending(1), doneOne()},
+				applies:  []answer[activities.ApplyOutput]{pending(), doneOne()},
 				renaming: renaming{confirms: []answer[activities.ConfirmOutput]{confirmed(activities.RenamingPassed)}},
 			},
 			outcome: activities.Changed, steps: 3,

@@ -391,7 +391,7 @@ func TestTriggersDoNotProlongTheWaitForThePlatform(t *testing.T) {
 	for _, c := range cases {
 		p := platform{
 			plans:   []answer[activities.PlanOutput]{open(2)},
-			applies: []answer[activities.ApplyOutput]{pending(1)},
+			applies: []answer[activities.ApplyOutput]{pending()},
 		}
 		var began, expired time.Time
 		_, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {
