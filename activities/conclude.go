@@ -169,7 +169,7 @@ func refusalCode(class string) access.Code {
 		return access.PlatformDenied
 	case TypeForbidden:
 		return access.ForbiddenByConnection
-	case TypePending:
+	case TypePending, TypeThrottled: // a platform may throttle until an earlier write ends
 		return access.PlatformPending
 	default:
 		return access.PlatformRefused

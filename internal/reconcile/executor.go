@@ -80,8 +80,8 @@ type Report struct {
 	// Immovable counts the refused steps that take a role from a group, but for those in
 	// Config.Refused.
 	Immovable int
-	// Pending counts steps that the platform is still carrying out, and PendingAfter is the
-	// longest of the delays that it asks for.
+	// Pending counts steps that the platform is still carrying out and those that it
+	// throttles beside them, and PendingAfter is the longest of the delays that it asks for.
 	Pending      int
 	PendingAfter time.Duration
 	// Replan is true where the platform or the documents changed: the rest of the plan may
@@ -97,6 +97,9 @@ type Executor struct {
 	execution *plan.Execution
 	subjects  subjects
 	report    Report
+	// throttled counts the steps that the platform throttles, failing the others that
+	// another attempt may do.
+	throttled, failing int
 }
 
 // New returns the executor of a plan.
@@ -145,10 +148,24 @@ func (e *Executor) Execute(ctx context.Context, waves [][]plan.Work) error {
 			return nil
 		}
 	}
-	if len(failed) == 0 {
+	if len(failed) == 0 || e.waitsWithPending(failed) {
 		return nil
 	}
 	return MaxRetryAfter(failed)
+}
+
+// waitsWithPending reports whether all steps that another attempt may do are throttled,
+// beside steps that the platform is still carrying out. They count as pending: the
+// platform may take them only after those. AWS, for example, takes one change of an
+// account's assignments at a time. With other attempts a removal that is triggered
+// meanwhile would wait as long.
+func (e *Executor) waitsWithPending(failed []error) bool {
+	if e.report.Pending == 0 || e.failing > 0 {
+		return false
+	}
+	after, _ := fault.RetryAfter(MaxRetryAfter(failed))
+	e.report.Pending, e.report.PendingAfter = e.report.Pending+e.throttled, max(e.report.PendingAfter, after)
+	return true
 }
 
 // Wave applies the units of one wave. It returns an error where steps failed that
@@ -310,6 +327,11 @@ func (e *Executor) record(ctx context.Context, outcomes []Outcome) error {
 		default:
 			fate = plan.Unfinished
 			retry = append(retry, o.Err)
+			if errors.Is(o.Err, fault.ErrThrottled) {
+				e.throttled++
+			} else {
+				e.failing++
+			}
 		}
 		e.count(o.Step, fate)
 	}

@@ -18,17 +18,35 @@ import (
 func TestExecutor_AllowsPendingSteps(t *testing.T) {
 	t.Parallel()
 	slow := fault.Pending(errors.New("the vendor is creating it"), time.Minute)
+	busy := fault.Throttled(errors.New("the vendor is creating another one"), 2*time.Minute)
+	only := map[string]error{create: slow}
 	for _, c := range []struct {
 		reason             string
+		fails              map[string]error
 		allow, waitExpired bool
 		err                error
 		report             reconcile.Report
 	}{
-		{"another plan finds what became of it", true, false, nil, reconcile.Report{Done: 2, Pending: 1, PendingAfter: time.Minute}},
-		{"no other plan follows: it is tried again", false, false, fault.ErrPending, reconcile.Report{Done: 2}},
-		{"it took too long: ann leaves her old group", true, true, nil, reconcile.Report{Done: 3, Pending: 1, PendingAfter: time.Minute}},
+		{"another plan finds what became of it", only, true, false, nil, reconcile.Report{Done: 2, Pending: 1, PendingAfter: time.Minute}},
+		{"no other plan follows: it is tried again", only, false, false, fault.ErrPending, reconcile.Report{Done: 2}},
+		{
+			"it took too long: ann leaves her old group", only, true, true, nil,
+			reconcile.Report{Done: 3, Pending: 1, PendingAfter: time.Minute},
+		},
+		{
+			"the vendor takes one change at a time: the next one waits with it", map[string]error{create: slow, change: busy}, true, false,
+			nil, reconcile.Report{Done: 1, Pending: 2, PendingAfter: 2 * time.Minute},
+		},
+		{
+			"nothing is pending: the throttled step is tried again", map[string]error{change: busy}, true, false,
+			fault.ErrThrottled, reconcile.Report{Done: 5},
+		},
+		{
+			"an outage is no reason to plan again", map[string]error{create: slow, change: busy, remove: fault.ErrUnavailable}, true, false,
+			fault.ErrThrottled, reconcile.Report{Pending: 1, PendingAfter: time.Minute},
+		},
 	} {
-		p, d, l := example(), &platform{fails: map[string]error{create: slow}}, newRecords()
+		p, d, l := example(), &platform{fails: c.fails}, newRecords()
 		e := reconcile.New(reconcile.Config{Plan: p, Driver: d, Ledger: l, AllowPending: c.allow, WaitExpired: c.waitExpired})
 		err := e.Execute(t.Context(), p.Waves(plan.PerObject))
 		if (err != nil) != (c.err != nil) || !errors.Is(err, c.err) {
