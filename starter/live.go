@@ -37,6 +37,7 @@ const (
 	stateRunning  = "running"
 	stateQueued   = "waiting for a worker"
 	statePlatform = "waiting for the platform"
+	statePending  = "waiting for the platform to finish"
 	stateApproval = "waiting for an approval"
 )
 

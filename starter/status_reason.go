@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 )
 
@@ -35,18 +36,25 @@ func failureText(f *failurepb.Failure) string {
 }
 
 // addReasons gives the runs whose last attempt to apply a plan failed the platform's answer
-// as the reason. The ledger has it for everyone, Temporal only for those with the keys.
+// as the reason. The ledger has it for everyone, Temporal only for those with the keys. A
+// run between two activities may wait for what the platform is still carrying out.
 func (c *cli) addReasons(ctx context.Context, runs []live) error {
 	l := ledger.New(c.documents)
 	for i, run := range runs {
-		if run.Error == "" || run.Doing != doing(activities.ApplyActivity) {
+		failedApply := run.Error != "" && run.Doing == doing(activities.ApplyActivity)
+		betweenActivities := run.State == stateRunning && run.Doing == "" && run.Tenant != ""
+		if !failedApply && !betweenActivities {
 			continue
 		}
 		failed, err := l.Failed(ctx, ledger.Run{RunID: run.runID})
 		if err != nil {
 			return err
 		}
-		runs[i].Reason = cmp.Or(lastAnswer(failed, run.Error), run.Reason)
+		if failedApply {
+			runs[i].Reason = cmp.Or(lastAnswer(failed, run.Error), run.Reason)
+		} else if answer := lastAnswer(failed, activities.TypePending); answer != "" {
+			runs[i].State, runs[i].Reason = statePending, answer
+		}
 	}
 	return nil
 }
@@ -66,6 +74,7 @@ func lastAnswer(failed []ledger.Record, class string) string {
 	}
 	newest := slices.MaxFunc(failed, func(a, b ledger.Record) int { return a.DoneAt.Compare(b.DoneAt) })
 	answer, _, _ := strings.Cut(strings.TrimPrefix(newest.Err, class+": "), "\n")
+	answer = strings.TrimSuffix(answer, ": "+fault.ErrPending.Error())
 	if len(failed) > 1 {
 		answer += fmt.Sprintf(" (%d steps)", len(failed))
 	}

@@ -74,6 +74,8 @@ func TestStatus_ShowsWhatThePlatformAnswered(t *testing.T) {
 	s.answeredIn(2, tenant(), "replanned", "Unavailable: the second plan\nwait", role("1"))
 	s.answered(tenant(), "tried again", temporary, role("1"))
 	s.answered(tenant(), "tried again", unanswered, role("1"))
+	s.answered(tenant(), "pending", "Pending: AWS is still creating it: pending\nwait", role("1"))
+	s.answered(tenant(), "pending", "Throttled: another change is in the way", role("2"))
 	applying, comparing := doing(activities.ApplyActivity), doing(activities.PlanActivity)
 	text := strings.TrimPrefix(temporary, "Unavailable: ")
 	for _, tc := range []struct {
@@ -91,6 +93,9 @@ func TestStatus_ShowsWhatThePlatformAnswered(t *testing.T) {
 		{"nothing failed yet", live{runID: "one", Doing: applying}, ""},
 		{"reading failed", live{runID: "one", Doing: comparing, Error: "Unavailable", Reason: "list groups"}, "list groups"},
 		{"another run", live{runID: "none", Doing: applying, Error: "Unavailable"}, ""},
+		{"the platform carries out a step", live{runID: "pending", Tenant: "t", State: stateRunning}, "AWS is still creating it"},
+		{"a refusal is not waited for", live{runID: "one", Tenant: "t", State: stateRunning}, ""},
+		{"a run that compares waits for no step", live{runID: "pending", Tenant: "t", State: stateRunning, Doing: comparing}, ""},
 	} {
 		runs := []live{tc.run}
 		if err := c.addReasons(t.Context(), runs); err != nil {
@@ -98,6 +103,9 @@ func TestStatus_ShowsWhatThePlatformAnswered(t *testing.T) {
 		}
 		if runs[0].Reason != tc.want {
 			t.Errorf("%s: %q, want %q", tc.reason, runs[0].Reason, tc.want)
+		}
+		if tc.run.Doing == "" && (runs[0].State == statePending) != (tc.want != "") {
+			t.Errorf("%s: the state is %q", tc.reason, runs[0].State)
 		}
 	}
 }
