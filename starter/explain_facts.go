@@ -255,7 +255,7 @@ func (e *explainer) account(m access.Member) string {
 // although a warning may say that there are no new grants.
 func (e *explainer) state(m access.Member, object access.Key, given, taken bool) string {
 	blocked := slices.ContainsFunc(e.last.Remarks, func(r access.Remark) bool {
-		return r.Code.Personal() && r.Object == m.Person || inTheWay(r.Code) && r.Object == object.String() ||
+		return r.Code.Personal() && r.Object == m.Person || inTheWay(r.Code) && (r.Object == object.String() || r.Object == m.Name) ||
 			r.Code == access.TenantNotFound
 	})
 	loses := slices.ContainsFunc(e.last.Remarks, func(r access.Remark) bool {
@@ -273,8 +273,8 @@ func (e *explainer) state(m access.Member, object access.Key, given, taken bool)
 	}
 }
 
-// inTheWay reports whether a warning with this code on a group, or on a role, means that
-// the group or the role gives no access.
+// inTheWay reports whether a warning with this code on a group, a role or an account means
+// that the group, the role or the account gives no access.
 func inTheWay(code access.Code) bool {
 	return code == access.ObjectForeign || code == access.OwnershipUnclear || code == access.RemovalsForbidden ||
 		code == access.PlatformRefused || code == access.PlatformDenied || code == access.ForbiddenByConnection

@@ -118,8 +118,8 @@ func (l leavingAccess) text(tenant access.TenantID) string {
 	}
 }
 
-// about returns the warnings about the user, about the groups and roles of their access,
-// and about the tenant as a whole. Without a user it returns all.
+// about returns the warnings about the user, about the account, the groups and the roles of
+// their access, and about the tenant as a whole. Without a user it returns all.
 func (e *explainer) about(all []grantedAccess) []access.Remark {
 	var about []access.Remark
 	for _, r := range e.last.Remarks {
@@ -142,9 +142,9 @@ func (e *explainer) concerns(r access.Remark, all []grantedAccess) bool {
 	}
 	return slices.ContainsFunc(all, func(got grantedAccess) bool {
 		if got.Group == "" {
-			return slices.Contains(got.Roles, r.Object)
+			return r.Object == got.Account || slices.Contains(got.Roles, r.Object)
 		}
-		return r.Object == got.Group || strings.HasSuffix(r.Object, " → "+got.Group)
+		return r.Object == got.Account || r.Object == got.Group || strings.HasSuffix(r.Object, " → "+got.Group)
 	})
 }
 

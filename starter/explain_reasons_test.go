@@ -181,6 +181,8 @@ func TestExplainSaysWhySomebodyLacksAccess(t *testing.T) {
 		"group taken":       {"somebody else has the group", "", about(access.ObjectForeign, adminGroup), []string{"jane", on}, []string{"object-unmanaged"}, accessBlocked},
 		"group unclear":     {"nobody knows whose the group is", "", about(access.OwnershipUnclear, adminGroup), []string{"jane", on}, []string{"ownership-unclear"}, accessBlocked},
 		"role refused":      {"the platform does not know the role", "", failing(access.PlatformRefused, "owner → "+adminGroup), []string{"jane", on}, []string{"platform-refused", "tenant-failed", "not-replicated"}, accessPending},
+		"account refused":   {"the platform does not create the account", "", failing(access.PlatformRefused, "jane@example.com"), []string{"jane", on}, []string{"platform-refused", "tenant-failed"}, accessBlocked},
+		"another account":   {"what happens to others is no reason", "", failing(access.PlatformRefused, "joe@example.com"), []string{"jane", on}, []string{"tenant-failed", "not-replicated"}, accessPending},
 		"another's":         {"what others lack is no reason", "", about(access.UserNotFound, "joe"), []string{"jane", on}, []string{}, accessFound},
 		"another group":     {"nor is another group's trouble", "", about(access.ObjectForeign, "other"), []string{"jane", on}, []string{}, accessFound},
 		"no tenant there":   {"the platform has no such tenant", "", failing(access.TenantNotFound, on), []string{"jane", on}, []string{"tenant-not-found", "tenant-failed"}, accessBlocked},
