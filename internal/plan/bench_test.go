@@ -43,7 +43,7 @@ func BenchmarkMake(b *testing.B) {
 
 // processor returns the processor time used so far. Unlike the wall clock it is
 // the same on a busy machine.
-func processor(b *testing.B) time.Duration {
+func processor(b testing.TB) time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		b.Fatal(err)

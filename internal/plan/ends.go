@@ -151,10 +151,8 @@ func (o *orderer) removeMembers(at int) bool {
 		return false
 	}
 	have, slot := o.in.Observed.Groups[at], o.facts.groups[at].slot
-	i := slices.IndexFunc(o.in.Observed.Bindings, func(b access.Binding) bool {
-		return b.Group == have.Name && o.immovable[Removal{Object: b.Key(), Ref: b.Ref}]
-	})
-	if i < 0 || o.facts.roles[i].slot != slot || o.roleEnds[i] != roleDeleted || o.verdicts.ends[i].waits {
+	i := o.immovableRole(have.Name)
+	if i == none || o.facts.roles[i].slot != slot || o.roleEnds[i] != roleDeleted || o.verdicts.ends[i].waits {
 		return false
 	}
 	why := fmt.Sprintf("the platform does not take the role %q from the group, so its members leave it", o.in.Observed.Bindings[i].Role)
@@ -167,6 +165,18 @@ func (o *orderer) removeMembers(at int) bool {
 		o.step(s)
 	}
 	return true
+}
+
+// immovableRole returns the place of a binding of the group that the platform does not
+// take, or none.
+func (o *orderer) immovableRole(group string) int {
+	first, end := o.rolesOf(group)
+	for i := first; i < end; i++ {
+		if have := &o.in.Observed.Bindings[i]; o.immovable[Removal{Object: have.Key(), Ref: have.Ref}] {
+			return i
+		}
+	}
+	return none
 }
 
 // deleteGroup deletes a group, unless that waits. Of an emptied group no member is left to
@@ -238,10 +248,8 @@ func (o *orderer) holdFor(s Step, text string) {
 // rejected says who rejected the step, and why; empty where nobody did.
 func (o *orderer) rejected(s Step) string {
 	for _, r := range s.Removals() {
-		for _, no := range o.in.Rejected {
-			if no.Removal == r && no.By != "" {
-				return fmt.Sprintf("; %s rejected it: %s", no.By, no.Reason)
-			}
+		if no, rejected := o.rejectedBy[r]; rejected {
+			return fmt.Sprintf("; %s rejected it: %s", no.By, no.Reason)
 		}
 	}
 	return ""

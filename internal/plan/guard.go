@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -147,8 +148,9 @@ func (v *verdicts) free(f *facts, slot int) map[string]bool {
 // hasRolesOf reports whether a desired group gets every managed role that another group
 // has.
 func (f *facts) hasRolesOf(next, slot int) bool {
-	for at, is := range f.roles {
-		if is.slot == slot && is.owner == managed && !f.wantsRole(f.names[next], f.in.Observed.Bindings[at].Role) {
+	first, end := f.rolesOf(f.names[slot])
+	for at := first; at < end; at++ {
+		if f.roles[at].owner == managed && !f.wantsRole(f.names[next], f.in.Observed.Bindings[at].Role) {
 			return false
 		}
 	}
@@ -157,14 +159,13 @@ func (f *facts) hasRolesOf(next, slot int) bool {
 
 // evaluateRoles judges the subjects and the ends of bindings.
 func (v *verdicts) evaluateRoles(f *facts, d *diff) {
-	var keep []access.Member // users who keep a role of their own
+	keep := map[string]bool{} // users who keep a role of their own
 	for i, r := range d.roles {
 		v.roles[i] = v.evaluateSet(f, r.set, nil)
 		if f.in.Desired.Bindings[i].Group == "" {
-			keep = append(append(keep, r.set.stay...), v.roles[i].waits...)
+			maps.Copy(keep, refSet(r.set.stay, v.roles[i].waits))
 		}
 	}
-	keep = byRef(keep)
 	for at, end := range d.roleEnds {
 		switch end {
 		case roleDeleted:
@@ -195,7 +196,7 @@ func (v *verdicts) endRole(f *facts, at, users int) {
 // all of them while a limit beyond the plan is reached; else it is their last role on the
 // tenant: the members of a group that keeps no other, or the subjects whom no other
 // managed binding lists.
-func (v *verdicts) usersLosing(f *facts, d *diff, at int, closed bool, keep []access.Member) int {
+func (v *verdicts) usersLosing(f *facts, d *diff, at int, closed bool, keep map[string]bool) int {
 	have, slot := &f.in.Observed.Bindings[at], f.roles[at].slot
 	if have.Group != "" {
 		if !closed && (f.in.Rules.Gone || d.rights[slot] > 0) {
@@ -207,7 +208,7 @@ func (v *verdicts) usersLosing(f *facts, d *diff, at int, closed bool, keep []ac
 	if closed {
 		return len(subjects)
 	}
-	gone := len(without(subjects, keep))
+	gone := len(notIn(subjects, keep))
 	if !v.holds(f, gone, len(subjects)) {
 		return 0
 	}
@@ -244,7 +245,7 @@ func (f *facts) evaluateCopy(s Step) copyVerdict {
 	switch {
 	case f.approved[atom] && !f.refused[atom]:
 		return copyApproved
-	case slices.ContainsFunc(f.in.Rejected, func(no Rejection) bool { return no.Removal == atom && no.By != "" }):
+	case f.rejectedBy[atom].By != "":
 		return copyRejected
 	default:
 		return copyUndecided
@@ -284,7 +285,7 @@ func (v *verdicts) evaluateMemberRoles(f *facts, d *diff) {
 		s := d.sets[i]
 		gone := s.removes
 		if len(s.stay) == 0 && !v.closed {
-			gone = without(gone, d.staying) // nobody has the role in the end: what counts is who has none at all
+			gone = notIn(gone, d.staying) // nobody has the role in the end: what counts is who has none at all
 		}
 		v.roles[i] = v.evaluateMemberRole(f, d, i, s.removes, v.holds(f, len(f.present(gone)), d.holders[i]))
 		waits, leaves := refSet(v.roles[i].waits), refSet(s.removes)

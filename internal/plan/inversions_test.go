@@ -493,7 +493,7 @@ func replacementProseInversions() []inversion {
 			test: "TestGoldenMeaning/111-rename-leavers-held",
 		}, {
 			rule: rule, says: "It also waits for users who move between two groups that are both replaced:",
-			file: "replace.go", old: "func(need Need) bool { return o.builds[need.ID] }", new: "func(need Need) bool { return false }",
+			file: "replace.go", old: "func(need Need) bool { return o.isBuild(need.ID) }", new: "func(need Need) bool { return false }",
 			test: "TestGoldenMeaning/135-rename-move-between",
 		}, {
 			rule: rule, says: "Accounts that are kept come along.",
@@ -529,7 +529,7 @@ func replacementProseInversions() []inversion {
 			test: "TestGoldenMeaning/124-rename-carry-decided",
 		}, {
 			rule: rule, says: "a rejection lets it go;",
-			file: "guard.go", old: "case slices.ContainsFunc(f.in.Rejected, func(no Rejection) bool { return no.Removal == atom && no.By != \"\" }):", new: "case false:",
+			file: "guard.go", old: "case f.rejectedBy[atom].By != \"\":", new: "case false:",
 			test: "TestGoldenMeaning/124-rename-carry-decided",
 		}, {
 			rule: rule, says: "the replacement waits for one of them.",

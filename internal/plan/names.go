@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,6 +27,9 @@ type renamed struct {
 	// because removals are forbidden.
 	preservedNames []string
 	granting       map[string]int // the slot of the desired group of each project role
+	// observedPlaces and desiredPlaces are the places of bindings by the group's name, as of the
+	// last index. They are nil until a group gets another name.
+	observedPlaces, desiredPlaces map[string][]int
 }
 
 // replacement is a desired group that replaces others: they grant the same project role
@@ -41,10 +45,15 @@ type replacement struct {
 // that the ledger has of them. What the ledger says of the group and of its roles then
 // counts under the name that it has on the platform.
 func (f *facts) findMoved() {
-	byRef := map[string]Owned{}
-	known := make(map[string]bool, len(f.in.Owned)) // group names in the ledger
+	byRef, roles := map[string]Owned{}, map[string][]Owned{} // roles by the group's name
+	known := make(map[string]bool, len(f.in.Owned))          // group names in the ledger
 	for _, o := range f.in.Owned {
-		if o.Key.Kind != access.KindGroup {
+		switch o.Key.Kind {
+		case access.KindBinding:
+			roles[o.Key.Group] = append(roles[o.Key.Group], o)
+			continue
+		case access.KindGroup:
+		default:
 			continue
 		}
 		known[o.Key.Group] = true
@@ -65,16 +74,9 @@ func (f *facts) findMoved() {
 		known[have.Name] = true
 		f.outOfBand[have.Name] = o.Key.Group
 		f.ledger = append(f.ledger, Owned{Key: have.Key(), Ref: o.Ref, Serves: o.Serves})
-		f.copyOwnership(o.Key.Group, have.Name)
-	}
-}
-
-// copyOwnership lets the roles that the ledger has of a group count under another name.
-func (f *facts) copyOwnership(from, to string) {
-	for _, o := range f.in.Owned {
-		if o.Key.Kind == access.KindBinding && o.Key.Group == from {
-			o.Key.Group = to
-			f.ledger = append(f.ledger, o)
+		for _, role := range roles[o.Key.Group] { // they count under the other name, too
+			role.Key.Group = have.Name
+			f.ledger = append(f.ledger, role)
 		}
 	}
 }
@@ -236,9 +238,16 @@ func (f *facts) renameInPlace(olds map[string][]access.Group) bool {
 	return found
 }
 
-// placeOf returns the place of an observed group.
-func (f *facts) placeOf(g access.Group) int {
-	return slices.IndexFunc(f.in.Observed.Groups, func(h access.Group) bool { return h.Name == g.Name && h.Ref == g.Ref })
+// placeOf returns the place of an observed group, which counts for its name.
+func (f *facts) placeOf(g access.Group) int { return f.seen[f.slots[g.Name]] }
+
+// placesByGroup returns the places of the bindings of each group.
+func placesByGroup(bindings []access.Binding) map[string][]int {
+	places := map[string][]int{}
+	for i, b := range bindings {
+		places[b.Group] = append(places[b.Group], i)
+	}
+	return places
 }
 
 // mostMembers returns the place of the group with the most members.
@@ -292,16 +301,15 @@ func (f *facts) rename(at int, to string) {
 	f.before[to], f.refs[from] = have, have.Ref
 	role, owned := f.grants(at), len(f.groups[at].owned) > 0
 	f.in.Observed.Groups[at].Name = to
-	for i, b := range f.in.Observed.Bindings {
-		if b.Group != from {
-			continue
-		}
-		f.in.Observed.Bindings[i].Group = to
-		old, key := b.Key(), f.in.Observed.Bindings[i].Key()
-		for _, o := range f.ledger {
-			if o.Key == old {
-				f.ledger = append(f.ledger, Owned{Key: key, Ref: o.Ref})
-			}
+	if f.observedPlaces == nil {
+		f.observedPlaces = placesByGroup(f.in.Observed.Bindings)
+	}
+	for _, i := range f.observedPlaces[from] {
+		b := &f.in.Observed.Bindings[i]
+		owned := iterator{rest: f.ledger[:f.sorted]}.at(b.Key())
+		b.Group = to
+		for _, o := range owned {
+			f.ledger = append(f.ledger, Owned{Key: b.Key(), Ref: o.Ref})
 		}
 	}
 	if owned {
@@ -321,25 +329,22 @@ func (f *facts) renameDecisions(from, to string) {
 			}
 		}
 	}
-	for _, r := range f.in.Rejected {
-		if r.Object.Group == from {
-			r.Object.Group = to
-			f.in.Rejected = append(slices.Clip(f.in.Rejected), r)
+	for removal, r := range maps.Clone(f.rejectedBy) {
+		if removal.Object.Group == from {
+			removal.Object.Group = to
+			f.rejectedBy[removal] = cmp.Or(f.rejectedBy[removal], r)
 		}
 	}
 }
 
 // keepName lets the desired group have the name that it has on the platform.
 func (f *facts) keepName(name, wanted string) {
-	for i, g := range f.in.Desired.Groups {
-		if g.Name == wanted {
-			f.in.Desired.Groups[i].Name = name
-		}
+	if f.desiredPlaces == nil {
+		f.desiredPlaces = placesByGroup(f.in.Desired.Bindings)
 	}
-	for i, b := range f.in.Desired.Bindings {
-		if b.Group == wanted {
-			f.in.Desired.Bindings[i].Group = name
-		}
+	f.in.Desired.Groups[f.slots[wanted]].Name = name
+	for _, i := range f.desiredPlaces[wanted] {
+		f.in.Desired.Bindings[i].Group = name
 	}
 	for _, kind := range []access.Kind{access.KindGroup, access.KindMembers} {
 		key := access.Key{Kind: kind, Group: name}

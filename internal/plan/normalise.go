@@ -26,8 +26,9 @@ const (
 // in their order; groups that are only observed, or only have a binding, follow.
 type facts struct {
 	in Input // sorted copies; no revoked account is desired
-	// ledger is sorted by key.
+	// ledger is sorted by key up to sorted; the rest was added since.
 	ledger []Owned
+	sorted int
 	kept   map[access.Key][]string
 	decisions
 	slots  map[string]int
@@ -50,6 +51,10 @@ type decisions struct {
 	approved, refused, unmanagedMembers, adopted map[Removal]bool
 	immovable                                    map[Removal]bool // roles that the platform does not take
 	revoked                                      map[string]bool  // by the account's id
+	// rejectedBy has the removals to which someone said no.
+	rejectedBy map[Removal]Rejection
+	// adoptions are the groups that an operator told Rollcall to take over, by name.
+	adoptions map[string][]Owned
 }
 
 // seenGroup is what is known of an observed group.
@@ -93,12 +98,17 @@ func normalise(in Input) *facts {
 func (f *facts) decide() {
 	f.approved, f.unmanagedMembers, f.immovable = removals(f.in.Approved), removals(f.in.Strangers), removals(f.in.Immovable)
 	f.refused = make(map[Removal]bool, len(f.in.Rejected))
+	f.rejectedBy = map[Removal]Rejection{}
 	for _, r := range f.in.Rejected {
 		f.refused[r.Removal] = true
+		if _, known := f.rejectedBy[r.Removal]; !known && r.By != "" {
+			f.rejectedBy[r.Removal] = r
+		}
 	}
-	f.adopted = make(map[Removal]bool, len(f.in.Adopted))
+	f.adopted, f.adoptions = make(map[Removal]bool, len(f.in.Adopted)), map[string][]Owned{}
 	for _, o := range f.in.Adopted {
 		f.adopted[Removal{Object: o.Key, Ref: o.Ref}] = true
+		f.adoptions[o.Key.Group] = append(f.adoptions[o.Key.Group], o)
 	}
 	if f.revoked = asSet(f.in.Revoked); len(f.revoked) == 0 {
 		return
@@ -159,6 +169,7 @@ func (f *facts) index() {
 	if !slices.IsSortedFunc(f.ledger, compareLedger) {
 		slices.SortStableFunc(f.ledger, compareLedger)
 	}
+	f.sorted, f.observedPlaces, f.desiredPlaces = len(f.ledger), nil, nil
 	f.slots = make(map[string]int, len(f.in.Desired.Groups)+len(f.in.Observed.Groups))
 	f.names, f.seen = f.names[:0], f.seen[:0]
 	for i := range f.in.Desired.Groups {
@@ -168,7 +179,9 @@ func (f *facts) index() {
 	f.indexBindings()
 	for name, g := range f.aliases {
 		if at := f.slot(name); f.seen[at] == none && name != g.Name {
-			f.seen[at] = slices.IndexFunc(f.in.Observed.Groups, func(h access.Group) bool { return compareGroups(g, h) == 0 })
+			if place, found := slices.BinarySearchFunc(f.in.Observed.Groups, g, compareGroups); found {
+				f.seen[at] = place
+			}
 		}
 	}
 }
@@ -287,6 +300,13 @@ func (c *iterator) of(key access.Key) []Owned {
 	return c.rest[:n:n]
 }
 
+// at returns what the ledger has of an object, whatever was asked before.
+func (c iterator) at(key access.Key) []Owned {
+	first, _ := slices.BinarySearchFunc(c.rest, key, func(o Owned, key access.Key) int { return o.Key.Compare(key) })
+	c.rest = c.rest[first:]
+	return c.of(key)
+}
+
 // claim orders the objects of one name: managed ones first, and the ledger's own first
 // among those; then what an operator told Rollcall to take over.
 func claim(is seenGroup, ref string) int {
@@ -377,6 +397,15 @@ func (f *facts) hasRole(group string) bool {
 	return at < len(f.in.Desired.Bindings) && f.in.Desired.Bindings[at].Group == group
 }
 
+// rolesOf returns the place of a group's first observed binding, and that after its last.
+func (f *facts) rolesOf(group string) (first, end int) {
+	observed := f.in.Observed.Bindings
+	first, _ = slices.BinarySearchFunc(observed, group, func(b access.Binding, group string) int { return cmp.Compare(b.Group, group) })
+	for end = first; end < len(observed) && observed[end].Group == group; end++ {
+	}
+	return first, end
+}
+
 // grants returns the project role that the ledger knows of an observed group.
 func (f *facts) grants(at int) string {
 	role, ref := "", f.in.Observed.Groups[at].Ref
@@ -436,6 +465,11 @@ func refSet(lists ...[]access.Member) map[string]bool {
 		}
 	}
 	return in
+}
+
+// notIn returns those of the members whose ids are not in the set.
+func notIn(members []access.Member, refs map[string]bool) []access.Member {
+	return slices.DeleteFunc(slices.Clone(members), func(who access.Member) bool { return refs[who.Ref] })
 }
 
 // sortedNames returns the keys of a map in order.

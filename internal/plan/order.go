@@ -13,7 +13,7 @@ import (
 func order(f *facts, d *diff, v *verdicts) Plan {
 	o := &orderer{
 		facts: f, diff: d, verdicts: v, plan: Plan{Tenant: f.in.Tenant, Remarks: slices.Clone(d.warnings)},
-		progress: make([]progress, len(f.names)), replacing: make([]replacing, len(f.replacements)), builds: map[string]bool{},
+		progress: make([]progress, len(f.names)), replacing: make([]replacing, len(f.replacements)), builds: map[string]int{},
 	}
 	for i := range o.replacing {
 		o.replacing[i].start(f, i)
@@ -53,7 +53,7 @@ type orderer struct {
 	moves     map[string]*move // by the account's id
 	moving    []moving         // what is taken from users who move, once they have arrived
 	replacing []replacing      // by place in replacements
-	builds    map[string]bool  // the IDs of all steps that build a new group
+	builds    map[string]int   // the places of all steps that build a new group, by ID
 }
 
 // progress has what is planned for one group: the steps that make it, rename it or mark
@@ -85,7 +85,7 @@ func (o *orderer) build(slot int, s Step) string {
 	id := o.step(s)
 	if next, replaces := o.successor[slot]; replaces {
 		o.replacing[next].build = append(o.replacing[next].build, id)
-		o.builds[id] = true
+		o.builds[id] = len(o.plan.Steps) - 1
 	}
 	return id
 }
@@ -158,7 +158,7 @@ func (o *orderer) takeOver(slot int, have access.Group) {
 
 // cannotAdopt says why a group that an operator told Rollcall to take over is not.
 func (o *orderer) cannotAdopt(have access.Group) {
-	for _, adopted := range o.in.Adopted {
+	for _, adopted := range o.adoptions[have.Name] {
 		switch {
 		case adopted.Key != have.Key():
 		case adopted.Ref != have.Ref:

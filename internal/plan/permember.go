@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,8 +17,8 @@ type memberRoles struct {
 	sets   []set // by place of the desired binding
 	// holders is how many users have each role through Rollcall, or get it, for the guard.
 	holders []int
-	// staying are the users who keep a role that is no base role.
-	staying []access.Member
+	// staying are the users, by id, who keep a role that is no base role.
+	staying map[string]bool
 }
 
 // roleKey names the set of all users who have the role, as Input.Keep does.
@@ -49,7 +50,7 @@ func (f *facts) isMemberRole(at int) bool {
 
 // compareMemberRoles compares every role. A base role stays as long as another stays.
 func (d *diff) compareMemberRoles(f *facts) {
-	d.byRole = map[string][]int{}
+	d.byRole, d.staying = map[string][]int{}, map[string]bool{}
 	for at, b := range f.in.Observed.Bindings {
 		if f.isMemberRole(at) {
 			d.byRole[b.Role] = append(d.byRole[b.Role], at)
@@ -64,7 +65,7 @@ func (d *diff) compareMemberRoles(f *facts) {
 		if f.isBase(want.Role) {
 			continue
 		}
-		d.staying = append(d.staying, s.stay...)
+		maps.Copy(d.staying, refSet(s.stay))
 		leaves := refSet(s.removes)
 		for _, at := range d.byRole[want.Role] {
 			if who := f.in.Observed.Bindings[at].Subjects[0].Ref; !leaves[who] || f.roles[at].owner != managed {

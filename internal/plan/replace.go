@@ -62,9 +62,15 @@ func (o *orderer) removeLeavers(next int) {
 func (o *orderer) left(next int, id string, needs []Need) {
 	r := &o.replacing[next]
 	r.leaving = append(r.leaving, id)
-	if slices.ContainsFunc(needs, func(need Need) bool { return o.builds[need.ID] }) {
+	if slices.ContainsFunc(needs, func(need Need) bool { return o.isBuild(need.ID) }) {
 		r.wait("people who move to another group that changes its name; the next plan goes on")
 	}
+}
+
+// isBuild reports whether the step, by ID, builds a new group.
+func (o *orderer) isBuild(id string) bool {
+	_, builds := o.builds[id]
+	return builds
 }
 
 // endReplaced plans the end of a managed role on an old group.
@@ -249,13 +255,11 @@ func (o *orderer) removeOlds(i int, mode Rename, ends []Step) []string {
 // afterRemoval lets what builds the new group come after the old one's end. It reports
 // whether that puts steps out of order.
 func (o *orderer) afterRemoval(r Renaming) bool {
-	build := asSet(r.Build)
-	for i, s := range o.plan.Steps {
-		if build[s.ID] {
-			o.plan.Steps[i].Needs = needs(slices.Concat(s.Needs, needsOf(r.Remove, NeedsReplacement)))
-		}
+	for _, id := range r.Build {
+		s := &o.plan.Steps[o.builds[id]]
+		s.Needs = needs(slices.Concat(s.Needs, needsOf(r.Remove, NeedsReplacement)))
 	}
-	return len(build) > 0
+	return len(r.Build) > 0
 }
 
 // replacementID derives the replacement's ID from the tenant and the groups.
