@@ -306,7 +306,7 @@ func (f *facts) rename(at int, to string) {
 	}
 	for _, i := range f.observedPlaces[from] {
 		b := &f.in.Observed.Bindings[i]
-		owned := iterator{rest: f.ledger[:f.sorted]}.at(b.Key())
+		owned := ownedAs(f.ledger[:f.sorted], b.Key())
 		b.Group = to
 		for _, o := range owned {
 			f.ledger = append(f.ledger, Owned{Key: b.Key(), Ref: o.Ref})

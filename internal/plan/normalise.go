@@ -300,11 +300,11 @@ func (c *iterator) of(key access.Key) []Owned {
 	return c.rest[:n:n]
 }
 
-// at returns what the ledger has of an object, whatever was asked before.
-func (c iterator) at(key access.Key) []Owned {
-	first, _ := slices.BinarySearchFunc(c.rest, key, func(o Owned, key access.Key) int { return o.Key.Compare(key) })
-	c.rest = c.rest[first:]
-	return c.of(key)
+// ownedAs returns what a sorted ledger has of an object.
+func ownedAs(ledger []Owned, key access.Key) []Owned {
+	first, _ := slices.BinarySearchFunc(ledger, key, func(o Owned, key access.Key) int { return o.Key.Compare(key) })
+	from := iterator{rest: ledger[first:]}
+	return from.of(key)
 }
 
 // claim orders the objects of one name: managed ones first, and the ledger's own first

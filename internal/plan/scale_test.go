@@ -32,12 +32,9 @@ func several(n int, name func(i int) string) (in plan.Input) {
 	return in
 }
 
-// TestCompare_TakesLinearTime compares tenants of many objects of one sort: an object may
-// take no longer in a large tenant than in a small one.
-func TestCompare_TakesLinearTime(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes seconds of processor time")
-	}
+// BenchmarkCompareShapes plans tenants of many objects of one sort, a small one and one of
+// 16 times as many objects. The bar is a ratio of the time for each object below 4.
+func BenchmarkCompareShapes(b *testing.B) {
 	keep := func(i int) string { return fmt.Sprintf("g%06d", i) }
 	other := func(i int) string { return fmt.Sprintf("h%06d", i) }
 	none := func(int) string { return "" }
@@ -154,7 +151,7 @@ func TestCompare_TakesLinearTime(t *testing.T) {
 			return in
 		},
 		"each second user leaves a role": func(n int) plan.Input { // one role, all users leave
-			return separateOf(n, func(i int) string { return "reader" }, func(i int) bool { return i%2 == 0 })
+			return separateOf(n, func(int) string { return "reader" }, func(i int) bool { return i%2 == 0 })
 		},
 		"each second role of one user ends": func(n int) plan.Input { // many roles of one user, of which half end
 			return separateOf(n, func(i int) string { return fmt.Sprintf("r%06d", i) }, func(i int) bool { return i%2 == 0 })
@@ -189,22 +186,23 @@ func TestCompare_TakesLinearTime(t *testing.T) {
 			return in
 		},
 	}
-	const few, many, attempts = 250, 4000, 3
+	const few, many = 250, 4000
 	for reason, shape := range shapes {
-		perObject := func(n int) time.Duration {
-			in, best := shape(n), time.Hour
-			for range attempts {
-				before := processor(t)
+		b.Run(reason, func(b *testing.B) {
+			small, large := shape(few), shape(many)
+			perObject := func(in plan.Input, n int) time.Duration {
+				before := processor(b)
 				c := plan.Compare(in)
 				c.Takes()
 				c.Plan.Schedule(plan.PerObject)
-				best = min(best, processor(t)-before)
+				return (processor(b) - before) / time.Duration(n)
 			}
-			return best / time.Duration(n)
-		}
-		if small, large := perObject(few), perObject(many); large > 4*max(small, 4*time.Microsecond) {
-			t.Errorf("%s: %s for each of %d objects, and %s for each of %d", reason, small, few, large, many)
-		}
+			bestSmall, bestLarge := time.Hour, time.Hour
+			for b.Loop() {
+				bestSmall, bestLarge = min(bestSmall, perObject(small, few)), min(bestLarge, perObject(large, many))
+			}
+			b.ReportMetric(float64(bestLarge)/float64(max(bestSmall, time.Microsecond)), "large/small")
+		})
 	}
 }
 
