@@ -303,8 +303,8 @@ func (c *iterator) of(key access.Key) []Owned {
 // ownedAs returns what a sorted ledger has of an object.
 func ownedAs(ledger []Owned, key access.Key) []Owned {
 	first, _ := slices.BinarySearchFunc(ledger, key, func(o Owned, key access.Key) int { return o.Key.Compare(key) })
-	from := iterator{rest: ledger[first:]}
-	return from.of(key)
+	found := iterator{rest: ledger[first:]}
+	return found.of(key)
 }
 
 // claim orders the objects of one name: managed ones first, and the ledger's own first

@@ -93,6 +93,7 @@ type Report struct {
 // applies the units of a wave at once, as the driver's profile allows.
 type Executor struct {
 	config    Config
+	places    map[string]int  // of the plan's steps, by ID
 	done      map[string]bool // parts of steps included
 	execution *plan.Execution
 	subjects  subjects
@@ -104,7 +105,10 @@ type Executor struct {
 
 // New returns the executor of a plan.
 func New(config Config) *Executor {
-	e := &Executor{config: config, done: map[string]bool{}}
+	e := &Executor{config: config, places: make(map[string]int, len(config.Plan.Steps)), done: map[string]bool{}}
+	for i, s := range config.Plan.Steps {
+		e.places[s.ID] = i
+	}
 	maps.Copy(e.done, config.Done)
 	refused := make(map[string]bool, len(config.Refused))
 	for id := range config.Refused {
@@ -194,7 +198,7 @@ func (e *Executor) units(ctx context.Context, wave []plan.Work) ([][]plan.Step, 
 	for _, work := range wave {
 		var steps []plan.Step
 		for _, id := range work.Steps {
-			step, known := e.config.Plan.Step(id)
+			place, known := e.places[id]
 			if !known {
 				return nil, fmt.Errorf("reconcile: %w: the plan of %s has no step %s", fault.ErrInvalid, e.config.Plan.Tenant, id)
 			}
@@ -202,7 +206,7 @@ func (e *Executor) units(ctx context.Context, wave []plan.Work) ([][]plan.Step, 
 				e.report.Done++
 				continue
 			}
-			steps = append(steps, step)
+			steps = append(steps, e.config.Plan.Steps[place])
 		}
 		if len(steps) > 0 {
 			units = append(units, steps)
