@@ -14,6 +14,9 @@
 // several steps or accounts is repeated in ever smaller parts, removals first, until the
 // platform refuses a single step or account; the outcomes of the parts are recorded, too.
 //
+// A step that also adds does not keep a removal back: where the plan no longer fits, or
+// Config.WaitExpired is set, the removal is repeated alone.
+//
 // A step that fails for now stops the steps that need it or wait for it. All others are
 // applied before Execute returns the failure. The caller makes another Executor with
 // Config.Done and executes the waves again.

@@ -2,9 +2,11 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -16,6 +18,7 @@ const maxRefusals = 8
 // that the platform refuses stops no other: first removals, then additions. It returns
 // the outcomes with those of the parts. A step whose parts are all done is done.
 func (e *Executor) isolate(ctx context.Context, outcomes []Outcome) []Outcome {
+	outcomes = e.removeAlone(ctx, outcomes)
 	refused := refusedOf(outcomes)
 	if len(refused) == 0 || len(refused) == 1 && e.config.Plan.Parts(refused[0].Step) == nil {
 		return outcomes
@@ -30,6 +33,30 @@ func (e *Executor) isolate(ctx context.Context, outcomes []Outcome) []Outcome {
 		all = append(all, i.latest[id])
 	}
 	return all
+}
+
+// removeAlone repeats the removals of steps that also add, and that fail although no
+// attempt may help: the plan no longer fits, or the step failed for long. It returns the
+// outcomes with those of the removals.
+func (e *Executor) removeAlone(ctx context.Context, outcomes []Outcome) []Outcome {
+	for _, o := range slices.Clone(outcomes) {
+		fits := !errors.Is(o.Err, fault.ErrConflict) && !errors.Is(o.Err, fault.ErrNotFound)
+		if o.Err == nil || Permanent(o.Err) || fits && !e.config.WaitExpired || ctx.Err() != nil {
+			continue
+		}
+		if len(o.Step.Adds()) == 0 || len(o.Step.Removes()) == 0 {
+			continue
+		}
+		removal := e.config.Plan.Parts(o.Step)[:1] // removals come first
+		if e.done[removal[0].ID] || e.config.Check != nil && e.config.Check(ctx) != nil {
+			continue // the step fails by the check, and the platform was not asked
+		}
+		if err := e.config.Ledger.Intend(ctx, removal); err != nil {
+			continue // the step itself is tried again
+		}
+		outcomes = append(outcomes, e.apply(ctx, removal)...)
+	}
+	return outcomes
 }
 
 // isolation repeats what a platform refused in ever smaller parts.
