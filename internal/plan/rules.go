@@ -34,9 +34,8 @@ type Guard struct {
 	// Closed holds every removal from people, however small, and says why: a
 	// limit beyond this plan is reached. Empty where none is.
 	Closed string `json:"closed,omitempty"`
-	// Unnamed is true where no one named what is removed: a document is absent from the
-	// input of an apply, or a directory does not list a user any more. Then the guard holds
-	// every removal that empties a set.
+	// Unnamed is true where no caller named what is removed: a document is absent from the
+	// input of an apply. Then the guard holds every removal that empties a set.
 	Unnamed bool `json:"unnamed,omitempty"`
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // ten times as many steps.
 func BenchmarkExecutor(b *testing.B) {
 	for _, steps := range []int{4_000, 40_000} {
-		b.Run(fmt.Sprint(steps), func(b *testing.B) {
+		b.Run(strconv.Itoa(steps), func(b *testing.B) {
 			var p plan.Plan
 			work := plan.Work{Unit: "bindings"}
 			for i := range steps {

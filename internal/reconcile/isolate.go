@@ -40,11 +40,7 @@ func (e *Executor) isolate(ctx context.Context, outcomes []Outcome) []Outcome {
 // outcomes with those of the removals.
 func (e *Executor) removeAlone(ctx context.Context, outcomes []Outcome) []Outcome {
 	for _, o := range slices.Clone(outcomes) {
-		fits := !errors.Is(o.Err, fault.ErrConflict) && !errors.Is(o.Err, fault.ErrNotFound)
-		if o.Err == nil || Permanent(o.Err) || fits && !e.config.WaitExpired || ctx.Err() != nil {
-			continue
-		}
-		if len(o.Step.Adds()) == 0 || len(o.Step.Removes()) == 0 {
+		if ctx.Err() != nil || !e.isUnfit(o.Err) || len(o.Step.Adds()) == 0 || len(o.Step.Removes()) == 0 {
 			continue
 		}
 		removal := e.config.Plan.Parts(o.Step)[:1] // removals come first
@@ -57,6 +53,14 @@ func (e *Executor) removeAlone(ctx context.Context, outcomes []Outcome) []Outcom
 		outcomes = append(outcomes, e.apply(ctx, removal)...)
 	}
 	return outcomes
+}
+
+// isUnfit reports whether no attempt of a step may help that is not refused.
+func (e *Executor) isUnfit(err error) bool {
+	if err == nil || Permanent(err) {
+		return false
+	}
+	return e.config.WaitExpired || errors.Is(err, fault.ErrConflict) || errors.Is(err, fault.ErrNotFound)
 }
 
 // isolation repeats what a platform refused in ever smaller parts.
