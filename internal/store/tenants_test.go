@@ -84,7 +84,7 @@ func TestTombstoneLastsUntilDone(t *testing.T) {
 	}
 	diff(t, "input from the tombstone", document.TenantInput{
 		Tenant: before.Tenant, Project: before.Project, Platform: before.Platform, LandingZone: before.LandingZone,
-		Drawn: before.Drawn, Guard: document.DefaultGuard(), Deleted: true, Generation: 2,
+		Drawn: before.Drawn, Guard: document.DefaultGuard(), Deleted: true, Unnamed: true, Generation: 2,
 	}, input, cmpopts.EquateEmpty())
 	diff(t, "platforms served for the tombstones", []document.Platform{before.Platform}, platforms(t, s))
 
