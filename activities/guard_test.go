@@ -314,7 +314,7 @@ func TestApprovedRemovalsNeedNoRoom(t *testing.T) {
 	w.want("what is approved takes no room", "shop", 3)
 }
 
-// TestExpiredApprovalHoldsAgain: an approval that nobody used in time is none.
+// TestExpiredApprovalHoldsAgain: an approval that no run used in time is none.
 func TestExpiredApprovalHoldsAgain(t *testing.T) {
 	t.Parallel()
 	w := newWatched(t, "group: {most: 1, percent: 0}", "web")
@@ -349,7 +349,7 @@ func TestCrashBetweenReservationAndApply(t *testing.T) {
 	w.run("web")
 	w.want("its own reservation does not hold it", "web", 3)
 	w.pass(time.Hour)
-	w.plans("shop", false) // and nobody ever comes back to it
+	w.plans("shop", false) // and no run ever comes back to it
 	w.ask(map[string][]string{"web": people[:2], "shop": people[:5]})
 	w.run("web", "shop")
 	w.want("what is reserved counts, done or not", "web", 3)
@@ -484,7 +484,7 @@ func hasRemark(p plan.Plan, code access.Code) bool {
 func TestRemovalsStayUnnamedUntilTheyAreKnown(t *testing.T) {
 	t.Parallel()
 	const loose = "group: {most: 9, percent: 100}"
-	nobody := map[string][]string{"web": {}}
+	unbound := map[string][]string{"web": {}}
 	// during plans the tenant while the platform is changed.
 	during := func(w *watched, change func(*memory.World)) {
 		w.t.Helper()
@@ -503,7 +503,7 @@ func TestRemovalsStayUnnamedUntilTheyAreKnown(t *testing.T) {
 		w := newWatched(t, loose, "web")
 		w.askAll(2)
 		w.run("web")
-		w.ask(nobody) // prunes both bindings
+		w.ask(unbound) // prunes both bindings
 		during(w, change)
 		if p := w.plans("web", false); p.Held == 0 || p.Steps > 0 {
 			t.Errorf("%s: both members may go: %d steps, %d held, want all held", reason, p.Steps, p.Held)
@@ -514,14 +514,14 @@ func TestRemovalsStayUnnamedUntilTheyAreKnown(t *testing.T) {
 	w := newWatched(t, loose, "web")
 	w.askAll(3)
 	w.run("web")
-	w.ask(nobody)
+	w.ask(unbound)
 	p := w.plans("web", false)
-	held, _, err := w.store.Plan(t.Context(), p.Digest)
+	waiting, _, err := w.store.Plan(t.Context(), p.Digest)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var decisions []store.Decision
-	for _, r := range held.HeldRemovals() {
+	for _, r := range waiting.HeldRemovals() {
 		decisions = append(decisions, store.Decision{
 			Removal: r, Verdict: store.Rejected, Approver: "ada", Reason: "they stay", Digest: p.HeldDigest, Life: time.Hour,
 		})

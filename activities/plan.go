@@ -152,8 +152,8 @@ func (p *Platform) finish(
 
 // close stores how things stand with a tenant that has no steps left. A removed
 // tenant that is cleaned up is forgotten. One with removals that wait or are forbidden
-// stays, and so does what was decided about them; of a tenant that the platform does not
-// have, nobody knows.
+// stays, and so does what was decided about them. Both stay for a tenant that the platform
+// does not have, as the removals are not known.
 func (p *Platform) close(ctx context.Context, v *view, out PlanOutput, done Tally) error {
 	tenant := v.input.Tenant.TenantID
 	if err := p.endAdoptions(ctx, v); err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// findStrangers finds out which of the members that plans remove Rollcall never added:
-// somebody else did, and has to know what became of it.
+// findStrangers asks the ledger which of the members that plans remove Rollcall never
+// added. Another system did, and its operators need a warning.
 func (p *Platform) findStrangers(ctx context.Context, views []*view) error {
 	leaving := map[access.TenantID][]plan.Removal{}
 	for _, v := range views {

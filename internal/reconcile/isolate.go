@@ -55,7 +55,7 @@ func (e *Executor) removeAlone(ctx context.Context, outcomes []Outcome) []Outcom
 	return outcomes
 }
 
-// isUnfit reports whether no attempt of a step may help that is not refused.
+// isUnfit reports whether a failure that is no refusal may stay whatever attempts follow.
 func (e *Executor) isUnfit(err error) bool {
 	if err == nil || Permanent(err) {
 		return false
