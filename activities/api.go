@@ -5,12 +5,15 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
 )
 
 // Names under which a platform's activities are registered.
 const (
+	ResolveUsersActivity  = "ResolveUsers"
 	PlanActivity          = "Plan"
 	ApplyActivity         = "Apply"
+	VerifyActivity        = "Verify"
 	RecordOutcomeActivity = "RecordOutcome"
 	DetectDriftActivity   = "DetectDrift"
 
@@ -20,40 +23,62 @@ const (
 )
 
 // Outcome is how a run ended for a tenant.
-type Outcome string
+type Outcome = reconcile.TenantOutcome
 
 // The outcomes. Open means that there is still something to do.
 const (
-	Open      Outcome = ""
-	Planned   Outcome = "planned"   // a dry run: the plan is stored, nothing else happened
-	Converged Outcome = "converged" // the platform already was as desired
-	Changed   Outcome = "changed"   // it is now
-	Waiting   Outcome = "waiting"   // all but held removals is done
-	Contested Outcome = "drifting"  // another system keeps reverting our changes
-	Failed    Outcome = "failed"    // something only people can mend
+	Open      = reconcile.Open
+	Planned   = reconcile.Planned
+	Converged = reconcile.Converged
+	Changed   = reconcile.Changed
+	Waiting   = reconcile.Waiting
+	Contested = reconcile.Drifting
+	Failed    = reconcile.Failed
 )
+
+// ResolveInput asks which accounts the platform has for the users of a tenant.
+type ResolveInput struct {
+	Tenant access.TenantID `json:"tenant"`
+	// Fresh asks for all of them. Else those that were found within a day serve, if the
+	// last run left the tenant as the documents still ask.
+	Fresh bool `json:"fresh,omitempty"`
+}
+
+// ResolveOutput counts the users of a tenant. The answers are in the database.
+type ResolveOutput struct {
+	// At is when the lookup began, by the database's clock.
+	At    time.Time `json:"at"`
+	Users int       `json:"users,omitempty"`
+	// Requested counts the accounts that the platform was asked for, Unresolved those that are
+	// not found, ambiguous, disabled or only invited.
+	Requested  int `json:"requested,omitempty"`
+	Unresolved int `json:"unresolved,omitempty"`
+	Calls      int `json:"calls,omitempty"`
+}
 
 // PlanInput asks for one tenant's plan.
 type PlanInput struct {
 	Tenant access.TenantID `json:"tenant"`
-	// DryRun stores the plan and nothing else: no status, no remarks.
+	// DryRun stores the plan and nothing else: no status, no warnings.
 	DryRun bool `json:"dryRun,omitempty"`
-	// Fresh looks up every account and reads every mark again, instead of
+	// Fresh looks up every account and reads every ownership marker again, instead of
 	// trusting what was found within a day.
 	Fresh bool `json:"fresh,omitempty"`
+	// Resolved is ResolveOutput.At: the answers of that lookup are fresh ones.
+	Resolved time.Time `json:"resolved,omitzero"`
 	// Done sums up what this run did before; a verification has it.
 	Done Tally `json:"done"`
-	// Patience is how long what this run has written may stay unseen. Until then
-	// the platform is looked at again while it differs; what differs after that
-	// really does.
+	// Patience is how long, from when Verify is scheduled, what this run has written may
+	// stay unseen. Until then an attempt that finds a difference fails as pending, and
+	// another one looks again; what differs after that really does.
 	Patience time.Duration `json:"visibilityTimeout,omitempty"`
 	// RefusedSince is the first pass of this run whose refusals the plan takes into account;
 	// 0 for none.
 	RefusedSince int `json:"refusedSince,omitempty"`
-	// Prepared is a plan that a survey has just made, to begin with.
+	// Prepared is a plan that a sweep has just made, to begin with.
 	Prepared Prepared `json:"prepared,omitzero"`
-	// Adopt are names of groups to plan as if they were to be taken over. Only for
-	// a dry run: what is really adopted is in the database.
+	// Adopt are names of groups to plan as if a user had asked to adopt them. Only for
+	// a dry run: real adoptions are in the database.
 	Adopt []string `json:"adopt,omitempty"`
 }
 

@@ -88,7 +88,7 @@ func (p *Platform) application(ctx context.Context, in ApplyInput) (*application
 	if err != nil {
 		return nil, fmt.Errorf("activities: read the documents of %s: %w", in.Tenant, err)
 	}
-	d, connection, err := p.driver(ctx, input.Platform)
+	d, connection, err := p.tenants.Driver(ctx, input.Platform)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (a *application) config() reconcile.Config {
 		WaitExpired: a.in.WaitExpired || a.waitExpired, StopAtRefusal: a.in.Stage.ID != "", AllowPending: a.in.Stage.ID == "",
 		Check: a.check,
 		Limit: func(ctx context.Context, units [][]plan.Step) (bool, error) {
-			return a.platform.renew(ctx, a.in.Tenant, a.guard, units)
+			return a.platform.tenants.ReserveUnits(ctx, a.in.Tenant, a.guard, units)
 		},
 	}
 }
@@ -215,14 +215,14 @@ func (a *application) stillDesired(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("activities: read the documents of %s: %w", a.in.Tenant, err)
 	}
-	asked, err := desiredDigest(input, a.driver.Profile())
+	asked, err := reconcile.DesiredDigest(input, a.driver.Profile())
 	if err != nil {
 		return err
 	}
 	if asked != a.in.Desired {
 		return fmt.Errorf("activities: %w: the documents of %s changed after plan %s", fault.ErrConflict, a.in.Tenant, a.in.Digest)
 	}
-	wanted, err := a.platform.takesWanted(ctx, a.driver, input, a.plan)
+	wanted, err := a.platform.tenants.RemovesDesired(ctx, a.driver, input, a.plan)
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,12 @@ package activities_test
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/document"
@@ -43,9 +46,25 @@ func (l *lab) lag() *lagging {
 	return slow
 }
 
-// TestWritesMayBeUnseenForAWhile: a platform whose reads lag is looked at again
-// for as long as that may last, and no longer.
-func TestWritesMayBeUnseenForAWhile(t *testing.T) {
+// verify runs the Verify activity as Temporal does: while it fails as pending, again. It
+// returns how many attempts that took.
+func (l *lab) verify(patience time.Duration) (activities.PlanOutput, int, error) {
+	l.t.Helper()
+	for attempt := 1; ; attempt++ {
+		out, err := execute[activities.PlanOutput](l, activities.VerifyActivity, activities.PlanInput{Tenant: web, Patience: patience})
+		app, failed := errors.AsType[*temporal.ApplicationError](err)
+		if !failed || app.Type() != activities.TypePending {
+			return out, attempt, err
+		}
+		if app.NextRetryDelay() <= 0 || app.NextRetryDelay() > patience || app.NonRetryable() {
+			l.t.Errorf("the attempt fails with %v, to be made again after %s; want within the patience of %s", app, app.NextRetryDelay(), patience)
+		}
+	}
+}
+
+// TestVerify_RetriesWhileWritesMayBeUnseen: a platform whose reads lag is looked at again
+// for as long as that may last, and no longer. Between the looks nothing runs.
+func TestVerify_RetriesWhileWritesMayBeUnseen(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	slow := l.lag()
@@ -65,19 +84,19 @@ func TestWritesMayBeUnseenForAWhile(t *testing.T) {
 		t.Errorf("without patience: %+v, %v; want what is unseen to be planned again", early, err)
 	}
 	slow.looks.Store(lag)
-	patient, err := l.plan(activities.PlanInput{Patience: time.Minute})
-	if err != nil || patient.Steps != 0 || patient.Outcome != activities.Converged {
-		t.Errorf("with patience: %+v, %v; want converged", patient, err)
+	patient, attempts, err := l.verify(time.Minute)
+	if err != nil || patient.Steps != 0 || patient.Outcome != activities.Converged || attempts != lag+1 {
+		t.Errorf("with patience: %+v after %d attempts, %v; want converged after %d", patient, attempts, err, lag+1)
 	}
 	slow.looks.Store(1 << 40)
-	short, err := l.plan(activities.PlanInput{Patience: 100 * time.Millisecond})
-	if err != nil || short.Steps == 0 {
-		t.Errorf("after the patience has run out: %+v, %v; want what is still unseen to be planned", short, err)
+	late, attempts, err := l.verify(0)
+	if err != nil || late.Steps == 0 || attempts != 1 {
+		t.Errorf("after the patience has run out: %+v after %d attempts, %v; want what is still unseen to be planned", late, attempts, err)
 	}
 }
 
-// TestRemovedGroupsMayBeSeenForAWhile: a group that the run removed is ours by its
-// mark only while the platform shows it still, which is nothing to remark on.
+// TestRemovedGroupsMayBeSeenForAWhile: a group that the run removed is managed by its
+// marker only while the platform still shows it, which is nothing to warn of.
 func TestRemovedGroupsMayBeSeenForAWhile(t *testing.T) {
 	t.Parallel()
 	for _, patience := range []time.Duration{0, time.Minute} {
@@ -92,9 +111,9 @@ func TestRemovedGroupsMayBeSeenForAWhile(t *testing.T) {
 		}
 		l.converge() // removes the group
 		slow.looks.Store(3)
-		p, err := l.plan(activities.PlanInput{Patience: patience})
+		p, _, err := l.verify(patience)
 		if err != nil || (p.Remarks > 0) != (patience == 0) || p.Steps > 0 {
-			t.Errorf("with patience for %s: %+v, %v; want a remark without patience only", patience, p, err)
+			t.Errorf("with patience for %s: %+v, %v; want a warning without patience only", patience, p, err)
 		}
 	}
 }

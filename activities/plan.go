@@ -2,8 +2,8 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -11,8 +11,9 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/plan"
-	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
 )
 
 // batchUnits is how many write units one activity applies: enough to keep the
@@ -25,9 +26,24 @@ const (
 	longestPause = 15 * time.Second
 )
 
+// ResolveUsers looks up the accounts of a tenant's users, by their euids in the platform's
+// pattern, and stores the answers for Plan.
+func (p *Platform) ResolveUsers(ctx context.Context, in ResolveInput) (ResolveOutput, error) {
+	defer beat(ctx)()
+	ctx, meter := budget.WithMeter(ctx)
+	found, err := p.tenants.Resolve(ctx, in.Tenant, in.Fresh)
+	measure(ctx, in.Tenant.Platform, meter.Calls(), 0, err)
+	if err != nil {
+		return ResolveOutput{}, toTemporal(err)
+	}
+	return ResolveOutput{
+		At: found.At, Users: found.Users, Requested: found.Requested, Unresolved: found.Unresolved, Calls: meter.Calls(),
+	}, nil
+}
+
 // Plan compares one tenant's documents with its platform and stores the plan.
 // When nothing is left to do it stores the tenant's status too, so that an
-// unchanged tenant costs a single activity.
+// unchanged tenant costs no other activity but ResolveUsers.
 func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
@@ -35,51 +51,65 @@ func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 	if err != nil || found {
 		return out, toTemporal(err)
 	}
-	d, views, err := p.patientLook(ctx, in, (*view).quiet)
+	return p.compared(ctx, in, meter, func(*reconcile.Tenant) error { return nil })
+}
+
+// Verify plans again after changes. While the platform may not show them yet, an attempt
+// that finds a difference fails as pending and holds no slot until the next one.
+func (p *Platform) Verify(ctx context.Context, in PlanInput) (PlanOutput, error) {
+	defer beat(ctx)()
+	ctx, meter := budget.WithMeter(ctx)
+	return p.compared(ctx, in, meter, func(t *reconcile.Tenant) error { return unseen(ctx, in.Patience, t.InSync()) })
+}
+
+// unseen returns the error of an attempt that comes too early for the platform to show
+// what was written: it is scheduled for less than patience, and does not see it.
+func unseen(ctx context.Context, patience time.Duration, seen bool) error {
+	info := activity.GetInfo(ctx)
+	left := patience - time.Since(info.ScheduledTime)
+	if seen || left <= 0 {
+		return nil
+	}
+	pause := min(firstPause<<min(info.Attempt-1, 10), longestPause, left)
+	return fault.Pending(errUnseen, pause)
+}
+
+// errUnseen is the failure of a look that comes too early.
+var errUnseen = errors.New("activities: the platform does not show yet all that was written")
+
+// compared plans a tenant and stores what the workflow only refers to.
+func (p *Platform) compared(
+	ctx context.Context, in PlanInput, meter *budget.Meter, check func(*reconcile.Tenant) error,
+) (PlanOutput, error) {
+	d, t, err := p.compare(ctx, in)
+	if err == nil {
+		err = check(t)
+	}
 	measure(ctx, in.Tenant.Platform, meter.Calls(), 0, err)
 	if err != nil {
 		return PlanOutput{}, toTemporal(err)
 	}
-	out, err = p.finish(ctx, views[0], d.Profile(), in, meter)
+	out, err := p.record(ctx, t, d.Profile(), in, meter)
 	activity.GetLogger(ctx).Info("tenant compared", "tenant", in.Tenant.String(), "outcome", out.Outcome,
 		"steps", out.Steps, "pendingApproval", out.Held, "warnings", out.Remarks, "calls", out.Calls)
 	return out, toTemporal(err)
 }
 
-// patientLook looks at one tenant until all that was written is seen, or for as
-// long as it may stay unseen.
-func (p *Platform) patientLook(ctx context.Context, in PlanInput, seen func(*view) bool) (driver.Driver, []*view, error) {
-	began, o := time.Now(), observing{fresh: in.Fresh, adopt: in.Adopt}
+// compare compares one tenant.
+func (p *Platform) compare(ctx context.Context, in PlanInput) (driver.Driver, *reconcile.Tenant, error) {
+	o := reconcile.Options{Fresh: in.Fresh, Resolved: in.Resolved, Adopt: in.Adopt, DryRun: in.DryRun}
 	if in.RefusedSince > 0 {
 		failed, err := p.failed(ctx, activity.GetInfo(ctx).WorkflowExecution.RunID)
 		if err != nil {
 			return nil, nil, err
 		}
-		o.immovable = immovable(failed, in.RefusedSince)
+		o.Immovable = immovable(failed, in.RefusedSince)
 	}
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		d, views, err := p.look(ctx, []access.TenantID{in.Tenant}, o)
-		if err == nil {
-			err = p.guard(ctx, views, in.DryRun)
-		}
-		left := in.Patience - time.Since(began)
-		if err != nil || seen(views[0]) || left <= 0 {
-			return d, views, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, nil, ctx.Err()
-		case <-time.After(min(pause, left)):
-		}
+	d, tenants, err := p.tenants.Compare(ctx, []access.TenantID{in.Tenant}, o)
+	if err != nil {
+		return nil, nil, err
 	}
-}
-
-// quiet reports whether nothing differs. An object that is ours by its mark only
-// may be one that this run removed and that the platform shows still.
-func (v *view) quiet() bool {
-	return len(v.plan.Steps) == 0 && !slices.ContainsFunc(v.plan.Remarks, func(r access.Remark) bool {
-		return r.Code == access.OwnershipUnclear
-	})
+	return d, tenants[0], nil
 }
 
 // prepared takes up a plan that a survey has just made, so that the platform is
@@ -97,15 +127,15 @@ func (p *Platform) prepared(ctx context.Context, in PlanInput) (PlanOutput, bool
 	if err != nil {
 		return PlanOutput{}, false, fmt.Errorf("activities: read the documents of %s: %w", in.Tenant, err)
 	}
-	d, connection, err := p.driver(ctx, input.Platform)
+	d, connection, err := p.tenants.Driver(ctx, input.Platform)
 	if err != nil {
 		return PlanOutput{}, false, err
 	}
-	now, err := desiredDigest(input, d.Profile())
+	now, err := reconcile.DesiredDigest(input, d.Profile())
 	if err != nil || now != in.Prepared.Desired || made.Tenant != in.Tenant || made.Connection != connection {
 		return PlanOutput{}, false, err
 	}
-	if wanted, err := p.takesWanted(ctx, d, input, made); err != nil || wanted {
+	if wanted, err := p.tenants.RemovesDesired(ctx, d, input, made); err != nil || wanted {
 		return PlanOutput{}, false, err
 	}
 	out := PlanOutput{
@@ -116,103 +146,28 @@ func (p *Platform) prepared(ctx context.Context, in PlanInput) (PlanOutput, bool
 	return out, true, nil
 }
 
-// finish stores what the workflow only refers to.
-func (p *Platform) finish(
-	ctx context.Context, v *view, profile driver.Profile, in PlanInput, meter *budget.Meter,
+// record stores the plan or, if nothing is left to apply, how the tenant stands.
+func (p *Platform) record(
+	ctx context.Context, t *reconcile.Tenant, profile driver.Profile, in PlanInput, meter *budget.Meter,
 ) (PlanOutput, error) {
-	out := PlanOutput{
-		Steps: len(v.plan.Steps), Held: len(v.plan.Held), Remarks: len(v.plan.Remarks),
-		Calls: meter.Calls(), Desired: v.desiredDigest(), Settle: profile.Settle,
-		HeldDigest: v.plan.HeldDigest(),
+	out := PlanOutput{Calls: meter.Calls(), Desired: t.DesiredDigest(), Settle: profile.Settle}
+	recorded, err := p.tenants.Record(ctx, []*reconcile.Tenant{t}, reconcile.Run{
+		ID: activity.GetInfo(ctx).WorkflowExecution.RunID, DryRun: in.DryRun,
+		Steps: in.Done.Steps, Calls: in.Done.Calls + out.Calls,
+	})
+	made := t.Plan()
+	out.Steps, out.Held, out.Remarks, out.HeldDigest = len(made.Steps), len(made.Held), len(made.Remarks), made.HeldDigest()
+	if err != nil {
+		return out, err
 	}
-	if in.DryRun || out.Steps+out.Held+len(v.plan.Forbidden) > 0 {
-		var err error
-		if out.Digest, err = p.store.PutPlan(ctx, v.plan, v.input.Generation); err != nil {
-			return out, fmt.Errorf("activities: store the plan of %s: %w", in.Tenant, err)
-		}
-	}
-	switch {
-	case in.DryRun:
-		out.Outcome = Planned
-		return out, nil
-	case out.Steps > 0:
-		out.order(v.plan, profile.Unit)
-		return out, nil
-	}
-	if in.Done.Steps > 0 {
-		if err := p.addHappened(ctx, v); err != nil {
-			return out, err
-		}
-		out.Remarks = len(v.plan.Remarks)
-	}
-	out.Outcome = v.outcome(in.Done.Steps)
-	done := Tally{Steps: in.Done.Steps, Calls: in.Done.Calls + out.Calls}
-	return out, p.close(ctx, v, out, done)
-}
-
-// close stores how things stand with a tenant that has no steps left. A removed
-// tenant that is cleaned up is forgotten. One with removals that wait or are forbidden
-// stays, and so does what was decided about them. Both stay for a tenant that the platform
-// does not have, as the removals are not known.
-func (p *Platform) close(ctx context.Context, v *view, out PlanOutput, done Tally) error {
-	tenant := v.input.Tenant.TenantID
-	if err := p.endAdoptions(ctx, v); err != nil {
-		return err
-	}
-	if err := p.serve(ctx, v); err != nil {
-		return err
-	}
-	left := out.Held + len(v.plan.Forbidden)
-	if left == 0 && v.input.Unnamed && v.knowsRemovals() {
-		if err := p.store.EndUnnamed(ctx, tenant, v.input.Generation); err != nil {
-			return fmt.Errorf("activities: end the unnamed removals of %s: %w", tenant, err)
-		}
-	}
-	if left == 0 && len(v.decisions) > 0 && !v.absent() {
-		if err := p.store.Forget(ctx, tenant); err != nil {
-			return fmt.Errorf("activities: end the decisions on %s: %w", tenant, err)
-		}
-	}
-	if v.input.Deleted && left == 0 {
-		return p.bury(ctx, v)
-	}
-	if err := p.store.PutStatus(ctx, v.status(ctx, out, done)); err != nil {
-		return fmt.Errorf("activities: store the status of %s: %w", tenant, err)
+	out.Outcome, out.Digest = recorded[0].Outcome, recorded[0].Digest
+	if out.Outcome == Open {
+		out.order(made, profile.Unit)
 	}
 	if out.Outcome == Changed {
-		p.measureChange(ctx, tenant, v.input.Generation)
+		p.measureChange(ctx, in.Tenant, t.Document().Generation)
 	}
-	return nil
-}
-
-// knowsRemovals reports whether the plan has every removal that the documents ask for: the
-// platform has the tenant, and each object there is known to be managed or not. Else some
-// come up later.
-func (v *view) knowsRemovals() bool {
-	return !v.absent() && !slices.ContainsFunc(v.plan.Remarks, func(r access.Remark) bool { return r.Code == access.OwnershipUnclear })
-}
-
-// outcome judges a tenant that has no steps left.
-func (v *view) outcome(applied int) Outcome {
-	switch {
-	case v.absent():
-		return Failed
-	case len(v.plan.Held) > 0:
-		return Waiting
-	case applied > 0:
-		return Changed
-	default:
-		return Converged
-	}
-}
-
-func (v *view) status(ctx context.Context, out PlanOutput, done Tally) store.Status {
-	info := activity.GetInfo(ctx)
-	return store.Status{
-		Tenant: v.input.Tenant.TenantID, Outcome: string(out.Outcome), RunID: info.WorkflowExecution.RunID,
-		Digest: out.Digest, Steps: done.Steps, Held: out.Held, Removals: len(v.plan.HeldRemovals()), Calls: done.Calls,
-		Generation: v.input.Generation, Remarks: v.plan.Remarks, Seen: v.began,
-	}
+	return out, nil
 }
 
 // order says in which activities the plan's steps are applied.

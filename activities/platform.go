@@ -2,15 +2,13 @@ package activities
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/worker"
 
-	"github.com/rollcall-iam/rollcall/internal/document"
-	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -19,18 +17,14 @@ import (
 const heartbeat = 4 * time.Second
 
 // Drivers opens platforms; connection.Drivers is one.
-type Drivers interface {
-	// Driver returns the driver of a platform and the digest of the connection that
-	// it was opened with, which is another after the connection changed.
-	Driver(ctx context.Context, platform document.Platform) (driver.Driver, string, error)
-}
+type Drivers = reconcile.Drivers
 
 // Platform holds what the activities of one platform need. Its methods are the
 // activities.
 type Platform struct {
+	tenants      *reconcile.Reconciler
 	store        *store.Store
 	ledger       *ledger.Ledger
-	drivers      Drivers
 	installation string
 	// checks returns what looks again, right before each unit of an application,
 	// whether it is still desired.
@@ -43,7 +37,8 @@ type Platform struct {
 // first run needs it.
 func NewPlatform(s *store.Store, l *ledger.Ledger, installation string, drivers Drivers) *Platform {
 	return &Platform{
-		store: s, ledger: l, installation: installation, drivers: drivers,
+		tenants: reconcile.NewReconciler(s, l, installation, drivers),
+		store:   s, ledger: l, installation: installation,
 		checks:   func(a *application) func(context.Context) error { return a.stillDesired },
 		inFlight: inFlight,
 	}
@@ -52,22 +47,14 @@ func NewPlatform(s *store.Store, l *ledger.Ledger, installation string, drivers 
 // Register makes the activities known to a worker under their names.
 func (p *Platform) Register(w worker.ActivityRegistry) {
 	for name, run := range map[string]any{
-		PlanActivity: p.Plan, ApplyActivity: p.Apply, RecordOutcomeActivity: p.RecordOutcome, DetectDriftActivity: p.DetectDrift,
+		ResolveUsersActivity: p.ResolveUsers, PlanActivity: p.Plan, ApplyActivity: p.Apply, VerifyActivity: p.Verify,
+		RecordOutcomeActivity: p.RecordOutcome, DetectDriftActivity: p.DetectDrift,
 		ConfirmReplacementActivity:    p.ConfirmReplacement,
 		CompensateReplacementActivity: p.CompensateReplacement,
 		RecordReplacementActivity:     p.RecordReplacement,
 	} {
 		w.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
 	}
-}
-
-// driver returns the platform's driver and the digest of its connection.
-func (p *Platform) driver(ctx context.Context, doc document.Platform) (driver.Driver, string, error) {
-	opened, connection, err := p.drivers.Driver(ctx, doc)
-	if err != nil {
-		return nil, "", fmt.Errorf("activities: %w", err)
-	}
-	return opened, connection, nil
 }
 
 // beat heartbeats until the returned function is called, so that a worker that

@@ -298,10 +298,15 @@ func (l *lab) remarks() []access.Remark {
 	return all[0].Remarks
 }
 
+// keep stores what the platform is taken to have answered about accounts.
+func (l *lab) keep(answers map[string]access.Resolution) error {
+	return l.store.KeepLookups(l.t.Context(), store.LookupKey{Platform: web.Platform, Attribute: "name"}, answers)
+}
+
 // forget drops what is remembered of an account, as a day does.
 func (l *lab) forget(account string) {
 	l.t.Helper()
-	if err := l.store.ForgetAccounts(l.t.Context(), web.Platform, "name", []string{account}); err != nil {
+	if err := l.keep(map[string]access.Resolution{account: {Found: access.No}}); err != nil {
 		l.t.Fatal(err)
 	}
 }

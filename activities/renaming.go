@@ -13,6 +13,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
 )
 
 // RenamingState says how far a renaming has come.
@@ -74,29 +75,48 @@ type RecordReplacementInput struct {
 	State  RenamingState `json:"state"`
 }
 
-// ConfirmReplacement looks at the platform anew, until the new group is complete or
-// patience runs out. Nothing that is remembered counts here: what comes next
+// ConfirmReplacement looks at the platform. Until the new group is complete or patience
+// runs out, an attempt fails as pending. No remembered answer counts here: what comes next
 // takes the old group away.
 func (p *Platform) ConfirmReplacement(ctx context.Context, in ConfirmInput) (ConfirmOutput, error) {
 	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
-	d, views, err := p.patientLook(ctx, PlanInput{Tenant: in.Tenant, Fresh: true, Patience: in.Patience}, func(v *view) bool {
-		r, listed := v.renaming(in.ID)
-		return !listed || len(r.Build) == 0
-	})
+	d, t, err := p.compare(ctx, PlanInput{Tenant: in.Tenant, Fresh: true})
+	if err == nil {
+		r, listed := t.Replacement(in.ID)
+		err = unseen(ctx, in.Patience, !listed || len(r.Build) == 0)
+	}
 	measure(ctx, in.Tenant.Platform, meter.Calls(), 0, err)
 	if err != nil {
 		return ConfirmOutput{}, toTemporal(err)
 	}
-	out, err := p.confirmed(ctx, views[0], d.Profile(), in)
+	out, err := p.confirmed(ctx, t, d.Profile(), in)
 	out.Calls = meter.Calls()
 	activity.GetLogger(ctx).Info("group replacement checked", "tenant", in.Tenant.String(), "replacement", in.ID,
 		"state", out.State, "calls", out.Calls)
 	return out, toTemporal(err)
 }
 
-// renaming returns the plan's renaming of that ID.
-func (v *view) renaming(id string) (plan.Renaming, bool) { return renamingIn(v.plan, id) }
+// confirmed decides how the renaming goes on, and records it.
+func (p *Platform) confirmed(ctx context.Context, t *reconcile.Tenant, profile driver.Profile, in ConfirmInput) (ConfirmOutput, error) {
+	made := t.Plan()
+	out := ConfirmOutput{State: reconcile.ReplacementState(made, in.ID), Desired: t.DesiredDigest()}
+	if out.State == ledger.Replanned {
+		return out, nil
+	}
+	var err error
+	if out.Digest, err = p.store.PutPlan(ctx, made, t.Document().Generation); err != nil {
+		return out, fmt.Errorf("activities: store the plan of %s: %w", in.Tenant, err)
+	}
+	var parts PlanOutput
+	parts.order(made, profile.Unit)
+	for _, r := range parts.Renamings {
+		if r.ID == in.ID {
+			out.Build, out.Remove = r.Build, r.Remove
+		}
+	}
+	return out, p.bring(ctx, thisRun(ctx, in.Tenant), made, Stage{ID: in.ID, State: out.State})
+}
 
 func renamingIn(p plan.Plan, id string) (plan.Renaming, bool) {
 	i := slices.IndexFunc(p.Renames, func(r plan.Renaming) bool { return r.ID == id })
@@ -104,52 +124,6 @@ func renamingIn(p plan.Plan, id string) (plan.Renaming, bool) {
 		return plan.Renaming{}, false
 	}
 	return p.Renames[i], true
-}
-
-// confirmed decides how the renaming goes on, and records it.
-func (p *Platform) confirmed(ctx context.Context, v *view, profile driver.Profile, in ConfirmInput) (ConfirmOutput, error) {
-	out := ConfirmOutput{State: judge(v.plan, in.ID), Desired: v.desiredDigest()}
-	if out.State == ledger.Replanned {
-		return out, nil
-	}
-	var err error
-	if out.Digest, err = p.store.PutPlan(ctx, v.plan, v.input.Generation); err != nil {
-		return out, fmt.Errorf("activities: store the plan of %s: %w", in.Tenant, err)
-	}
-	var parts PlanOutput
-	parts.order(v.plan, profile.Unit)
-	for _, r := range parts.Renamings {
-		if r.ID == in.ID {
-			out.Build, out.Remove = r.Build, r.Remove
-		}
-	}
-	return out, p.bring(ctx, thisRun(ctx, in.Tenant), v.plan, Stage{ID: in.ID, State: out.State})
-}
-
-// judge says what a fresh plan makes of a renaming.
-func judge(p plan.Plan, id string) RenamingState {
-	r, listed := renamingIn(p, id)
-	switch {
-	case !listed:
-		return ledger.Replanned
-	case len(r.Build) > 0:
-		return ledger.Building
-	case r.Waits:
-		return ledger.Waiting
-	case len(r.Remove) == 0 || needsMore(p, r):
-		return ledger.Replanned
-	default:
-		return ledger.Passed
-	}
-}
-
-// needsMore reports whether the end of the old group needs steps that are not the
-// renaming's own: somebody may be moving from it to another group still.
-func needsMore(p plan.Plan, r plan.Renaming) bool {
-	return slices.ContainsFunc(r.Remove, func(id string) bool {
-		s, _ := p.Step(id)
-		return slices.ContainsFunc(s.Needs, func(need plan.Need) bool { return !slices.Contains(r.Remove, need.ID) })
-	})
 }
 
 // RecordReplacement records how a run left a renaming.

@@ -25,7 +25,7 @@ func TestUndoRefusesPastAnotherRunsPoint(t *testing.T) {
 	s := newRenamed(t, "")
 	p := s.planned()
 	s.build(p)
-	s.confirm(p, 0)
+	s.confirm(p)
 	if _, err := s.store.Pool().Exec(t.Context(), `UPDATE group_replacements SET run_id = 'earlier'`); err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestWhatWasMadeTwiceIsUndone(t *testing.T) {
 		w.Groups = slices.Delete(w.Groups, i, i+1)
 		w.Bindings = slices.DeleteFunc(w.Bindings, func(b memory.Binding) bool { return b.Group == id })
 	})
-	c := s.confirm(p, 0)
+	c := s.confirm(p)
 	if c.State != ledger.Building {
 		t.Fatalf("confirm: %+v, want the group to be built again", c)
 	}
@@ -124,11 +124,11 @@ func TestRenameIsNeverHeld(t *testing.T) {
 	p := s.planned()
 	s.build(p)
 	for range 2 { // a look that comes again counts nothing either
-		if c := s.confirm(p, 0); c.State != ledger.Passed {
+		if c := s.confirm(p); c.State != ledger.Passed {
 			t.Fatalf("confirm: %+v, want it passed", c)
 		}
 	}
-	c := s.confirm(p, 0)
+	c := s.confirm(p)
 	p.Digest, p.Desired = c.Digest, c.Desired
 	if out, err := s.part(p, ledger.Passed, c.Remove); err != nil || out.Refused > 0 || out.Replan {
 		t.Fatalf("remove: %+v, %v; want all done", out, err)

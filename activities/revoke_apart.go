@@ -12,10 +12,14 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
+// maxUnread is how many parts of the tenants fail before the platform is taken for the
+// reason, as long as none could be read.
+const maxUnread = 16
+
 // look plans the removals of all tenants, from marks read anew. Where some tenants
 // are why they cannot be read together, it returns the plans of the others and the
 // error: nobody stays in a set because of what is wrong elsewhere.
-func (r *revoking) look(ctx context.Context) ([]*view, error) {
+func (r *revoking) look(ctx context.Context) ([]*revokedTenant, error) {
 	r.remarks = slices.DeleteFunc(r.remarks, func(m access.Remark) bool { return m.Code == access.UserRevoked })
 	views, err := r.lookAt(ctx, r.tenants)
 	if err == nil || len(r.tenants) < 2 || !permanent(err) && activity.GetInfo(ctx).Attempt < 2 {
@@ -35,7 +39,7 @@ func (r *revoking) look(ctx context.Context) ([]*view, error) {
 // lookApart looks at ever smaller parts of the tenants, until each part can be read
 // or is a single tenant, which unread tells of. It has not looked at all where it
 // takes the platform for the reason.
-func (r *revoking) lookApart(ctx context.Context) (read []*view, unread []error, all bool) {
+func (r *revoking) lookApart(ctx context.Context) (read []*revokedTenant, unread []error, all bool) {
 	parts := [][]access.TenantID{r.tenants[:len(r.tenants)/2], r.tenants[len(r.tenants)/2:]}
 	for failed := 0; len(parts) > 0; {
 		part := parts[0]
@@ -54,7 +58,7 @@ func (r *revoking) lookApart(ctx context.Context) (read []*view, unread []error,
 		if errors.Is(err, fault.ErrForbidden) {
 			continue // the platform was not asked: that says nothing about it
 		}
-		if failed++; failed >= hopeless && len(read) == 0 {
+		if failed++; failed >= maxUnread && len(read) == 0 {
 			return nil, unread, false
 		}
 	}

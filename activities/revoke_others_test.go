@@ -113,7 +113,7 @@ func TestARevokedStrangerIsNotHeld(t *testing.T) {
 	l := newLab(t)
 	l.want(1)
 	l.converge()
-	if err := l.store.RememberAccounts(t.Context(), web.Platform, "name", map[string]string{"yvonne": "u-yvonne"}); err != nil {
+	if err := l.keep(map[string]access.Resolution{"yvonne": {Found: access.Yes, Refs: []string{"u-yvonne"}}}); err != nil {
 		t.Fatal(err)
 	}
 	l.edit(func(w *memory.World) { w.Groups[0].Members = []string{"u-yvonne"} })

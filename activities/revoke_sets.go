@@ -74,7 +74,7 @@ func (r *revoking) find(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("activities: %w: %w", fault.ErrInvalid, err)
 	}
-	if r.driver, _, err = p.driver(ctx, one.Platform); err != nil {
+	if r.driver, _, err = p.tenants.Driver(ctx, one.Platform); err != nil {
 		return err
 	}
 	r.settle = r.driver.Profile().Settle
@@ -261,60 +261,54 @@ func worstOf(errs []error) error {
 	return errs[0]
 }
 
+// revokedTenant is a tenant with the plan of what the person loses there.
+type revokedTenant struct {
+	*reconcile.Tenant
+	plan plan.Plan
+}
+
 // lookAt plans the removals of some tenants, from marks read anew.
-func (r *revoking) lookAt(ctx context.Context, tenants []access.TenantID) ([]*view, error) {
+func (r *revoking) lookAt(ctx context.Context, tenants []access.TenantID) ([]*revokedTenant, error) {
 	p := r.platform
-	inputs, err := p.store.TenantInputs(ctx, tenants)
+	seen, err := p.tenants.Observe(ctx, r.driver, tenants)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, fmt.Errorf("activities: %w: a tenant of %s was forgotten just now", fault.ErrUnavailable, r.in.Platform)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("activities: read the documents of %d tenants: %w", len(tenants), err)
-	}
-	views := make([]*view, len(inputs))
-	for i, in := range inputs {
-		views[i] = &view{input: in}
-	}
-	if err := p.observe(ctx, r.driver, views, true); err != nil {
-		return nil, err
-	}
-	views = slices.DeleteFunc(views, func(v *view) bool { return v.missing() && len(v.seen.State.Groups) == 0 })
-	if len(views) == 0 {
-		return nil, nil
-	}
-	if err := p.nameAccounts(ctx, views); err != nil {
 		return nil, err
 	}
 	profile := r.driver.Profile()
-	if len(profile.SharedRoles) > 0 {
-		if err := p.shareLedger(ctx, profile.SharedRoles, views); err != nil {
-			return nil, err
+	var views []*revokedTenant
+	for _, t := range seen {
+		state := t.Observed()
+		if t.NotFound() && len(state.Groups) == 0 {
+			continue
 		}
-	}
-	for _, v := range views {
-		r.expect(v)
-		v.plan = plan.Revoke(plan.Input{
-			Tenant: v.input.Tenant.TenantID, Observed: v.seen.State, Owned: v.owned, Rules: rules(profile, v.input, p.installation),
-		}, r.refs)
+		v := &revokedTenant{Tenant: t, plan: plan.Revoke(plan.Input{
+			Tenant: t.ID(), Observed: r.expect(t.ID(), state), Owned: t.Managed(),
+			Rules: reconcile.Rules(profile, t.Document(), p.installation),
+		}, r.refs)}
 		r.remarks = append(r.remarks, v.plan.Remarks...)
+		views = append(views, v)
 	}
 	return views, nil
 }
 
 // expect adds to what is seen the members that the platform may not show yet.
 // Removing who is not there is no mistake.
-func (r *revoking) expect(v *view) {
+func (r *revoking) expect(tenant access.TenantID, seen access.State) access.State {
 	for _, a := range r.recent {
 		key := a.Step.Key()
-		if a.Tenant != v.input.Tenant.TenantID || a.Open || key.Kind != access.KindMembers {
+		if a.Tenant != tenant || a.Open || key.Kind != access.KindMembers {
 			continue
 		}
-		for i, g := range v.seen.State.Groups {
+		for i, g := range seen.Groups {
 			if g.Name == key.Group {
-				v.seen.State.Groups[i].Members = r.with(g.Members, a.Step.Adds())
+				seen.Groups[i].Members = r.with(g.Members, a.Step.Adds())
 			}
 		}
 	}
+	return seen
 }
 
 // with returns the members and those of the people that are the person's accounts.
@@ -336,15 +330,15 @@ func (r *revoking) settling(s plan.Step) bool {
 }
 
 // take takes the person out of the sets of one tenant.
-func (r *revoking) take(ctx context.Context, v *view) (*application, error) {
-	p, tenant := r.platform, v.input.Tenant.TenantID
-	digest, err := p.store.PutPlan(ctx, v.plan, v.input.Generation)
+func (r *revoking) take(ctx context.Context, v *revokedTenant) (*application, error) {
+	p, tenant := r.platform, v.ID()
+	digest, err := p.store.PutPlan(ctx, v.plan, v.Document().Generation)
 	if err != nil {
 		return nil, fmt.Errorf("activities: store the plan of %s: %w", tenant, err)
 	}
 	info := activity.GetInfo(ctx)
 	a := &application{
-		platform: p, driver: r.driver, plan: v.plan, scope: p.scope(v, true),
+		platform: p, driver: r.driver, plan: v.plan, scope: p.tenants.Scope(v.Tenant, true),
 		in: ApplyInput{Tenant: tenant, Digest: digest},
 		run: ledger.Run{
 			Tenant: tenant, WorkflowID: info.WorkflowExecution.ID, RunID: info.WorkflowExecution.RunID,
@@ -380,56 +374,4 @@ func (r *revoking) note(a *application) {
 	for id := range a.done {
 		r.taken[id] = time.Now()
 	}
-}
-
-// revokedRefs are the accounts that a revocation has found on the platform, of all
-// revocations that stand.
-func (p *Platform) revokedRefs(ctx context.Context, views []*view) ([]string, error) {
-	if !slices.ContainsFunc(views, func(v *view) bool { return len(v.input.Revoked) > 0 }) {
-		return nil, nil
-	}
-	refs, err := p.store.RevokedRefs(ctx, views[0].input.Platform.Identifier())
-	if err != nil {
-		return nil, fmt.Errorf("activities: read which accounts are revoked: %w", err)
-	}
-	return refs, nil
-}
-
-// knowRevoked tells views which accounts are revoked by name: those that were
-// looked up just now, and those that a revocation has found on the platform.
-func knowRevoked(views []*view, refs []string) {
-	revoked := make(map[string]bool, len(refs))
-	for _, ref := range refs {
-		revoked[ref] = true
-	}
-	for _, v := range views {
-		for _, ref := range v.settled.Revoked {
-			revoked[ref] = true
-		}
-		v.revoked = revoked
-	}
-}
-
-// revokedHere returns those of the revoked accounts that are in any set here,
-// sorted: of all others no plan depends.
-func (v *view) revokedHere() []string {
-	var here []string
-	if len(v.revoked) == 0 {
-		return nil
-	}
-	note := func(people []access.Member) {
-		for _, who := range people {
-			if v.revoked[who.Ref] {
-				here = append(here, who.Ref)
-			}
-		}
-	}
-	for _, g := range v.seen.State.Groups {
-		note(g.Members)
-	}
-	for _, b := range v.seen.State.Bindings {
-		note(b.Subjects)
-	}
-	slices.Sort(here)
-	return slices.Compact(here)
 }

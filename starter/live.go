@@ -213,8 +213,12 @@ func (l live) doing(p *workflowpb.PendingActivityInfo, now time.Time) live {
 // doing is what an activity does, for people.
 func doing(activity string) string {
 	switch activity {
+	case activities.ResolveUsersActivity:
+		return "looking up users"
 	case activities.PlanActivity:
 		return "comparing"
+	case activities.VerifyActivity:
+		return "verifying"
 	case activities.DetectDriftActivity:
 		return "comparing all tenants"
 	case activities.ApplyActivity:

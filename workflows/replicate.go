@@ -29,10 +29,11 @@ const (
 
 // ReplicateTenant makes one tenant as the documents want it:
 //
+//   - look up the accounts of its users;
 //   - plan what is different, which ends the run when nothing is;
 //   - apply the plan, batch by batch, and groups that get other names each in a
 //     RecreateGroup;
-//   - plan again to verify, for at most three rounds;
+//   - verify, which plans again, for at most three rounds;
 //   - start over when somebody triggered meanwhile.
 func ReplicateTenant(ctx workflow.Context, in ReplicateInput) (ReplicateResult, error) {
 	r := &replication{in: in, done: in.Done, pass: in.Pass, triggers: workflow.GetSignalChannel(ctx, TriggerSignal)}
@@ -74,7 +75,19 @@ type replication struct {
 	waits     int       // for renamings that somebody left behind
 	// patience is how long what was written may stay unseen by the next plan.
 	patience time.Duration
+	// verify is true where the next plan verifies what was written.
+	verify bool
+	lookup lookup
 }
+
+// lookup is the last lookup of the accounts.
+type lookup struct {
+	at    time.Time // by the database's clock
+	ended time.Time // by the workflow's clock; zero if another one is needed
+}
+
+// lookupAge is how long the answers of a lookup serve the plans of a run.
+const lookupAge = 8 * time.Minute
 
 // pause prepares the look that comes after an apply. If all was written, some of it may
 // be unseen for a while, which the look allows for. Otherwise the tenant is planned
@@ -89,7 +102,7 @@ func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error
 	}
 	r.pending = pending{}
 	if !r.broken && r.refused == 0 {
-		r.patience = p.Settle
+		r.patience, r.verify = p.Settle, true
 		return nil
 	}
 	r.patience = 0
@@ -98,7 +111,7 @@ func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error
 
 // run replicates once, until the tenant is as desired or cannot be.
 func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
-	r.why, r.refused, r.unsure, r.since, r.pending = "", 0, false, r.pass+1, pending{}
+	r.why, r.refused, r.unsure, r.since, r.pending, r.lookup = "", 0, false, r.pass+1, pending{}, lookup{}
 	for round := 0; round < rounds; {
 		p, err := r.plan(ctx)
 		if err != nil {
@@ -151,15 +164,48 @@ func (r *replication) settled(p activities.PlanOutput) ReplicateResult {
 	return result
 }
 
+// resolve looks up the accounts of the tenant's users, unless the plan that comes next
+// needs no answers or has some that are young enough.
+func (r *replication) resolve(ctx workflow.Context) error {
+	known := !r.lookup.ended.IsZero() && workflow.Now(ctx).Sub(r.lookup.ended) < lookupAge
+	if known || r.in.Prepared.Digest != "" {
+		return nil
+	}
+	r.say(ctx, "Looking up the accounts of the tenant's users.")
+	ctx = workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, "look up the users of "+r.in.Tenant.String()))
+	var platform *activities.Platform // for the names and types of its methods
+	var out activities.ResolveOutput
+	err := workflow.ExecuteActivity(ctx, platform.ResolveUsers, activities.ResolveInput{
+		Tenant: r.in.Tenant, Fresh: r.unsure,
+	}).Get(ctx, &out)
+	r.done.Calls += out.Calls
+	r.lookup = lookup{at: out.At, ended: workflow.Now(ctx)}
+	return err
+}
+
+// plan compares the documents with the platform. After a change it verifies.
 func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) {
-	r.say(ctx, "Comparing the documents with the platform.")
-	ctx = workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, "plan "+r.in.Tenant.String()))
+	if err := r.resolve(ctx); err != nil {
+		return activities.PlanOutput{}, err
+	}
+	var platform *activities.Platform // for the names and types of its methods
+	in := activities.PlanInput{
+		Tenant: r.in.Tenant, DryRun: r.in.DryRun, Fresh: r.unsure, Resolved: r.lookup.at, Done: r.done, Prepared: r.in.Prepared,
+		Patience: r.patience, Adopt: r.in.Adopt, RefusedSince: r.refusedSince(),
+	}
+	var planned workflow.Future
+	if r.verify {
+		r.say(ctx, "Verifying that the platform shows what was written.")
+		ctx := workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, "verify "+r.in.Tenant.String()))
+		planned = workflow.ExecuteActivity(ctx, platform.Verify, in)
+	} else {
+		r.say(ctx, "Comparing the documents with the platform.")
+		ctx := workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, "plan "+r.in.Tenant.String()))
+		planned = workflow.ExecuteActivity(ctx, platform.Plan, in)
+	}
 	var p activities.PlanOutput
-	err := workflow.ExecuteActivity(ctx, activities.PlanActivity, activities.PlanInput{
-		Tenant: r.in.Tenant, DryRun: r.in.DryRun, Fresh: r.unsure, Done: r.done, Prepared: r.in.Prepared, Patience: r.patience,
-		Adopt: r.in.Adopt, RefusedSince: r.refusedSince(),
-	}).Get(ctx, &p)
-	r.patience = 0
+	err := planned.Get(ctx, &p)
+	r.patience, r.verify = 0, false
 	r.in.Prepared = activities.Prepared{} // it serves once
 	r.done.Calls += p.Calls
 	r.held = p.HeldDigest
@@ -213,6 +259,9 @@ func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput, batch
 		r.immovable += out.Immovable
 		r.pending.steps, r.pending.after = r.pending.steps+out.Pending, max(r.pending.after, out.PendingAfter)
 		r.broken = out.Replan
+		if out.Replan {
+			r.lookup = lookup{}
+		}
 		r.unsure = r.unsure || out.Replan
 		if err != nil || out.Replan {
 			return err

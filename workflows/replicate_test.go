@@ -32,12 +32,17 @@ type platform struct {
 	plans     []answer[activities.PlanOutput]
 	applies   []answer[activities.ApplyOutput]
 	conclude  activities.RecordOutcomeOutput
-	planned   []activities.PlanInput
+	resolved  []activities.ResolveInput
+	planned   []activities.PlanInput // by Plan or Verify
+	verified  int                    // of them
 	applied   []activities.ApplyInput
 	concluded []activities.RecordOutcomeInput
 	renaming  renaming
 	asked     func(activity string) // called before each answer; may be nil
 }
+
+// lookedUp is when the scripted platform looks up accounts.
+var lookedUp = time.Date(2026, 5, 4, 8, 0, 0, 0, time.UTC)
 
 type answer[T any] struct {
 	out T
@@ -96,10 +101,19 @@ func (p *platform) run(
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
 	on := &stage{env: env}
 	defer on.end()
-	script(on, activities.PlanActivity, func(in activities.PlanInput) (activities.PlanOutput, error) {
-		p.planned = append(p.planned, in)
-		return next(&p.plans)
+	script(on, activities.ResolveUsersActivity, func(in activities.ResolveInput) (activities.ResolveOutput, error) {
+		p.resolved = append(p.resolved, in)
+		return activities.ResolveOutput{At: lookedUp}, nil
 	})
+	for _, name := range []string{activities.PlanActivity, activities.VerifyActivity} {
+		script(on, name, func(in activities.PlanInput) (activities.PlanOutput, error) {
+			p.planned = append(p.planned, in)
+			if name == activities.VerifyActivity {
+				p.verified++
+			}
+			return next(&p.plans)
+		})
+	}
 	script(on, activities.ApplyActivity, func(in activities.ApplyInput) (activities.ApplyOutput, error) {
 		p.applied = append(p.applied, in)
 		return next(&p.applies)
@@ -332,6 +346,75 @@ func TestReplicateTenantLooksAgainWhenTriggered(t *testing.T) {
 	}
 	if len(p.planned) != 2 {
 		t.Errorf("five triggers during a run made %d plans, want 2: the first and one for all five", len(p.planned))
+	}
+}
+
+// TestReplicateTenant_ResolvesUsersFirst: the lookup is an activity of its own, whose answers
+// serve the plans that follow soon.
+func TestReplicateTenant_ResolvesUsersFirst(t *testing.T) {
+	t.Parallel()
+	done := applied(activities.ApplyOutput{Done: 1})
+	for _, c := range []struct {
+		reason   string
+		in       workflows.ReplicateInput
+		platform platform
+		lookups  []bool // whether each is fresh
+		at       []time.Time
+		verified int
+	}{
+		{
+			"an unchanged tenant", workflows.ReplicateInput{}, platform{plans: []answer[activities.PlanOutput]{ended(activities.Converged)}},
+			[]bool{false}, []time.Time{lookedUp}, 0,
+		},
+		{
+			"a change is verified with the answers of the same lookup", workflows.ReplicateInput{},
+			platform{plans: []answer[activities.PlanOutput]{open(1), ended(activities.Changed)}, applies: []answer[activities.ApplyOutput]{done}},
+			[]bool{false}, []time.Time{lookedUp, lookedUp}, 1,
+		},
+		{
+			"a plan that does not hold is made again from another lookup of all accounts", workflows.ReplicateInput{},
+			platform{
+				plans:   []answer[activities.PlanOutput]{open(1), open(1), ended(activities.Changed)},
+				applies: []answer[activities.ApplyOutput]{applied(activities.ApplyOutput{Replan: true}), done},
+			},
+			[]bool{false, true}, []time.Time{lookedUp, lookedUp, lookedUp}, 1,
+		},
+		{
+			"a sweep has looked them up", workflows.ReplicateInput{Prepared: activities.Prepared{Digest: "d1"}},
+			platform{plans: []answer[activities.PlanOutput]{open(1), ended(activities.Changed)}, applies: []answer[activities.ApplyOutput]{done}},
+			[]bool{false}, []time.Time{{}, lookedUp}, 1,
+		},
+		{
+			"answers grow too old while the platform carries out a step", workflows.ReplicateInput{},
+			platform{
+				plans:   []answer[activities.PlanOutput]{open(1), open(1), ended(activities.Changed)},
+				applies: []answer[activities.ApplyOutput]{applied(activities.ApplyOutput{Pending: 1, PendingAfter: 20 * time.Minute}), done},
+			},
+			[]bool{false, false}, []time.Time{lookedUp, lookedUp, lookedUp}, 1,
+		},
+	} {
+		p, in := c.platform, c.in
+		in.Tenant = tenant
+		if _, err := p.run(t, in, nil); err != nil {
+			t.Fatalf("%s: %v", c.reason, err)
+		}
+		var lookups []bool
+		for _, l := range p.resolved {
+			lookups = append(lookups, l.Fresh)
+		}
+		var at []time.Time
+		for _, one := range p.planned {
+			at = append(at, one.Resolved)
+		}
+		if diff := cmp.Diff(c.lookups, lookups); diff != "" {
+			t.Errorf("%s: lookups, true for one of all accounts (-want +got):\n%s", c.reason, diff)
+		}
+		if diff := cmp.Diff(c.at, at); diff != "" {
+			t.Errorf("%s: the lookups that the plans rest on (-want +got):\n%s", c.reason, diff)
+		}
+		if p.verified != c.verified {
+			t.Errorf("%s: verified %d times, want %d", c.reason, p.verified, c.verified)
+		}
 	}
 }
 

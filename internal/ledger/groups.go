@@ -51,20 +51,31 @@ func queueFormer(batch *pgx.Batch, t access.TenantID, s plan.Step) {
 	}
 }
 
-// Serve notes which project role each of the groups holds the people of, by the
-// groups' names. It is for groups that were seen on the platform under these
-// names. Groups that are not owned stay so, and other names under which the
-// ledger has one of them, by its id, are former ones and forgotten.
-func (l *Ledger) Serve(ctx context.Context, tenant access.TenantID, roles map[string]string) error {
-	batch := &pgx.Batch{}
-	names := slices.Sorted(maps.Keys(roles))
-	for _, name := range names {
-		batch.Queue(`UPDATE owned SET grants = $4 WHERE tenant = $1 AND kind = $2 AND group_name = $3 AND grants <> $4`,
-			tenant.String(), string(access.KindGroup), name, roles[name])
+// Serve notes which project role each of the groups grants, by tenant and by the groups'
+// names. It is for groups that were seen on the platform under these names. Groups that
+// are not owned stay so, and other names under which the ledger has one of them, by its
+// id, are former ones and forgotten.
+func (l *Ledger) Serve(ctx context.Context, roles map[access.TenantID]map[string]string) error {
+	if len(roles) == 0 {
+		return nil
 	}
-	batch.Queue(`DELETE FROM owned WHERE tenant = $1 AND group_name IN (
-		SELECT former.group_name FROM owned former JOIN owned now USING (tenant, kind, ref)
-		WHERE former.tenant = $1 AND former.kind = $2 AND former.ref <> ''
-			AND now.group_name = ANY($3) AND NOT former.group_name = ANY($3))`, tenant.String(), string(access.KindGroup), names)
+	var tenants, groups, grants []string
+	for tenant, of := range roles {
+		for _, name := range slices.Sorted(maps.Keys(of)) {
+			tenants, groups, grants = append(tenants, tenant.String()), append(groups, name), append(grants, of[name])
+		}
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(`UPDATE owned o SET grants = seen.grants
+		FROM unnest($1::text[], $2::text[], $3::text[]) AS seen (tenant, group_name, grants)
+		WHERE o.tenant = seen.tenant AND o.kind = $4 AND o.group_name = seen.group_name AND o.grants <> seen.grants`,
+		tenants, groups, grants, string(access.KindGroup))
+	batch.Queue(`WITH seen AS (SELECT tenant, group_name FROM unnest($1::text[], $2::text[]) AS s (tenant, group_name))
+		DELETE FROM owned WHERE (tenant, group_name) IN (
+		SELECT former.tenant, former.group_name FROM owned former JOIN owned now USING (tenant, kind, ref)
+			JOIN seen ON seen.tenant = now.tenant AND seen.group_name = now.group_name
+		WHERE former.kind = $3 AND former.ref <> ''
+			AND NOT EXISTS (SELECT FROM seen s WHERE s.tenant = former.tenant AND s.group_name = former.group_name))`,
+		tenants, groups, string(access.KindGroup))
 	return l.send(ctx, batch)
 }

@@ -16,7 +16,7 @@ func TestForgetTakesOnlyWhatIsLostOfARemovedTenant(t *testing.T) {
 	role, group := plan.Owned{Key: owner.Key(), Ref: "b-1"}, plan.Owned{Key: admins.Key(), Ref: "g-1"}
 	forget := func(settle time.Duration, lost ...access.Key) {
 		t.Helper()
-		if err := l.Forget(t.Context(), tenant, lost, settle); err != nil {
+		if err := l.Forget(t.Context(), []ledger.Missing{{Tenant: tenant, Keys: lost, Propagation: settle}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -84,7 +84,7 @@ func TestServeFillsWhatOlderRowsLack(t *testing.T) {
 	l := fresh(t)
 	serve := func(roles map[string]string) {
 		t.Helper()
-		if err := l.Serve(t.Context(), tenant, roles); err != nil {
+		if err := l.Serve(t.Context(), map[access.TenantID]map[string]string{tenant: roles}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -106,7 +106,7 @@ func TestServeKeepsOtherGroupsWithoutAnID(t *testing.T) {
 	l := fresh(t)
 	other := plan.Step{ID: "other", Op: plan.Create, Kind: access.KindGroup, Want: plan.Object{Group: &access.Group{Name: "web-user", Serves: "user"}}}
 	intend(t, l, run, createGroup(), other)
-	if err := l.Serve(t.Context(), tenant, map[string]string{"web-admin": "admin"}); err != nil {
+	if err := l.Serve(t.Context(), map[access.TenantID]map[string]string{tenant: {"web-admin": "admin"}}); err != nil {
 		t.Fatal(err)
 	}
 	owns(t, l, "two intents without an id are two groups", ownedGroup("web-admin", "", "admin"), ownedGroup("web-user", "", "user"))

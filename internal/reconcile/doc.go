@@ -1,4 +1,15 @@
-// Package reconcile applies the steps of a plan to one tenant of a platform.
+// Package reconcile compares tenants with their platform, and applies the steps of plans.
+//
+// A [Reconciler] plans many tenants of one platform together, in phases that each replace
+// one part of a [Tenant]: gather what documents and database say, resolve accounts,
+// observe the platform, compare, answer what the comparison does not know, and hold what
+// the guards hold. Record stores what the comparisons found:
+//
+//	d, tenants, err := r.Compare(ctx, ids, reconcile.Options{})
+//	recorded, err := r.Record(ctx, tenants, reconcile.Run{ID: run})
+//
+// Calls and SQL statements do not grow with the number of tenants, as far as the platform
+// allows it.
 //
 // An [Executor] takes waves of write units, as package plan orders them. Of each unit it
 // records the intent, checks that the steps are still desired, has the driver apply
@@ -24,6 +35,6 @@
 // A conflict, or an object that is missing, means that the plan no longer fits:
 // Report.Replan is set, and no later wave is applied.
 //
-// The package knows no database and no workflow: [Ledger], Config.Check and Config.Limit
-// connect it to both.
+// An Executor knows no database: [Ledger], Config.Check and Config.Limit connect it. The
+// package knows no workflow.
 package reconcile

@@ -2,9 +2,15 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
 )
 
 // KnownAccounts returns the platform's ids of those names that were found there
@@ -22,24 +28,89 @@ func (s *Store) AccountNames(ctx context.Context, platform string, refs []string
 		WHERE platform = $1 AND ref = ANY($2) ORDER BY ref, found_at DESC`, platform, refs)
 }
 
-// RememberAccounts keeps names that the platform has just found, with its ids.
-func (s *Store) RememberAccounts(ctx context.Context, platform, attribute string, found map[string]string) error {
-	names, refs := make([]string, 0, len(found)), make([]string, 0, len(found))
-	for name, ref := range found {
-		names, refs = append(names, name), append(refs, ref)
-	}
-	// Sorted, so that two that remember the same accounts wait for each other
-	// instead of for ever.
-	return s.exec(ctx, `INSERT INTO accounts (platform, attribute, name, ref)
-		SELECT $1, $2, name, ref FROM unnest($3::text[], $4::text[]) AS found (name, ref) ORDER BY name
-		ON CONFLICT (platform, attribute, name) DO UPDATE SET ref = excluded.ref, found_at = excluded.found_at`,
-		platform, attribute, names, refs)
+// LookupKey says by which attribute accounts of a platform are looked up.
+type LookupKey struct{ Platform, Attribute string }
+
+// LookupAge says how old an answer of a platform may be to count.
+type LookupAge struct {
+	// Found is how old an account that was found may be; 0 for none.
+	Found time.Duration
+	// Since is when a lookup of the run began, by the database's clock: its answers count,
+	// also those about accounts that were not found, as long as they are younger than
+	// Within. Zero for no lookup.
+	Since  time.Time
+	Within time.Duration
 }
 
-// ForgetAccounts drops names that the platform has contradicted.
-func (s *Store) ForgetAccounts(ctx context.Context, platform, attribute string, names []string) error {
-	return s.exec(ctx, "DELETE FROM accounts WHERE platform = $1 AND attribute = $2 AND name = ANY($3)",
-		platform, attribute, names)
+// Lookups returns the stored answers about accounts that count. Names without one are
+// left out.
+func (s *Store) Lookups(ctx context.Context, key LookupKey, names []string, age LookupAge) (map[string]access.Resolution, error) {
+	var since *time.Time
+	if !age.Since.IsZero() {
+		since = &age.Since
+	}
+	rows, err := s.pool.Query(ctx, `
+SELECT name, 'found', ARRAY[ref] FROM accounts WHERE platform = $1 AND attribute = $2 AND name = ANY($3)
+	AND (found_at > now() - $4::interval OR found_at >= $5 AND found_at > now() - $6::interval)
+UNION ALL
+SELECT name, answer, refs FROM lookups WHERE platform = $1 AND attribute = $2 AND name = ANY($3)
+	AND answered_at >= $5 AND answered_at > now() - $6::interval`,
+		key.Platform, key.Attribute, names, age.Found, since, age.Within)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	found := make(map[string]access.Resolution, len(names))
+	var name string
+	var answer access.Resolution
+	_, err = pgx.ForEachRow(rows, []any{&name, &answer.Found, &answer.Refs}, func() error {
+		found[name] = answer
+		answer.Refs = nil // the next row has refs of its own
+		return nil
+	})
+	return found, prefixed(err)
+}
+
+// KeepLookups stores the answers that a platform has just given about accounts, in place
+// of earlier ones.
+func (s *Store) KeepLookups(ctx context.Context, key LookupKey, answers map[string]access.Resolution) error {
+	var found, ids, others, kinds, refs []string
+	// Sorted, so that two that store the same accounts wait for each other instead of for
+	// ever.
+	for _, name := range slices.Sorted(maps.Keys(answers)) {
+		if answer := answers[name]; answer.Found == access.Yes {
+			found, ids = append(found, name), append(ids, answer.Refs[0])
+		} else {
+			list, err := json.Marshal(append([]string{}, answer.Refs...))
+			if err != nil {
+				return fmt.Errorf("store: %w", err)
+			}
+			others, kinds, refs = append(others, name), append(kinds, string(answer.Found)), append(refs, string(list))
+		}
+	}
+	batch := &pgx.Batch{}
+	if len(found) > 0 {
+		batch.Queue(`INSERT INTO accounts (platform, attribute, name, ref)
+			SELECT $1, $2, name, ref FROM unnest($3::text[], $4::text[]) AS found (name, ref)
+			ON CONFLICT (platform, attribute, name) DO UPDATE SET ref = excluded.ref, found_at = excluded.found_at`,
+			key.Platform, key.Attribute, found, ids)
+		batch.Queue("DELETE FROM lookups WHERE platform = $1 AND attribute = $2 AND name = ANY($3)", key.Platform, key.Attribute, found)
+	}
+	if len(others) > 0 {
+		batch.Queue("DELETE FROM accounts WHERE platform = $1 AND attribute = $2 AND name = ANY($3)", key.Platform, key.Attribute, others)
+		batch.Queue(`INSERT INTO lookups (platform, attribute, name, answer, refs)
+			SELECT $1, $2, name, answer, ARRAY(SELECT jsonb_array_elements_text(refs::jsonb))
+			FROM unnest($3::text[], $4::text[], $5::text[]) AS answered (name, answer, refs)
+			ON CONFLICT (platform, attribute, name) DO UPDATE SET answer = excluded.answer, refs = excluded.refs,
+				answered_at = excluded.answered_at`,
+			key.Platform, key.Attribute, others, kinds, refs)
+		// No run needs older ones; whoever else deletes now takes others.
+		batch.Queue(`DELETE FROM lookups WHERE (platform, attribute, name) IN (SELECT platform, attribute, name FROM lookups
+			WHERE answered_at < now() - interval '1 day' ORDER BY answered_at LIMIT 1000 FOR UPDATE SKIP LOCKED)`)
+	}
+	if batch.Len() == 0 {
+		return nil
+	}
+	return prefixed(s.pool.SendBatch(ctx, batch).Close()) // in one implicit transaction
 }
 
 // pairs reads a query of two texts.

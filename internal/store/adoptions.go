@@ -95,9 +95,19 @@ func (s *Store) adoptions(ctx context.Context, condition string, tenants []strin
 	return all, prefixed(err)
 }
 
-// EndAdoption ends an open adoption. One that was replaced meanwhile is left
-// alone.
-func (s *Store) EndAdoption(ctx context.Context, a Adoption, end AdoptionEnd) error {
-	return s.exec(ctx, `UPDATE adoptions SET ended_at = now(), ended = $4
-		WHERE tenant = $1 AND group_name = $2 AND ref = $3 AND ended_at IS NULL`, a.Tenant.String(), a.Group, a.Ref, string(end))
+// EndAdoptions ends open adoptions, each with its End. Those that were replaced meanwhile
+// are left alone.
+func (s *Store) EndAdoptions(ctx context.Context, ended []Adoption) error {
+	if len(ended) == 0 {
+		return nil
+	}
+	var tenants, groups, refs, ends []string
+	for _, a := range ended {
+		tenants, groups = append(tenants, a.Tenant.String()), append(groups, a.Group)
+		refs, ends = append(refs, a.Ref), append(ends, string(a.End))
+	}
+	return s.exec(ctx, `UPDATE adoptions a SET ended_at = now(), ended = done.ended
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS done (tenant, group_name, ref, ended)
+		WHERE a.tenant = done.tenant AND a.group_name = done.group_name AND a.ref = done.ref AND a.ended_at IS NULL`,
+		tenants, groups, refs, ends)
 }

@@ -30,7 +30,8 @@ func TestAdoptionsAreOpenUntilTheyEnd(t *testing.T) {
 	}
 	end := func(a store.Adoption, how store.AdoptionEnd) {
 		t.Helper()
-		if err := s.EndAdoption(t.Context(), a, how); err != nil {
+		a.End = how
+		if err := s.EndAdoptions(t.Context(), []store.Adoption{a}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -194,7 +194,7 @@ func TestExportRestoresEveryNumber(t *testing.T) {
 	if _, err := from.Delete(t.Context(), []document.ID{tenantID(db)}, store.Checks{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := from.TombstoneDone(t.Context(), db); err != nil {
+	if err := from.TombstonesDone(t.Context(), []access.TenantID{db}); err != nil {
 		t.Fatal(err)
 	}
 	apply(t, from, store.ApplyRequest{Documents: organisation(t)})

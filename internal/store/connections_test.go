@@ -336,7 +336,7 @@ func TestForgetPlatform_IsRefusedOnceCleanedUp(t *testing.T) {
 	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
 	apply(t, s, store.ApplyRequest{Prune: true})
 	for _, id := range []access.TenantID{web, db} {
-		if err := s.TombstoneDone(t.Context(), id); err != nil {
+		if err := s.TombstonesDone(t.Context(), []access.TenantID{id}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -85,9 +85,11 @@ func (s *Store) Decisions(ctx context.Context, tenants []access.TenantID) (map[a
 	return found, prefixed(err)
 }
 
-// Forget ends the decisions on a tenant that has nothing left to decide, and
+// Forget ends the decisions on tenants that have nothing left to decide, and
 // those that expired anywhere.
-func (s *Store) Forget(ctx context.Context, tenant access.TenantID) error {
-	_, err := s.pool.Exec(ctx, "DELETE FROM decisions WHERE tenant = $1 OR expires_at <= now()", tenant.String())
-	return prefixed(err)
+func (s *Store) Forget(ctx context.Context, tenants []access.TenantID) error {
+	if len(tenants) == 0 {
+		return nil
+	}
+	return s.exec(ctx, "DELETE FROM decisions WHERE tenant = ANY($1) OR expires_at <= now()", texts(tenants))
 }

@@ -47,7 +47,7 @@ func TestDecisionsCountUntilTheyExpire(t *testing.T) {
 	expect(yes[0], no[0])
 	decide(-time.Second, store.Approved, "u-1")
 	expect(no...)
-	if err := s.Forget(t.Context(), web); err != nil {
+	if err := s.Forget(t.Context(), []access.TenantID{web}); err != nil {
 		t.Fatal(err)
 	}
 	expect()
@@ -65,7 +65,7 @@ func TestDecisionsAreATenantsOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Forget(t.Context(), web); err != nil {
+	if err := s.Forget(t.Context(), []access.TenantID{web}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := s.Decisions(t.Context(), []access.TenantID{web, other})

@@ -152,9 +152,17 @@ func queueTouched(batch *pgx.Batch, tenants, unnamed []access.TenantID) {
 		texts(tenants), texts(unnamed))
 }
 
-// EndUnnamed notes that nothing is left to remove on the tenant, as of the generation of
-// the documents, of what no caller named.
-func (s *Store) EndUnnamed(ctx context.Context, tenant access.TenantID, generation int64) error {
-	return s.exec(ctx, "UPDATE affected_tenants SET unnamed = false WHERE tenant = $1 AND revision <= $2 AND unnamed",
-		tenant.String(), generation)
+// EndUnnamed notes that nothing is left to remove on the tenants of what no caller named,
+// each as of a revision of the documents.
+func (s *Store) EndUnnamed(ctx context.Context, revisions map[access.TenantID]int64) error {
+	if len(revisions) == 0 {
+		return nil
+	}
+	var tenants []string
+	var of []int64
+	for tenant, revision := range revisions {
+		tenants, of = append(tenants, tenant.String()), append(of, revision)
+	}
+	return s.exec(ctx, `UPDATE affected_tenants a SET unnamed = false FROM unnest($1::text[], $2::bigint[]) AS done (tenant, revision)
+		WHERE a.tenant = done.tenant AND a.revision <= done.revision AND a.unnamed`, tenants, of)
 }

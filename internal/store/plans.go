@@ -15,14 +15,57 @@ import (
 // same plan: only the generation it is known to be right for moves on, so that
 // a run which planned again and found nothing different may apply it.
 func (s *Store) PutPlan(ctx context.Context, p plan.Plan, generation int64) (digest string, err error) {
-	body, err := json.Marshal(p)
+	digests, err := s.PutPlans(ctx, []DatedPlan{{p, generation}})
 	if err != nil {
-		return "", fmt.Errorf("store: %w", err)
+		return "", err
 	}
-	digest = p.Digest()
-	return digest, s.exec(ctx, `INSERT INTO plans (digest, tenant, revision, body) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (digest) DO UPDATE SET revision = greatest(plans.revision, excluded.revision)`,
-		digest, p.Tenant.String(), generation, body)
+	return digests[0], nil
+}
+
+// DatedPlan is a plan and the revision of the documents that it is right for.
+type DatedPlan struct {
+	Plan     plan.Plan
+	Revision int64
+}
+
+// planBytes is how much text of plans one statement stores.
+const planBytes = 8 << 20
+
+// PutPlans is PutPlan for many, in a few statements. It returns the digests in order.
+func (s *Store) PutPlans(ctx context.Context, plans []DatedPlan) ([]string, error) {
+	all := make([]string, len(plans))
+	var digests, tenants, bodies []string
+	var revisions []int64
+	queued := map[string]bool{} // in this statement, which may write a row once
+	size := 0
+	put := func() error {
+		err := s.exec(ctx, `INSERT INTO plans (digest, tenant, revision, body)
+			SELECT digest, tenant, revision, body::json
+			FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS put (digest, tenant, revision, body) ORDER BY digest
+			ON CONFLICT (digest) DO UPDATE SET revision = greatest(plans.revision, excluded.revision)`,
+			digests, tenants, revisions, bodies)
+		digests, tenants, bodies, revisions, size = nil, nil, nil, nil, 0
+		clear(queued)
+		return err
+	}
+	for i, p := range plans {
+		body, err := json.Marshal(p.Plan)
+		if err != nil {
+			return nil, fmt.Errorf("store: %w", err)
+		}
+		all[i] = p.Plan.Digest()
+		if size > 0 && (size+len(body) > planBytes || queued[all[i]]) {
+			if err := put(); err != nil {
+				return nil, err
+			}
+		}
+		digests, tenants, bodies = append(digests, all[i]), append(tenants, p.Plan.Tenant.String()), append(bodies, string(body))
+		revisions, size, queued[all[i]] = append(revisions, p.Revision), size+len(body), true
+	}
+	if size == 0 {
+		return all, nil
+	}
+	return all, put()
 }
 
 // Plan returns the plan of that digest and the newest generation of documents

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -23,26 +22,31 @@ type EndedRemark struct {
 	Since, Ended time.Time
 }
 
-// endRemarks keeps the remarks that ended now, and forgets a part of those that
-// are too old.
-func endRemarks(ctx context.Context, tx pgx.Tx, tenant access.TenantID, ended []keptRemark) error {
-	if len(ended) == 0 {
-		return nil
+// endedRemarks are warnings that ended now, as columns.
+type endedRemarks struct {
+	tenant, code, object, text []string
+	since                      []time.Time
+}
+
+func (e *endedRemarks) add(tenant access.TenantID, ended []keptRemark) {
+	for _, r := range ended {
+		e.tenant, e.code = append(e.tenant, tenant.String()), append(e.code, string(r.Code))
+		e.object, e.text, e.since = append(e.object, r.Object), append(e.text, r.Text), append(e.since, r.Since)
 	}
-	body, err := json.Marshal(ended)
-	if err != nil {
-		return err
+}
+
+// queue keeps them, and forgets a part of those that are too old.
+func (e *endedRemarks) queue(batch *pgx.Batch) {
+	if len(e.tenant) == 0 {
+		return
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO ended_warnings (tenant, code, object, text, since)
-		SELECT $1, code, object, text, since FROM jsonb_to_recordset($2) AS r(code text, object text, text text, since timestamptz)`,
-		tenant.String(), string(body))
-	if err != nil {
-		return err
-	}
-	// Whoever else does the same now takes others.
-	_, err = tx.Exec(ctx, `DELETE FROM ended_warnings WHERE id IN (SELECT id FROM ended_warnings
+	batch.Queue(`INSERT INTO ended_warnings (tenant, code, object, text, since)
+		SELECT tenant, code, object, text, since
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]) AS e (tenant, code, object, text, since)`,
+		e.tenant, e.code, e.object, e.text, e.since)
+	// Another session that does the same now takes others.
+	batch.Queue(`DELETE FROM ended_warnings WHERE id IN (SELECT id FROM ended_warnings
 		WHERE ended_at < now() - $1::interval ORDER BY ended_at LIMIT 1000 FOR UPDATE SKIP LOCKED)`, RemarksKept)
-	return err
 }
 
 // EndedRemarks returns the remarks on the chosen tenants that ended within

@@ -224,9 +224,9 @@ func TestRevokedAccounts(t *testing.T) {
 
 func TestKnownRefsAreNobodyElses(t *testing.T) {
 	s := fresh(t)
-	remember := func(found map[string]string) {
+	remember := func(refs map[string]string) {
 		t.Helper()
-		if err := s.RememberAccounts(t.Context(), "lab.here", "name", found); err != nil {
+		if err := s.KeepLookups(t.Context(), store.LookupKey{Platform: "lab.here", Attribute: "name"}, found(refs)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -113,7 +113,7 @@ func TestStatusGoesWithItsTenant(t *testing.T) {
 	if count() != 1 {
 		t.Error("the status of a tenant that waits for its cleanup is not shown")
 	}
-	if err := s.TombstoneDone(t.Context(), web); err != nil {
+	if err := s.TombstonesDone(t.Context(), []access.TenantID{web}); err != nil {
 		t.Fatal(err)
 	}
 	if count() != 0 {
@@ -123,10 +123,13 @@ func TestStatusGoesWithItsTenant(t *testing.T) {
 
 func TestAccountsAreKnownForADay(t *testing.T) {
 	s := fresh(t)
-	found := map[string]string{"ada@example.com": "u-1", "ben@example.com": "u-2"}
-	if err := s.RememberAccounts(t.Context(), "lab.here", "name", found); err != nil {
-		t.Fatal(err)
+	keep := func(answers map[string]access.Resolution) {
+		t.Helper()
+		if err := s.KeepLookups(t.Context(), store.LookupKey{Platform: "lab.here", Attribute: "name"}, answers); err != nil {
+			t.Fatal(err)
+		}
 	}
+	keep(found(map[string]string{"ada@example.com": "u-1", "ben@example.com": "u-2"}))
 	known := func(attribute string) map[string]string {
 		t.Helper()
 		got, err := s.KnownAccounts(t.Context(), "lab.here", attribute, []string{"ada@example.com", "ben@example.com", "cora@example.com"})
@@ -135,11 +138,9 @@ func TestAccountsAreKnownForADay(t *testing.T) {
 		}
 		return got
 	}
-	diff(t, "known", found, known("name"))
+	diff(t, "known", map[string]string{"ada@example.com": "u-1", "ben@example.com": "u-2"}, known("name"))
 	diff(t, "known by another attribute", map[string]string{}, known("mail"))
-	if err := s.ForgetAccounts(t.Context(), "lab.here", "name", []string{"ben@example.com"}); err != nil {
-		t.Fatal(err)
-	}
+	keep(map[string]access.Resolution{"ben@example.com": {Found: access.No}})
 	diff(t, "known after one was contradicted", map[string]string{"ada@example.com": "u-1"}, known("name"))
 	if _, err := s.Pool().Exec(t.Context(), "UPDATE accounts SET found_at = now() - interval '25 hours'"); err != nil {
 		t.Fatal(err)
@@ -150,4 +151,62 @@ func TestAccountsAreKnownForADay(t *testing.T) {
 		t.Fatal(err)
 	}
 	diff(t, "names for showing, however old", map[string]string{"u-1": "ada@example.com"}, names)
+}
+
+// found are the answers for accounts that a platform has, by name.
+func found(refs map[string]string) map[string]access.Resolution {
+	answers := make(map[string]access.Resolution, len(refs))
+	for name, ref := range refs {
+		answers[name] = access.Resolution{Found: access.Yes, Refs: []string{ref}}
+	}
+	return answers
+}
+
+// TestLookups_ServeTheRunThatAsked: accounts that were found are known for a day, all other
+// answers only to the run that asked for them.
+func TestLookups_ServeTheRunThatAsked(t *testing.T) {
+	s := fresh(t)
+	key := store.LookupKey{Platform: "lab.here", Attribute: "name"}
+	yes := func(ref string) access.Resolution { return access.Resolution{Found: access.Yes, Refs: []string{ref}} }
+	keep := func(answers map[string]access.Resolution) {
+		t.Helper()
+		if err := s.KeepLookups(t.Context(), key, answers); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := func() time.Time {
+		t.Helper()
+		now, err := s.Now(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return now
+	}
+	check := func(reason string, age store.LookupAge, want map[string]access.Resolution) {
+		t.Helper()
+		got, err := s.Lookups(t.Context(), key, []string{"ada", "ben", "cora", "dan"}, age)
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, reason, want, got, cmpopts.EquateEmpty())
+	}
+	const day = 24 * time.Hour
+	ambiguous := access.Resolution{Found: access.Ambiguous, Refs: []string{"u-3", "u-4"}}
+	keep(map[string]access.Resolution{"ada": yes("u-1"), "ben": {Found: access.No}})
+	began := now()
+	check("another run's answers: only found ones count", store.LookupAge{Found: day}, map[string]access.Resolution{"ada": yes("u-1")})
+	check("a run that asks for all has none", store.LookupAge{Since: began, Within: time.Hour}, nil)
+	keep(map[string]access.Resolution{"ada": yes("u-2"), "cora": ambiguous})
+	want := map[string]access.Resolution{"ada": yes("u-2"), "cora": ambiguous}
+	check("the run's own answers, whatever they are", store.LookupAge{Since: began, Within: time.Hour}, want)
+	check("beside those that are remembered", store.LookupAge{Found: day, Since: began, Within: time.Hour}, want)
+	if _, err := s.Pool().Exec(t.Context(), "UPDATE accounts SET found_at = now() - interval '2 hours'"); err != nil {
+		t.Fatal(err)
+	}
+	check("an answer grows too old for its run", store.LookupAge{Since: began.Add(-day), Within: time.Hour},
+		map[string]access.Resolution{"ben": {Found: access.No}, "cora": ambiguous})
+	keep(map[string]access.Resolution{"cora": yes("u-3")})
+	check("the account is no longer ambiguous", store.LookupAge{Since: began, Within: time.Hour}, map[string]access.Resolution{"cora": yes("u-3")})
+	keep(map[string]access.Resolution{"cora": {Found: access.Disabled, Refs: []string{"u-3"}}})
+	check("what the platform contradicts is known no longer", store.LookupAge{Found: day}, map[string]access.Resolution{"ada": yes("u-2")})
 }

@@ -3,7 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -62,40 +62,120 @@ type keptRemark struct {
 
 func (r keptRemark) topic() topic { return topic{r.Code, r.Object} }
 
-// PutStatus stores a tenant's status in place of the one before. Remarks that
-// held before keep the time since when; those that do not hold any more end, and
-// are kept for RemarksKept. At is set by the database.
+// PutStatus stores a tenant's status, see PutStatuses.
 func (s *Store) PutStatus(ctx context.Context, status Status) error {
+	return s.PutStatuses(ctx, []Status{status})
+}
+
+// PutStatuses stores the statuses of tenants in place of those before, with a number of
+// statements that does not depend on that of the tenants. Warnings that held before keep
+// the time since when; those that do not hold any more end, and are kept for RemarksKept.
+// At is set by the database. Each tenant may be there once.
+func (s *Store) PutStatuses(ctx context.Context, statuses []Status) error {
+	if len(statuses) == 0 {
+		return nil
+	}
 	return prefixed(pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		var now time.Time
-		if err := tx.QueryRow(ctx, "SELECT now()").Scan(&now); err != nil {
-			return err
-		}
-		var before []keptRemark
-		var at time.Time
-		err := tx.QueryRow(ctx, "SELECT warnings, at FROM statuses WHERE tenant = $1 FOR UPDATE", status.Tenant.String()).Scan(&before, &at)
-		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-			return err
-		}
-		if !status.Seen.IsZero() && at.After(status.Seen) {
-			return nil
-		}
-		kept, ended := carryOver(before, status, now)
-		t := status.Tenant
-		_, err = tx.Exec(ctx, `INSERT INTO statuses (tenant, workspace, project, platform, outcome, run_id, digest,
-				steps, pending_approval, calls, revision, duration, warnings, pending_removals)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-			ON CONFLICT (tenant) DO UPDATE SET outcome = excluded.outcome, run_id = excluded.run_id,
-				digest = excluded.digest, steps = excluded.steps, pending_approval = excluded.pending_approval, calls = excluded.calls,
-				revision = excluded.revision, duration = excluded.duration, warnings = excluded.warnings,
-				pending_removals = excluded.pending_removals, at = now()`,
-			t.String(), t.Workspace, t.Project, t.Platform, status.Outcome, status.RunID, status.Digest,
-			status.Steps, status.Held, status.Calls, status.Generation, status.Duration, kept, status.Removals)
+		now, before, err := lockStatuses(ctx, tx, statuses)
 		if err != nil {
 			return err
 		}
-		return endRemarks(ctx, tx, t, ended)
+		var puts statusRows
+		var ended endedRemarks
+		for _, status := range statuses {
+			last := before[status.Tenant.String()]
+			if !status.Seen.IsZero() && last.at.After(status.Seen) {
+				continue
+			}
+			kept, over := carryOver(last.remarks, status, now)
+			if err := puts.add(status, kept); err != nil {
+				return err
+			}
+			ended.add(status.Tenant, over)
+		}
+		batch := &pgx.Batch{}
+		puts.queue(batch)
+		ended.queue(batch)
+		return tx.SendBatch(ctx, batch).Close()
 	}))
+}
+
+// lastStatus is what a stored status tells the next one.
+type lastStatus struct {
+	remarks []keptRemark
+	at      time.Time
+}
+
+// lockStatuses returns what is stored of the tenants, locked in one order, and the time.
+func lockStatuses(ctx context.Context, tx pgx.Tx, statuses []Status) (time.Time, map[string]lastStatus, error) {
+	tenants := make([]string, len(statuses))
+	for i, status := range statuses {
+		tenants[i] = status.Tenant.String()
+	}
+	var now time.Time
+	before := map[string]lastStatus{}
+	batch := &pgx.Batch{}
+	batch.Queue("SELECT now()").QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
+	batch.Queue("SELECT tenant, warnings, at FROM statuses WHERE tenant = ANY($1) ORDER BY tenant FOR UPDATE", tenants).
+		Query(func(rows pgx.Rows) error {
+			defer rows.Close()
+			for rows.Next() {
+				var tenant string
+				var last lastStatus
+				if err := rows.Scan(&tenant, &last.remarks, &last.at); err != nil {
+					return err
+				}
+				before[tenant] = last
+			}
+			return rows.Err()
+		})
+	err := tx.SendBatch(ctx, batch).Close()
+	return now, before, err
+}
+
+// statusRows are statuses as columns.
+type statusRows struct {
+	tenant, workspace, project, platform, outcome, run, digest, warnings []string
+	steps, pendingApproval, calls, removals                              []int
+	revision                                                             []int64
+	duration                                                             []time.Duration
+}
+
+func (r *statusRows) add(status Status, kept []keptRemark) error {
+	body, err := json.Marshal(kept)
+	if err != nil {
+		return err
+	}
+	t := status.Tenant
+	r.tenant, r.workspace = append(r.tenant, t.String()), append(r.workspace, t.Workspace)
+	r.project, r.platform = append(r.project, t.Project), append(r.platform, t.Platform)
+	r.outcome, r.run = append(r.outcome, status.Outcome), append(r.run, status.RunID)
+	r.digest, r.warnings = append(r.digest, status.Digest), append(r.warnings, string(body))
+	r.steps, r.pendingApproval = append(r.steps, status.Steps), append(r.pendingApproval, status.Held)
+	r.calls, r.removals = append(r.calls, status.Calls), append(r.removals, status.Removals)
+	r.revision, r.duration = append(r.revision, status.Generation), append(r.duration, status.Duration)
+	return nil
+}
+
+func (r *statusRows) queue(batch *pgx.Batch) {
+	if len(r.tenant) == 0 {
+		return
+	}
+	batch.Queue(`INSERT INTO statuses (tenant, workspace, project, platform, outcome, run_id, digest, warnings,
+			steps, pending_approval, calls, pending_removals, revision, duration)
+		SELECT tenant, workspace, project, platform, outcome, run, digest, warnings::jsonb,
+			steps, held, calls, removals, revision, duration
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+				$9::int[], $10::int[], $11::int[], $12::int[], $13::bigint[], $14::interval[])
+			AS put (tenant, workspace, project, platform, outcome, run, digest, warnings,
+				steps, held, calls, removals, revision, duration)
+		ORDER BY tenant
+		ON CONFLICT (tenant) DO UPDATE SET outcome = excluded.outcome, run_id = excluded.run_id,
+			digest = excluded.digest, steps = excluded.steps, pending_approval = excluded.pending_approval, calls = excluded.calls,
+			revision = excluded.revision, duration = excluded.duration, warnings = excluded.warnings,
+			pending_removals = excluded.pending_removals, at = now()`,
+		r.tenant, r.workspace, r.project, r.platform, r.outcome, r.run, r.digest, r.warnings,
+		r.steps, r.pendingApproval, r.calls, r.removals, r.revision, r.duration)
 }
 
 // carryOver gives each remark the time since when it holds, and returns those of
@@ -137,6 +217,14 @@ func carryOver(before []keptRemark, status Status, now time.Time) (kept, ended [
 func seenOnly(code access.Code) bool {
 	return code != access.PlatformDenied && code != access.PlatformPending && code != access.PlatformRefused &&
 		code != access.ForbiddenByConnection && code != access.Contested
+}
+
+// Unchanged reports whether the last run left the tenant as the documents still ask.
+func (s *Store) Unchanged(ctx context.Context, tenant access.TenantID) (bool, error) {
+	var is bool
+	err := s.one(ctx, &is, `SELECT EXISTS (SELECT FROM statuses s LEFT JOIN affected_tenants a USING (tenant)
+		WHERE s.tenant = $1 AND s.outcome IN ('converged', 'changed') AND coalesce(a.revision, 0) <= s.revision)`, tenant.String())
+	return is, err
 }
 
 // Statuses returns the statuses of the chosen tenants in the order of

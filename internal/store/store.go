@@ -40,12 +40,23 @@ type Store struct {
 	pool *pgxpool.Pool
 }
 
+// Option changes how Open connects.
+type Option func(*pgxpool.Config)
+
+// Trace has a tracer told of each statement.
+func Trace(tracer pgx.QueryTracer) Option {
+	return func(c *pgxpool.Config) { c.ConnConfig.Tracer = tracer }
+}
+
 // Open connects to the database, by a URL or a keyword string as libpq takes
 // them. An error wraps ErrUnreachable and never holds the password.
-func Open(ctx context.Context, url string) (*Store, error) {
+func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	config, err := parseURL(url)
 	if err != nil {
 		return nil, err
+	}
+	for _, change := range options {
+		change(config)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {

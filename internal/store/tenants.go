@@ -42,6 +42,24 @@ func (s *Store) Tenants(ctx context.Context, f TenantFilter) ([]access.TenantID,
 	return tenants, prefixed(err)
 }
 
+// TenantsAfter returns at most limit tenants of a platform, in the order of
+// access.TenantID.Compare, from the first one after another on; the zero ID begins. It
+// reads as many rows as it returns.
+func (s *Store) TenantsAfter(ctx context.Context, platform string, after access.TenantID, limit int) ([]access.TenantID, error) {
+	rows, err := s.pool.Query(ctx, `
+(SELECT workspace, project, platform FROM documents WHERE kind = 'meshTenant' AND platform = $1
+	AND (workspace, project) > ($2, $3) ORDER BY workspace, project LIMIT $4)
+UNION ALL
+(SELECT workspace, project, platform FROM tombstones WHERE platform = $1
+	AND (workspace, project) > ($2, $3) ORDER BY workspace, project LIMIT $4)
+ORDER BY workspace, project LIMIT $4`, platform, after.Workspace, after.Project, limit)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	tenants, err := pgx.CollectRows(rows, pgx.RowToStructByPos[access.TenantID])
+	return tenants, prefixed(err)
+}
+
 // TenantInput returns all that the tenant's desired access depends on, as of one
 // moment. It is Deleted for a tenant that only a tombstone remembers, and
 // ErrNotFound for one that nothing does.
@@ -197,14 +215,18 @@ func (p *inputParts) input(set *document.Set, id access.TenantID) (document.Tena
 	return input, nil
 }
 
-// TombstoneDone forgets a removed tenant that is cleaned up, with its drawn
-// numbers and status. A tenant that is back since is left alone.
-func (s *Store) TombstoneDone(ctx context.Context, id access.TenantID) error {
+// TombstonesDone forgets removed tenants that are cleaned up, with their allocated
+// numbers and statuses. A tenant that is back since is left alone.
+func (s *Store) TombstonesDone(ctx context.Context, ids []access.TenantID) error {
+	if len(ids) == 0 {
+		return nil
+	}
 	return s.exec(ctx, `
-WITH gone AS (DELETE FROM tombstones WHERE tenant = $1 RETURNING tenant, platform),
+WITH gone AS (DELETE FROM tombstones WHERE tenant = ANY($1) RETURNING tenant, platform),
 numbers AS (DELETE FROM allocations WHERE tenant IN (SELECT tenant FROM gone)),
-touches AS (DELETE FROM affected_tenants WHERE tenant IN (SELECT tenant FROM gone)),
+affected AS (DELETE FROM affected_tenants WHERE tenant IN (SELECT tenant FROM gone)),
 status AS (DELETE FROM statuses WHERE tenant IN (SELECT tenant FROM gone))
-UPDATE installation SET platforms_version = platforms_version + 1 FROM gone
-	WHERE NOT EXISTS (SELECT FROM documents WHERE kind = 'meshPlatform' AND name = gone.platform)`, id.String())
+UPDATE installation SET platforms_version = platforms_version + 1
+	WHERE EXISTS (SELECT FROM gone WHERE NOT EXISTS (SELECT FROM documents WHERE kind = 'meshPlatform' AND name = gone.platform))`,
+		texts(ids))
 }

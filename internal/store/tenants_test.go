@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -63,6 +64,37 @@ func TestTenantsFilters(t *testing.T) {
 	}
 }
 
+// TestTenantsAfter_ReadsShards: the shards of a platform have all its tenants in order,
+// removed ones among them, whatever their size.
+func TestTenantsAfter_ReadsShards(t *testing.T) {
+	s := fresh(t)
+	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
+	if _, err := s.Delete(t.Context(), []document.ID{tenantID(web)}, store.Checks{}); err != nil {
+		t.Fatal(err)
+	}
+	want := tenants(t, s, store.TenantFilter{Platform: "lab.here"})
+	if len(want) != 2 {
+		t.Fatalf("tenants %v, want the stored one and the removed one", want)
+	}
+	for size := 1; size <= 3; size++ {
+		var all []access.TenantID
+		for after := (access.TenantID{}); ; after = all[len(all)-1] {
+			shard, err := s.TenantsAfter(t.Context(), "lab.here", after, size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(shard) > size {
+				t.Fatalf("a shard of %d tenants, want at most %d", len(shard), size)
+			}
+			if len(shard) == 0 {
+				break
+			}
+			all = append(all, shard...)
+		}
+		diff(t, fmt.Sprintf("shards of %d", size), want, all)
+	}
+}
+
 // TestTombstoneLastsUntilDone follows a tenant that is removed together with
 // all it was on.
 func TestTombstoneLastsUntilDone(t *testing.T) {
@@ -89,7 +121,7 @@ func TestTombstoneLastsUntilDone(t *testing.T) {
 	diff(t, "platforms served for the tombstones", []document.Platform{before.Platform}, platforms(t, s))
 
 	for _, id := range []access.TenantID{web, db} {
-		if err := s.TombstoneDone(t.Context(), id); err != nil {
+		if err := s.TombstonesDone(t.Context(), []access.TenantID{id}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -117,7 +149,7 @@ func TestTenantThatComesBackKeepsItsNumbers(t *testing.T) {
 	}
 	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
 	// A cleanup that was under way when the tenant came back.
-	if err := s.TombstoneDone(t.Context(), web); err != nil {
+	if err := s.TombstonesDone(t.Context(), []access.TenantID{web}); err != nil {
 		t.Fatal(err)
 	}
 	after, err := s.TenantInput(t.Context(), web)

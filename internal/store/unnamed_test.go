@@ -3,6 +3,7 @@ package store_test
 import (
 	"testing"
 
+	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -35,7 +36,7 @@ func TestUnnamedRemovals(t *testing.T) {
 			apply(t, s, store.ApplyRequest{Documents: without(all, binding), Prune: true})
 			return nil
 		}, true},
-		{"a plan of an earlier revision had nothing to remove", func() error { return s.EndUnnamed(t.Context(), web, 1) }, true},
+		{"a plan of an earlier revision had nothing to remove", func() error { return s.EndUnnamed(t.Context(), map[access.TenantID]int64{web: 1}) }, true},
 		{"another change of the tenant, before a plan knew the first one", func() error {
 			apply(t, s, store.ApplyRequest{Documents: all})
 			return nil
@@ -45,7 +46,7 @@ func TestUnnamedRemovals(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return s.EndUnnamed(t.Context(), web, input.Generation)
+			return s.EndUnnamed(t.Context(), map[access.TenantID]int64{web: input.Generation})
 		}, false},
 	} {
 		if err := step.do(); err != nil {

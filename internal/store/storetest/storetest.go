@@ -19,11 +19,16 @@ func Open(t testing.TB) *store.Store {
 // OpenURL is Open for tests that need the database's URL, too.
 func OpenURL(t testing.TB) (s *store.Store, url string) {
 	t.Helper()
+	return open(t)
+}
+
+func open(t testing.TB, options ...store.Option) (s *store.Store, url string) {
+	t.Helper()
 	url = postgres.ForTest(t)
 	if _, err := store.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(t.Context(), url)
+	s, err := store.Open(t.Context(), url, options...)
 	if err != nil {
 		t.Fatal(err)
 	}

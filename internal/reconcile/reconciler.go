@@ -1,0 +1,139 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// Drivers opens platforms; connection.Drivers is one.
+type Drivers interface {
+	// Driver returns the driver of a platform and the digest of the connection that
+	// it was opened with, which is another after the connection changed.
+	Driver(ctx context.Context, platform document.Platform) (driver.Driver, string, error)
+}
+
+// Reconciler compares tenants with their platform and records how they stand. It is safe
+// for use by many goroutines.
+type Reconciler struct {
+	store   *store.Store
+	ledger  *ledger.Ledger
+	drivers Drivers
+	// installation is in every ownership marker.
+	installation string
+}
+
+// NewReconciler returns the Reconciler of an installation.
+func NewReconciler(s *store.Store, l *ledger.Ledger, installation string, drivers Drivers) *Reconciler {
+	return &Reconciler{store: s, ledger: l, installation: installation, drivers: drivers}
+}
+
+// Options say how tenants are compared.
+type Options struct {
+	// Fresh trusts no answer about accounts and no ownership marker that was read before.
+	Fresh bool
+	// Resolved is when the accounts of the tenants were looked up, by the database's
+	// clock: the answers of then serve as fresh ones. Zero for no such lookup.
+	Resolved time.Time
+	// Adopt are names of groups to plan as if a user had asked to adopt them.
+	Adopt []string
+	// Immovable are roles that the platform refused to take, for one tenant.
+	Immovable []plan.Removal
+	// DryRun reserves no removals.
+	DryRun bool
+}
+
+// Driver returns the driver of a platform and the digest of its connection.
+func (r *Reconciler) Driver(ctx context.Context, platform document.Platform) (driver.Driver, string, error) {
+	opened, connection, err := r.drivers.Driver(ctx, platform)
+	if err != nil {
+		return nil, "", fmt.Errorf("reconcile: %w", err)
+	}
+	return opened, connection, nil
+}
+
+// Compare plans tenants of one platform together, with as few calls as it allows, and
+// holds what the guards hold. It returns the driver, and the tenants in the order of ids.
+//
+// What is remembered about accounts and ownership markers serves a first plan only. A
+// plan that removes anything, or finds an object of unclear ownership, is made again from
+// fresh answers: remembered knowledge removes nothing.
+func (r *Reconciler) Compare(ctx context.Context, ids []access.TenantID, o Options) (driver.Driver, []*Tenant, error) {
+	d, tenants, err := r.load(ctx, ids, o)
+	if err != nil || len(tenants) == 0 {
+		return d, nil, err
+	}
+	if err := r.plan(ctx, d, tenants, o.since(o.Fresh), o.Fresh); err != nil {
+		return nil, nil, err
+	}
+	if !o.Fresh {
+		needsFresh := slices.DeleteFunc(slices.Clone(tenants), func(t *Tenant) bool { return !t.needsFresh() })
+		if len(needsFresh) > 0 {
+			if err := r.plan(ctx, d, needsFresh, o.since(true), true); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return d, tenants, r.guard(ctx, tenants, o.DryRun)
+}
+
+// plan looks up, observes, compares, and answers what the plans do not know, which makes
+// those again.
+func (r *Reconciler) plan(ctx context.Context, d driver.Driver, tenants []*Tenant, since answersSince, fresh bool) error {
+	if err := r.resolve(ctx, d, tenants, since); err != nil {
+		return err
+	}
+	if err := r.observe(ctx, d, tenants, fresh); err != nil {
+		return err
+	}
+	profile := d.Profile()
+	for _, t := range tenants {
+		t.answers = answers{}
+		t.comparison = t.compare(profile, r.installation)
+	}
+	return r.answer(ctx, d, tenants, fresh)
+}
+
+// load reads what the documents and the database say of tenants.
+func (r *Reconciler) load(ctx context.Context, ids []access.TenantID, o Options) (driver.Driver, []*Tenant, error) {
+	documents, err := r.store.TenantInputs(ctx, ids)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reconcile: read the documents of %d tenants: %w", len(ids), err)
+	}
+	if len(documents) == 0 {
+		return nil, nil, nil
+	}
+	d, connection, err := r.Driver(ctx, documents[0].Platform)
+	if err != nil {
+		return nil, nil, err
+	}
+	decisions, err := r.store.Decisions(ctx, ids)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reconcile: read the decisions: %w", err)
+	}
+	adoptions, err := r.store.Adoptions(ctx, ids)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reconcile: read the adoptions: %w", err)
+	}
+	tenants := make([]*Tenant, len(documents))
+	for i, in := range documents {
+		want, err := desiredOf(in, d.Profile())
+		if err != nil {
+			return nil, nil, err
+		}
+		id := in.Tenant.TenantID
+		tenants[i] = &Tenant{inputs: inputs{
+			document: in, desired: want, decisions: decisions[id], adoptions: adoptions[id], adopt: o.Adopt,
+			immovable: o.Immovable, connection: connection,
+		}}
+	}
+	return d, tenants, nil
+}

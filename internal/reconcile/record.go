@@ -1,0 +1,314 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// TenantOutcome is how a run ended for a tenant.
+type TenantOutcome string
+
+// The outcomes. Open means that there is still something to do.
+const (
+	Open      TenantOutcome = ""
+	Planned   TenantOutcome = "planned"   // a dry run: the plan is stored, nothing else happened
+	Converged TenantOutcome = "converged" // the platform already was as desired
+	Changed   TenantOutcome = "changed"   // it is now
+	Waiting   TenantOutcome = "waiting"   // everything but removals that need an approval is done
+	Drifting  TenantOutcome = "drifting"  // another system keeps reverting our changes
+	Failed    TenantOutcome = "failed"    // a user or an operator has to act
+)
+
+// Run says on whose behalf tenants are recorded.
+type Run struct {
+	ID string
+	// DryRun stores plans and nothing else.
+	DryRun bool
+	// Steps and Calls count what the run has done for the tenant.
+	Steps, Calls int
+}
+
+// Recorded says what is stored of a tenant.
+type Recorded struct {
+	// Outcome is Open for a tenant with steps to apply: its plan is stored, its status is not.
+	Outcome TenantOutcome
+	// Digest names the stored plan; empty if none was stored, as it holds nothing.
+	Digest string
+}
+
+// Record stores the plans of tenants, and the statuses of those that have no steps left,
+// with a number of statements that does not depend on that of the tenants. It returns what
+// is stored in the order of the tenants.
+func (r *Reconciler) Record(ctx context.Context, tenants []*Tenant, run Run) ([]Recorded, error) {
+	all := make([]Recorded, len(tenants))
+	if err := r.putPlans(ctx, tenants, run.DryRun, all); err != nil {
+		return nil, err
+	}
+	var closed []*Tenant
+	var statuses []store.Status
+	for i, t := range tenants {
+		switch {
+		case run.DryRun:
+			all[i].Outcome = Planned
+			continue
+		case len(t.plan.Steps) > 0:
+			continue
+		}
+		if run.Steps > 0 {
+			if err := r.addEvents(ctx, t); err != nil {
+				return nil, err
+			}
+		}
+		all[i].Outcome = t.Outcome(run.Steps)
+		closed = append(closed, t)
+		if !t.cleanupDone() {
+			statuses = append(statuses, t.status(run, all[i]))
+		}
+	}
+	if err := r.close(ctx, closed); err != nil {
+		return nil, err
+	}
+	if err := r.store.PutStatuses(ctx, statuses); err != nil {
+		return nil, fmt.Errorf("reconcile: store %d statuses: %w", len(statuses), err)
+	}
+	return all, nil
+}
+
+// putPlans stores the plans that have anything, or all in a dry run.
+func (r *Reconciler) putPlans(ctx context.Context, tenants []*Tenant, all bool, recorded []Recorded) error {
+	var plans []store.DatedPlan
+	var of []int
+	for i, t := range tenants {
+		if all || len(t.plan.Steps)+len(t.plan.Held)+len(t.plan.Forbidden) > 0 {
+			plans, of = append(plans, store.DatedPlan{Plan: t.plan, Revision: t.document.Generation}), append(of, i)
+		}
+	}
+	digests, err := r.store.PutPlans(ctx, plans)
+	if err != nil {
+		return fmt.Errorf("reconcile: store %d plans: %w", len(plans), err)
+	}
+	for i, digest := range digests {
+		recorded[of[i]].Digest = digest
+	}
+	return nil
+}
+
+// Outcome judges a tenant that has no steps left, of a run that applied so many.
+func (t *Tenant) Outcome(applied int) TenantOutcome {
+	switch {
+	case t.absent():
+		return Failed
+	case len(t.plan.Held) > 0:
+		return Waiting
+	case applied > 0:
+		return Changed
+	default:
+		return Converged
+	}
+}
+
+func (t *Tenant) status(run Run, recorded Recorded) store.Status {
+	return store.Status{
+		Tenant: t.ID(), Outcome: string(recorded.Outcome), RunID: run.ID,
+		Digest: recorded.Digest, Steps: run.Steps, Held: len(t.plan.Held), Removals: len(t.plan.HeldRemovals()), Calls: run.Calls,
+		Generation: t.document.Generation, Remarks: t.plan.Remarks, Seen: t.startedAt,
+	}
+}
+
+// removalsDone reports whether no removals wait or are forbidden.
+func (t *Tenant) removalsDone() bool { return len(t.plan.Held)+len(t.plan.Forbidden) == 0 }
+
+// cleanupDone reports whether a removed tenant has nothing left to remove.
+func (t *Tenant) cleanupDone() bool { return t.document.Deleted && t.removalsDone() }
+
+// close ends what lasts until a tenant has no steps left. A removed tenant that is cleaned
+// up is forgotten. One with removals that wait or are forbidden stays, and so do the
+// decisions about them. Both stay for a tenant that the platform does not have, as the
+// removals are not known.
+func (r *Reconciler) close(ctx context.Context, tenants []*Tenant) error {
+	if err := r.endAdoptions(ctx, tenants); err != nil {
+		return err
+	}
+	if err := r.recordGrants(ctx, tenants); err != nil {
+		return err
+	}
+	named := map[access.TenantID]int64{}
+	var decided, finished []access.TenantID
+	var missing []ledger.Missing
+	for _, t := range tenants {
+		if t.removalsDone() && t.document.Unnamed && t.removalsKnown() {
+			named[t.ID()] = t.document.Generation
+		}
+		if t.removalsDone() && len(t.decisions) > 0 && !t.absent() {
+			decided = append(decided, t.ID())
+		}
+		if t.cleanupDone() {
+			finished = append(finished, t.ID())
+			missing = append(missing, ledger.Missing{Tenant: t.ID(), Keys: t.missing, Propagation: t.propagation})
+		}
+	}
+	if err := r.store.EndUnnamed(ctx, named); err != nil {
+		return fmt.Errorf("reconcile: end the unnamed removals of %d tenants: %w", len(named), err)
+	}
+	if err := r.store.Forget(ctx, decided); err != nil {
+		return fmt.Errorf("reconcile: end the decisions on %d tenants: %w", len(decided), err)
+	}
+	// What the ledger has of objects that still exist stays.
+	if err := r.ledger.Forget(ctx, missing); err != nil {
+		return fmt.Errorf("reconcile: forget the objects of %d removed tenants: %w", len(missing), err)
+	}
+	if err := r.store.TombstonesDone(ctx, finished); err != nil {
+		return fmt.Errorf("reconcile: forget %d removed tenants: %w", len(finished), err)
+	}
+	return nil
+}
+
+// endAdoptions ends those that are done, and those that can never be.
+func (r *Reconciler) endAdoptions(ctx context.Context, tenants []*Tenant) error {
+	var ended []store.Adoption
+	for _, t := range tenants {
+		for _, a := range t.adoptions {
+			if end, over := t.adoptionEnd(a, r.installation); over {
+				a.End = end
+				ended = append(ended, a)
+			}
+		}
+	}
+	if err := r.store.EndAdoptions(ctx, ended); err != nil {
+		return fmt.Errorf("reconcile: end %d adoptions: %w", len(ended), err)
+	}
+	return nil
+}
+
+// adoptionEnd says how an adoption has ended, if it has. One of a group with the marker of
+// another owner stays open, until the marker is gone.
+func (t *Tenant) adoptionEnd(a store.Adoption, installation string) (store.AdoptionEnd, bool) {
+	if t.absent() {
+		return "", false
+	}
+	desired := slices.ContainsFunc(t.resolved.State.Groups, func(g access.Group) bool { return g.Name == a.Group })
+	if !desired {
+		return store.Unwanted, true
+	}
+	seen := t.groupsNamed(a.Group)
+	at := slices.IndexFunc(seen, func(g access.Group) bool { return g.Ref == a.Ref })
+	if at < 0 {
+		return store.Gone, true
+	}
+	marker := access.Mark{Installation: installation, Tenant: a.Tenant.String()}
+	managed := slices.ContainsFunc(t.managed, func(o plan.Owned) bool { return o.Key == seen[at].Key() && o.Ref == a.Ref })
+	return store.Adopted, managed && seen[at].Mark.Agrees(marker)
+}
+
+// recordGrants tells the ledger which project role each managed group grants, where it
+// does not know: by that a group is known again under another name. Where removals are
+// forbidden the ledger keeps the role whose members are in the group.
+func (r *Reconciler) recordGrants(ctx context.Context, tenants []*Tenant) error {
+	all := map[access.TenantID]map[string]string{}
+	for _, t := range tenants {
+		if roles := t.unknownGrants(); len(roles) > 0 && t.document.RemovalsForbiddenBy() == "" {
+			all[t.ID()] = roles
+		}
+	}
+	if err := r.ledger.Serve(ctx, all); err != nil {
+		return fmt.Errorf("reconcile: record the project roles of the groups of %d tenants: %w", len(all), err)
+	}
+	return nil
+}
+
+// unknownGrants are the roles of managed groups seen under their desired names, where the
+// ledger has another role, or the group under another name, too.
+func (t *Tenant) unknownGrants() map[string]string {
+	refs := map[string]string{} // observed ids by name
+	for _, g := range t.seen.State.Groups {
+		refs[g.Name] = g.Ref
+	}
+	grants, ids := map[string]string{}, map[string]bool{} // of groups seen under their names
+	for _, g := range t.resolved.State.Groups {
+		if ref, seen := refs[g.Name]; seen {
+			grants[g.Name], ids[ref] = g.Serves, true
+		}
+	}
+	differs := false
+	for _, o := range t.managed {
+		if o.Key.Kind != access.KindGroup {
+			continue
+		}
+		role, seen := grants[o.Key.Group]
+		differs = differs || seen && o.Serves != role || !seen && ids[o.Ref]
+	}
+	if !differs {
+		return nil
+	}
+	return grants
+}
+
+// addEvents adds to the warnings of a plan with no steps left what the plans before it in
+// this run said about changes that were then made: a look that comes after finds nothing
+// to warn of. They hold until the next run.
+func (r *Reconciler) addEvents(ctx context.Context, t *Tenant) error {
+	digests, err := r.store.AppliedSince(ctx, t.ID())
+	if err != nil {
+		return fmt.Errorf("reconcile: read what was done on %s: %w", t.ID(), err)
+	}
+	warnings := slices.Clone(t.plan.Remarks)
+	for _, digest := range digests {
+		applied, _, err := r.store.Plan(ctx, digest)
+		if errors.Is(err, store.ErrNotFound) {
+			continue // only a warning is missing over it
+		}
+		if err != nil {
+			return fmt.Errorf("reconcile: read plan %s: %w", digest, err)
+		}
+		for _, w := range applied.Remarks {
+			known := slices.ContainsFunc(warnings, func(o access.Remark) bool { return o.Code == w.Code && o.Object == w.Object })
+			if isEvent(w.Code) && !known {
+				warnings = append(warnings, w)
+			}
+		}
+	}
+	t.plan.Remarks = access.SortRemarks(warnings)
+	return nil
+}
+
+// isEvent reports whether a warning is about a change that a run makes, and not about a
+// state.
+func isEvent(code access.Code) bool {
+	return code == access.ForeignPermissionRemoved || code == access.ForeignMemberRemoved
+}
+
+// Failure is why a tenant could not be compared.
+type Failure struct {
+	Tenant  access.TenantID
+	Warning access.Remark
+}
+
+// RecordFailures stores that the tenants could not be compared, and keeps the warnings that
+// only a look at the platform can end.
+func (r *Reconciler) RecordFailures(ctx context.Context, runID string, failures []Failure) error {
+	if len(failures) == 0 {
+		return nil
+	}
+	revision, err := r.store.Generation(ctx)
+	if err != nil {
+		return fmt.Errorf("reconcile: read the revision of the documents: %w", err)
+	}
+	statuses := make([]store.Status, len(failures))
+	for i, f := range failures {
+		statuses[i] = store.Status{
+			Tenant: f.Tenant, Outcome: string(Failed), RunID: runID, Generation: revision, Blind: true,
+			Remarks: []access.Remark{f.Warning},
+		}
+	}
+	if err := r.store.PutStatuses(ctx, statuses); err != nil {
+		return fmt.Errorf("reconcile: store %d statuses: %w", len(statuses), err)
+	}
+	return nil
+}
