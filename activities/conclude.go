@@ -63,7 +63,10 @@ func (p *Platform) conclusions(ctx context.Context, in RecordOutcomeInput) (rema
 			Text: "what Rollcall writes does not stay: find out who else manages these groups and roles, and stop one of the two",
 		})
 	}
-	return access.SortRemarks(remarks), removals, nil
+	if remarks, err = p.tenants.WithEvents(ctx, in.Tenant, thisRun(ctx, in.Tenant).RunID, remarks); err != nil {
+		return nil, 0, err
+	}
+	return remarks, removals, nil
 }
 
 // wholesOf returns, by the ID of each failed step, that of the plan's step of which it is

@@ -249,6 +249,87 @@ func TestLifeOfARemark(t *testing.T) {
 	}
 }
 
+// TestEveryUnmanagedMemberIsOnRecord: a run that removes two members whom another system added
+// to one group leaves a warning about each, and both are in the history afterwards.
+func TestEveryUnmanagedMemberIsOnRecord(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.documents(settings{bound: 3})
+	l.runOnce()
+	l.edit(func(w *memory.World) {
+		w.Users = append(w.Users, memory.User{ID: "u-kubeadmin", Name: "kubeadmin"}, memory.User{ID: "u-zz", Name: "zz-intruder"})
+		w.Groups[0].Members = append(w.Groups[0].Members, "u-kubeadmin", "u-zz")
+	})
+	l.runOnce()
+	named := func(texts []string) (n int) {
+		for _, who := range []string{"kubeadmin", "zz-intruder"} {
+			if slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, who) }) {
+				n++
+			}
+		}
+		return n
+	}
+	var active, ended []string
+	for _, r := range l.remarks() {
+		active = append(active, r.Text)
+	}
+	if len(active) != 2 || named(active) != 2 {
+		t.Fatalf("the run that removed two members warns of %v, want both", active)
+	}
+	l.runOnce()
+	all, err := l.store.EndedRemarks(t.Context(), store.TenantFilter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range all {
+		ended = append(ended, r.Text)
+	}
+	if len(l.remarks()) != 0 || len(ended) != 2 || named(ended) != 2 {
+		t.Errorf("after the next run %v hold and %v have ended, want both members in the history", l.remarks(), ended)
+	}
+}
+
+// TestUnmanagedMemberIsOnRecordHoweverTheRunEnds: the warning about a removed member is kept if
+// a sweep stores a status before the run ends, and if the run fails after another plan.
+func TestUnmanagedMemberIsOnRecordHoweverTheRunEnds(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		reason string
+		end    func(*lab, activities.Tally)
+	}{
+		"after a sweep": {"the sweep looks while the run goes on", func(l *lab, done activities.Tally) {
+			if _, err := execute[activities.DetectDriftOutput](l, activities.DetectDriftActivity,
+				activities.DetectDriftInput{Platform: web.Platform, Limit: 10}); err != nil {
+				l.t.Fatal(err)
+			}
+			if _, err := l.plan(activities.PlanInput{Done: done}); err != nil {
+				l.t.Fatal(err)
+			}
+		}},
+		"in failure": {"the run could not look again", func(l *lab, done activities.Tally) {
+			l.conclude(activities.RecordOutcomeInput{Outcome: activities.Failed, Done: done, Reason: "no answer", Type: activities.TypeDenied})
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			l.documents(settings{bound: 3})
+			l.runOnce()
+			l.edit(func(w *memory.World) { w.Groups[0].Members = append(w.Groups[0].Members, "u-yvonne") })
+			p, err := l.plan(activities.PlanInput{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.apply(p); err != nil {
+				t.Fatal(err)
+			}
+			tc.end(l, activities.Tally{Steps: p.Steps})
+			if l.since(access.ForeignMemberRemoved, "web-user").IsZero() {
+				t.Errorf("%s: %v, want a warning about the removed member", tc.reason, l.remarks())
+			}
+		})
+	}
+}
+
 // TestContestedEndsWithARunThatHolds: the end of a run is a remark, too.
 func TestContestedEndsWithARunThatHolds(t *testing.T) {
 	t.Parallel()

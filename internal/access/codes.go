@@ -20,3 +20,8 @@ func (c Code) Personal() bool {
 		return false
 	}
 }
+
+// IsEvent reports whether warnings of this code are about something that a run did: no later
+// observation finds it. Warnings of the other codes are about a state that lasts until a run
+// finds it changed.
+func (c Code) IsEvent() bool { return c == ForeignPermissionRemoved || c == ForeignMemberRemoved }

@@ -62,9 +62,11 @@ func (r *Reconciler) Record(ctx context.Context, tenants []*Tenant, run Run) ([]
 			continue
 		}
 		if run.Steps > 0 {
-			if err := r.addEvents(ctx, t); err != nil {
+			warnings, err := r.WithEvents(ctx, t.ID(), run.ID, t.plan.Remarks)
+			if err != nil {
 				return nil, err
 			}
+			t.plan.Remarks = warnings
 		}
 		all[i].Outcome = t.Outcome(run.Steps)
 		closed = append(closed, t)
@@ -250,38 +252,42 @@ func (t *Tenant) unknownGrants() map[string]string {
 	return grants
 }
 
-// addEvents adds to the warnings of a plan with no steps left what the plans before it in
-// this run said about changes that were then made: a look that comes after finds nothing
-// to warn of. They hold until the next run.
-func (r *Reconciler) addEvents(ctx context.Context, t *Tenant) error {
-	digests, err := r.store.AppliedSince(ctx, t.ID())
+// WithEvents adds to the warnings of a run that ends what its earlier plans said about
+// changes that were then made: the last observation finds nothing of them. They hold until
+// the next run.
+func (r *Reconciler) WithEvents(
+	ctx context.Context, tenant access.TenantID, runID string, warnings []access.Remark,
+) ([]access.Remark, error) {
+	digests, err := r.store.AppliedSince(ctx, tenant, runID)
 	if err != nil {
-		return fmt.Errorf("reconcile: read what was done on %s: %w", t.ID(), err)
+		return nil, fmt.Errorf("reconcile: read what was done on %s: %w", tenant, err)
 	}
-	warnings := slices.Clone(t.plan.Remarks)
+	warnings = slices.Clone(warnings)
 	for _, digest := range digests {
 		applied, _, err := r.store.Plan(ctx, digest)
 		if errors.Is(err, store.ErrNotFound) {
-			continue // only a warning is missing over it
+			continue // only a warning is lost over it
 		}
 		if err != nil {
-			return fmt.Errorf("reconcile: read plan %s: %w", digest, err)
+			return nil, fmt.Errorf("reconcile: read plan %s: %w", digest, err)
 		}
 		for _, w := range applied.Remarks {
-			known := slices.ContainsFunc(warnings, func(o access.Remark) bool { return o.Code == w.Code && o.Object == w.Object })
-			if isEvent(w.Code) && !known {
+			if w.Code.IsEvent() && !warned(warnings, w) {
 				warnings = append(warnings, w)
 			}
 		}
 	}
-	t.plan.Remarks = access.SortRemarks(warnings)
-	return nil
+	return access.SortRemarks(warnings), nil
 }
 
-// isEvent reports whether a warning is about a change that a run makes, and not about a
-// state.
-func isEvent(code access.Code) bool {
-	return code == access.ForeignPermissionRemoved || code == access.ForeignMemberRemoved
+// warned reports whether there is a warning about the same event. An unmanaged member is
+// known by the text alone: warnings about two members of one group have the same object.
+// What becomes of an external role changes from plan to plan of one run, and the last plan
+// has it right.
+func warned(warnings []access.Remark, event access.Remark) bool {
+	return slices.ContainsFunc(warnings, func(w access.Remark) bool {
+		return w == event || event.Code != access.ForeignMemberRemoved && w.Code == event.Code && w.Object == event.Object
+	})
 }
 
 // Failure is why a tenant could not be compared.

@@ -67,11 +67,13 @@ func (s *Store) EndedRemarks(ctx context.Context, f TenantFilter) ([]EndedRemark
 	return ended, prefixed(err)
 }
 
-// AppliedSince returns the digests of the plans of which steps were set out to be
-// done since the tenant's status was stored.
-func (s *Store) AppliedSince(ctx context.Context, tenant access.TenantID) ([]string, error) {
-	rows, err := s.pool.Query(ctx, `SELECT DISTINCT digest FROM records WHERE tenant = $1 AND intended_at >
-		coalesce((SELECT at FROM statuses WHERE tenant = $1), '-infinity') ORDER BY digest`, tenant.String())
+// AppliedSince returns the digests of the plans of which a run began to apply steps, and of
+// those of which any run did since the tenant's status was stored. The run's own count even
+// if a sweep stored a status meanwhile.
+func (s *Store) AppliedSince(ctx context.Context, tenant access.TenantID, run string) ([]string, error) {
+	rows, err := s.pool.Query(ctx, `SELECT digest FROM records WHERE run_id = $2 AND tenant = $1
+		UNION SELECT digest FROM records WHERE tenant = $1 AND intended_at >
+			coalesce((SELECT at FROM statuses WHERE tenant = $1), '-infinity') ORDER BY digest`, tenant.String(), run)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -70,6 +71,49 @@ func TestRemarksEndWhenARunFindsThemMended(t *testing.T) {
 	l.run(false)
 	if all := l.ended("each time it held is remembered", ada, ada, ended[0].Remark); !all[0].Since.After(all[1].Ended) {
 		t.Errorf("it held again since %v, want later than %v", all[0].Since, all[1].Ended)
+	}
+}
+
+// TestPutStatus_KeepsEachWarningOfOneObject: two members that another system added to one
+// group are two events, and two refusals on one group are two warnings.
+func TestPutStatus_KeepsEachWarningOfOneObject(t *testing.T) {
+	member := func(who string) access.Remark {
+		return access.Remark{Code: access.ForeignMemberRemoved, Object: "web", Text: who + " goes"}
+	}
+	refusal := func(text string) access.Remark {
+		return access.Remark{Code: access.PlatformRefused, Object: "web", Text: text}
+	}
+	a, b, c := member("ada"), member("bob"), member("cem")
+	ada, bob := refusal("ada: request 1"), refusal("bob: request 2")
+	for name, tc := range map[string]struct {
+		reason        string
+		first, second []access.Remark
+		blind         bool
+		holds         []access.Remark // after the second run
+		since         []access.Remark // of the second run that held since the first
+		ended         []access.Remark // newest first
+	}{
+		"one of two ends":    {"the other goes on", []access.Remark{a, b}, []access.Remark{b}, false, []access.Remark{b}, []access.Remark{b}, []access.Remark{a}},
+		"another comes":      {"an event is not the former one with another text", []access.Remark{a}, []access.Remark{c}, false, []access.Remark{c}, nil, []access.Remark{a}},
+		"one more":           {"only the new one is new", []access.Remark{b}, []access.Remark{a, b}, false, []access.Remark{a, b}, []access.Remark{b}, nil},
+		"both end":           {"each is in the history", []access.Remark{a, b}, nil, false, nil, nil, []access.Remark{b, a}},
+		"unseen":             {"a run that saw nothing ends neither", []access.Remark{a, b}, nil, true, []access.Remark{a, b}, nil, nil},
+		"other words":        {"a state whose text changes goes on", []access.Remark{ada}, []access.Remark{bob}, false, []access.Remark{bob}, []access.Remark{bob}, nil},
+		"one refusal ends":   {"the one with the same text goes on", []access.Remark{ada, bob}, []access.Remark{bob}, false, []access.Remark{bob}, []access.Remark{bob}, []access.Remark{ada}},
+		"a refusal is added": {"the one with the same text goes on", []access.Remark{bob}, []access.Remark{ada, bob}, false, []access.Remark{ada, bob}, []access.Remark{bob}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLife(t)
+			first := l.run(false, tc.first...)
+			second := l.run(tc.blind, tc.second...)
+			diff(t, tc.reason, tc.holds, second.Remarks, cmpopts.EquateEmpty())
+			for _, r := range second.Remarks {
+				if got, want := second.Since(r).Equal(first.Since(tc.first[0])), slices.Contains(tc.since, r) || tc.blind; got != want {
+					t.Errorf("%s: %q holds since the first run: %t, want %t", tc.reason, r.Text, got, want)
+				}
+			}
+			l.ended(tc.reason, tc.ended...)
+		})
 	}
 }
 

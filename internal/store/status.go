@@ -40,19 +40,32 @@ type Status struct {
 	At       time.Time
 	Duration time.Duration
 
-	since map[topic]time.Time
+	kept []keptRemark // Remarks with their times
 }
 
 // topic is what a remark is about. A remark whose text changes, because a count
-// in it does, is still the same remark.
+// in it does, is still the same remark; several of one topic are told apart by
+// their texts.
 type topic struct {
 	code   access.Code
 	object string
 }
 
 // Since returns when a remark of a stored status began to hold, the zero time
-// for one that does not.
-func (s Status) Since(r access.Remark) time.Time { return s.since[topic{r.Code, r.Object}] }
+// for one that does not. If no remark has that text, it is the first of that code
+// and object.
+func (s Status) Since(r access.Remark) time.Time {
+	var first time.Time
+	for _, k := range s.kept {
+		switch {
+		case k.Remark == r:
+			return k.Since
+		case k.topic() == topic{r.Code, r.Object} && first.IsZero():
+			first = k.Since
+		}
+	}
+	return first
+}
 
 // keptRemark is a remark as it is stored.
 type keptRemark struct {
@@ -181,28 +194,21 @@ func (r *statusRows) queue(batch *pgx.Batch) {
 // carryOver gives each remark the time since when it holds, and returns those of
 // before that ended.
 func carryOver(before []keptRemark, status Status, now time.Time) (kept, ended []keptRemark) {
-	since := make(map[topic]time.Time, len(before))
-	for _, r := range before {
-		since[r.topic()] = r.Since
-	}
+	was, left := formerOf(before, status.Remarks)
 	kept = make([]keptRemark, 0, len(status.Remarks)) // not nil, which would be null
-	holds := make(map[topic]bool, len(status.Remarks))
-	for _, r := range status.Remarks {
-		began, ok := since[topic{r.Code, r.Object}]
-		if !ok {
-			began = now.UTC()
+	for i, r := range status.Remarks {
+		began := now.UTC()
+		if was[i] != nil {
+			began = was[i].Since
 		}
 		kept = append(kept, keptRemark{Remark: r, Since: began})
-		holds[topic{r.Code, r.Object}] = true
 	}
-	for _, r := range before {
-		switch {
-		case holds[r.topic()]:
-		case status.Blind && seenOnly(r.Code):
+	for _, r := range left {
+		if status.Blind && seenOnly(r.Code) {
 			kept = append(kept, r)
-		default:
-			ended = append(ended, r)
+			continue
 		}
+		ended = append(ended, r)
 	}
 	if status.Blind {
 		slices.SortStableFunc(kept, func(a, b keptRemark) int {
@@ -210,6 +216,40 @@ func carryOver(before []keptRemark, status Status, now time.Time) (kept, ended [
 		})
 	}
 	return kept, ended
+}
+
+// formerOf pairs each remark with the one of before that it continues, nil for a new
+// one, and returns those of before that none continues. A remark continues the one with
+// its text; without such a one, the first that is left of its topic, whose text changed.
+// The texts of events do not change: each is an event of its own.
+func formerOf(before []keptRemark, remarks []access.Remark) (was []*keptRemark, left []keptRemark) {
+	was, taken := make([]*keptRemark, len(remarks)), make([]bool, len(before))
+	byText, byTopic := map[access.Remark]int{}, map[topic][]int{}
+	for i, r := range before {
+		byText[r.Remark] = i
+		byTopic[r.topic()] = append(byTopic[r.topic()], i)
+	}
+	for i, r := range remarks {
+		if at, known := byText[r]; known && !taken[at] {
+			was[i], taken[at] = &before[at], true
+		}
+	}
+	for i, r := range remarks {
+		of := topic{r.Code, r.Object}
+		for was[i] == nil && !r.Code.IsEvent() && len(byTopic[of]) > 0 {
+			at := byTopic[of][0]
+			byTopic[of] = byTopic[of][1:]
+			if !taken[at] {
+				was[i], taken[at] = &before[at], true
+			}
+		}
+	}
+	for i, r := range before {
+		if !taken[i] {
+			left = append(left, r)
+		}
+	}
+	return was, left
 }
 
 // seenOnly reports whether only a look at the platform can tell that a remark of
@@ -247,10 +287,9 @@ func scanStatus(row pgx.CollectableRow) (Status, error) {
 	var remarks []keptRemark
 	err := row.Scan(&s.Tenant.Workspace, &s.Tenant.Project, &s.Tenant.Platform, &s.Outcome, &s.RunID, &s.Digest,
 		&s.Steps, &s.Held, &s.Calls, &s.Generation, &s.Duration, &remarks, &s.At, &s.Removals)
-	s.since = make(map[topic]time.Time, len(remarks))
+	s.kept = remarks
 	for _, r := range remarks {
 		s.Remarks = append(s.Remarks, r.Remark)
-		s.since[topic{r.Code, r.Object}] = r.Since
 	}
 	return s, err
 }
