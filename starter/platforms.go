@@ -15,20 +15,22 @@ import (
 
 // platformReport is a type of platform in JSON.
 type platformReport struct {
-	Type                  string   `json:"type"`
-	Lookup                string   `json:"lookup"`
-	IgnoresCase           bool     `json:"ignores_case"`
-	Creates               string   `json:"creates"`
-	Marks                 bool     `json:"ownership_markers"`
-	AdditionalPermissions string   `json:"additional_permissions"`
-	Cleanup               bool     `json:"cleanup"`
-	Conditions            bool     `json:"conditions"`
-	BringsIn              string   `json:"provisions"`
-	VerifyOne             string   `json:"verify_one"`
-	VerifyAll             string   `json:"verify_all"`
-	ChangeOne             string   `json:"change_one"`
-	Missed                string   `json:"missed,omitempty"`
-	Cannot                []string `json:"limitations"`
+	Type                  string `json:"type"`
+	Lookup                string `json:"lookup"`
+	IgnoresCase           bool   `json:"ignores_case"`
+	Creates               string `json:"creates"`
+	Marks                 bool   `json:"ownership_markers"`
+	AdditionalPermissions string `json:"additional_permissions"`
+	Cleanup               bool   `json:"cleanup"`
+	Conditions            bool   `json:"conditions"`
+	BringsIn              string `json:"provisions"`
+	VerifyOne             string `json:"verify_one"`
+	VerifyAll             string `json:"verify_all"`
+	ChangeOne             string `json:"change_one"`
+	Missed                string `json:"missed,omitempty"`
+	// AccessEnd is the time until access really ends after a removal.
+	AccessEnd accessEndReport `json:"access_end"`
+	Cannot    []string        `json:"limitations"`
 }
 
 func platformsCommand(c *cli) *cobra.Command {
@@ -37,8 +39,9 @@ func platformsCommand(c *cli) *cobra.Command {
 		Short: "Say what each type of platform can do",
 		Long: `platforms lists the types of platforms that Rollcall knows: what people are looked
 up by, what is created, what becomes of roles that others gave to its groups, who
-is brought in, how many calls a look and a change cost, and what cannot be had,
-with the reason. The types' settings are in their schema.`,
+is brought in, how many calls a look and a change cost, how long access lasts
+after a removal by the vendor's documents, and what cannot be had, with the reason.
+The types' settings are in their schema.`,
 		Example: `  rollcall platforms
   rollcall platforms -o json
   rollcall schema meshPlatform`,
@@ -58,7 +61,8 @@ func reportPlatform(p driver.Profile) platformReport {
 		Type: p.Type, Lookup: p.LookupAttribute, IgnoresCase: p.IgnoresCase, Creates: creates(p), Marks: p.Marks,
 		AdditionalPermissions: string(p.AdditionalPermissions), Cleanup: p.Cleanup, Conditions: p.Conditions,
 		BringsIn: string(p.BringIn), VerifyOne: p.Cost.VerifyOne, VerifyAll: p.Cost.VerifyAll,
-		ChangeOne: p.Cost.ChangeOne, Missed: p.Cost.Missed, Cannot: append([]string{}, p.Cannot...),
+		ChangeOne: p.Cost.ChangeOne, Missed: p.Cost.Missed, AccessEnd: reportAccessEnd(p.AccessEnd),
+		Cannot: append([]string{}, p.Cannot...),
 	}
 }
 
@@ -81,9 +85,17 @@ func printPlatforms(w io.Writer, reports []platformReport) {
 	for i, p := range reports {
 		lines[i] = []string{
 			p.Type, p.Lookup, p.AdditionalPermissions, yesNo(p.Cleanup), cmp.Or(p.BringsIn, "-"), p.VerifyOne, p.VerifyAll, p.ChangeOne,
+			p.AccessEnd.Text,
 		}
 	}
-	rows(w, []string{"TYPE", "LOOKED UP BY", "FOREIGN ROLES", "CLEANUP", "BROUGHT IN BY", "VERIFY ONE", "VERIFY ALL", "CHANGE ONE"}, lines)
+	rows(w, []string{
+		"TYPE", "LOOKED UP BY", "FOREIGN ROLES", "CLEANUP", "BROUGHT IN BY", "VERIFY ONE", "VERIFY ALL", "CHANGE ONE", "ACCESS ENDS AFTER",
+	}, lines)
+	for _, t := range types.All() {
+		if text := accessEndText(t.Name(), t.Profile.AccessEnd); text != "" {
+			fmt.Fprintln(w, text+".")
+		}
+	}
 	for _, p := range reports {
 		for _, reason := range p.Cannot {
 			fmt.Fprintf(w, "%s cannot %s.\n", p.Type, reason)
@@ -99,7 +111,7 @@ func yesNo(yes bool) string {
 }
 
 // platformTable returns the tables of deploy/docs/platforms.md: what the platform types
-// can do, their costs, and their limitations.
+// can do, their costs, when access ends after a removal, and their limitations.
 func platformTable() string {
 	var b strings.Builder
 	line := func(cells ...string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
@@ -116,6 +128,13 @@ func platformTable() string {
 	for _, t := range types.All() {
 		cost := t.Profile.Cost
 		line("`"+t.Profile.Type+"`", cost.VerifyOne, cost.VerifyAll, cost.ChangeOne, cmp.Or(cost.Missed, "-"))
+	}
+	b.WriteString("\nHow long access lasts after a removal, by the vendors' documents:\n\n")
+	line("Type", "time until access ends", "because", "how to end it earlier", "source")
+	b.WriteString("|---|---|---|---|---|\n")
+	for _, t := range types.All() {
+		end := t.Profile.AccessEnd
+		line("`"+t.Profile.Type+"`", end.String(), cmp.Or(end.Because, "-"), cmp.Or(end.Hint, "-"), end.Source)
 	}
 	b.WriteString("\n<details><summary>Limitations</summary>\n\n")
 	for _, t := range types.All() {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/store"
 	"github.com/rollcall-iam/rollcall/workflows"
@@ -39,7 +40,8 @@ warning on each tenant says where they still give something. Groups and roles th
 are not Rollcall's are left alone and named.
 
 Without --reason it shows how the user's revocation stands on each platform: when
-the platform had accepted all of it, and within which time it acts on it. Without a
+the platform had accepted all of it, and within which time access really ends, by
+the vendor's documents: sessions and tokens last longer. Without a
 user it lists all revocations that stand. With --lift it ends one, and starts runs
 that give back what the documents say. Who revoked is recorded as --as says; nobody
 checks it yet.
@@ -263,9 +265,11 @@ type revocationPlatform struct {
 	Platform string `json:"platform"`
 	State    string `json:"state"`
 	// AcceptedMS is how long it took until the platform had accepted everything,
-	// EffectiveMS within which time from then it acts on it.
+	// EffectiveMS within which time from then access really ends, by the vendor's documents;
+	// null where they name no longest time.
 	AcceptedMS  int64           `json:"accepted_ms"`
-	EffectiveMS int64           `json:"effective_within_ms"`
+	EffectiveMS *int64          `json:"effective_within_ms"`
+	Effective   accessEndReport `json:"access_end"`
 	Tenants     int             `json:"tenants"`
 	Sets        int             `json:"sets"`
 	Calls       int             `json:"calls"`
@@ -273,7 +277,7 @@ type revocationPlatform struct {
 	Remarks     []access.Remark `json:"warnings,omitempty"`
 }
 
-func reportOfRevocation(r store.Revocation) revocationReport {
+func reportOfRevocation(r store.Revocation, ends map[string]driver.AccessEnd) revocationReport {
 	report := revocationReport{
 		Person: r.Person, Reason: r.Reason, By: r.By, At: r.At.UTC(), LiftedBy: r.LiftedBy, Platforms: []revocationPlatform{},
 	}
@@ -282,8 +286,9 @@ func reportOfRevocation(r store.Revocation) revocationReport {
 		report.LiftedAt = &at
 	}
 	for _, p := range r.Platforms {
+		end := reportAccessEnd(ends[p.Platform])
 		report.Platforms = append(report.Platforms, revocationPlatform{
-			Platform: p.Platform, State: string(p.State), AcceptedMS: p.Took.Milliseconds(), EffectiveMS: p.Settle.Milliseconds(),
+			Platform: p.Platform, State: string(p.State), AcceptedMS: p.Took.Milliseconds(), EffectiveMS: end.WithinMS, Effective: end,
 			Tenants: p.Tenants, Sets: p.Sets, Calls: p.Calls, Problem: p.Problem, Remarks: p.Remarks,
 		})
 	}
@@ -296,9 +301,13 @@ func (c *cli) listRevocations(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ends, err := c.accessEnds(ctx)
+	if err != nil {
+		return err
+	}
 	reports := []revocationReport{}
 	for _, r := range found {
-		reports = append(reports, reportOfRevocation(r))
+		reports = append(reports, reportOfRevocation(r, ends))
 	}
 	return c.print(reports, func(w io.Writer) {
 		if len(found) == 0 {
@@ -331,10 +340,14 @@ func (c *cli) showRevocation(ctx context.Context, person string) error {
 	}
 	i := slices.IndexFunc(found, func(r store.Revocation) bool { return r.LiftedAt.IsZero() })
 	r := found[max(0, i)]
-	return c.print(reportOfRevocation(r), func(w io.Writer) { writeRevocation(w, r) })
+	ends, err := c.accessEnds(ctx)
+	if err != nil {
+		return err
+	}
+	return c.print(reportOfRevocation(r, ends), func(w io.Writer) { writeRevocation(w, r, ends) })
 }
 
-func writeRevocation(w io.Writer, r store.Revocation) {
+func writeRevocation(w io.Writer, r store.Revocation, ends map[string]driver.AccessEnd) {
 	fmt.Fprintln(w, visible(fmt.Sprintf("%s: revoked %s by %s: %s", r.Person, stamp(r.At), r.By, r.Reason)))
 	if !r.LiftedAt.IsZero() {
 		fmt.Fprintln(w, visible(fmt.Sprintf("lifted %s by %s", stamp(r.LiftedAt), r.LiftedBy)))
@@ -343,10 +356,7 @@ func writeRevocation(w io.Writer, r store.Revocation) {
 	for _, p := range r.Platforms {
 		took, effective := "-", "-"
 		if p.Took > 0 {
-			took, effective = shortly(p.Took), "at once"
-			if p.Settle > 0 {
-				effective = "up to " + shortly(p.Settle)
-			}
+			took, effective = shortly(p.Took), ends[p.Platform].String()
 		}
 		lines = append(lines, []string{
 			p.Platform, string(p.State), took, effective, strconv.Itoa(p.Tenants), strconv.Itoa(p.Sets), strconv.Itoa(p.Calls), p.Problem,
@@ -356,6 +366,9 @@ func writeRevocation(w io.Writer, r store.Revocation) {
 		rows(w, []string{"PLATFORM", "STATE", "ACCEPTED AFTER", "EFFECTIVE AFTER", "TENANTS", "SETS", "CALLS", "PROBLEM"}, lines)
 	}
 	for _, p := range r.Platforms {
+		if text := accessEndText(p.Platform, ends[p.Platform]); text != "" && p.Sets > 0 {
+			fmt.Fprintln(w, visible(text))
+		}
 		for _, m := range p.Remarks {
 			fmt.Fprintln(w, visible(fmt.Sprintf("%s: %s %s: %s", p.Platform, m.Code, m.Object, m.Text)))
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/types"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -49,32 +52,75 @@ func TestRevocationIsShown(t *testing.T) {
 	r := store.Revocation{
 		Person: "jdoe", Reason: "left", By: "hr\x1b[2J", At: at, LiftedBy: "boss", LiftedAt: at.Add(time.Hour),
 		Platforms: []store.RevokedPlatform{
-			{Platform: "azure.eu", State: store.RevocationAccepted, Took: 1234 * time.Millisecond, Settle: 2 * time.Minute, Tenants: 3, Sets: 4, Calls: 9},
+			{Platform: "azure.eu", State: store.RevocationAccepted, Took: 1234 * time.Millisecond, Settle: 5 * time.Second, Tenants: 3, Sets: 4, Calls: 9},
 			{Platform: "cf.eu", State: store.RevocationWaiting, Problem: "connection refused"},
+			{Platform: "gone.eu", State: store.RevocationDone, Took: 45 * time.Millisecond, Settle: time.Second},
 			{Platform: "stack.eu", State: store.RevocationDone, Took: 45 * time.Millisecond, Remarks: []access.Remark{
 				{Code: access.UserRevoked, Object: "theirs", Text: "take it out there"},
 			}},
 		},
 	}
+	ends := map[string]driver.AccessEnd{
+		"azure.eu": {UpTo: 12 * time.Hour, Because: "sessions live on", Source: "s", Hint: "end the sessions"}, "stack.eu": {Source: "s"},
+	}
 	var out bytes.Buffer
-	writeRevocation(&out, r)
+	writeRevocation(&out, r, ends)
 	want := "" +
 		"jdoe: revoked 2026-03-04 05:06:07 by hr\uFFFD[2J: left\n" +
 		"lifted 2026-03-04 06:06:07 by boss\n" +
 		"PLATFORM  STATE     ACCEPTED AFTER  EFFECTIVE AFTER  TENANTS  SETS  CALLS  PROBLEM\n" +
-		"azure.eu  accepted  1.2s            up to 2m0s       3        4     9      \n" +
+		"azure.eu  accepted  1.2s            up to 12h        3        4     9      \n" +
 		"cf.eu     waiting   -               -                0        0     0      connection refused\n" +
+		"gone.eu   done      45ms            unknown          0        0     0      \n" +
 		"stack.eu  done      45ms            at once          0        0     0      \n" +
+		"azure.eu: time until access ends: up to 12h: sessions live on. To end it earlier, end the sessions\n" +
 		"stack.eu: user-revoked theirs: take it out there\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("what is shown (-want +got):\n%s", diff)
 	}
-	if got := howFar(r.Platforms); got != "1 of 3" {
-		t.Errorf("how far it is: %q, want 1 of 3", got)
+	if got := howFar(r.Platforms); got != "2 of 4" {
+		t.Errorf("how far it is: %q, want 2 of 4", got)
 	}
-	report := reportOfRevocation(r)
-	if report.LiftedAt == nil || report.Platforms[0].AcceptedMS != 1234 || report.Platforms[0].EffectiveMS != 120_000 {
+	report := reportOfRevocation(r, ends)
+	if report.LiftedAt == nil || report.Platforms[0].AcceptedMS != 1234 {
 		t.Errorf("report %+v, want the times in milliseconds", report)
+	}
+	for i, want := range []any{int64(12 * 3600 * 1000), nil, nil, int64(0)} {
+		p := report.Platforms[i]
+		if got := p.EffectiveMS; got == nil && want != nil || got != nil && *got != want {
+			t.Errorf("%s: effective within %v ms, want %v", p.Platform, got, want)
+		}
+	}
+}
+
+// TestRevokePromisesWhatTheVendorsDo: the time is that of the platform's type, and not the
+// time until a read shows a write.
+func TestRevokePromisesWhatTheVendorsDo(t *testing.T) {
+	t.Parallel()
+	for platform, want := range map[string]string{
+		"aws": "up to 12h", "gcp": "minutes, potentially hours", "azure": "10m, and as long as tokens live", "aks": "up to 1h30m",
+		"openstack": "up to 5m", "kubernetes": "at once", "cloudfoundry": "at once", "openshift": "unknown", "marketplace": "unknown",
+		"memory": "at once",
+	} {
+		i := slices.IndexFunc(types.All(), func(of driver.Type) bool { return of.Name() == platform })
+		if got := types.All()[i].Profile.AccessEnd.String(); got != want {
+			t.Errorf("%s: %q, want %q", platform, got, want)
+		}
+	}
+	s := newScene(t, "")
+	r, err := s.store.Revoke(t.Context(), "jane", "left", "hr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range r.Platforms {
+		p.State, p.Sets, p.Settle = store.RevocationDone, 1, time.Minute
+		if err := s.store.RevokedOn(t.Context(), r.ID, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := must(t, s.url, "", "revoke", "jane")
+	if !strings.Contains(out, "at once") || strings.Contains(out, "1m") {
+		t.Errorf("rollcall revoke jane promises the propagation delay:\n%s", out)
 	}
 }
 

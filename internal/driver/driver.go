@@ -135,6 +135,8 @@ type Profile struct {
 	Renames bool
 	// Settle is how long a write may stay invisible to Observe.
 	Settle time.Duration
+	// AccessEnd is the time until a user's access really ends after a removal.
+	AccessEnd AccessEnd
 	// Separate is true where each subject of a binding has a binding of its own,
 	// see plan.Rules.
 	Separate bool

@@ -2,6 +2,7 @@ package drivertest
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -38,6 +39,10 @@ func profileIsTotal(l *lab) {
 		{
 			"BringIn is a way to bring people in, or empty",
 			slices.Contains([]driver.BringIn{"", driver.Invite, driver.CreateAccount, driver.DeprecatedMaker}, p.BringIn),
+		},
+		{
+			fmt.Sprintf("AccessEnd has a figure with its source, or says that none is known: %v", p.AccessEnd.Validate()),
+			p.AccessEnd.Validate() == nil,
 		},
 	} {
 		if !field.sane {

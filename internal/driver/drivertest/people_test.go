@@ -74,7 +74,8 @@ func (rosterDriver) Profile() driver.Profile {
 	return driver.Profile{
 		Type: "roster", LookupAttribute: "name", Marks: true, AdditionalPermissions: plan.KeepAdditional,
 		Cleanup: true, Unit: plan.PerObject, Parallel: 4, ScopesPerObserve: 50, Settle: 100 * time.Millisecond,
-		Cost: driver.Cost{VerifyOne: "2", VerifyAll: "2 lists, paged", ChangeOne: "1"},
+		AccessEnd: driver.AccessEnd{Source: "the roster checks each request"},
+		Cost:      driver.Cost{VerifyOne: "2", VerifyAll: "2 lists, paged", ChangeOne: "1"},
 	}
 }
 

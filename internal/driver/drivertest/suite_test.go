@@ -100,6 +100,42 @@ func TestEveryLawFindsItsBreaker(t *testing.T) {
 	}
 }
 
+// TestProfileIsTotal_NeedsAnAccessEnd: a driver that states no figure, or one without a source,
+// does not pass.
+func TestProfileIsTotal_NeedsAnAccessEnd(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		reason string
+		end    driver.AccessEnd
+		passes bool
+	}{
+		"nothing":           {"nothing is stated", driver.AccessEnd{}, false},
+		"without a source":  {"anyone can claim a figure", driver.AccessEnd{UpTo: time.Minute, Because: "sessions live on"}, false},
+		"with a source":     {"a reader can check the figure", driver.AccessEnd{UpTo: time.Minute, Because: "sessions live on", Source: "page"}, true},
+		"unknown":           {"the vendor states nothing", driver.AccessEnd{Unknown: true, Because: "tokens live on", Source: "no page"}, true},
+		"unknown, but when": {"a figure contradicts it", driver.AccessEnd{Unknown: true, UpTo: 1, Because: "tokens", Source: "page"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			suite := memorytest.Suite()
+			suite.New = func(t testing.TB) drivertest.World {
+				w := memorytest.New(t)
+				open := w.Open
+				w.Open = func(t testing.TB) driver.Driver {
+					bad := broken{profile: func(p driver.Profile) driver.Profile { p.AccessEnd = tc.end; return p }}
+					bad.Driver = open(t)
+					return bad
+				}
+				return w
+			}
+			complaints := watch(t, suite, drivertest.ProfileIsTotal)
+			if passes := len(complaints) == 0; passes != tc.passes {
+				t.Errorf("%s: passes = %t, want %t: %v", tc.reason, passes, tc.passes, complaints)
+			}
+		})
+	}
+}
+
 func spoils() map[drivertest.Law]spoil {
 	laws := map[drivertest.Law]spoil{}
 	for _, some := range []map[drivertest.Law]spoil{spoiltReads(), spoiltSteps(), spoiltFailures()} {

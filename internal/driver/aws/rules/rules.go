@@ -41,6 +41,23 @@ var (
 	accountID         = regexp.MustCompile(`^[0-9]{12}$`)
 )
 
+// accessEnd returns when access ends. Without a membership or an assignment nobody starts a
+// session, but a session goes on for the duration that its permission set has: 1 hour by
+// default, at most 12. An end of the user's session in the access portal does not reach it.
+//
+// See https://docs.aws.amazon.com/singlesignon/latest/userguide/howtosessionduration.html and
+// https://docs.aws.amazon.com/singlesignon/latest/userguide/manage-user-session.html.
+func accessEnd() driver.AccessEnd {
+	return driver.AccessEnd{
+		UpTo: 12 * time.Hour,
+		Because: "a session that is open lives on for the session duration of its permission set, " +
+			"1 hour by default and 12 at most",
+		Source: "https://docs.aws.amazon.com/singlesignon/latest/userguide/revoke-user-permissions.html",
+		Hint: "end the sessions: attach a policy to the permission set that denies all to the user, or to tokens " +
+			"issued before now (aws:TokenIssueTime)",
+	}
+}
+
 // Profile says what the platform can do.
 func Profile() driver.Profile {
 	return driver.Profile{
@@ -64,6 +81,7 @@ func Profile() driver.Profile {
 		// raise that (IAM Identity Center quotas, "Additional quotas").
 		CallsPerSecond: 20,
 		Settle:         settle,
+		AccessEnd:      accessEnd(),
 		// Members and assignments name a group's id, which stays (UpdateGroup in the
 		// model of Identity Store).
 		Renames: true,

@@ -47,6 +47,13 @@ func Profile() driver.Profile {
 	p := Directory()
 	p.Type = Type
 	p.Conditions = true
+	p.AccessEnd = driver.AccessEnd{
+		NoBound: "10m, and as long as tokens live",
+		Because: "Azure Resource Manager caches for up to 10 minutes, and an access token lives 60 to 90 minutes by default, " +
+			"28 hours at most with continuous access evaluation",
+		Source: "https://learn.microsoft.com/azure/role-based-access-control/troubleshooting",
+		Hint:   tokenEnd().Hint,
+	}
 	p.Cost.VerifyOne = "2: the groups with their members, and the role assignments; 1 more for groups of 20 members and more"
 	p.Cost.VerifyAll = "R*T/300 for the groups with their members, and T for the role assignments"
 	p.Cost.Missed = "Resource Graph would read the role assignments of many subscriptions in one call, but it lags behind " +
@@ -56,6 +63,19 @@ func Profile() driver.Profile {
 		"see eligible assignments of Privileged Identity Management: only active ones are seen",
 	)
 	return p
+}
+
+// tokenEnd returns when access ends where the groups in a token decide. An access token
+// lives 60 to 90 minutes by default and is not looked up again.
+//
+// See https://learn.microsoft.com/entra/identity-platform/configurable-token-lifetimes.
+func tokenEnd() driver.AccessEnd {
+	return driver.AccessEnd{
+		UpTo:    90 * time.Minute,
+		Because: "an access token lists the user's groups and lives 60 to 90 minutes by default",
+		Source:  "https://learn.microsoft.com/entra/identity-platform/configurable-token-lifetimes#access-tokens",
+		Hint:    "revoke the user's sign-in sessions in Entra (revokeSignInSessions), so that no new token is issued",
+	}
 }
 
 // Directory is the part of the profile that is about Entra, for all platforms
@@ -73,6 +93,7 @@ func Directory() driver.Profile {
 		Parallel:              4,
 		ScopesPerObserve:      100,
 		Settle:                Settle,
+		AccessEnd:             tokenEnd(),
 		Renames:               true, // displayName; all that names a group names its id
 		BringIn:               driver.Invite,
 		Cost: driver.Cost{

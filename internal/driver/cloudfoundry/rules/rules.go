@@ -49,10 +49,16 @@ func Profile() driver.Profile {
 		// The ids of 150 spaces fit into one address.
 		ScopesPerObserve: 150,
 		Settle:           0, // a role is in the database before it is answered
-		Separate:         true,
-		SharedRoles:      OrganizationRoles(),
-		EveryPerson:      []string{OrganizationUser},
-		BringIn:          driver.CreateAccount,
+		// The Cloud Controller reads the caller's roles from its database for each request
+		// (lib/cloud_controller/membership.rb); tokens hold none.
+		AccessEnd: driver.AccessEnd{
+			Because: "each request is checked by the roles in the Cloud Controller's database; open cf ssh sessions go on",
+			Source:  "https://github.com/cloudfoundry/cloud_controller_ng/blob/main/lib/cloud_controller/membership.rb",
+		},
+		Separate:    true,
+		SharedRoles: OrganizationRoles(),
+		EveryPerson: []string{OrganizationUser},
+		BringIn:     driver.CreateAccount,
 		Cost: driver.Cost{
 			VerifyOne: "2",
 			VerifyAll: "2 for 150 tenants",

@@ -51,8 +51,17 @@ func Profile() driver.Profile {
 		Parallel:         8,
 		ScopesPerObserve: 50,
 		// Google gives no bound. What the API shows of groups lags by seconds; how
-		// long access takes to follow is another matter, see Cannot.
+		// long access takes to follow is another matter, see AccessEnd.
 		Settle: time.Minute,
+		// A removal from a group takes longer than an addition, and a group longer than
+		// a policy.
+		AccessEnd: driver.AccessEnd{
+			NoBound: "minutes, potentially hours",
+			Because: "Google calls a change of a group typically several minutes away, potentially hours or longer",
+			Source:  "https://cloud.google.com/iam/docs/access-change-propagation",
+			Hint: "suspend the account in the Google Workspace or Cloud Identity console, or deny it with a deny policy, " +
+				"which counts in about 2 minutes, potentially 7 or longer",
+		},
 		Cost: driver.Cost{
 			VerifyOne: "1 + R, and one for each group whose mark is read",
 			VerifyAll: "T + T x R, and one for each 500 groups of the customer where marks are read",

@@ -41,6 +41,12 @@ func Profile() driver.Profile {
 		Parallel:              8,
 		ScopesPerObserve:      1000, // one list answers for all namespaces
 		Settle:                0,    // a list without a resourceVersion sees every write
+		// The API server authorises each request by the bindings that it watches. What is
+		// open goes on: exec, attach, port-forward and watches are one request each.
+		AccessEnd: driver.AccessEnd{
+			Because: "each request is authorised by the bindings of that moment; open connections (exec, port-forward, watch) go on",
+			Source:  "https://kubernetes.io/docs/reference/access-authn-authz/authorization/",
+		},
 		Cost: driver.Cost{
 			VerifyOne: "1", VerifyAll: "1 list, paged", ChangeOne: "1",
 		},

@@ -20,6 +20,13 @@ func Profile() driver.Profile {
 	p := azure.Directory()
 	p.Type = Type
 	p.NoBindings = true
+	// What a service broker's dashboard does with the token is its own affair.
+	p.AccessEnd = driver.AccessEnd{
+		Unknown: true,
+		Because: "each dashboard decides how long it goes by the groups in a token, which lives 60 to 90 minutes by default",
+		Source:  p.AccessEnd.Source + " for the token; dashboards state nothing together",
+		Hint:    p.AccessEnd.Hint,
+	}
 	p.Cannot = append(p.Cannot,
 		"give roles: a service broker's dashboard reads who is in which group",
 		"tell a tenant that does not exist: a group is of no place, so no tenant is ever missing",

@@ -34,6 +34,7 @@ func Profile() driver.Profile {
 		Parallel:              8,
 		ScopesPerObserve:      1000,
 		Settle:                0,
+		AccessEnd:             driver.AccessEnd{Source: "the platform is a file, which holds no sessions"},
 		Renames:               true,
 		Conditions:            true,
 		BringIn:               driver.CreateAccount,

@@ -38,6 +38,15 @@ func Profile() driver.Profile {
 		Parallel:              8,
 		ScopesPerObserve:      1000, // two lists answer for all projects
 		Settle:                0,    // a list without a resourceVersion sees every write
+		// Groups come with the review of a token, whose answer the API server may keep
+		// for a time that Red Hat does not name.
+		AccessEnd: driver.AccessEnd{
+			Unknown: true,
+			Because: "the API server may cache the review of a token, which holds the user's groups",
+			Source: "https://docs.redhat.com/en/documentation/openshift_container_platform/ (TokenReview: " +
+				"\"requests may be cached\", without a time)",
+			Hint: "delete the user's OAuth access tokens (oc delete useroauthaccesstokens, oauthaccesstokens)",
+		},
 		Cost: driver.Cost{
 			VerifyOne: "2", VerifyAll: "2 lists, paged", ChangeOne: "1",
 		},

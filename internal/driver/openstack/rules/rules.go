@@ -6,6 +6,7 @@ package rules
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -48,6 +49,14 @@ func Profile() driver.Profile {
 		// Roles and members know a group by its id (PATCH /v3/groups/{group_id}).
 		Renames: true,
 		Settle:  0, // a write is in the database before it is answered
+		// Keystone revokes the tokens of a user who leaves a group. Services ask it about a
+		// token that they have seen only after token_cache_time of keystonemiddleware.
+		AccessEnd: driver.AccessEnd{
+			UpTo:    5 * time.Minute,
+			Because: "services cache tokens for token_cache_time of keystonemiddleware, 300 seconds by default",
+			Source:  "https://docs.openstack.org/keystonemiddleware/latest/middlewarearchitecture.html",
+			Hint:    "disable the user in Keystone if the services' token_cache_time is longer",
+		},
 		Cost: driver.Cost{
 			VerifyOne: "2", VerifyAll: "2", ChangeOne: "1",
 		},
