@@ -11,6 +11,9 @@ package desired
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -223,6 +226,17 @@ func bindings(mappings []mapping, grants map[string][]grant, accounts map[string
 		}
 	}
 	return s
+}
+
+// Digest names the desired access: equal access has an equal digest, so that a later reader can
+// tell whether the documents still ask for the same.
+func (d Desired) Digest() string {
+	body, err := json.Marshal(d.State)
+	if err != nil {
+		return "" // slices and strings always marshal
+	}
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:8])
 }
 
 // Accounts returns the account names that have to be looked up, sorted.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
@@ -42,7 +43,7 @@ func (r *Reconciler) observe(ctx context.Context, d driver.Driver, tenants []*Te
 	}
 	var known []*Tenant
 	for _, t := range tenants {
-		t.observed = observed{managed: managed[t.ID()]}
+		t.observed = observed{managed: managed[t.ID()], at: time.Now()}
 		t.seen.Missing = t.neverExisted()
 		if !t.NotFound() {
 			known = append(known, t)
@@ -65,7 +66,7 @@ func (r *Reconciler) observe(ctx context.Context, d driver.Driver, tenants []*Te
 func (r *Reconciler) observeTogether(ctx context.Context, d driver.Driver, tenants []*Tenant, markers bool) error {
 	scopes := make([]driver.Scope, len(tenants))
 	for i, t := range tenants {
-		scopes[i] = r.Scope(t, markers)
+		scopes[i], t.at = r.Scope(t, markers), time.Now()
 	}
 	seen, err := d.Observe(ctx, scopes)
 	if err != nil {

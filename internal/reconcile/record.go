@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
@@ -121,6 +122,7 @@ func (t *Tenant) status(run Run, recorded Recorded) store.Status {
 		Tenant: t.ID(), Outcome: string(recorded.Outcome), RunID: run.ID,
 		Digest: recorded.Digest, Steps: run.Steps, Held: len(t.plan.Held), Removals: len(t.plan.HeldRemovals()), Calls: run.Calls,
 		Generation: t.document.Generation, Remarks: t.plan.Remarks, Seen: t.startedAt,
+		Age: max(time.Since(t.at), 1), Desired: t.DesiredDigest(),
 	}
 }
 

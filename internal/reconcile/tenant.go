@@ -2,9 +2,6 @@ package reconcile
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -56,7 +53,9 @@ type accounts struct {
 
 // observed is what is on the platform, and which of it is managed.
 type observed struct {
-	seen    driver.Observation
+	seen driver.Observation
+	// at is when the read began, by this machine's clock.
+	at      time.Time
 	managed []plan.Owned
 }
 
@@ -97,7 +96,7 @@ func (t *Tenant) Managed() []plan.Owned { return t.managed }
 func (t *Tenant) NotFound() bool { return t.seen.Missing }
 
 // DesiredDigest names what the documents ask for.
-func (t *Tenant) DesiredDigest() string { return digestOf(t.desired) }
+func (t *Tenant) DesiredDigest() string { return t.desired.Digest() }
 
 // Replacement returns the plan's group replacement of that ID.
 func (t *Tenant) Replacement(id string) (plan.Renaming, bool) { return replacementIn(t.plan, id) }
@@ -311,14 +310,5 @@ func DesiredDigest(in document.TenantInput, profile driver.Profile) (string, err
 	if err != nil {
 		return "", err
 	}
-	return digestOf(want), nil
-}
-
-func digestOf(d desired.Desired) string {
-	body, err := json.Marshal(d.State)
-	if err != nil {
-		return "" // slices and strings always marshal
-	}
-	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:8])
+	return want.Digest(), nil
 }

@@ -12,8 +12,9 @@ import (
 )
 
 // PutPlan stores a plan under its digest. A plan that is stored already is the
-// same plan: only the generation it is known to be right for moves on, so that
-// a run which planned again and found nothing different may apply it.
+// same plan: only the generation it is known to be right for and the time of the
+// observation move on, so that a run which planned again and found nothing different
+// may apply it.
 func (s *Store) PutPlan(ctx context.Context, p plan.Plan, generation int64) (digest string, err error) {
 	digests, err := s.PutPlans(ctx, []DatedPlan{{p, generation}})
 	if err != nil {
@@ -42,7 +43,7 @@ func (s *Store) PutPlans(ctx context.Context, plans []DatedPlan) ([]string, erro
 		err := s.exec(ctx, `INSERT INTO plans (digest, tenant, revision, body)
 			SELECT digest, tenant, revision, body::json
 			FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS put (digest, tenant, revision, body) ORDER BY digest
-			ON CONFLICT (digest) DO UPDATE SET revision = greatest(plans.revision, excluded.revision)`,
+			ON CONFLICT (digest) DO UPDATE SET revision = greatest(plans.revision, excluded.revision), observed_at = now()`,
 			digests, tenants, revisions, bodies)
 		digests, tenants, bodies, revisions, size = nil, nil, nil, nil, 0
 		clear(queued)

@@ -210,3 +210,46 @@ func TestLookups_ServeTheRunThatAsked(t *testing.T) {
 	keep(map[string]access.Resolution{"cora": {Found: access.Disabled, Refs: []string{"u-3"}}})
 	check("what the platform contradicts is known no longer", store.LookupAge{Found: day}, map[string]access.Resolution{"ada": yes("u-2")})
 }
+
+// TestObservationOfAStatus: the last successful observation is kept with the status, over runs
+// that could not read the platform.
+func TestObservationOfAStatus(t *testing.T) {
+	l := newLife(t)
+	planned := plan.Plan{Tenant: web, Steps: []plan.Step{{ID: "1"}}}
+	digest, err := l.s.PutPlan(t.Context(), planned, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(status store.Status) (store.Status, time.Duration) {
+		t.Helper()
+		status.Tenant = web
+		if err := l.s.PutStatus(t.Context(), status); err != nil {
+			t.Fatal(err)
+		}
+		got, err := l.s.Statuses(t.Context(), store.TenantFilter{IDs: []access.TenantID{web}})
+		if err != nil || len(got) != 1 {
+			t.Fatalf("%d statuses, %v", len(got), err)
+		}
+		return got[0], got[0].At.Sub(got[0].Observed.At)
+	}
+	first, _ := put(store.Status{Outcome: "failed", Blind: true})
+	if !first.Observed.At.IsZero() {
+		t.Errorf("a first run that read nothing observed the tenant at %v", first.Observed.At)
+	}
+	converged, age := put(store.Status{Outcome: "converged", Age: time.Minute, Generation: 8, Desired: "d1"})
+	diff(t, "an observation of its own", store.Observation{At: converged.Observed.At, Revision: 8, Desired: "d1"}, converged.Observed)
+	if age != time.Minute {
+		t.Errorf("it began %v before the status, want a minute", age)
+	}
+	blind, _ := put(store.Status{Outcome: "failed", Blind: true, Generation: 9, Desired: "d2"})
+	diff(t, "a run that read nothing leaves the observation", converged.Observed, blind.Observed)
+	failed, _ := put(store.Status{Outcome: "failed", Digest: digest, Generation: 9})
+	diff(t, "a run that ended later tells of its plan", store.Observation{At: failed.Observed.At, Digest: digest, Revision: 7}, failed.Observed)
+	if _, err := l.s.PutPlan(t.Context(), planned, 7); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := put(store.Status{Outcome: "failed", Digest: digest, Generation: 9})
+	if !again.Observed.At.After(failed.Observed.At) {
+		t.Errorf("an equal plan of a later observation is of %v, want after %v", again.Observed.At, failed.Observed.At)
+	}
+}

@@ -36,11 +36,30 @@ type Status struct {
 	// database's clock: one that was stored after that knows better, and stays. Zero
 	// for a status that takes the place of any.
 	Seen time.Time
+	// Age is how long before a status to be stored the observation began that it tells
+	// of. Zero for a status of a run that ended later: it tells of the plan's observation.
+	Age time.Duration
+	// Desired names the desired access that the observation compared; it may be empty.
+	Desired string
+	// Observed is the last successful observation of a stored status.
+	Observed Observation
 	// At is when the status was stored, by the database's clock.
 	At       time.Time
 	Duration time.Duration
 
 	kept []keptRemark // Remarks with their times
+}
+
+// Observation is the last time that a tenant's platform was read and compared.
+type Observation struct {
+	// At is when the read began, by the database's clock; zero if there was none.
+	At time.Time
+	// Digest names the plan that came of it; empty where nothing differed.
+	Digest string
+	// Revision of the documents that were compared.
+	Revision int64
+	// Desired names the desired access that was compared; empty where it is not recorded.
+	Desired string
 }
 
 // topic is what a remark is about. A remark whose text changes, because a count
@@ -101,7 +120,7 @@ func (s *Store) PutStatuses(ctx context.Context, statuses []Status) error {
 				continue
 			}
 			kept, over := carryOver(last.remarks, status, now)
-			if err := puts.add(status, kept); err != nil {
+			if err := puts.add(status, kept, last, now); err != nil {
 				return err
 			}
 			ended.add(status.Tenant, over)
@@ -115,8 +134,9 @@ func (s *Store) PutStatuses(ctx context.Context, statuses []Status) error {
 
 // lastStatus is what a stored status tells the next one.
 type lastStatus struct {
-	remarks []keptRemark
-	at      time.Time
+	remarks  []keptRemark
+	at       time.Time
+	observed Observation
 }
 
 // lockStatuses returns what is stored of the tenants, locked in one order, and the time.
@@ -129,14 +149,20 @@ func lockStatuses(ctx context.Context, tx pgx.Tx, statuses []Status) (time.Time,
 	before := map[string]lastStatus{}
 	batch := &pgx.Batch{}
 	batch.Queue("SELECT now()").QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
-	batch.Queue("SELECT tenant, warnings, at FROM statuses WHERE tenant = ANY($1) ORDER BY tenant FOR UPDATE", tenants).
+	batch.Queue(`SELECT tenant, warnings, at, observed_at, observed_digest, observed_revision, observed_desired
+		FROM statuses WHERE tenant = ANY($1) ORDER BY tenant FOR UPDATE`, tenants).
 		Query(func(rows pgx.Rows) error {
 			defer rows.Close()
 			for rows.Next() {
 				var tenant string
 				var last lastStatus
-				if err := rows.Scan(&tenant, &last.remarks, &last.at); err != nil {
+				var observed *time.Time
+				o := &last.observed
+				if err := rows.Scan(&tenant, &last.remarks, &last.at, &observed, &o.Digest, &o.Revision, &o.Desired); err != nil {
 					return err
+				}
+				if observed != nil {
+					o.At = *observed
 				}
 				before[tenant] = last
 			}
@@ -152,9 +178,15 @@ type statusRows struct {
 	steps, pendingApproval, calls, removals                              []int
 	revision                                                             []int64
 	duration                                                             []time.Duration
+	// The observation, or that it is the plan's.
+	observedAt       []*time.Time // nil for none
+	observedDigest   []string
+	observedRevision []int64
+	observedDesired  []string
+	ofPlan           []bool
 }
 
-func (r *statusRows) add(status Status, kept []keptRemark) error {
+func (r *statusRows) add(status Status, kept []keptRemark, last lastStatus, now time.Time) error {
 	body, err := json.Marshal(kept)
 	if err != nil {
 		return err
@@ -167,29 +199,62 @@ func (r *statusRows) add(status Status, kept []keptRemark) error {
 	r.steps, r.pendingApproval = append(r.steps, status.Steps), append(r.pendingApproval, status.Held)
 	r.calls, r.removals = append(r.calls, status.Calls), append(r.removals, status.Removals)
 	r.revision, r.duration = append(r.revision, status.Generation), append(r.duration, status.Duration)
+	r.observe(status, last, now)
 	return nil
+}
+
+// observe adds the observation that a status tells of. A status with an age, or without a
+// plan, tells of an observation of its own, one of a run that read nothing of the last one.
+func (r *statusRows) observe(status Status, last lastStatus, now time.Time) {
+	ofPlan := !status.Blind && status.Age == 0 && status.Digest != ""
+	o := Observation{At: now.Add(-status.Age), Digest: status.Digest, Revision: status.Generation, Desired: status.Desired}
+	if status.Blind {
+		o = last.observed
+	}
+	var at *time.Time
+	if !o.At.IsZero() {
+		at = &o.At
+	}
+	r.observedAt, r.observedDigest = append(r.observedAt, at), append(r.observedDigest, o.Digest)
+	r.observedRevision, r.observedDesired = append(r.observedRevision, o.Revision), append(r.observedDesired, o.Desired)
+	r.ofPlan = append(r.ofPlan, ofPlan)
 }
 
 func (r *statusRows) queue(batch *pgx.Batch) {
 	if len(r.tenant) == 0 {
 		return
 	}
-	batch.Queue(`INSERT INTO statuses (tenant, workspace, project, platform, outcome, run_id, digest, warnings,
-			steps, pending_approval, calls, pending_removals, revision, duration)
-		SELECT tenant, workspace, project, platform, outcome, run, digest, warnings::jsonb,
-			steps, held, calls, removals, revision, duration
-		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-				$9::int[], $10::int[], $11::int[], $12::int[], $13::bigint[], $14::interval[])
-			AS put (tenant, workspace, project, platform, outcome, run, digest, warnings,
-				steps, held, calls, removals, revision, duration)
-		ORDER BY tenant
-		ON CONFLICT (tenant) DO UPDATE SET outcome = excluded.outcome, run_id = excluded.run_id,
-			digest = excluded.digest, steps = excluded.steps, pending_approval = excluded.pending_approval, calls = excluded.calls,
-			revision = excluded.revision, duration = excluded.duration, warnings = excluded.warnings,
-			pending_removals = excluded.pending_removals, at = now()`,
+	batch.Queue(putStatuses,
 		r.tenant, r.workspace, r.project, r.platform, r.outcome, r.run, r.digest, r.warnings,
-		r.steps, r.pendingApproval, r.calls, r.removals, r.revision, r.duration)
+		r.steps, r.pendingApproval, r.calls, r.removals, r.revision, r.duration,
+		r.observedAt, r.observedDigest, r.observedRevision, r.observedDesired, r.ofPlan)
 }
+
+// putStatuses stores statuses, with the observations that they tell of, or those of their
+// plans.
+const putStatuses = `INSERT INTO statuses (tenant, workspace, project, platform, outcome, run_id, digest, warnings,
+		steps, pending_approval, calls, pending_removals, revision, duration,
+		observed_at, observed_digest, observed_revision, observed_desired)
+	SELECT put.tenant, workspace, project, platform, outcome, run, put.digest, warnings::jsonb,
+		steps, pending_approval, calls, removals, put.revision, duration,
+		CASE WHEN of_plan THEN plans.observed_at ELSE put.observed_at END,
+		CASE WHEN of_plan THEN coalesce(plans.digest, '') ELSE observed_digest END,
+		CASE WHEN of_plan THEN coalesce(plans.revision, 0) ELSE observed_revision END,
+		observed_desired
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+			$9::int[], $10::int[], $11::int[], $12::int[], $13::bigint[], $14::interval[],
+			$15::timestamptz[], $16::text[], $17::bigint[], $18::text[], $19::boolean[])
+		AS put (tenant, workspace, project, platform, outcome, run, digest, warnings,
+			steps, pending_approval, calls, removals, revision, duration,
+			observed_at, observed_digest, observed_revision, observed_desired, of_plan)
+		LEFT JOIN plans ON plans.digest = put.digest
+	ORDER BY put.tenant
+	ON CONFLICT (tenant) DO UPDATE SET outcome = excluded.outcome, run_id = excluded.run_id,
+		digest = excluded.digest, steps = excluded.steps, pending_approval = excluded.pending_approval, calls = excluded.calls,
+		revision = excluded.revision, duration = excluded.duration, warnings = excluded.warnings,
+		pending_removals = excluded.pending_removals, at = now(), observed_at = excluded.observed_at,
+		observed_digest = excluded.observed_digest, observed_revision = excluded.observed_revision,
+		observed_desired = excluded.observed_desired`
 
 // carryOver gives each remark the time since when it holds, and returns those of
 // before that ended.
@@ -272,7 +337,8 @@ func (s *Store) Unchanged(ctx context.Context, tenant access.TenantID) (bool, er
 // good, have none.
 func (s *Store) Statuses(ctx context.Context, f TenantFilter) ([]Status, error) {
 	rows, err := s.pool.Query(ctx, `SELECT workspace, project, platform, outcome, run_id, digest,
-			steps, pending_approval, calls, revision, duration, warnings, at, pending_removals
+			steps, pending_approval, calls, revision, duration, warnings, at, pending_removals,
+			observed_at, observed_digest, observed_revision, observed_desired
 		FROM statuses JOIN `+living+` USING (tenant, workspace, project, platform)
 		WHERE `+chosen+` ORDER BY platform, workspace, project`, f.args()...)
 	if err != nil {
@@ -285,8 +351,13 @@ func (s *Store) Statuses(ctx context.Context, f TenantFilter) ([]Status, error) 
 func scanStatus(row pgx.CollectableRow) (Status, error) {
 	var s Status
 	var remarks []keptRemark
+	var observed *time.Time
 	err := row.Scan(&s.Tenant.Workspace, &s.Tenant.Project, &s.Tenant.Platform, &s.Outcome, &s.RunID, &s.Digest,
-		&s.Steps, &s.Held, &s.Calls, &s.Generation, &s.Duration, &remarks, &s.At, &s.Removals)
+		&s.Steps, &s.Held, &s.Calls, &s.Generation, &s.Duration, &remarks, &s.At, &s.Removals,
+		&observed, &s.Observed.Digest, &s.Observed.Revision, &s.Observed.Desired)
+	if observed != nil {
+		s.Observed.At = *observed
+	}
 	s.kept = remarks
 	for _, r := range remarks {
 		s.Remarks = append(s.Remarks, r.Remark)
