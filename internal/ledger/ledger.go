@@ -105,6 +105,7 @@ func (l *Ledger) Intend(ctx context.Context, e Entry) error {
 		if err := queueRecord(batch, e.Run, step); err != nil {
 			return err
 		}
+		queuePut(batch, e.Run.Tenant, step)
 		switch {
 		case changesGroup(step):
 			queueRenamed(batch, e.Run.Tenant, step)
@@ -129,6 +130,7 @@ func (l *Ledger) Record(ctx context.Context, run Run, outcomes []Outcome) error 
 		switch {
 		case o.Err != "":
 			queueRefused(batch, run, o)
+			queueNotPut(batch, run, o)
 		case o.Step.Kind == access.KindMembers, carried(o.Step):
 		case o.Step.Op == plan.Delete:
 			batch.Queue("DELETE FROM owned WHERE tenant = $1 AND kind = $2 AND group_name = $3 AND role = $4 AND name = $5",
@@ -140,6 +142,12 @@ func (l *Ledger) Record(ctx context.Context, run Run, outcomes []Outcome) error 
 			queueFormer(batch, run.Tenant, o.Step)
 		default:
 			queueOwned(batch, run.Tenant, o.Step, o.Ref, "made")
+		}
+	}
+	for _, o := range outcomes { // after the refusals: a refused step may have parts that are done
+		if o.Err == "" {
+			queuePut(batch, run.Tenant, o.Step)
+			queueOut(batch, run.Tenant, o.Step)
 		}
 	}
 	return l.send(ctx, batch)

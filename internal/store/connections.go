@@ -154,7 +154,7 @@ func (s *Store) ForgetPlatform(ctx context.Context, platform, reason, actor stri
 		}
 		var stored bool
 		err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM documents WHERE kind = 'meshPlatform' AND name = $1),
-			(SELECT count(*) FROM tombstones WHERE platform = $1), (SELECT count(*) FROM owned WHERE platform = $1)`,
+			(SELECT count(*) FROM `+remembered+` AS removed WHERE platform = $1), (SELECT count(*) FROM owned WHERE platform = $1)`,
 			platform).Scan(&stored, &f.Tenants, &f.Objects)
 		switch {
 		case err != nil:
@@ -172,6 +172,7 @@ func (s *Store) ForgetPlatform(ctx context.Context, platform, reason, actor stri
 		for _, table := range []string{"allocations", "affected_tenants", "statuses", "decisions"} {
 			batch.Queue("DELETE FROM "+table+" WHERE tenant IN (SELECT tenant FROM tombstones WHERE platform = $1)", platform)
 		}
+		batch.Queue("DELETE FROM former_tenants WHERE platform = $1", platform)
 		batch.Queue("DELETE FROM owned WHERE platform = $1", platform)
 		batch.Queue("DELETE FROM former_connections WHERE platform = $1", platform)
 		batch.Queue("DELETE FROM tombstones WHERE platform = $1", platform)

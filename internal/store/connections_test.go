@@ -380,6 +380,7 @@ func TestForgetPlatform_DropsAllThatItOwns(t *testing.T) {
 		"counters":             "a number is never given twice",
 		"ended_warnings":       "history, for as long as RemarksKept says",
 		"group_replacements":   "history",
+		"places":               "revocations list those that cannot be reached any more",
 		"plans":                "history",
 		"records":              "history: who gave and took what, and why",
 		"removals":             "what was taken within an hour counts for the guard",

@@ -60,6 +60,10 @@ type RevokedPlatform struct {
 	Problem string
 	// Remarks say what is left for people to do there.
 	Remarks []access.Remark
+	// AcceptedAt is when the platform had accepted all of it, zero until then.
+	AcceptedAt time.Time
+	// Open are the groups and roles there that still have the person, or may have.
+	Open []OpenPlace
 }
 
 // RevocationFilter chooses revocations; empty fields choose all that stand.
@@ -70,7 +74,8 @@ type RevocationFilter struct {
 }
 
 // Revoke stores that a person has no access any more, whatever the documents
-// give them, and that all served platforms are asked to see to it. One that
+// give them, and that all platforms are asked to see to it: served ones, those where removed tenants
+// still have managed objects, and those where the ledger still has the person. One that
 // stands already is asked for again and keeps its reason. It fails with
 // ErrNotFound for somebody of whom nothing is known.
 //
@@ -86,9 +91,10 @@ func (s *Store) Revoke(ctx context.Context, person, reason, by string) (Revocati
 			return err
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO revocation_platforms (revocation, platform, state)
-			SELECT $1, name, 'waiting' FROM `+served+`
-			ON CONFLICT (revocation, platform) DO UPDATE SET state = excluded.state, asked_at = now(), took = '0',
-				tenants = 0, sets = 0, calls = 0, problem = '', warnings = '[]'`, id)
+			SELECT $1, name, 'waiting' FROM `+served+` UNION SELECT $1, platform, 'waiting' FROM former_tenants
+				UNION SELECT $1, platform, 'waiting' FROM places WHERE user_name = $2 AND out_at IS NULL
+			ON CONFLICT (revocation, platform) DO UPDATE SET state = excluded.state, asked_at = now(), took = '0', accepted_at = NULL,
+				tenants = 0, sets = 0, calls = 0, problem = '', warnings = '[]'`, id, person)
 		return err
 	})
 	if err != nil {
@@ -179,7 +185,8 @@ func (s *Store) revokedPlatforms(ctx context.Context, found []Revocation) error 
 	for i, r := range found {
 		at[r.ID], ids[i] = i, r.ID
 	}
-	rows, err := s.pool.Query(ctx, `SELECT revocation, platform, state, took, propagation_delay, tenants, sets, calls, problem, warnings
+	rows, err := s.pool.Query(ctx, `SELECT revocation, platform, state, took, propagation_delay, tenants, sets, calls, problem, warnings,
+			coalesce(accepted_at, 'epoch')
 		FROM revocation_platforms WHERE revocation = ANY($1) ORDER BY revocation, platform`, ids)
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
@@ -187,14 +194,18 @@ func (s *Store) revokedPlatforms(ctx context.Context, found []Revocation) error 
 	var id string
 	var p RevokedPlatform
 	_, err = pgx.ForEachRow(rows, []any{
-		&id, &p.Platform, &p.State, &p.Took, &p.Settle, &p.Tenants, &p.Sets, &p.Calls, &p.Problem, &p.Remarks,
+		&id, &p.Platform, &p.State, &p.Took, &p.Settle, &p.Tenants, &p.Sets, &p.Calls, &p.Problem, &p.Remarks, &p.AcceptedAt,
 	}, func() error {
 		r := &found[at[id]]
+		p.AcceptedAt = fromNull(p.AcceptedAt)
 		r.Platforms = append(r.Platforms, p)
 		p.Remarks = nil // the next row gets a list of its own
 		return nil
 	})
-	return prefixed(err)
+	if err != nil {
+		return prefixed(err)
+	}
+	return s.openPlaces(ctx, found)
 }
 
 // RevokedOn stores how a revocation stands on one platform. Took is worked out
@@ -207,7 +218,9 @@ func (s *Store) RevokedOn(ctx context.Context, id string, p RevokedPlatform) err
 		ON CONFLICT (revocation, platform) DO UPDATE SET state = excluded.state, propagation_delay = excluded.propagation_delay,
 			tenants = excluded.tenants, sets = excluded.sets, calls = excluded.calls, problem = excluded.problem,
 			warnings = excluded.warnings, took = CASE WHEN revocation_platforms.took = '0' AND excluded.state IN ('accepted', 'done')
-				THEN now() - revocation_platforms.asked_at ELSE revocation_platforms.took END`,
+				THEN now() - revocation_platforms.asked_at ELSE revocation_platforms.took END,
+			accepted_at = CASE WHEN revocation_platforms.accepted_at IS NULL AND excluded.state IN ('accepted', 'done')
+				THEN now() ELSE revocation_platforms.accepted_at END`,
 		id, p.Platform, string(p.State), p.Settle, p.Tenants, p.Sets, p.Calls, p.Problem, remarks)
 }
 

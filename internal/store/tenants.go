@@ -30,6 +30,10 @@ const chosen = `($1::text[] IS NULL OR tenant = ANY($1)) AND ($2 = '' OR workspa
 const living = `(SELECT name AS tenant, workspace, project, platform FROM documents WHERE kind = 'meshTenant'
 	UNION ALL SELECT tenant, workspace, project, platform FROM tombstones) AS living`
 
+// remembered are the removed tenants whose documents are kept.
+const remembered = `(TABLE tombstones UNION ALL SELECT f.* FROM former_tenants f
+	WHERE NOT EXISTS (SELECT FROM tombstones WHERE tenant = f.tenant))`
+
 // Tenants returns the chosen tenants in the order of access.TenantID.Compare,
 // removed ones among them until they are cleaned up.
 func (s *Store) Tenants(ctx context.Context, f TenantFilter) ([]access.TenantID, error) {
@@ -153,7 +157,7 @@ func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string) erro
 			t.tenant_doc, t.project_doc, coalesce(d.body, t.platform_doc),
 			CASE WHEN z.name IS NULL THEN t.zone_doc ELSE jsonb_set(t.zone_doc::jsonb, '{spec,platformProperties}',
 				coalesce(z.body::jsonb #> '{spec,platformProperties}', '{}'))::json END
-		FROM tombstones t LEFT JOIN documents d ON d.kind = 'meshPlatform' AND d.name = t.platform
+		FROM `+remembered+` t LEFT JOIN documents d ON d.kind = 'meshPlatform' AND d.name = t.platform
 			LEFT JOIN documents z ON z.kind = 'meshLandingZone' AND z.name = t.landing_zone
 		WHERE t.tenant = ANY($1)`, tenants).Query(p.readTombs)
 	standing(batch, &p.revoked)
@@ -216,13 +220,20 @@ func (p *inputParts) input(set *document.Set, id access.TenantID) (document.Tena
 }
 
 // TombstonesDone forgets removed tenants that are cleaned up, with their allocated
-// numbers and statuses. A tenant that is back since is left alone.
+// numbers and statuses. A tenant that is back since is left alone. Where a tenant still has
+// managed objects, because its platform keeps them, its documents stay for revocations.
 func (s *Store) TombstonesDone(ctx context.Context, ids []access.TenantID) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	return s.exec(ctx, `
-WITH gone AS (DELETE FROM tombstones WHERE tenant = ANY($1) RETURNING tenant, platform),
+WITH gone AS (DELETE FROM tombstones WHERE tenant = ANY($1) RETURNING *),
+former AS (DELETE FROM former_tenants WHERE tenant IN (SELECT tenant FROM gone)
+	AND NOT EXISTS (SELECT FROM owned WHERE owned.tenant = former_tenants.tenant)),
+kept AS (INSERT INTO former_tenants SELECT * FROM gone WHERE EXISTS (SELECT FROM owned WHERE owned.tenant = gone.tenant)
+	ON CONFLICT (tenant) DO UPDATE SET tenant_doc = excluded.tenant_doc, project_doc = excluded.project_doc,
+		platform_doc = excluded.platform_doc, zone_doc = excluded.zone_doc, landing_zone = excluded.landing_zone,
+		removed_at = excluded.removed_at),
 numbers AS (DELETE FROM allocations WHERE tenant IN (SELECT tenant FROM gone)),
 affected AS (DELETE FROM affected_tenants WHERE tenant IN (SELECT tenant FROM gone)),
 status AS (DELETE FROM statuses WHERE tenant IN (SELECT tenant FROM gone))
