@@ -112,16 +112,31 @@ func (l Limits) deniesRoles() bool { return len(l.Deny)+len(l.SecondPerson) > 0 
 // Limit returns a driver that asks inner for nothing that the limits forbid: it reads
 // and changes only tenants in their scopes, gives none of the denied roles, by name or
 // by resolved id, and adds no member to a group that has one. Taking a denied role, and
-// members of such a group, away is allowed.
+// members of such a group, away is allowed. Memberships of one account are listed whole: a
+// revocation removes the account only from what it may touch.
 func Limit(inner driver.Driver, limits Limits) driver.Driver {
 	if limits.unlimited() {
 		return inner
 	}
 	d := guarded{Driver: inner, limits: limits, roles: &deniedRoles{limits: limits, driver: inner}}
-	if sharer, ok := inner.(driver.Sharer); ok {
+	sharer, shares := inner.(driver.Sharer)
+	lister, lists := inner.(driver.MembershipLister)
+	switch {
+	case shares && lists:
+		return struct {
+			guardedSharer
+			driver.MembershipLister
+		}{guardedSharer{guarded: d, Sharer: sharer}, lister}
+	case shares:
 		return guardedSharer{guarded: d, Sharer: sharer}
+	case lists:
+		return struct {
+			guarded
+			driver.MembershipLister
+		}{d, lister}
+	default:
+		return d
 	}
-	return d
 }
 
 // guarded is a driver within limits.

@@ -204,6 +204,38 @@ type Sharer interface {
 	Within(ctx context.Context, scopeIDs []string) ([]string, error)
 }
 
+// MembershipLister is a Driver whose platform lists the groups and roles of one account,
+// without a read of each tenant.
+type MembershipLister interface {
+	// Memberships returns every group and role that has the account directly, whether
+	// Rollcall manages it or not, or an error: never a part. Where the platform does not
+	// list them by account, it returns those with an ownership marker of any
+	// installation. An account that does not exist is in none.
+	Memberships(ctx context.Context, account string) ([]Membership, error)
+}
+
+// Membership is a group or a role that has an account: one of Group and Binding is set.
+type Membership struct {
+	// Group has its Ref, and its Name and Mark where the list shows them; else the Mark is
+	// access.Unread. It has no Members.
+	Group *access.Group
+	// Binding is a role of the account as Observe returns it, on the tenant with ScopeID.
+	Binding *access.Binding
+	ScopeID string
+}
+
+// Ref returns the platform's id of the group or role.
+func (m Membership) Ref() string {
+	switch {
+	case m.Group != nil:
+		return m.Group.Ref
+	case m.Binding != nil:
+		return m.Binding.Ref
+	default:
+		return ""
+	}
+}
+
 // Open connects to one platform. It validates the settings and reads the
 // credentials but need not call the platform.
 type Open func(ctx context.Context, config Config) (Driver, error)
