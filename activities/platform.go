@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/reconcile"
+	"github.com/rollcall-iam/rollcall/internal/revocation"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -40,7 +41,7 @@ func NewPlatform(s *store.Store, l *ledger.Ledger, installation string, drivers 
 		tenants: reconcile.NewReconciler(s, l, installation, drivers),
 		store:   s, ledger: l, installation: installation,
 		checks:   func(a *application) func(context.Context) error { return a.stillDesired },
-		inFlight: inFlight,
+		inFlight: revocation.InFlight,
 	}
 }
 

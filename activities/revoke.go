@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -13,16 +12,20 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
-	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/fault"
-	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
+	"github.com/rollcall-iam/rollcall/internal/revocation"
 )
 
-// RemoveUserActivity is the name under which RemoveUser is registered.
-const RemoveUserActivity = "RemoveUser"
+// Names under which the activities of Revocations are registered.
+const (
+	RemoveUserActivity    = "RemoveUser"
+	VerifyRemovalActivity = "VerifyRemoval"
+)
 
-// RemoveUserInput asks for somebody to be taken out of everything on one platform.
-// Who that is stands in the database.
+// RemoveUserInput asks for a user to be removed from everything on one platform. The
+// database knows the user.
 type RemoveUserInput struct {
 	// ID is the revocation's.
 	ID       string `json:"id"`
@@ -31,12 +34,44 @@ type RemoveUserInput struct {
 
 // RemoveUserOutput says what was done, without people.
 type RemoveUserOutput struct {
-	// Tenants were looked at. Each wants to be replicated: what somebody else gives
-	// at the same moment is seen then.
-	Tenants []access.TenantID `json:"tenants,omitempty"`
-	// Sets are the groups and roles that lost the person.
+	// Affected counts the tenants where the user may have been. Each needs a run, which
+	// finds what another run grants at the same moment.
+	Affected int `json:"affected"`
+	// Sets are the groups and roles that lost the user.
 	Sets  int `json:"sets"`
 	Calls int `json:"calls"`
+	// Done is true where there is nothing to verify.
+	Done bool `json:"done,omitempty"`
+}
+
+// VerifyRemovalInput asks for one look at a part of what a revocation has to verify.
+type VerifyRemovalInput struct {
+	ID       string `json:"id"`
+	Platform string `json:"platform"`
+	// After is Next of the look before in the same round; empty for the first one.
+	After string `json:"after,omitempty"`
+	// Look counts the looks of the verification, from 0 on.
+	Look int `json:"look,omitempty"`
+	// First is true in the first round, whose tenants need a run each.
+	First bool `json:"first,omitempty"`
+	// Problem is that of the looks before in the same round.
+	Problem string `json:"problem,omitempty"`
+}
+
+// VerifyRemovalOutput says what one look found, without people.
+type VerifyRemovalOutput struct {
+	// Tenants were looked at for the first time. Each needs a run.
+	Tenants []access.TenantID `json:"tenants,omitempty"`
+	// Next is where the next look of the round begins; empty after the last one.
+	Next string `json:"next,omitempty"`
+	// Done is true where nothing is left to verify.
+	Done bool `json:"done,omitempty"`
+	// Wait is the least time before the next round.
+	Wait time.Duration `json:"wait,omitempty"`
+	// Problem is why a part cannot be verified until an operator acts.
+	Problem string `json:"problem,omitempty"`
+	Sets    int    `json:"sets"`
+	Calls   int    `json:"calls"`
 }
 
 // Revocations does the revocations on all platforms that a worker serves. It has
@@ -44,6 +79,7 @@ type RemoveUserOutput struct {
 type Revocations struct {
 	mu        sync.Mutex
 	platforms map[string]*Platform
+	former    *Platform
 }
 
 // NewRevocations serves no platform yet.
@@ -57,6 +93,13 @@ func (r *Revocations) Serve(platform string, p *Platform) {
 	r.platforms[platform] = p
 }
 
+// ServeFormer adds what works on platforms that documents do not describe any more.
+func (r *Revocations) ServeFormer(p *Platform) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.former = p
+}
+
 // Forget takes a platform out that is no longer served. What runs for it may finish.
 func (r *Revocations) Forget(platform string) {
 	r.mu.Lock()
@@ -64,179 +107,109 @@ func (r *Revocations) Forget(platform string) {
 	delete(r.platforms, platform)
 }
 
-// Register makes the activity known to a worker under its name.
+// Register makes the activities known to a worker under their names.
 func (r *Revocations) Register(w worker.ActivityRegistry) {
 	w.RegisterActivityWithOptions(r.RemoveUser, activity.RegisterOptions{Name: RemoveUserActivity})
+	w.RegisterActivityWithOptions(r.VerifyRemoval, activity.RegisterOptions{Name: VerifyRemovalActivity})
 }
 
-// RemoveUser takes a person out of every set of ours on one platform, and ends when the
-// platform shows it. Guards do not apply. Sets of others are remarked.
+// RemoveUser removes a user from every managed group and role on one platform. Its return
+// is the platform's acceptance. No guard applies.
 func (r *Revocations) RemoveUser(ctx context.Context, in RemoveUserInput) (RemoveUserOutput, error) {
-	r.mu.Lock()
-	p := r.platforms[in.Platform]
-	r.mu.Unlock()
-	if p == nil {
-		return RemoveUserOutput{}, otherWorker(in.Platform, activity.GetInfo(ctx).Attempt)
-	}
-	defer beat(ctx)()
-	ctx, meter := budget.WithMeter(budget.Urgent(ctx))
-	work := &revoking{platform: p, in: in, meter: meter}
-	err := work.run(ctx)
-	if err != nil {
-		err = errors.Join(err, work.fail(ctx, err))
-	}
-	measure(ctx, in.Platform, meter.Calls(), work.sets(), err)
-	activity.GetLogger(ctx).Info("person revoked", "revocation", in.ID, "platform", in.Platform,
-		"tenants", len(work.tenants), "sets", work.sets(), "calls", meter.Calls(), "done", err == nil)
+	p, err := r.platform(ctx, in.ID, in.Platform)
 	if err != nil {
 		return RemoveUserOutput{}, toTemporal(err)
 	}
-	return RemoveUserOutput{Tenants: work.tenants, Sets: work.report.Sets, Calls: work.report.Calls}, nil
+	defer beat(ctx)()
+	out, err := p.remover().Remove(ctx, runOf(ctx, in.ID, in.Platform))
+	measure(ctx, in.Platform, out.Calls, out.Sets, err)
+	activity.GetLogger(ctx).Info("user removed", "revocation", in.ID, "platform", in.Platform,
+		"tenants", out.Tenants, "sets", out.Sets, "calls", out.Calls, "accepted", err == nil)
+	if err != nil {
+		return RemoveUserOutput{}, toTemporal(err)
+	}
+	return RemoveUserOutput{Affected: out.Tenants, Sets: out.Sets, Calls: out.Calls, Done: out.Done}, nil
 }
+
+// VerifyRemoval looks once whether a user is out of a part of the tenants of one platform,
+// and removes the user again where that is not so.
+func (r *Revocations) VerifyRemoval(ctx context.Context, in VerifyRemovalInput) (VerifyRemovalOutput, error) {
+	p, err := r.platform(ctx, in.ID, in.Platform)
+	if err != nil {
+		return VerifyRemovalOutput{}, toTemporal(err)
+	}
+	defer beat(ctx)()
+	look := revocation.Look{After: in.After, Number: in.Look, First: in.First, Problem: in.Problem}
+	out, err := p.remover().Verify(ctx, runOf(ctx, in.ID, in.Platform), look)
+	measure(ctx, in.Platform, out.Calls, out.Sets, err)
+	activity.GetLogger(ctx).Info("removal looked at", "revocation", in.ID, "platform", in.Platform,
+		"look", in.Look, "sets", out.Sets, "calls", out.Calls, "done", out.Done)
+	if err != nil {
+		return VerifyRemovalOutput{}, toTemporal(err)
+	}
+	return VerifyRemovalOutput{
+		Tenants: out.Tenants, Next: out.Next, Done: out.Done, Wait: out.Wait, Problem: out.Problem, Sets: out.Sets, Calls: out.Calls,
+	}, nil
+}
+
+// runOf is the run that the ledger records.
+func runOf(ctx context.Context, id, platform string) revocation.Run {
+	info := activity.GetInfo(ctx)
+	return revocation.Run{
+		ID: id, Platform: platform, Attempt: int(info.Attempt),
+		WorkflowID: info.WorkflowExecution.ID, RunID: info.WorkflowExecution.RunID,
+	}
+}
+
+// platform returns what works on a platform: one that is not stored and has no tombstone
+// any more is reached by what the database kept of it.
+func (r *Revocations) platform(ctx context.Context, id, name string) (*Platform, error) {
+	r.mu.Lock()
+	p, former := r.platforms[name], r.former
+	r.mu.Unlock()
+	if p != nil {
+		return p, nil
+	}
+	attempt := activity.GetInfo(ctx).Attempt
+	if former == nil {
+		return nil, otherWorker(name, attempt)
+	}
+	active, err := former.store.ServedPlatforms(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("activities: list the platforms: %w", err)
+	}
+	if !slices.Contains(active, name) {
+		return former, nil
+	}
+	if attempt > triesAtOnce {
+		if err := former.store.RevocationWaits(ctx, id, name, "no worker holds the platform's connection"); err != nil {
+			return nil, fmt.Errorf("activities: store what revocation %s waits for: %w", id, err)
+		}
+	}
+	return nil, otherWorker(name, attempt)
+}
+
+// triesAtOnce is how many attempts follow at once where this worker does not serve the
+// platform.
+const triesAtOnce = 10
 
 // otherWorker returns the error for a platform that is not active on this worker. The next
 // attempt may reach another pool of workers, so the first ones follow at once; later
 // ones follow as after any failure, because there may be no such worker.
 func otherWorker(platform string, attempt int32) error {
-	const (
-		atOnce = 10
-		delay  = 200 * time.Millisecond
-	)
+	const delay = 200 * time.Millisecond
 	var options temporal.ApplicationErrorOptions
-	if attempt <= atOnce {
+	if attempt <= triesAtOnce {
 		options.NextRetryDelay = delay
 	}
 	text := fmt.Sprintf("activities: %v: this worker does not serve %s", fault.ErrUnavailable, platform)
 	return temporal.NewApplicationErrorWithOptions(text, TypeUnavailable, options)
 }
 
-const (
-	// inFlight is how long additions that were on their way are waited for: until
-	// a worker that died is noticed and another has taken over.
-	inFlight = 45 * time.Second
-	// glance is how often is looked whether they have arrived.
-	glance = 50 * time.Millisecond
-	// revokedAtOnce is how many tenants one person is taken out of at once.
-	revokedAtOnce = 16
-)
-
-// run finds the person and takes them out until they are seen to be out.
-func (r *revoking) run(ctx context.Context) error {
-	standing, err := r.load(ctx)
-	if err != nil || !standing {
-		return err
-	}
-	if err := r.find(ctx); err != nil {
-		return err
-	}
-	began := time.Now()
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		open, err := r.additions(ctx)
-		if err != nil {
-			return err
-		}
-		left, err := r.pass(ctx)
-		if err != nil {
-			return err
-		}
-		open = open && time.Since(began) < r.platform.inFlight
-		switch {
-		case open:
-			err = r.arrival(ctx, began.Add(r.platform.inFlight))
-		case left == 0:
-			return r.say(ctx, store.RevocationDone, "")
-		default:
-			err = r.accept(ctx, pause)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// arrival waits until nothing is on its way any more that gives the person
-// something, at most until the deadline.
-func (r *revoking) arrival(ctx context.Context, deadline time.Time) error {
-	for time.Now().Before(deadline) {
-		open, err := r.additions(ctx)
-		if err != nil || !open {
-			return err
-		}
-		if err := wait(ctx, glance); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// accept notes that the platform took the removals, and waits before the look that
-// has to show it. It gives up, until a later attempt, when that takes too long.
-func (r *revoking) accept(ctx context.Context, pause time.Duration) error {
-	switch {
-	case r.moved:
-		return wait(ctx, glance) // what moved is looked at again
-	case r.accepted.IsZero():
-		r.accepted = time.Now()
-		return r.say(ctx, store.RevocationAccepted, "")
-	case time.Since(r.accepted) > r.settle+inFlight:
-		return fmt.Errorf("activities: %w: %s takes the removals and still shows what was removed", fault.ErrUnavailable, r.in.Platform)
-	default:
-		return wait(ctx, pause)
-	}
-}
-
-// wait waits, unless ctx ends.
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
-// load reads the revocation, and reports whether it stands.
-func (r *revoking) load(ctx context.Context) (bool, error) {
-	found, err := r.platform.store.Revocations(ctx, store.RevocationFilter{ID: r.in.ID, Lifted: true})
-	if err != nil {
-		return false, fmt.Errorf("activities: read revocation %s: %w", r.in.ID, err)
-	}
-	if len(found) == 0 {
-		return false, fmt.Errorf("activities: %w: there is no revocation %s", fault.ErrInvalid, r.in.ID)
-	}
-	r.who = found[0]
-	r.report = store.RevokedPlatform{Platform: r.in.Platform}
-	// What earlier attempts did counts.
-	i := slices.IndexFunc(r.who.Platforms, func(p store.RevokedPlatform) bool { return p.Platform == r.in.Platform })
-	if i >= 0 && r.who.Platforms[i].State != store.RevocationDone {
-		r.before = r.who.Platforms[i]
-	}
-	if !r.who.LiftedAt.IsZero() {
-		return false, r.say(ctx, store.RevocationDone, "")
-	}
-	return true, nil
-}
-
-// say stores how far the revocation is here.
-func (r *revoking) say(ctx context.Context, state store.RevocationState, problem string) error {
-	r.report.State, r.report.Problem, r.report.Settle = state, problem, r.settle
-	r.report.Tenants = max(r.before.Tenants, len(r.tenants))
-	r.report.Sets, r.report.Calls = r.before.Sets+r.sets(), r.before.Calls+r.meter.Calls()
-	r.report.Remarks = access.SortRemarks(slices.Clone(r.remarks))
-	if err := r.platform.store.RevokedOn(ctx, r.in.ID, r.report); err != nil {
-		return fmt.Errorf("activities: store how far revocation %s is: %w", r.in.ID, err)
-	}
-	return nil
-}
-
-// fail stores what is in the way.
-func (r *revoking) fail(ctx context.Context, cause error) error {
-	state := store.RevocationWaiting
-	switch {
-	case permanent(cause):
-		state = store.RevocationFailed
-	case !r.accepted.IsZero():
-		state = store.RevocationAccepted
-	}
-	return r.say(context.WithoutCancel(ctx), state, cause.Error())
+// remover removes users on the platform.
+func (p *Platform) remover() *revocation.Remover {
+	return revocation.New(revocation.Config{
+		Store: p.store, Ledger: p.ledger, Tenants: p.tenants, Installation: p.installation, InFlight: p.inFlight,
+		Records: func(run ledger.Run) reconcile.Ledger { return runLedger{ledger: p.ledger, run: run} },
+	})
 }

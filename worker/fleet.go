@@ -100,6 +100,7 @@ func (f *fleet) urgent() (worker.Worker, error) {
 		DisableWorkflowWorker:              true,
 	}))
 	f.revocations = activities.NewRevocations()
+	f.revocations.ServeFormer(activities.NewPlatform(f.store, f.ledger, f.installation, f.drivers))
 	f.revocations.Register(w)
 	if err := w.Start(); err != nil {
 		return nil, fmt.Errorf("start the worker for revocations: %w", err)

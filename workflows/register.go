@@ -9,10 +9,11 @@ import (
 // short, so each run stays on the worker version it began on.
 func Register(w worker.WorkflowRegistry) {
 	for name, run := range map[string]any{
-		ReplicateTenantWorkflow: ReplicateTenant,
-		SweepWorkflow:           Sweep,
-		RecreateGroupWorkflow:   RecreateGroup,
-		RevokeUserWorkflow:      RevokeUser,
+		ReplicateTenantWorkflow:  ReplicateTenant,
+		SweepWorkflow:            Sweep,
+		RecreateGroupWorkflow:    RecreateGroup,
+		RevokeUserWorkflow:       RevokeUser,
+		VerifyRevocationWorkflow: VerifyRevocation,
 	} {
 		w.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{
 			Name: name, VersioningBehavior: workflow.VersioningBehaviorPinned,

@@ -1,17 +1,13 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"strings"
-	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/rollcall-iam/rollcall/activities"
-	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 )
 
@@ -19,7 +15,8 @@ const (
 	// RevokeUserWorkflow is the name under which RevokeUser is registered.
 	RevokeUserWorkflow = "RevokeUser"
 	// RevokeFailedType is the type of the application error of a run that could not
-	// take the person out everywhere. Its details are a RevokeResult.
+	// remove the user everywhere. Its details are a RevokeResult, those of a verification
+	// a VerifyRevocationResult.
 	RevokeFailedType = "RevokeFailed"
 	// revokeCause is what runs of tenants say that a revocation started.
 	revokeCause = "revoke"
@@ -54,16 +51,15 @@ type RevokedOn struct {
 	Failed string `json:"failed,omitempty"`
 }
 
-// RevokeUser takes a person out of everything:
+// RevokeUser removes a user from everything:
 //
-//   - on all platforms at once, each by an activity that goes first, and that
-//     outlives a day's outage;
-//   - then every tenant where the person may have been is replicated, which takes
-//     away what somebody else gave at the same moment;
-//   - look once more where somebody asked again meanwhile, at once where nothing is
-//     waited for.
+//   - on all platforms at once, each by an activity that goes first, and that outlives a
+//     day's outage; its return is the platform's acceptance;
+//   - a platform that has accepted gets a VerifyRevocation, which outlives this run;
+//   - where another caller revokes the user meanwhile, remove once more, at once where
+//     nothing is waited for.
 func RevokeUser(ctx workflow.Context, in RevokeUserInput) (RevokeResult, error) {
-	r := &revocation{in: in, on: make([]revokedOn, len(in.Platforms)), starts: workflow.NewSemaphore(ctx, starting)}
+	r := &revocation{in: in, on: make([]revokedOn, len(in.Platforms))}
 	triggers := workflow.GetSignalChannel(ctx, TriggerSignal)
 	for {
 		r.begin(ctx)
@@ -81,9 +77,8 @@ func RevokeUser(ctx workflow.Context, in RevokeUserInput) (RevokeResult, error) 
 
 // revocation is the state of one run.
 type revocation struct {
-	in     RevokeUserInput
-	on     []revokedOn // in the order of the input
-	starts workflow.Semaphore
+	in RevokeUserInput
+	on []revokedOn // in the order of the input
 }
 
 // revokedOn is how far the run is on one platform.
@@ -133,61 +128,29 @@ func (r *revocation) result() RevokeResult {
 	return result
 }
 
-// platform takes the person out of one platform and has its tenants looked at.
+// platform removes the user from one platform and has that verified.
 func (r *revocation) platform(ctx workflow.Context, on *RevokedOn, platform string) {
 	*on = RevokedOn{Platform: platform}
 	var out activities.RemoveUserOutput
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, revokeOptions(platform)), activities.RemoveUserActivity,
+	options := revokeOptions(platform, "remove a user from "+platform)
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activities.RemoveUserActivity,
 		activities.RemoveUserInput{ID: r.in.ID, Platform: platform}).Get(ctx, &out)
 	if err != nil {
 		on.Failed = Reason(err)
 		return
 	}
-	on.Tenants, on.Sets, on.Calls = len(out.Tenants), out.Sets, out.Calls
-	tenants := workflow.NewWaitGroup(ctx)
-	var failed error
-	for _, tenant := range out.Tenants {
-		tenants.Add(1)
-		workflow.Go(ctx, func(ctx workflow.Context) {
-			defer tenants.Done()
-			if err := r.replicate(ctx, tenant); err != nil {
-				failed = err
-			}
-		})
+	on.Tenants, on.Sets, on.Calls = out.Affected, out.Sets, out.Calls
+	if out.Done {
+		return
 	}
-	tenants.Wait(ctx)
-	if failed != nil {
-		on.Failed = Reason(failed)
-	}
-}
-
-// replicate starts a run of the tenant, or has the one that is open look again. It
-// does not wait for its end.
-func (r *revocation) replicate(ctx workflow.Context, tenant access.TenantID) error {
-	if err := r.starts.Acquire(ctx, 1); err != nil {
-		return err
-	}
-	defer r.starts.Release(1)
-	id := ReplicateTenantID(tenant)
-	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID: id, ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON, StaticSummary: "replicate " + tenant.String(),
-		TypedSearchAttributes: engine.TenantAttributes(tenant, "", 0),
-		Priority:              engine.Priority(engine.PriorityPeople, tenant.ProjectID()),
+	err = startOrSignal(ctx, VerifyRevocationWorkflow, VerifyRevocationInput{ID: r.in.ID, Platform: platform}, workflow.ChildWorkflowOptions{
+		WorkflowID: VerifyRevocationID(r.in.ID, platform), StaticSummary: "verify a revocation on " + platform,
+		TypedSearchAttributes: engine.PlatformAttributes(platform),
+		Priority:              engine.Priority(engine.PriorityRevoke, platform),
 	})
-	var err error
-	for range rounds {
-		err = workflow.ExecuteChildWorkflow(ctx, ReplicateTenantWorkflow, ReplicateInput{Tenant: tenant, Cause: revokeCause}).
-			GetChildWorkflowExecution().Get(ctx, nil)
-		if _, running := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err); !running {
-			return err
-		}
-		err = workflow.SignalExternalWorkflow(ctx, id, "", TriggerSignal, Trigger{Cause: revokeCause}).Get(ctx, nil)
-		if err == nil || temporal.IsCanceledError(err) {
-			return err
-		}
-		// It has ended in between.
+	if err != nil {
+		on.Failed = Reason(err)
 	}
-	return err
 }
 
 // failure is the error that a run ends with when a platform was given up.
@@ -222,10 +185,9 @@ func (r *revocation) say(ctx workflow.Context) {
 }
 
 // revokeOptions let a revocation go first, and outlive a day's outage.
-func revokeOptions(platform string) workflow.ActivityOptions {
-	o := options(platform, "take a user out of "+platform)
+func revokeOptions(platform, summary string) workflow.ActivityOptions {
+	o := options(platform, summary)
 	o.TaskQueue = engine.RevocationQueue
-	o.StartToCloseTimeout = 30 * time.Minute // a platform may show late what it took
 	o.Priority = engine.Priority(engine.PriorityRevoke, platform)
 	return o
 }

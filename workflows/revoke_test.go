@@ -26,10 +26,10 @@ import (
 type revoked struct {
 	answers map[string]func(attempt int32) (activities.RemoveUserOutput, error)
 
-	mu         sync.Mutex
-	asked      []activities.RemoveUserInput
-	queues     []string
-	replicated []string
+	mu       sync.Mutex
+	asked    []activities.RemoveUserInput
+	queues   []string
+	verified []string
 }
 
 func (p *revoked) run(t *testing.T, prepare func(*testsuite.TestWorkflowEnvironment)) (workflows.RevokeResult, error) {
@@ -48,12 +48,12 @@ func (p *revoked) run(t *testing.T, prepare func(*testsuite.TestWorkflowEnvironm
 		return p.answers[in.Platform](info.Attempt)
 	}, activity.RegisterOptions{Name: activities.RemoveUserActivity})
 	env.RegisterWorkflowWithOptions(workflows.RevokeUser, workflow.RegisterOptions{Name: workflows.RevokeUserWorkflow})
-	env.RegisterWorkflowWithOptions(func(_ workflow.Context, in workflows.ReplicateInput) (workflows.ReplicateResult, error) {
+	env.RegisterWorkflowWithOptions(func(ctx workflow.Context, in workflows.VerifyRevocationInput) (workflows.VerifyRevocationResult, error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.replicated = append(p.replicated, in.Tenant.String()+" "+in.Cause)
-		return workflows.ReplicateResult{}, nil
-	}, workflow.RegisterOptions{Name: workflows.ReplicateTenantWorkflow})
+		p.verified = append(p.verified, workflow.GetInfo(ctx).WorkflowExecution.ID)
+		return workflows.VerifyRevocationResult{}, nil
+	}, workflow.RegisterOptions{Name: workflows.VerifyRevocationWorkflow})
 	if prepare != nil {
 		prepare(env)
 	}
@@ -71,7 +71,7 @@ func (p *revoked) run(t *testing.T, prepare func(*testsuite.TestWorkflowEnvironm
 	if err == nil {
 		err = env.GetWorkflowResult(&result)
 	}
-	slices.Sort(p.replicated)
+	slices.Sort(p.verified)
 	return result, err
 }
 
@@ -83,19 +83,19 @@ func tenantsOn(platform string, projects ...string) []access.TenantID {
 	return all
 }
 
-func TestRevokePersonAsksAllPlatformsAndHasTheirTenantsLookedAt(t *testing.T) {
+func TestRevokeUserRemovesOnAllPlatformsAndHasEachVerified(t *testing.T) {
 	t.Parallel()
 	p := &revoked{answers: map[string]func(int32) (activities.RemoveUserOutput, error){
 		"a.x": func(int32) (activities.RemoveUserOutput, error) {
-			return activities.RemoveUserOutput{Tenants: tenantsOn("a.x", "p", "q"), Sets: 3, Calls: 7}, nil
+			return activities.RemoveUserOutput{Affected: 2, Sets: 3, Calls: 7}, nil
 		},
 		"b.x": func(attempt int32) (activities.RemoveUserOutput, error) {
 			if attempt < 5 {
 				return activities.RemoveUserOutput{}, errors.New("connection refused")
 			}
-			return activities.RemoveUserOutput{Tenants: tenantsOn("b.x", "p"), Sets: 1, Calls: 2}, nil
+			return activities.RemoveUserOutput{Affected: 1, Sets: 1, Calls: 2}, nil
 		},
-		"c.x": func(int32) (activities.RemoveUserOutput, error) { return activities.RemoveUserOutput{}, nil },
+		"c.x": func(int32) (activities.RemoveUserOutput, error) { return activities.RemoveUserOutput{Done: true}, nil },
 	}}
 	got, err := p.run(t, nil)
 	if err != nil {
@@ -107,8 +107,8 @@ func TestRevokePersonAsksAllPlatformsAndHasTheirTenantsLookedAt(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"w.p/a.x revoke", "w.p/b.x revoke", "w.q/a.x revoke"}, p.replicated); diff != "" {
-		t.Errorf("replicated (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"revoke/r1/a.x", "revoke/r1/b.x"}, p.verified); diff != "" {
+		t.Errorf("verified, which the platform without anything need not be (-want +got):\n%s", diff)
 	}
 	for i, queue := range p.queues {
 		if queue != engine.RevocationQueue || p.asked[i].ID != "r1" {
@@ -117,7 +117,7 @@ func TestRevokePersonAsksAllPlatformsAndHasTheirTenantsLookedAt(t *testing.T) {
 	}
 }
 
-func TestRevokePersonGivesUpOnOnePlatformAlone(t *testing.T) {
+func TestRevokeUserGivesUpOnOnePlatformAlone(t *testing.T) {
 	t.Parallel()
 	p := &revoked{answers: map[string]func(int32) (activities.RemoveUserOutput, error){
 		"a.x": func(int32) (activities.RemoveUserOutput, error) {
@@ -125,7 +125,7 @@ func TestRevokePersonGivesUpOnOnePlatformAlone(t *testing.T) {
 				temporal.ApplicationErrorOptions{NonRetryable: true})
 		},
 		"b.x": func(int32) (activities.RemoveUserOutput, error) {
-			return activities.RemoveUserOutput{Tenants: tenantsOn("b.x", "p"), Sets: 1}, nil
+			return activities.RemoveUserOutput{Affected: 1, Sets: 1}, nil
 		},
 	}}
 	_, err := p.run(t, nil)
@@ -137,12 +137,12 @@ func TestRevokePersonGivesUpOnOnePlatformAlone(t *testing.T) {
 	if err := app.Details(&got); err != nil || len(got.Platforms) != 2 || got.Platforms[1].Sets != 1 || got.Platforms[0].Failed == "" {
 		t.Errorf("details %+v, %v; want what was done on the other platform", got, err)
 	}
-	if diff := cmp.Diff([]string{"w.p/b.x revoke"}, p.replicated); diff != "" {
-		t.Errorf("replicated (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"revoke/r1/b.x"}, p.verified); diff != "" {
+		t.Errorf("verified (-want +got):\n%s", diff)
 	}
 }
 
-func TestRevokePersonAsksAgainWhenAsked(t *testing.T) {
+func TestRevokeUserRemovesAgainWhenAsked(t *testing.T) {
 	t.Parallel()
 	var env *testsuite.TestWorkflowEnvironment
 	p := &revoked{}
@@ -164,9 +164,9 @@ func TestRevokePersonAsksAgainWhenAsked(t *testing.T) {
 	}
 }
 
-// TestRevokePersonAsksAgainAtOnceWhereNothingIsWaitedFor: a platform that is down must
+// TestRevokeUserRemovesAgainAtOnceWhereNothingIsWaitedFor: a platform that is down must
 // not keep one that refused from being asked again.
-func TestRevokePersonAsksAgainAtOnceWhereNothingIsWaitedFor(t *testing.T) {
+func TestRevokeUserRemovesAgainAtOnceWhereNothingIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	var env *testsuite.TestWorkflowEnvironment
 	p := &revoked{}

@@ -1,0 +1,425 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+const (
+	// tenantsAtOnce is how many tenants one user is removed from at once.
+	tenantsAtOnce = 16
+	// maxFailures is how many parts of the tenants fail before the platform is taken for
+	// the reason, as long as none could be read.
+	maxFailures = 16
+)
+
+// planned is what to remove the user from in one tenant.
+type planned struct {
+	plan     plan.Plan
+	scope    driver.Scope
+	revision int64
+}
+
+// listed plans the removals from all managed groups and roles that list the accounts.
+func (r *removal) listed(ctx context.Context, lister driver.MembershipLister) ([]planned, error) {
+	found := map[string][]driver.Membership{} // by account
+	var refs []string
+	for _, account := range r.refs {
+		sets, err := lister.Memberships(ctx, account)
+		if err != nil {
+			return nil, fmt.Errorf("revocation: list the memberships of an account: %w", err)
+		}
+		found[account] = sets
+		for _, m := range sets {
+			refs = append(refs, m.Ref())
+		}
+	}
+	owned, err := r.Ledger.OwnedRefs(ctx, r.run.Platform, refs)
+	if err != nil {
+		return nil, fmt.Errorf("revocation: read the ledger: %w", err)
+	}
+	l := listing{removal: r, tenants: map[access.TenantID]*tenant{}}
+	for _, account := range r.refs {
+		l.add(account, found[account], owned)
+	}
+	for _, a := range r.recent {
+		l.expect(a)
+	}
+	if err := errors.Join(l.document(ctx), l.name(ctx)); err != nil {
+		return nil, err
+	}
+	return l.plan(ctx)
+}
+
+// listing gathers memberships by tenant.
+type listing struct {
+	*removal
+	tenants map[access.TenantID]*tenant
+	order   []access.TenantID
+}
+
+func (l *listing) tenantOf(id access.TenantID, scopeID string) *tenant {
+	t, known := l.tenants[id]
+	if !known {
+		t = &tenant{document: document.TenantInput{Platform: l.doc, Tenant: document.Tenant{TenantID: id, LocalID: scopeID}}}
+		l.tenants[id], l.order = t, append(l.order, id)
+	}
+	if scopeID != "" {
+		t.document.Tenant.LocalID = scopeID
+	}
+	return t
+}
+
+// add notes the managed ones of the sets that have an account.
+func (l *listing) add(account string, sets []driver.Membership, owned []ledger.Set) {
+	who := access.Member{Account: access.Account{Ref: account}}
+	for _, m := range sets {
+		for _, o := range owned {
+			if o.Ref != m.Ref() {
+				continue
+			}
+			switch {
+			case m.Group != nil && o.Key.Kind == access.KindGroup:
+				l.tenantOf(o.Tenant, "").group(*m.Group, o.Owned, who)
+			case m.Binding != nil && o.Key.Kind == access.KindBinding:
+				l.tenantOf(o.Tenant, m.ScopeID).binding(*m.Binding, o.Owned)
+				l.inUse = l.inUse || m.Binding.InUse
+			}
+		}
+	}
+}
+
+// expect notes a group whose new members the platform may not list yet.
+func (l *listing) expect(a ledger.Addition) {
+	key := a.Step.Key()
+	if a.Open || key.Kind != access.KindMembers || a.Step.Want.Members.GroupRef == "" {
+		return
+	}
+	for _, who := range a.Step.Adds() {
+		if slices.Contains(l.refs, who.Ref) {
+			g := access.Group{Ref: a.Step.Want.Members.GroupRef, Mark: access.Unread()}
+			owned := plan.Owned{Key: access.Key{Kind: access.KindGroup, Group: key.Group}, Ref: g.Ref}
+			l.tenantOf(a.Tenant, "").group(g, owned, access.Member{Account: access.Account{Ref: who.Ref}})
+		}
+	}
+}
+
+// group adds a member to a managed group of the tenant, by the ledger's name of the group.
+func (t *tenant) group(g access.Group, owned plan.Owned, who access.Member) {
+	at := slices.IndexFunc(t.observed.Groups, func(h access.Group) bool { return h.Ref == g.Ref })
+	if at < 0 {
+		g.Name, g.Members = owned.Key.Group, nil
+		at = len(t.observed.Groups)
+		t.observed.Groups, t.managed = append(t.observed.Groups, g), append(t.managed, owned)
+	}
+	members := &t.observed.Groups[at].Members
+	if !slices.ContainsFunc(*members, func(m access.Member) bool { return m.Ref == who.Ref }) {
+		*members = append(*members, who)
+	}
+}
+
+// binding adds a managed role of the tenant.
+func (t *tenant) binding(b access.Binding, owned plan.Owned) {
+	if !slices.ContainsFunc(t.observed.Bindings, func(c access.Binding) bool { return c.Ref == b.Ref }) {
+		t.observed.Bindings, t.managed = append(t.observed.Bindings, b), append(t.managed, owned)
+	}
+}
+
+// document adds the documents of the tenants, as far as any are kept. What the platform
+// lists is affected, too.
+func (l *listing) document(ctx context.Context) error {
+	if err := l.reachable(ctx, slices.Concat(l.removal.tenants, l.order)); err != nil {
+		return err
+	}
+	documented := slices.DeleteFunc(slices.Clone(l.removal.tenants), func(id access.TenantID) bool { return l.tenants[id] == nil })
+	if len(documented) == 0 {
+		return nil
+	}
+	inputs, err := l.Store.TenantInputs(ctx, documented)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("revocation: %w: a tenant of %s was forgotten just now", fault.ErrUnavailable, l.run.Platform)
+	}
+	if err != nil {
+		return fmt.Errorf("revocation: read the documents of %d tenants: %w", len(documented), err)
+	}
+	for _, in := range inputs {
+		t := l.tenants[in.Tenant.TenantID]
+		if on := t.document.Tenant.LocalID; on != "" {
+			in.Tenant.LocalID = on // where the platform lists the role
+		}
+		t.document = in
+	}
+	return nil
+}
+
+// name adds the names under which the accounts were looked up.
+func (l *listing) name(ctx context.Context) error {
+	names, err := l.Store.AccountNames(ctx, l.run.Platform, l.refs)
+	if err != nil {
+		return fmt.Errorf("revocation: name accounts: %w", err)
+	}
+	for _, t := range l.tenants {
+		for i := range t.observed.Groups {
+			for j, m := range t.observed.Groups[i].Members {
+				t.observed.Groups[i].Members[j].Name = names[m.Ref]
+			}
+		}
+	}
+	return nil
+}
+
+// plan plans the removals. A complete list closes all other places of the accounts.
+func (l *listing) plan(ctx context.Context) ([]planned, error) {
+	places, err := l.Ledger.Places(ctx, l.run.Platform, "", l.refs)
+	if err != nil {
+		return nil, fmt.Errorf("revocation: read the ledger: %w", err)
+	}
+	answered := slices.Clone(l.order)
+	for _, p := range places {
+		answered = append(answered, p.Tenant)
+	}
+	tenants := make([]tenant, len(l.order))
+	for i, id := range l.order {
+		t := l.tenants[id]
+		t.scope = driver.Scope{Tenant: id, ID: t.document.Tenant.LocalID, Mark: l.rules(t).Mark}
+		tenants[i] = *t
+	}
+	return l.planAll(ctx, tenants, answered)
+}
+
+// planAll plans the removals from the tenants, and tells the ledger where the accounts
+// are in those of which the platform has answered.
+func (r *removal) planAll(ctx context.Context, tenants []tenant, answered []access.TenantID) ([]planned, error) {
+	var all []planned
+	var in []ledger.Place
+	for _, t := range tenants {
+		id := t.document.Tenant.TenantID
+		p := plan.Revoke(plan.Input{
+			Tenant: id, Observed: t.observed, Owned: t.managed, Rules: r.rules(&t),
+		}, r.refs)
+		r.warnings = append(r.warnings, p.Remarks...)
+		for _, s := range p.Steps {
+			if !r.unsettled(id, s) {
+				in = append(in, placesOf(id, s)...)
+			}
+		}
+		all = append(all, planned{plan: p, scope: t.scope, revision: t.document.Generation})
+	}
+	if err := r.Ledger.Seen(ctx, r.run.Platform, r.refs, answered, in, r.delay); err != nil {
+		return nil, fmt.Errorf("revocation: record where the accounts are: %w", err)
+	}
+	return all, nil
+}
+
+// rules are the bounds of plans for a tenant.
+func (r *removal) rules(t *tenant) plan.Rules {
+	return reconcile.Rules(r.driver.Profile(), t.document, r.Installation)
+}
+
+// placesOf are the places that a step takes accounts out of.
+func placesOf(of access.TenantID, s plan.Step) []ledger.Place {
+	key, ref := s.Key(), ""
+	switch {
+	case s.Have.Members != nil:
+		key, ref = access.Key{Kind: access.KindMembers, Group: key.Group}, s.Have.Members.GroupRef
+	case s.Have.Binding != nil:
+		ref = s.Have.Binding.Ref
+	}
+	var places []ledger.Place
+	for _, who := range s.Removes() {
+		places = append(places, ledger.Place{Tenant: of, Key: key, Ref: ref, Account: who.Ref, Found: true})
+	}
+	return places
+}
+
+// observed plans the removals from tenants, from markers read now. Where some tenants are
+// why they cannot be read together, it returns the plans of the others and the error: no
+// user stays in a set because of what is wrong elsewhere.
+func (r *removal) observed(ctx context.Context, tenants []access.TenantID) ([]planned, error) {
+	r.warnings = slices.DeleteFunc(r.warnings, func(m access.Remark) bool { return m.Code == access.UserRevoked })
+	if len(tenants) == 0 {
+		return nil, nil
+	}
+	found, err := r.observe(ctx, tenants)
+	if err == nil || len(tenants) < 2 || !reconcile.Permanent(err) && r.run.Attempt < 2 {
+		return found, err
+	}
+	read, unread, all := r.isolate(ctx, tenants)
+	switch {
+	case all && len(unread) == 0:
+		return read, nil // the platform has come back meanwhile
+	case len(read) > 0 && len(unread) > 0:
+		return read, r.worst(unread...)
+	default:
+		return read, err
+	}
+}
+
+// isolate reads ever smaller parts of the tenants, until each part can be read or is a
+// single tenant, which unread tells of. It has not read all where it takes the platform for
+// the reason.
+func (r *removal) isolate(ctx context.Context, tenants []access.TenantID) (read []planned, unread []error, all bool) {
+	parts := [][]access.TenantID{tenants[:len(tenants)/2], tenants[len(tenants)/2:]}
+	for failed := 0; len(parts) > 0; {
+		part := parts[0]
+		found, err := r.observe(ctx, part)
+		switch {
+		case ctx.Err() != nil:
+			return read, unread, false
+		case err == nil:
+			read, parts = append(read, found...), parts[1:]
+			continue
+		case len(part) == 1:
+			unread, parts = append(unread, fmt.Errorf("revocation: %s: %w", part[0], err)), parts[1:]
+		default:
+			parts = append(parts[1:], part[:len(part)/2], part[len(part)/2:])
+		}
+		if errors.Is(err, fault.ErrForbidden) {
+			continue // the platform was not asked: that says nothing about it
+		}
+		if failed++; failed >= maxFailures && len(read) == 0 {
+			return nil, unread, false
+		}
+	}
+	return read, unread, true
+}
+
+// observe plans the removals from tenants that are read together.
+func (r *removal) observe(ctx context.Context, tenants []access.TenantID) ([]planned, error) {
+	found, err := r.Tenants.Observe(ctx, r.driver, tenants)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, fmt.Errorf("revocation: %w: a tenant of %s was forgotten just now", fault.ErrUnavailable, r.run.Platform)
+	}
+	if err != nil {
+		return nil, err
+	}
+	seen := make([]tenant, len(found))
+	for i, t := range found {
+		seen[i] = tenant{document: t.Document(), observed: t.Observed(), managed: t.Managed(), scope: r.Tenants.Scope(t, true)}
+		r.expect(&seen[i])
+	}
+	return r.planAll(ctx, seen, tenants)
+}
+
+// expect adds to what is seen the members that the platform may not show yet. Removing an
+// account that is not there is no mistake.
+func (r *removal) expect(t *tenant) {
+	for _, a := range r.recent {
+		key := a.Step.Key()
+		if a.Tenant != t.document.Tenant.TenantID || a.Open || key.Kind != access.KindMembers {
+			continue
+		}
+		for i, g := range t.observed.Groups {
+			if g.Name == key.Group {
+				t.observed.Groups[i].Members = r.with(g.Members, a.Step.Adds())
+			}
+		}
+	}
+}
+
+// with returns the members and those of the added ones that are the user's accounts.
+func (r *removal) with(members, added []access.Member) []access.Member {
+	members = slices.Clone(members)
+	for _, who := range added {
+		there := slices.ContainsFunc(members, func(m access.Member) bool { return m.Ref == who.Ref })
+		if !there && slices.Contains(r.refs, who.Ref) {
+			members = append(members, who)
+		}
+	}
+	return members
+}
+
+// apply removes the user from the sets of many tenants.
+func (r *removal) apply(ctx context.Context, all []planned) error {
+	reports := make([]executed, len(all))
+	var group errgroup.Group
+	group.SetLimit(tenantsAtOnce)
+	for i, p := range all {
+		if p.plan.Steps = slices.DeleteFunc(slices.Clone(p.plan.Steps), func(s plan.Step) bool {
+			return r.unsettled(p.plan.Tenant, s)
+		}); len(p.plan.Steps) == 0 {
+			continue
+		}
+		group.Go(func() error {
+			reports[i] = r.execute(ctx, p)
+			return nil
+		})
+	}
+	_ = group.Wait() // they answer through reports
+	errs := make([]error, len(reports))
+	for i, e := range reports {
+		r.changed, errs[i] = r.changed || e.replan, e.err
+		for _, id := range e.done {
+			r.done[id] = time.Now()
+		}
+	}
+	return r.worst(errs...)
+}
+
+// unsettled reports whether the step was done and the platform may not show it yet.
+func (r *removal) unsettled(of access.TenantID, s plan.Step) bool {
+	if done, is := r.done[s.ID]; is && time.Since(done) < r.delay {
+		return true
+	}
+	return !slices.ContainsFunc(placesOf(of, s), func(p ledger.Place) bool {
+		return !r.out[ledger.Place{Tenant: p.Tenant, Key: p.Key, Account: p.Account}]
+	})
+}
+
+// executed is what became of the removals in one tenant.
+type executed struct {
+	done   []string
+	replan bool
+	err    error
+}
+
+// execute removes the user from the sets of one tenant.
+func (r *removal) execute(ctx context.Context, p planned) executed {
+	id := p.plan.Tenant
+	digest, err := r.Store.PutPlan(ctx, p.plan, p.revision)
+	if err != nil {
+		return executed{err: fmt.Errorf("revocation: store the plan of %s: %w", id, err)}
+	}
+	// No check: the revocation was read, and lifting it replicates the tenant. No limit
+	// holds a revocation.
+	e := reconcile.New(reconcile.Config{
+		Plan: p.plan, Driver: r.driver, Scope: p.scope, Attempt: r.run.Attempt, IgnoreNeeds: true,
+		Ledger: r.Records(ledger.Run{
+			Tenant: id, WorkflowID: r.run.WorkflowID, RunID: r.run.RunID, Pass: r.run.Attempt<<8 + r.passes,
+			Digest: digest, Actor: r.who.By, Cause: "revoke",
+		}),
+	})
+	var out executed
+	for _, wave := range p.plan.Waves(r.driver.Profile().Unit) {
+		if out.err = e.Wave(ctx, wave); out.err != nil || e.Report().Replan {
+			break
+		}
+	}
+	done := e.Done()
+	for _, s := range p.plan.Steps {
+		if done[s.ID] {
+			out.done = append(out.done, s.ID)
+		}
+	}
+	report := e.Report()
+	out.replan = report.Replan
+	if out.err == nil && !out.replan && report.Refused > 0 {
+		out.err = fmt.Errorf("revocation: %w: %s refuses to remove the user from %d sets of %s",
+			fault.ErrDenied, r.run.Platform, report.Refused, id)
+	}
+	return out
+}
