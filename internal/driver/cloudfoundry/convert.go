@@ -120,12 +120,9 @@ func (in *inventory) at(scope driver.Scope) driver.Observation {
 	}
 	var state access.State
 	for _, r := range slices.Concat(in.roles[at.space], in.roles[org]) {
-		user := guid(r.Relationships.User)
-		state.Bindings = append(state.Bindings, access.Binding{
-			Role: r.Type, Name: user, Ref: r.GUID, Mark: unread(),
-			Subjects: []access.Member{{Account: access.Account{Ref: user, Name: in.names[user]}}},
-			InUse:    scope.Marks && r.Type == rules.OrganizationUser && in.inUse(at.space, org, user),
-		})
+		b := roleBinding(r, in.names)
+		b.InUse = scope.Marks && r.Type == rules.OrganizationUser && in.inUse(at.space, org, guid(r.Relationships.User))
+		state.Bindings = append(state.Bindings, b)
 	}
 	state.Sort()
 	return driver.Observation{State: state}

@@ -18,6 +18,7 @@ const (
 	TwinsAreAmbiguous           Law = "TwinsAreAmbiguous"
 	DisabledIsDisabled          Law = "DisabledIsDisabled"
 	MissingScope                Law = "MissingScope"
+	MembershipsAreWhole         Law = "MembershipsAreWhole"
 	RoundTrip                   Law = "RoundTrip"
 	Fixpoint                    Law = "Fixpoint"
 	ObserveChangesNothing       Law = "ObserveChangesNothing"
@@ -84,6 +85,8 @@ func lawsOfReading() []entry {
 			needs: []func(World) string{needsDisable}, check: disabledIsDisabled},
 		{law: MissingScope, says: "an unknown tenant is Missing and harms no other",
 			check: missingScope},
+		{law: MembershipsAreWhole, says: "the groups and roles of one account are listed, all or none, and can be left by id",
+			check: membershipsAreWhole},
 	}
 }
 

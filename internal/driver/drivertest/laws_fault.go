@@ -39,7 +39,7 @@ func (l *lab) populated(name string) (*tenant, []access.Member) {
 	return t, people
 }
 
-// reads are the two ways to ask. Each returns how much it was answered. Where
+// reads are the ways to ask. Each returns how much it was answered. Where
 // the platform has no accounts to look up there is only one: Resolve asks nobody
 // there, and has no way to fail.
 func (t *tenant) reads(people []access.Member) map[string]func(context.Context) (int, error) {
@@ -56,6 +56,12 @@ func (t *tenant) reads(people []access.Member) map[string]func(context.Context) 
 			got, err := t.driver.Resolve(ctx, accounts)
 			return len(got), err
 		},
+	}
+	if lister, lists := t.driver.(driver.MembershipLister); lists {
+		reads["Memberships"] = func(ctx context.Context) (int, error) {
+			got, err := lister.Memberships(ctx, people[0].Ref)
+			return len(got), err
+		}
 	}
 	if reason := t.suite.Impossible[ResolveIsExact]; reason != "" {
 		t.Logf("Resolve asks nobody: %s", reason)

@@ -74,6 +74,11 @@ func (c *Cluster) Call(
 
 // bindings lists the RoleBindings of a namespace; of all of them if it is "".
 func (c *Cluster) bindings(ctx context.Context, namespace string) ([]rbacv1.RoleBinding, error) {
+	return c.labelled(ctx, namespace, "")
+}
+
+// labelled lists the bindings with these labels: all there are if labels is "".
+func (c *Cluster) labelled(ctx context.Context, namespace, labels string) ([]rbacv1.RoleBinding, error) {
 	operation := "GET rolebindings of " + namespace
 	if namespace == "" {
 		operation = "GET rolebindings"
@@ -81,7 +86,11 @@ func (c *Cluster) bindings(ctx context.Context, namespace string) ([]rbacv1.Role
 	return List(func(limit int, next string) ([]rbacv1.RoleBinding, metav1.ListMeta, error) {
 		var page rbacv1.RoleBindingList
 		err := c.Call(ctx, operation, ListTimeout, &page, func(r *rest.RESTClient) *rest.Request {
-			return Paged(r.Get().NamespaceIfScoped(namespace, namespace != "").Resource("rolebindings"), limit, next)
+			request := Paged(r.Get().NamespaceIfScoped(namespace, namespace != "").Resource("rolebindings"), limit, next)
+			if labels != "" {
+				request = request.Param("labelSelector", labels)
+			}
+			return request
 		})
 		return page.Items, page.ListMeta, Whole(operation, page.ListMeta, err)
 	})

@@ -12,6 +12,7 @@ func userRoutes() []route {
 	return []route{
 		{http.MethodGet, "users", 2, (*call).listUsers},
 		{http.MethodGet, "users/{id}", 1, (*call).getUser},
+		{http.MethodGet, "users/{id}/memberOf", 2, (*call).listMemberOf},
 		{http.MethodDelete, "users/{id}", 1, (*call).dropUser},
 		{http.MethodPatch, "users/{id}", 1, (*call).changeUser},
 	}

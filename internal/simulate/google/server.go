@@ -237,6 +237,8 @@ func (s *Server) table() []route {
 		groups("GET", "/v1/groups/*/memberships", "groups.memberships.list", s.listMemberships, append(page, "view")...),
 		groups("GET", "/v1/groups/*/memberships:lookup", "groups.memberships.lookup", s.lookupMembership,
 			"memberKey.id", "memberKey.namespace"),
+		groups("GET", "/v1/groups/*/memberships:searchDirectGroups", "groups.memberships.searchDirectGroups", s.searchDirectGroups,
+			append(page, "query", "orderBy")...),
 		groups("GET", "/v1/groups/*/memberships/*", "groups.memberships.get", s.getMembership),
 		groups("DELETE", "/v1/groups/*/memberships/*", "groups.memberships.delete", s.deleteMembership),
 		groups("POST", "/v1/groups/*/memberships/*:modifyMembershipRoles", "groups.memberships.modifyMembershipRoles", s.modifyRoles),
