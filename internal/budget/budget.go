@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/progress"
 )
 
 // Limits is a platform's budget as its document states it. Zero means no limit.
@@ -73,6 +75,7 @@ func (b *Budget) Pass(ctx context.Context) (done func(), err error) {
 		done = b.calls.leaver(urgent(ctx))
 	}
 	meter.call()
+	progress.Report(ctx, "pass the rate limit")
 	return done, nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/progress"
 )
 
 // gate lets calls through as its slots and its bucket allow: urgent ones first,
@@ -65,6 +67,7 @@ func (g *gate) enter(ctx context.Context) (time.Duration, error) {
 		g.call(ctx, first)
 	}
 	g.mu.Unlock()
+	defer progress.Start(ctx, "wait for the rate limit", 0).End()
 	select {
 	case <-w.ready:
 		return time.Since(now), w.err

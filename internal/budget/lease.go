@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/progress"
 )
 
 // Shared is a place that all workers of an installation see. It keeps a state
@@ -78,7 +79,7 @@ func (g *gate) call(ctx context.Context, urgent bool) {
 	l := g.lease
 	if !l.tended {
 		l.tended, l.busy, l.pause, l.lacking = true, time.Now(), 0, false
-		go g.tend(context.WithoutCancel(ctx))
+		go g.tend(progress.Without(context.WithoutCancel(ctx)))
 		return
 	}
 	if urgent || !l.lacking {

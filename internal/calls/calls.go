@@ -1,6 +1,6 @@
 // Package calls is what drivers have in common when they call a platform: many
-// calls at once, the time that an answer asks to wait, words for a call that has
-// no answer, and a memory of what was just made.
+// calls at once, calls that many share, deadlines, the time that an answer asks to
+// wait, words for a call that has no answer, and a memory of what was just made.
 package calls
 
 import (
@@ -69,7 +69,10 @@ func Cause(err error) string {
 	var system syscall.Errno
 	var network net.Error
 	var name *net.DNSError
+	var timeout *TimeoutError
 	switch {
+	case errors.As(err, &timeout):
+		return timeout.Error()
 	case Distrusted(err):
 		return "the server's certificate is not trusted"
 	case errors.As(err, &name):

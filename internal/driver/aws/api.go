@@ -9,9 +9,6 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
-// callTimeout is how long one call may take.
-const callTimeout = time.Minute
-
 // atOnce is how many calls of one read or one step are open together.
 const atOnce = 8
 
@@ -32,17 +29,13 @@ func ask[O any](ctx context.Context, a *api, operation string, do func(context.C
 	if err != nil {
 		return nil, fmt.Errorf("aws: %w", err)
 	}
-	once := func(with *clients) (*O, error) {
-		limited, cancel := context.WithTimeout(ctx, callTimeout)
-		defer cancel()
-		return do(limited, with)
-	}
-	answer, err := once(with)
+	named := calls.WithDeadline(ctx, operation, calls.Default())
+	answer, err := do(named, with)
 	if err != nil && ctx.Err() == nil && a.session.stale(err) {
 		if with, err = a.session.renew(ctx, with); err != nil {
 			return nil, fmt.Errorf("aws: %w", err)
 		}
-		answer, err = once(with)
+		answer, err = do(named, with)
 	}
 	if err != nil {
 		return nil, failure(ctx, operation, err)

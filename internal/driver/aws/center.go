@@ -8,15 +8,15 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ssoadmin"
 	"github.com/aws/aws-sdk-go-v2/service/ssoadmin/types"
-	"golang.org/x/sync/singleflight"
 
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
 // center is the Identity Center and its Identity Store, found once.
 type center struct {
 	api     *api
-	finding singleflight.Group
+	finding calls.Shared[identity]
 
 	mu         sync.Mutex
 	arn, store string
@@ -73,7 +73,7 @@ func (c *center) choose(known identity, found []types.InstanceMetadata) (identit
 type permissionSets struct {
 	api     *api
 	center  *center
-	finding singleflight.Group
+	finding calls.Shared[struct{}]
 
 	mu    sync.Mutex
 	names map[string]string // by ARN
@@ -180,17 +180,10 @@ func (p *permissionSets) describe(ctx context.Context, arn string) error {
 
 // shared calls fetch once for all who ask at the same time. A caller who leaves
 // does not end it.
-func shared[T any](ctx context.Context, flight *singleflight.Group, fetch func(context.Context) (T, error)) (T, error) {
-	var none T
-	answer := flight.DoChan("", func() (any, error) { return fetch(context.WithoutCancel(ctx)) })
-	select {
-	case <-ctx.Done():
-		return none, failure(ctx, "waiting for another call", ctx.Err())
-	case got := <-answer:
-		if got.Err != nil {
-			return none, got.Err
-		}
-		value, _ := got.Val.(T) // fetch returns nothing else
-		return value, nil
+func shared[T any](ctx context.Context, flight *calls.Shared[T], fetch func(context.Context) (T, error)) (T, error) {
+	value, err := flight.Do(ctx, "", fetch)
+	if err != nil && ctx.Err() != nil {
+		return value, failure(ctx, "waiting for another call", err)
 	}
+	return value, err
 }

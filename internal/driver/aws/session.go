@@ -9,11 +9,11 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/identitystore"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
@@ -23,6 +23,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
@@ -48,25 +49,13 @@ type session struct {
 }
 
 func newSession(settings Connection, from *credential.Source, limits *budget.Budget) *session {
-	return &session{settings: settings, from: from, budget: limits, http: newWeb(limits, newTransport())}
-}
-
-func newTransport() *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		MaxIdleConns:          64,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       30 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		ForceAttemptHTTP2:     true,
-	}
+	return &session{settings: settings, from: from, budget: limits, http: newWeb(limits, calls.NewTransport())}
 }
 
 // newWeb returns a client behind the budget.
 func newWeb(limits *budget.Budget, transport *http.Transport) *http.Client {
 	return &http.Client{
-		Transport: limits.Transport(inMemory{transport}),
+		Transport: limits.Transport(inMemory{calls.Bounded(transport)}),
 		// A redirect would carry the session's token to wherever it points.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -124,13 +113,13 @@ func (s *session) connect(ctx context.Context) (*clients, error) {
 		return nil, err
 	}
 	if role := s.settings.AssumeRole; role != nil {
-		basis.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(
+		basis.Credentials = &signIn{from: aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(
 			sts.NewFromConfig(basis), role.RoleARN, func(o *stscreds.AssumeRoleOptions) {
 				o.RoleSessionName = "rollcall"
 				if role.ExternalID != "" {
 					o.ExternalID = &role.ExternalID
 				}
-			}))
+			}))}
 	}
 	s.held, s.stamp = &clients{
 		store: identitystore.NewFromConfig(basis), sso: ssoadmin.NewFromConfig(basis), org: organizations.NewFromConfig(basis),
@@ -169,7 +158,7 @@ func (s *session) basis(ctx context.Context) (aws.Config, error) {
 // of its own for the certificates that AWS_CA_BUNDLE names, and for asking the
 // machine; everything that leaves the machine goes through ours.
 func (s *session) ownIdentity(ctx context.Context) (aws.Config, error) {
-	transport := newTransport()
+	transport := calls.NewTransport()
 	client := newWeb(s.budget, transport)
 	token := sts.Options{Region: s.settings.Region, HTTPClient: client, Retryer: never(), Logger: logging.Nop{}}
 	options := []func(*config.LoadOptions) error{
@@ -183,7 +172,10 @@ func (s *session) ownIdentity(ctx context.Context) (aws.Config, error) {
 		options = append(options, config.WithBaseEndpoint(s.settings.Endpoint))
 	}
 	options = append(options,
-		config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) { o.Client = sts.New(token) }))
+		config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) { o.Client = sts.New(token) }),
+		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { // of a container, on its own machine
+			o.HTTPClient = &http.Client{Transport: calls.Bounded(calls.NewTransport())}
+		}))
 	basis, err := config.LoadDefaultConfig(context.WithoutCancel(ctx), options...)
 	if err != nil {
 		// The error's text may quote what was read.
@@ -193,8 +185,22 @@ func (s *session) ownIdentity(ctx context.Context) (aws.Config, error) {
 	if its, ok := basis.HTTPClient.(*awshttp.BuildableClient); ok && its.GetTransport().TLSClientConfig != nil {
 		transport.TLSClientConfig = its.GetTransport().TLSClientConfig.Clone()
 	}
-	basis.HTTPClient = client
+	basis.HTTPClient, basis.Credentials = client, &signIn{from: basis.Credentials}
 	return basis, nil
+}
+
+// signIn gets credentials by calls. All who need them at the same time wait for one call
+// and make its progress, which the SDK's cache alone would hide.
+type signIn struct {
+	from    aws.CredentialsProvider
+	running calls.Shared[aws.Credentials]
+}
+
+// Retrieve implements aws.CredentialsProvider.
+func (s *signIn) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	return s.running.Do(ctx, "", func(ctx context.Context) (aws.Credentials, error) {
+		return s.from.Retrieve(calls.WithDeadline(ctx, "signing in", calls.Default()))
+	})
 }
 
 // never is the SDK's retry policy here: the workflow retries.

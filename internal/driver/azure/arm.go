@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/authorization/armauthorization/v2"
 
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -169,9 +170,7 @@ func (r *resources) roles(ctx context.Context, scope, name string) ([]role, erro
 
 // call makes one call and classifies its error.
 func call[T any](ctx context.Context, operation string, do func(context.Context) (T, error)) (T, error) {
-	limited, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	got, err := do(limited)
+	got, err := do(calls.WithDeadline(ctx, operation, calls.Default()))
 	return got, failure(ctx, operation, err)
 }
 

@@ -13,9 +13,6 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
-// How long one call may take.
-const callTimeout = time.Minute
-
 // batchSize is how many requests one $batch holds, and inFilter how many values
 // one "in" (https://learn.microsoft.com/graph/json-batching,
 // https://learn.microsoft.com/graph/filter-query-parameter).
@@ -85,9 +82,7 @@ func (a answer) says(words string) bool {
 
 // send makes one call. An answer that refuses is no error here.
 func (g *graph) send(ctx context.Context, r request) (answer, error) {
-	limited, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	made, err := r.toHTTP(limited, g.base)
+	made, err := r.toHTTP(calls.WithDeadline(ctx, r.operation, calls.Default()), g.base)
 	if err != nil {
 		return answer{}, err
 	}

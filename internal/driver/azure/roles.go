@@ -6,8 +6,7 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/singleflight"
-
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -15,7 +14,7 @@ import (
 // is unknown, and otherwise trusts what it read: ids are never used again. Names
 // are unique in an Entra tenant, and Azure ignores their case.
 type roleNames struct {
-	finding singleflight.Group
+	finding calls.Shared[struct{}]
 	mu      sync.Mutex
 	byName  map[string]string // ids by name in lower case
 	byID    map[string]string // names as Azure shows them

@@ -12,9 +12,9 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
@@ -24,7 +24,7 @@ import (
 // token is fetched by a fresh one.
 type session struct {
 	identity identity
-	renewing singleflight.Group
+	renewing calls.Shared[string]
 
 	mu     sync.Mutex
 	tokens map[string]token // by audience
@@ -66,9 +66,8 @@ func (s *session) signIn(ctx context.Context, audience string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("azure: %w", err)
 	}
-	limited, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	got, err := with.GetToken(limited, policy.TokenRequestOptions{Scopes: []string{audience}})
+	named := calls.WithDeadline(ctx, "signing in", calls.Default())
+	got, err := with.GetToken(named, policy.TokenRequestOptions{Scopes: []string{audience}})
 	if err != nil {
 		return "", signInFailure(ctx, err)
 	}
@@ -173,15 +172,7 @@ type connection struct {
 }
 
 func connect(c Connection, who identity, limits *budget.Budget) connection {
-	transport := limits.Transport(&http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		MaxIdleConns:          64,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       30 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		ForceAttemptHTTP2:     true,
-	})
+	transport := limits.Transport(calls.Bounded(calls.NewTransport()))
 	signIn := plain{next: transport}
 	if host, ok := strings.CutPrefix(c.Endpoints.Login, "http://"); ok {
 		signIn.host, _, _ = strings.Cut(host, "/")
@@ -209,20 +200,6 @@ func client(transport http.RoundTripper) *http.Client {
 
 // shared calls fetch once for all who ask at the same time. A caller who leaves
 // does not end it.
-func shared[T any](ctx context.Context, flight *singleflight.Group, key string, fetch func(context.Context) (T, error)) (T, error) {
-	var none T
-	if err := ctx.Err(); err != nil {
-		return none, err
-	}
-	answer := flight.DoChan(key, func() (any, error) { return fetch(context.WithoutCancel(ctx)) })
-	select {
-	case <-ctx.Done():
-		return none, ctx.Err()
-	case got := <-answer:
-		if got.Err != nil {
-			return none, got.Err
-		}
-		value, _ := got.Val.(T) // fetch returns nothing else
-		return value, nil
-	}
+func shared[T any](ctx context.Context, flight *calls.Shared[T], key string, fetch func(context.Context) (T, error)) (T, error) {
+	return flight.Do(ctx, key, fetch)
 }

@@ -14,13 +14,12 @@ import (
 	"github.com/cloudfoundry/go-cfclient/v3/resource"
 
 	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
 const (
-	// callTimeout is how long one call may take, and one page of 5000.
-	callTimeout = 2 * time.Minute
 	// perPage is the most entries a page may be asked to have.
 	perPage = "5000"
 	// mostGUIDs is how many ids of 36 letters fit into an address: web servers
@@ -35,6 +34,11 @@ const (
 	mostBody = 256 << 20
 )
 
+// onePage is the deadline of a call, which one page of 5000 may take.
+func onePage() calls.Deadline {
+	return calls.Deadline{Silence: calls.Default().Silence, Total: 2 * time.Minute}
+}
+
 // api makes calls to one Cloud Controller and its UAA.
 type api struct {
 	http    *http.Client
@@ -43,17 +47,8 @@ type api struct {
 }
 
 func newAPI(base, uaa string, from *credential.Source, limits *budget.Budget) *api {
-	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		MaxIdleConns:          64,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       30 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		ForceAttemptHTTP2:     true,
-	}
 	a := &api{base: base, http: &http.Client{
-		Transport: limits.Transport(transport),
+		Transport: limits.Transport(calls.Bounded(calls.NewTransport())),
 		// A redirect would carry the token to wherever it points.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -90,9 +85,7 @@ func (a *api) call(ctx context.Context, r request, into any) error {
 
 // send makes one call and decodes its answer, if into is not nil.
 func (a *api) send(ctx context.Context, r request, into any) error {
-	limited, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	ask, err := r.build(limited)
+	ask, err := r.build(calls.WithDeadline(ctx, r.operation, onePage()))
 	if err != nil {
 		return fmt.Errorf("cloudfoundry: %s: %w: the request cannot be written", r.operation, fault.ErrInvalid)
 	}

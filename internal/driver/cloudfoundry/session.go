@@ -7,10 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/cloudfoundry/go-cfclient/v3/resource"
 
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/credential"
 )
 
@@ -22,8 +21,8 @@ const early = 30 * time.Second
 type session struct {
 	api      *api
 	from     *credential.Source
-	renewing singleflight.Group
-	finding  singleflight.Group
+	renewing calls.Shared[string]
+	finding  calls.Shared[string]
 
 	mu    sync.Mutex
 	uaa   string // UAA's address; empty until it is known
@@ -118,17 +117,10 @@ func (s *session) address(ctx context.Context) (string, error) {
 
 // shared calls fetch once for all who ask at the same time. A caller who leaves
 // does not end it.
-func shared[T any](ctx context.Context, flight *singleflight.Group, fetch func(context.Context) (T, error)) (T, error) {
-	var none T
-	answer := flight.DoChan("", func() (any, error) { return fetch(context.WithoutCancel(ctx)) })
-	select {
-	case <-ctx.Done():
-		return none, failure(ctx, "waiting for another call", ctx.Err())
-	case got := <-answer:
-		if got.Err != nil {
-			return none, got.Err
-		}
-		value, _ := got.Val.(T) // fetch returns nothing else
-		return value, nil
+func shared[T any](ctx context.Context, flight *calls.Shared[T], fetch func(context.Context) (T, error)) (T, error) {
+	value, err := flight.Do(ctx, "", fetch)
+	if err != nil && ctx.Err() != nil {
+		return value, failure(ctx, "waiting for another call", err)
 	}
+	return value, err
 }

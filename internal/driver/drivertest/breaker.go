@@ -54,6 +54,10 @@ type Fault struct {
 	Lost bool
 	// Hang answers only when the caller has gone.
 	Hang bool
+	// HeadersOnly sends the headers of an answer, and Slow an answer byte by byte, until the
+	// caller has gone. A breaker whose platform sends answers in one piece leaves the call
+	// alone: no hit.
+	HeadersOnly, Slow bool
 }
 
 // ThroughProxy is the Breaker of every platform that speaks HTTP. A request for
@@ -87,7 +91,7 @@ func (b proxyBreaker) Break(which Match, how Fault) func() int {
 		Times: which.Times,
 		Fault: faultproxy.Fault{
 			Status: how.Status, Header: header, Cut: how.Cut, Garbage: how.Garbage,
-			Truncate: how.Truncated, Lose: how.Lost, Hang: how.Hang,
+			Truncate: how.Truncated, Lose: how.Lost, Hang: how.Hang, HeadersOnly: how.HeadersOnly, Slow: how.Slow,
 		},
 	})
 }

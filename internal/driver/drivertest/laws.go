@@ -50,6 +50,7 @@ const (
 	InterruptedWritesAreRetried Law = "InterruptedWritesAreRetried"
 	CancelIsPrompt              Law = "CancelIsPrompt"
 	SecretsStayOut              Law = "SecretsStayOut"
+	CallsKeepDeadlines          Law = "CallsKeepDeadlines"
 )
 
 // entry is one law: what it says, what it needs, and how it is checked.
@@ -161,6 +162,8 @@ func lawsOfTrouble() []entry {
 			needs: []func(World) string{needsBreaker}, check: cancelIsPrompt},
 		{law: SecretsStayOut, says: "no credential and no account name is in any error",
 			needs: []func(World) string{needsBreaker}, check: secretsStayOut},
+		{law: CallsKeepDeadlines, says: "a call that hangs ends by its deadline, as unavailable, and reports its progress",
+			needs: []func(World) string{needsBreaker}, check: callsKeepDeadlines},
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
 	"github.com/rollcall-iam/rollcall/internal/fault"
@@ -249,14 +250,14 @@ func (d rosterDriver) do(r *http.Request, into any) error {
 	r.Header.Set("Authorization", "Bearer "+*d.token)
 	response, err := d.client.Do(r)
 	if err != nil {
-		return cmp.Or(r.Context().Err(), fmt.Errorf("roster: %s: %w", r.Method, fault.ErrUnavailable))
+		return cmp.Or(r.Context().Err(), fmt.Errorf("roster: %s: %w: %s", r.Method, fault.ErrUnavailable, calls.Cause(err)))
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode >= http.StatusMultipleChoices {
 		return refusal(r.Method, response)
 	}
 	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
-		return cmp.Or(r.Context().Err(), fmt.Errorf("roster: %s: %w: an answer that is none", r.Method, fault.ErrUnavailable))
+		return cmp.Or(r.Context().Err(), fmt.Errorf("roster: %s: %w: %s", r.Method, fault.ErrUnavailable, calls.Cause(err)))
 	}
 	return nil
 }
@@ -292,6 +293,6 @@ func refs(people []access.Member) []string {
 
 // openRoster connects a driver through the budget.
 func openRoster(base, token string) driver.Driver {
-	transport := budget.New(budget.Limits{}).Transport(&http.Transport{DisableKeepAlives: true})
+	transport := budget.New(budget.Limits{}).Transport(calls.Bounded(&http.Transport{DisableKeepAlives: true}))
 	return rosterDriver{base: base, token: &token, client: &http.Client{Transport: transport}}
 }

@@ -275,6 +275,12 @@ func spoiltFailures() map[drivertest.Law]spoil {
 			}
 			return r
 		}),
+		drivertest.CallsKeepDeadlines: result(func(_ plan.Step, r driver.Result) driver.Result {
+			if r.Err != nil && strings.Contains(r.Err.Error(), "no answer in time") {
+				r.Err = context.DeadlineExceeded
+			}
+			return r
+		}),
 		drivertest.SecretsStayOut: result(func(s plan.Step, r driver.Result) driver.Result {
 			if r.Err != nil {
 				r.Err = fmt.Errorf("adding %v: %w", s.Adds(), r.Err)

@@ -19,9 +19,6 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
-// callTimeout is how long one call may take.
-const callTimeout = time.Minute
-
 // atOnce is how many calls of one read are open together.
 const atOnce = 8
 
@@ -55,15 +52,7 @@ type api struct {
 // newAPI connects the clients. Groups and users are asked for as the subject, if
 // there is one; policies never are.
 func newAPI(ctx context.Context, settings Connection, from *source, limits *budget.Budget) (*api, error) {
-	next := limits.Transport(&http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		MaxIdleConns:          64,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       30 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		ForceAttemptHTTP2:     true,
-	})
+	next := limits.Transport(calls.Bounded(calls.NewTransport()))
 	client := func(subject string, scopes ...string) *http.Client {
 		s := &session{from: from, next: next, subject: subject, scopes: scopes}
 		return &http.Client{Transport: authorized{session: s, next: next}, CheckRedirect: noRedirect}
@@ -101,11 +90,9 @@ const (
 	cloudManager   = "https://cloudresourcemanager.googleapis.com"
 )
 
-// call makes one call under a limit and classifies its error.
+// call makes one call with a deadline and classifies its error.
 func call(ctx context.Context, operation string, do func(context.Context) error) error {
-	limited, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return failure(ctx, operation, do(limited))
+	return failure(ctx, operation, do(calls.WithDeadline(ctx, operation, calls.Default())))
 }
 
 // pages follows a list to its end: all of it or an error.

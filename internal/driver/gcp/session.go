@@ -8,8 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/credential"
 )
 
@@ -21,7 +20,7 @@ type session struct {
 	subject string
 	scopes  []string
 
-	renewing singleflight.Group
+	renewing calls.Shared[string]
 	mu       sync.Mutex
 	token    string
 	expires  time.Time
@@ -60,11 +59,10 @@ func (s *session) renew(ctx context.Context, stale string) (string, error) {
 // signIn reads the credentials again and gets a token for them.
 func (s *session) signIn(ctx context.Context) (string, error) {
 	stamp := s.from.changed()
-	limited, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
+	named := calls.WithDeadline(ctx, "signing in", calls.Default())
 	// The library posts without a context of its own.
-	client := &http.Client{Transport: bound{limited, s.next}, CheckRedirect: noRedirect}
-	got, err := s.from.token(limited, client, s.subject, s.scopes)
+	client := &http.Client{Transport: bound{named, s.next}, CheckRedirect: noRedirect}
+	got, err := s.from.token(named, client, s.subject, s.scopes)
 	if err != nil {
 		return "", err
 	}
@@ -89,18 +87,12 @@ func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // shared calls fetch once for all who ask at the same time. A caller who leaves
 // does not end it.
-func shared(ctx context.Context, flight *singleflight.Group, fetch func(context.Context) (string, error)) (string, error) {
-	answer := flight.DoChan("", func() (any, error) { return fetch(context.WithoutCancel(ctx)) })
-	select {
-	case <-ctx.Done():
-		return "", failure(ctx, "waiting for another call", ctx.Err())
-	case got := <-answer:
-		if got.Err != nil {
-			return "", got.Err
-		}
-		value, _ := got.Val.(string) // fetch returns nothing else
-		return value, nil
+func shared[T any](ctx context.Context, flight *calls.Shared[T], fetch func(context.Context) (T, error)) (T, error) {
+	value, err := flight.Do(ctx, "", fetch)
+	if err != nil && ctx.Err() != nil {
+		return value, failure(ctx, "waiting for another call", err)
 	}
+	return value, err
 }
 
 // classified carries a failure that has its class through the library's own errors.

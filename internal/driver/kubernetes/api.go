@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -26,22 +27,16 @@ const manager = "rollcall"
 // pageSize is how many objects of a list come at once: what kubectl asks for.
 const pageSize = 500
 
-// How long one call may take.
-const (
-	CallTimeout = time.Minute
-	ListTimeout = 5 * time.Minute
-)
-
 // onlyNames asks for objects without what is in them.
 const onlyNames = "application/vnd.kubernetes.protobuf;as=%[1]s;g=meta.k8s.io;v=v1,application/json;as=%[1]s;g=meta.k8s.io;v=v1"
 
 // Call makes one call, and once more with credentials read again where the first
 // ones are refused. That is the only retry there is: the client's own are switched
 // off, because it would wait out a Retry-After by itself. The operation is a method
-// and a path without people in it, for errors. A call that takes longer than limit
-// has failed. into gets the answer; nil drops it.
+// and a path without people in it, for errors. A call that does not keep
+// the deadline has failed. into gets the answer; nil drops it.
 func (c *Cluster) Call(
-	ctx context.Context, operation string, limit time.Duration, into runtime.Object, ask func(*rest.RESTClient) *rest.Request,
+	ctx context.Context, operation string, deadline calls.Deadline, into runtime.Object, ask func(*rest.RESTClient) *rest.Request,
 ) error {
 	client, token, err := c.session.signedIn(ctx, nil, "")
 	if err != nil {
@@ -49,14 +44,13 @@ func (c *Cluster) Call(
 	}
 	var after time.Duration
 	once := func() error {
-		limited, cancel := context.WithTimeout(context.WithValue(ctx, delayKey{}, &after), limit)
-		defer cancel()
-		limited = klog.NewContext(limited, klog.New(nil)) // the client's own log may name people
+		with := calls.WithDeadline(context.WithValue(ctx, delayKey{}, &after), operation, deadline)
+		with = klog.NewContext(with, klog.New(nil)) // the client's own log may name people
 		request := ask(client).MaxRetries(0)
 		if token != "" {
 			request = request.SetHeader("Authorization", "Bearer "+token)
 		}
-		answer := request.Do(limited)
+		answer := request.Do(with)
 		if into == nil {
 			return answer.Error()
 		}
@@ -85,7 +79,7 @@ func (c *Cluster) labelled(ctx context.Context, namespace, labels string) ([]rba
 	}
 	return List(func(limit int, next string) ([]rbacv1.RoleBinding, metav1.ListMeta, error) {
 		var page rbacv1.RoleBindingList
-		err := c.Call(ctx, operation, ListTimeout, &page, func(r *rest.RESTClient) *rest.Request {
+		err := c.Call(ctx, operation, calls.Long(), &page, func(r *rest.RESTClient) *rest.Request {
 			request := Paged(r.Get().NamespaceIfScoped(namespace, namespace != "").Resource("rolebindings"), limit, next)
 			if labels != "" {
 				request = request.Param("labelSelector", labels)
@@ -102,7 +96,7 @@ func (c *Cluster) Names(ctx context.Context, path, resource string) ([]string, e
 	operation := "GET " + resource
 	found, err := List(func(limit int, next string) ([]metav1.PartialObjectMetadata, metav1.ListMeta, error) {
 		var page metav1.PartialObjectMetadataList
-		err := c.Call(ctx, operation, ListTimeout, &page, func(r *rest.RESTClient) *rest.Request {
+		err := c.Call(ctx, operation, calls.Long(), &page, func(r *rest.RESTClient) *rest.Request {
 			return Paged(r.Get().AbsPath(path).Resource(resource), limit, next).
 				SetHeader("Accept", fmt.Sprintf(onlyNames, "PartialObjectMetadataList"))
 		})
@@ -176,7 +170,7 @@ func Whole(operation string, meta metav1.ListMeta, err error) error {
 // path such as "/api/v1" and the resource say where; the operation is for errors.
 func (c *Cluster) Exists(ctx context.Context, operation, path, resource, name string) (bool, error) {
 	var found metav1.PartialObjectMetadata
-	err := c.Call(ctx, operation, CallTimeout, &found, func(r *rest.RESTClient) *rest.Request {
+	err := c.Call(ctx, operation, calls.Default(), &found, func(r *rest.RESTClient) *rest.Request {
 		return r.Get().AbsPath(path).Resource(resource).Name(name).
 			SetHeader("Accept", fmt.Sprintf(onlyNames, "PartialObjectMetadata"))
 	})
@@ -224,7 +218,7 @@ func (c *Cluster) delete(ctx context.Context, namespace, name string, only metav
 	if err != nil {
 		return fmt.Errorf("kubernetes: %s: %w: %w", operation, fault.ErrInvalid, err)
 	}
-	return c.Call(ctx, operation, CallTimeout, nil, func(r *rest.RESTClient) *rest.Request {
+	return c.Call(ctx, operation, calls.Default(), nil, func(r *rest.RESTClient) *rest.Request {
 		return r.Delete().Namespace(namespace).Resource("rolebindings").Name(name).
 			SetHeader("Content-Type", runtime.ContentTypeJSON).Body(body)
 	})
@@ -233,7 +227,7 @@ func (c *Cluster) delete(ctx context.Context, namespace, name string, only metav
 // one makes a call that answers with a RoleBinding.
 func (c *Cluster) one(ctx context.Context, operation string, ask func(*rest.RESTClient) *rest.Request) (*rbacv1.RoleBinding, error) {
 	var found rbacv1.RoleBinding
-	if err := c.Call(ctx, operation, CallTimeout, &found, ask); err != nil {
+	if err := c.Call(ctx, operation, calls.Default(), &found, ask); err != nil {
 		return nil, err
 	}
 	if found.UID == "" || found.ResourceVersion == "" {

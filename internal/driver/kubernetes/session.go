@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/credential"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
@@ -133,6 +134,7 @@ func (s *session) config() (*rest.Config, error) {
 	if config.NegotiatedSerializer, err = s.settings.decoders(); err != nil {
 		return nil, err
 	}
+	config.Wrap(calls.Bounded)
 	config.Wrap(s.budget.Transport)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return attentive{next} })
 	return config, nil

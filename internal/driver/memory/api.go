@@ -270,7 +270,7 @@ func (c *client) struck(ctx context.Context, op string) (World, error) {
 		hit = w.strike(op, nil)
 		return nil
 	})
-	if err := cmp.Or(err, hit.wait(ctx), hit.err(op)); err != nil {
+	if err := cmp.Or(err, hit.wait(ctx, op), hit.err(op)); err != nil {
 		return World{}, err
 	}
 	return Read(c.file)
@@ -297,7 +297,7 @@ func (c *client) write(ctx context.Context, op string, names []string, change fu
 	if err != nil || hit == nil {
 		return err
 	}
-	if err := hit.wait(ctx); err != nil {
+	if err := hit.wait(ctx, op); err != nil {
 		return err
 	}
 	failure := hit.err(op)

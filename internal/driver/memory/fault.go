@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -80,14 +81,20 @@ func (w *World) strike(op string, names []string) *Fault {
 }
 
 // wait is the fault's delay; a cancelled context ends it.
-func (f *Fault) wait(ctx context.Context) error {
+func (f *Fault) wait(ctx context.Context, op string) error {
 	if f == nil {
 		return ctx.Err()
 	}
-	if f.Hang {
-		<-ctx.Done()
+	err := calls.Do(ctx, op, func(ctx context.Context) error {
+		if f.Hang {
+			<-ctx.Done()
+		}
+		return sleep(ctx, time.Duration(f.Delay))
+	})
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("memory: %s: %w: %s", op, fault.ErrUnavailable, calls.Cause(err))
 	}
-	return sleep(ctx, time.Duration(f.Delay))
+	return err
 }
 
 // err is the failure the fault stands for, nil for one that only delays.

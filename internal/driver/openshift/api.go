@@ -48,7 +48,7 @@ func (a *api) list(ctx context.Context, labels string) ([]userv1.Group, error) {
 	const operation = "GET " + groups
 	return kubernetes.List(func(limit int, next string) ([]userv1.Group, metav1.ListMeta, error) {
 		var page userv1.GroupList
-		err := a.cluster.Call(ctx, operation, kubernetes.ListTimeout, &page, func(r *rest.RESTClient) *rest.Request {
+		err := a.cluster.Call(ctx, operation, calls.Long(), &page, func(r *rest.RESTClient) *rest.Request {
 			request := kubernetes.Paged(r.Get().AbsPath(userAPI).Resource(groups), limit, next)
 			if labels != "" {
 				request = request.Param("labelSelector", labels)
@@ -118,7 +118,7 @@ func (a *api) remove(ctx context.Context, group *userv1.Group) error {
 	if err != nil {
 		return fmt.Errorf("openshift: %s: %w: %w", operation, fault.ErrInvalid, err)
 	}
-	return a.cluster.Call(ctx, operation, kubernetes.CallTimeout, nil, func(r *rest.RESTClient) *rest.Request {
+	return a.cluster.Call(ctx, operation, calls.Default(), nil, func(r *rest.RESTClient) *rest.Request {
 		return asJSON(r.Delete().AbsPath(userAPI).Resource(groups).Name(group.Name)).
 			SetHeader("Content-Type", runtime.ContentTypeJSON).Body(body)
 	})
@@ -127,7 +127,7 @@ func (a *api) remove(ctx context.Context, group *userv1.Group) error {
 // one makes a call that answers with a group.
 func (a *api) one(ctx context.Context, operation string, ask func(*rest.RESTClient) *rest.Request) (*userv1.Group, error) {
 	var found userv1.Group
-	err := a.cluster.Call(ctx, operation, kubernetes.CallTimeout, &found, func(r *rest.RESTClient) *rest.Request {
+	err := a.cluster.Call(ctx, operation, calls.Default(), &found, func(r *rest.RESTClient) *rest.Request {
 		return asJSON(ask(r))
 	})
 	if err != nil {

@@ -17,12 +17,11 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
-// How long one call may take. A list of all assignments of a large cloud takes
-// Keystone some 20 s for 1,000 tenants.
-const (
-	callTimeout = time.Minute
-	listTimeout = 5 * time.Minute
-)
+// wholeList is the deadline of a list. Keystone sends no byte before it has made all of
+// it, which takes some 20 s for the assignments of 1,000 tenants.
+func wholeList() calls.Deadline {
+	return calls.Deadline{Silence: 5 * time.Minute, Total: 5 * time.Minute}
+}
 
 // atOnce is how many calls of one read or one step are open together. Keystone
 // spends its processor's time on each, so that more only wait there.
@@ -32,17 +31,8 @@ const atOnce = 4
 type api struct{ session *session }
 
 func newAPI(endpoint string, from *credential.Source, limits *budget.Budget) *api {
-	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		MaxIdleConns:          64,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       30 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		ForceAttemptHTTP2:     true,
-	}
 	client := &http.Client{
-		Transport: limits.Transport(transport),
+		Transport: limits.Transport(calls.Bounded(calls.NewTransport())),
 		// A redirect would carry the token to wherever it points.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -52,7 +42,7 @@ func newAPI(endpoint string, from *credential.Source, limits *budget.Budget) *ap
 // call makes one call, and once more with a new token where the first one's is
 // refused. That is the only retry there is.
 func (a *api) call(
-	ctx context.Context, operation string, limit time.Duration,
+	ctx context.Context, operation string, deadline calls.Deadline,
 	do func(context.Context, *gophercloud.ServiceClient) error,
 ) error {
 	token, err := a.session.current(ctx)
@@ -60,9 +50,7 @@ func (a *api) call(
 		return err
 	}
 	once := func(token string) error {
-		limited, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		return do(limited, a.session.client(token))
+		return do(calls.WithDeadline(ctx, operation, deadline), a.session.client(token))
 	}
 	err = once(token)
 	if gophercloud.ResponseCodeIs(err, http.StatusUnauthorized) {
@@ -75,9 +63,11 @@ func (a *api) call(
 }
 
 // get reads one object, or one page of a list, as an object of raw fields.
-func (a *api) get(ctx context.Context, operation, path string, query url.Values, limit time.Duration) (map[string]json.RawMessage, error) {
+func (a *api) get(
+	ctx context.Context, operation, path string, query url.Values, deadline calls.Deadline,
+) (map[string]json.RawMessage, error) {
 	var fields map[string]json.RawMessage
-	err := a.call(ctx, operation, limit, func(ctx context.Context, c *gophercloud.ServiceClient) error {
+	err := a.call(ctx, operation, deadline, func(ctx context.Context, c *gophercloud.ServiceClient) error {
 		address := c.ServiceURL(path)
 		if len(query) > 0 {
 			address += "?" + query.Encode()
@@ -94,7 +84,7 @@ func (a *api) get(ctx context.Context, operation, path string, query url.Values,
 func one[T any](ctx context.Context, a *api, path, key string) (T, error) {
 	var value T
 	operation := "GET /v3/" + path
-	fields, err := a.get(ctx, operation, path, nil, callTimeout)
+	fields, err := a.get(ctx, operation, path, nil, calls.Default())
 	if err != nil {
 		return value, err
 	}
@@ -106,11 +96,11 @@ func one[T any](ctx context.Context, a *api, path, key string) (T, error) {
 
 // list reads the whole list at the path: all of it or an error. A list has no
 // page today; one that names a next page is followed there.
-func list[T any](ctx context.Context, a *api, path, key string, query url.Values, limit time.Duration) ([]T, error) {
+func list[T any](ctx context.Context, a *api, path, key string, query url.Values, deadline calls.Deadline) ([]T, error) {
 	operation := "GET /v3/" + path
 	var all []T
 	for seen := map[string]bool{}; ; {
-		fields, err := a.get(ctx, operation, path, query, limit)
+		fields, err := a.get(ctx, operation, path, query, deadline)
 		if err != nil {
 			return nil, err
 		}

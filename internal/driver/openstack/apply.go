@@ -12,6 +12,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/users"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/openstack/rules"
 	"github.com/rollcall-iam/rollcall/internal/fault"
@@ -40,7 +41,7 @@ func (d *Driver) Apply(ctx context.Context, scope driver.Scope, steps []plan.Ste
 
 // write makes one call that answers with nothing.
 func (d *Driver) write(ctx context.Context, operation string, do func(context.Context, *gophercloud.ServiceClient) error) error {
-	return d.api.call(ctx, operation, callTimeout, do)
+	return d.api.call(ctx, operation, calls.Default(), do)
 }
 
 // createGroup tries first and looks second: a name is unique in the domain, so

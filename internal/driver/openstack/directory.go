@@ -7,8 +7,7 @@ import (
 	"net/url"
 	"sync"
 
-	"golang.org/x/sync/singleflight"
-
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -57,7 +56,7 @@ func named(domain, name string) url.Values {
 // domain finds the domain that the settings name, once.
 type domain struct {
 	id, name string
-	finding  singleflight.Group
+	finding  calls.Shared[string]
 	mu       sync.Mutex
 }
 
@@ -70,7 +69,7 @@ func (d *domain) lookup(ctx context.Context, a *api) (string, error) {
 		return id, nil
 	}
 	return shared(ctx, &d.finding, func(ctx context.Context) (string, error) {
-		found, err := list[group](ctx, a, "domains", "domains", url.Values{"name": {d.name}}, callTimeout)
+		found, err := list[group](ctx, a, "domains", "domains", url.Values{"name": {d.name}}, calls.Default())
 		if err != nil {
 			return "", err
 		}
@@ -89,7 +88,7 @@ func (d *domain) lookup(ctx context.Context, a *api) (string, error) {
 // roleNames knows the names of roles and their ids. It reads them all when one is
 // unknown, and otherwise trusts what it read: ids are never used again.
 type roleNames struct {
-	finding singleflight.Group
+	finding calls.Shared[struct{}]
 	mu      sync.Mutex
 	byName  map[string]string // of global roles only: nothing else is given
 	byID    map[string]string
@@ -144,7 +143,7 @@ func (r *roleNames) known(which func() map[string]string, key string) (string, b
 
 func (r *roleNames) read(ctx context.Context, a *api) error {
 	_, err := shared(ctx, &r.finding, func(ctx context.Context) (struct{}, error) {
-		all, err := list[role](ctx, a, "roles", "roles", nil, callTimeout)
+		all, err := list[role](ctx, a, "roles", "roles", nil, calls.Default())
 		if err != nil {
 			return struct{}{}, err
 		}

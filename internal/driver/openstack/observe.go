@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
@@ -69,7 +70,7 @@ func (d *Driver) readAssignments(ctx context.Context, scopes []driver.Scope, in 
 // assignments reads one list of assignments.
 func (d *Driver) assignments(ctx context.Context, query url.Values) ([]assignment, error) {
 	const path = "role_assignments"
-	rows, err := list[assignment](ctx, d.api, path, path, query, listTimeout)
+	rows, err := list[assignment](ctx, d.api, path, path, query, wholeList())
 	if !errors.Is(err, fault.ErrNotFound) {
 		return rows, err
 	}
@@ -140,7 +141,7 @@ func (d *Driver) findGroups(ctx context.Context, in *inventory, ids, names map[s
 
 // listGroups reads all groups of the domain.
 func (d *Driver) listGroups(ctx context.Context, in *inventory) error {
-	all, err := list[group](ctx, d.api, "groups", "groups", named(in.domain, ""), listTimeout)
+	all, err := list[group](ctx, d.api, "groups", "groups", named(in.domain, ""), wholeList())
 	if err != nil {
 		return err
 	}
@@ -165,7 +166,7 @@ func (d *Driver) groupOf(ctx context.Context, id string) ([]group, error) {
 
 // groupNamed returns the domain's group of exactly that name, if it exists.
 func (d *Driver) groupNamed(ctx context.Context, domain, name string) ([]group, error) {
-	found, err := list[group](ctx, d.api, "groups", "groups", named(domain, name), callTimeout)
+	found, err := list[group](ctx, d.api, "groups", "groups", named(domain, name), calls.Default())
 	return slices.DeleteFunc(found, func(g group) bool { return g.Name != name || g.DomainID != domain }), err
 }
 
@@ -181,7 +182,7 @@ func (d *Driver) readMembers(ctx context.Context, scopes []driver.Scope, in *inv
 	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(unread)), func(id string) bool { return !unread[id] })
 	found, gone := make([][]user, len(ids)), make([]bool, len(ids))
 	err := each(ctx, ids, func(ctx context.Context, i int, id string) (err error) {
-		found[i], err = list[user](ctx, d.api, "groups/"+id+"/users", "users", nil, callTimeout)
+		found[i], err = list[user](ctx, d.api, "groups/"+id+"/users", "users", nil, calls.Default())
 		if gone[i] = errors.Is(err, fault.ErrNotFound); gone[i] {
 			return nil
 		}
@@ -230,7 +231,7 @@ func (d *Driver) readProjects(ctx context.Context, scopes []driver.Scope, in *in
 		}
 	}
 	if len(unseen) > narrow {
-		all, err := list[project](ctx, d.api, "projects", "projects", nil, listTimeout)
+		all, err := list[project](ctx, d.api, "projects", "projects", nil, wholeList())
 		for _, p := range all {
 			in.missing[p.ID] = false
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/calls"
 )
 
 // Resolve implements driver.Driver: one call for each name, or where they are
@@ -37,14 +38,14 @@ func (d *Driver) Resolve(ctx context.Context, accounts []string) ([]access.Resol
 // users returns at least the domain's users of these names, each once.
 func (d *Driver) users(ctx context.Context, domain string, names []string) ([]user, error) {
 	if len(names) > narrow {
-		return list[user](ctx, d.api, "users", "users", named(domain, ""), listTimeout)
+		return list[user](ctx, d.api, "users", "users", named(domain, ""), wholeList())
 	}
 	found := make([][]user, len(names))
 	err := each(ctx, names, func(ctx context.Context, i int, name string) error {
 		if name == "" {
 			return nil // an empty filter would list everybody
 		}
-		users, err := list[user](ctx, d.api, "users", "users", named(domain, name), callTimeout)
+		users, err := list[user](ctx, d.api, "users", "users", named(domain, name), calls.Default())
 		found[i] = slices.DeleteFunc(users, func(u user) bool { return u.Name != name })
 		return err
 	})

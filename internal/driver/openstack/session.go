@@ -8,8 +8,8 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
-	"golang.org/x/sync/singleflight"
 
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/credential"
 )
 
@@ -21,7 +21,7 @@ type session struct {
 	http     *http.Client
 	endpoint string // ends in /v3/
 	from     *credential.Source
-	renewing singleflight.Group
+	renewing calls.Shared[string]
 
 	mu    sync.Mutex
 	token string
@@ -70,9 +70,7 @@ func (s *session) signIn(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("openstack: %w", err)
 	}
-	limited, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	token, err := tokens.Create(limited, s.client(""), with).ExtractTokenID()
+	token, err := tokens.Create(calls.WithDeadline(ctx, operation, calls.Default()), s.client(""), with).ExtractTokenID()
 	if err != nil {
 		return "", failure(ctx, operation, err)
 	}
@@ -84,17 +82,10 @@ func (s *session) signIn(ctx context.Context) (string, error) {
 
 // shared calls fetch once for all who ask at the same time. A caller who leaves
 // does not end it.
-func shared[T any](ctx context.Context, flight *singleflight.Group, fetch func(context.Context) (T, error)) (T, error) {
-	var none T
-	answer := flight.DoChan("", func() (any, error) { return fetch(context.WithoutCancel(ctx)) })
-	select {
-	case <-ctx.Done():
-		return none, failure(ctx, "waiting for another call", ctx.Err())
-	case got := <-answer:
-		if got.Err != nil {
-			return none, got.Err
-		}
-		value, _ := got.Val.(T) // fetch returns nothing else
-		return value, nil
+func shared[T any](ctx context.Context, flight *calls.Shared[T], fetch func(context.Context) (T, error)) (T, error) {
+	value, err := flight.Do(ctx, "", fetch)
+	if err != nil && ctx.Err() != nil {
+		return value, failure(ctx, "waiting for another call", err)
 	}
+	return value, err
 }

@@ -31,6 +31,11 @@ type Fault struct {
 	Drop bool
 	// Hang gives no answer until the caller leaves; the server is not asked.
 	Hang bool
+	// HeadersOnly sends the headers of an answer and nothing more until the caller leaves; the
+	// server is not asked.
+	HeadersOnly bool
+	// Slow sends an answer byte by byte until the caller leaves; the server is not asked.
+	Slow bool
 	// Lose asks the server and drops its answer.
 	Lose bool
 	// Cut ends the connection in the middle of the server's answer.
@@ -70,11 +75,11 @@ func (p *Proxy) answered(w http.ResponseWriter, r *http.Request, s *struck) bool
 		status, body = http.StatusOK, "<html><body>Welcome to the network of the hotel.</body></html>"
 	}
 	switch {
-	case f.Drop || f.Hang:
+	case f.Drop || f.Hang || f.HeadersOnly || f.Slow:
 		p.hit(s)
-		if f.Hang {
+		if !f.Drop {
 			_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the caller left
-			<-r.Context().Done()
+			waitForCaller(w, r, f)
 		}
 		abort()
 		return true
@@ -92,6 +97,21 @@ func (p *Proxy) answered(w http.ResponseWriter, r *http.Request, s *struck) bool
 	default:
 		return false
 	}
+}
+
+// waitForCaller keeps the caller waiting until it leaves.
+func waitForCaller(w http.ResponseWriter, r *http.Request, f Fault) {
+	if !f.Hang {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush() // the caller may have left
+	}
+	const interval = 5 * time.Millisecond
+	for f.Slow && wait(r.Context(), interval) {
+		_, _ = io.WriteString(w, " ")
+		_ = http.NewResponseController(w).Flush()
+	}
+	<-r.Context().Done()
 }
 
 // abort ends the connection without a word, the way net/http asks for.
