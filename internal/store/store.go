@@ -90,6 +90,7 @@ func parseURL(url string) (*pgxpool.Config, error) {
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "rollcall"
 	}
+	config.ConnConfig.Tracer = tracer{statementTimeout}
 	return config, nil
 }
 
