@@ -29,7 +29,6 @@ const additionTimeout = time.Hour
 // the platform is called and the result after, so a retry skips what is done,
 // and a crash in between repeats a step, which changes nothing.
 func (p *Platform) Apply(ctx context.Context, in ApplyInput) (ApplyOutput, error) {
-	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
 	a, err := p.application(ctx, in)
 	if err == nil && !a.out.Replan {

@@ -18,7 +18,6 @@ import (
 // RecordOutcome stores how a run ended that did not converge, with warnings that say
 // what to do about it.
 func (p *Platform) RecordOutcome(ctx context.Context, in RecordOutcomeInput) (RecordOutcomeOutput, error) {
-	defer beat(ctx)()
 	remarks, removals, err := p.conclusions(ctx, in)
 	if err != nil {
 		return RecordOutcomeOutput{}, toTemporal(err)

@@ -1,6 +1,11 @@
 package activities
 
-import "context"
+import (
+	"context"
+	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/progress"
+)
 
 // WatchChecks calls before and after each look whether a unit is still desired.
 func WatchChecks(p *Platform, before func(), after func(error)) {
@@ -21,6 +26,12 @@ func Blind(p *Platform) {
 	p.checks = func(*application) func(context.Context) error {
 		return func(context.Context) error { return nil }
 	}
+}
+
+// Watch lets a platform heartbeat and stop activities after these times in place of the
+// default ones.
+func Watch(p *Platform, interval time.Duration, limits progress.Limits) {
+	p.heartbeats = heartbeats{interval: interval, limits: limits}
 }
 
 // Hasty lets revocations not wait for what is on its way.

@@ -46,9 +46,9 @@ func (l *lab) lag() *lagging {
 	return slow
 }
 
-// verify runs the Verify activity as Temporal does: while it fails as pending, again. It
+// verifyPlan runs the Verify activity as Temporal does: while it fails as pending, again. It
 // returns how many attempts that took.
-func (l *lab) verify(patience time.Duration) (activities.PlanOutput, int, error) {
+func (l *lab) verifyPlan(patience time.Duration) (activities.PlanOutput, int, error) {
 	l.t.Helper()
 	for attempt := 1; ; attempt++ {
 		out, err := execute[activities.PlanOutput](l, activities.VerifyActivity, activities.PlanInput{Tenant: web, Patience: patience})
@@ -84,12 +84,12 @@ func TestVerify_RetriesWhileWritesMayBeUnseen(t *testing.T) {
 		t.Errorf("without patience: %+v, %v; want what is unseen to be planned again", early, err)
 	}
 	slow.looks.Store(lag)
-	patient, attempts, err := l.verify(time.Minute)
+	patient, attempts, err := l.verifyPlan(time.Minute)
 	if err != nil || patient.Steps != 0 || patient.Outcome != activities.Converged || attempts != lag+1 {
 		t.Errorf("with patience: %+v after %d attempts, %v; want converged after %d", patient, attempts, err, lag+1)
 	}
 	slow.looks.Store(1 << 40)
-	late, attempts, err := l.verify(0)
+	late, attempts, err := l.verifyPlan(0)
 	if err != nil || late.Steps == 0 || attempts != 1 {
 		t.Errorf("after the patience has run out: %+v after %d attempts, %v; want what is still unseen to be planned", late, attempts, err)
 	}
@@ -111,7 +111,7 @@ func TestRemovedGroupsMayBeSeenForAWhile(t *testing.T) {
 		}
 		l.converge() // removes the group
 		slow.looks.Store(3)
-		p, _, err := l.verify(patience)
+		p, _, err := l.verifyPlan(patience)
 		if err != nil || (p.Remarks > 0) != (patience == 0) || p.Steps > 0 {
 			t.Errorf("with patience for %s: %+v, %v; want a warning without patience only", patience, p, err)
 		}

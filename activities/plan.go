@@ -29,7 +29,6 @@ const (
 // ResolveUsers looks up the accounts of a tenant's users, by their euids in the platform's
 // pattern, and stores the answers for Plan.
 func (p *Platform) ResolveUsers(ctx context.Context, in ResolveInput) (ResolveOutput, error) {
-	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
 	found, err := p.tenants.Resolve(ctx, in.Tenant, in.Fresh)
 	measure(ctx, in.Tenant.Platform, meter.Calls(), 0, err)
@@ -45,7 +44,6 @@ func (p *Platform) ResolveUsers(ctx context.Context, in ResolveInput) (ResolveOu
 // When nothing is left to do it stores the tenant's status too, so that an
 // unchanged tenant costs no other activity but ResolveUsers.
 func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
-	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
 	out, found, err := p.prepared(ctx, in)
 	if err != nil || found {
@@ -57,7 +55,6 @@ func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 // Verify plans again after changes. While the platform may not show them yet, an attempt
 // that finds a difference fails as pending and holds no slot until the next one.
 func (p *Platform) Verify(ctx context.Context, in PlanInput) (PlanOutput, error) {
-	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
 	return p.compared(ctx, in, meter, func(t *reconcile.Tenant) error { return unseen(ctx, in.Patience, t.InSync()) })
 }

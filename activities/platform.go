@@ -13,10 +13,6 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// heartbeat is how often a working activity says so. It is well below the
-// heartbeat timeout, after which another worker takes over.
-const heartbeat = 4 * time.Second
-
 // Drivers opens platforms; connection.Drivers is one.
 type Drivers = reconcile.Drivers
 
@@ -31,7 +27,8 @@ type Platform struct {
 	// whether it is still desired.
 	checks func(*application) func(context.Context) error
 	// inFlight is how long a revocation waits for additions that are on their way.
-	inFlight time.Duration
+	inFlight   time.Duration
+	heartbeats heartbeats
 }
 
 // NewPlatform returns the activities of one platform, whose driver is opened when the
@@ -41,38 +38,23 @@ func NewPlatform(s *store.Store, l *ledger.Ledger, installation string, drivers 
 		tenants: reconcile.NewReconciler(s, l, installation, drivers),
 		store:   s, ledger: l, installation: installation,
 		checks:   func(a *application) func(context.Context) error { return a.stillDesired },
-		inFlight: revocation.InFlight,
+		inFlight: revocation.InFlight, heartbeats: defaultHeartbeats(),
 	}
 }
 
 // Register makes the activities known to a worker under their names.
 func (p *Platform) Register(w worker.ActivityRegistry) {
 	for name, run := range map[string]any{
-		ResolveUsersActivity: p.ResolveUsers, PlanActivity: p.Plan, ApplyActivity: p.Apply, VerifyActivity: p.Verify,
-		RecordOutcomeActivity: p.RecordOutcome, DetectDriftActivity: p.DetectDrift,
-		ConfirmReplacementActivity:    p.ConfirmReplacement,
-		CompensateReplacementActivity: p.CompensateReplacement,
+		ResolveUsersActivity:          heartbeating(p.heartbeats, p.ResolveUsers),
+		PlanActivity:                  heartbeating(p.heartbeats, p.Plan),
+		ApplyActivity:                 heartbeating(p.heartbeats, p.Apply),
+		VerifyActivity:                heartbeating(p.heartbeats, p.Verify),
+		RecordOutcomeActivity:         heartbeating(p.heartbeats, p.RecordOutcome),
+		DetectDriftActivity:           heartbeating(p.heartbeats, p.DetectDrift),
+		ConfirmReplacementActivity:    heartbeating(p.heartbeats, p.ConfirmReplacement),
+		CompensateReplacementActivity: heartbeating(p.heartbeats, p.CompensateReplacement),
 		RecordReplacementActivity:     p.RecordReplacement,
 	} {
 		w.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
 	}
-}
-
-// beat heartbeats until the returned function is called, so that a worker that
-// died is noticed within seconds and cancellations arrive.
-func beat(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		ticker := time.NewTicker(heartbeat)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				activity.RecordHeartbeat(ctx)
-			}
-		}
-	}()
-	return cancel
 }

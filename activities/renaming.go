@@ -79,7 +79,6 @@ type RecordReplacementInput struct {
 // runs out, an attempt fails as pending. No remembered answer counts here: what comes next
 // takes the old group away.
 func (p *Platform) ConfirmReplacement(ctx context.Context, in ConfirmInput) (ConfirmOutput, error) {
-	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
 	d, t, err := p.compare(ctx, PlanInput{Tenant: in.Tenant, Fresh: true})
 	if err == nil {

@@ -109,8 +109,12 @@ func (r *Revocations) Forget(platform string) {
 
 // Register makes the activities known to a worker under their names.
 func (r *Revocations) Register(w worker.ActivityRegistry) {
-	w.RegisterActivityWithOptions(r.RemoveUser, activity.RegisterOptions{Name: RemoveUserActivity})
-	w.RegisterActivityWithOptions(r.VerifyRemoval, activity.RegisterOptions{Name: VerifyRemovalActivity})
+	for name, run := range map[string]any{
+		RemoveUserActivity:    heartbeating(defaultHeartbeats(), r.RemoveUser),
+		VerifyRemovalActivity: heartbeating(defaultHeartbeats(), r.VerifyRemoval),
+	} {
+		w.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
+	}
 }
 
 // RemoveUser removes a user from every managed group and role on one platform. Its return
@@ -120,7 +124,6 @@ func (r *Revocations) RemoveUser(ctx context.Context, in RemoveUserInput) (Remov
 	if err != nil {
 		return RemoveUserOutput{}, toTemporal(err)
 	}
-	defer beat(ctx)()
 	out, err := p.remover().Remove(ctx, runOf(ctx, in.ID, in.Platform))
 	measure(ctx, in.Platform, out.Calls, out.Sets, err)
 	activity.GetLogger(ctx).Info("user removed", "revocation", in.ID, "platform", in.Platform,
@@ -138,7 +141,6 @@ func (r *Revocations) VerifyRemoval(ctx context.Context, in VerifyRemovalInput) 
 	if err != nil {
 		return VerifyRemovalOutput{}, toTemporal(err)
 	}
-	defer beat(ctx)()
 	look := revocation.Look{After: in.After, Number: in.Look, First: in.First, Problem: in.Problem}
 	out, err := p.remover().Verify(ctx, runOf(ctx, in.ID, in.Platform), look)
 	measure(ctx, in.Platform, out.Calls, out.Sets, err)

@@ -18,7 +18,6 @@ const defaultShard = 1000
 // DetectDrift reads a shard of a platform's tenants together and tells which of them
 // need a run of their own. For all others it stores the status.
 func (p *Platform) DetectDrift(ctx context.Context, in DetectDriftInput) (DetectDriftOutput, error) {
-	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
 	ids, next, err := p.shard(ctx, in)
 	if err != nil {

@@ -41,7 +41,6 @@ type UndoOutput struct {
 // CompensateReplacement takes away what this run has made for the new group. Nobody loses
 // anything by that: the old group is untouched.
 func (p *Platform) CompensateReplacement(ctx context.Context, in UndoInput) (UndoOutput, error) {
-	defer beat(ctx)()
 	ctx, meter := budget.WithMeter(ctx)
 	passed, err := p.hasPassed(ctx, in)
 	if err != nil {

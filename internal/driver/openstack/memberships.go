@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/calls"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
@@ -16,7 +17,7 @@ func (d *Driver) Memberships(ctx context.Context, account string) ([]driver.Memb
 	if !segment(account) {
 		return nil, nil // no user has such an id
 	}
-	found, err := list[group](ctx, d.api, "users/"+account+"/groups", "groups", nil, callTimeout)
+	found, err := list[group](ctx, d.api, "users/"+account+"/groups", "groups", nil, calls.Default())
 	if errors.Is(err, fault.ErrNotFound) {
 		return nil, nil
 	}
