@@ -22,9 +22,18 @@ func (l *lanes) of(urgent bool) *int {
 	return &l.Ordinary
 }
 
-// everything and ordinaryPart say how much of n ordinary calls may use.
-func everything(n int) int   { return n }
-func ordinaryPart(n int) int { return max(min(n, 1), n*4/5) }
+// everything divides n slots where all are for ordinary calls, and reserved where some
+// are for urgent ones alone: a fifth, and at least 1, which comes on top where ordinary
+// calls have only 1.
+func everything(n int) lanes { return lanes{Ordinary: n} }
+
+func reserved(n int) lanes {
+	if n == 0 {
+		return lanes{}
+	}
+	ordinary := max(1, n*4/5)
+	return lanes{Ordinary: ordinary, Urgent: max(1, n-ordinary)}
+}
 
 // flow is how calls come into a bucket.
 type flow struct {
@@ -32,20 +41,23 @@ type flow struct {
 	ordinary, ordinate float64 // the same of what ordinary calls may use
 }
 
-// newFlow lets calls come at a rate, and as many gather as come within burst,
-// and some more.
-func newFlow(perSecond float64, burst time.Duration, more float64) flow {
-	most := max(1, perSecond*burst.Seconds()+more)
-	f := flow{rate: perSecond, most: most, ordinary: perSecond, ordinate: most}
-	if perSecond > 1 {
-		f.ordinary, f.ordinate = perSecond*0.8, max(1, most*0.8)
+// newFlow lets calls come at the limits' rates, and as many gather as come within burst,
+// and some more. At least one call of the reserve gathers, so that the next urgent call
+// finds it however many ordinary ones came before.
+func newFlow(limits Limits, burst time.Duration, more float64) flow {
+	ordinary, urgent := limits.rates()
+	share := ordinary / (ordinary + urgent)
+	if limits.CallsPerSecond <= 1 {
+		share = 1
 	}
+	f := flow{rate: ordinary + urgent, ordinary: ordinary, ordinate: max(1, ordinary*burst.Seconds()+more*share)}
+	f.most = f.ordinate + max(1, urgent*burst.Seconds()+more*(1-share))
 	return f
 }
 
 // sharedFlow is the flow where chunks are leased. The one call more is for those
 // that come while nobody looks, which is much of a small rate.
-func sharedFlow(perSecond float64) flow { return newFlow(perSecond, chunk, 1) }
+func sharedFlow(limits Limits) flow { return newFlow(limits, chunk, 1) }
 
 // bucket holds the calls that may begin. The zero bucket is full.
 type bucket struct {

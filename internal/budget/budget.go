@@ -20,11 +20,31 @@ import (
 // Limits is a platform's budget as its document states it. Zero means no limit.
 type Limits struct {
 	// CallsPerSecond is the sustained rate; bursts of one second are allowed.
-	// Above 1, four fifths of it are for ordinary calls, the rest for urgent ones.
+	// Above 1, four fifths of it are for ordinary calls. Urgent ones have the rest and
+	// at least 1, which exceeds the rate where that is below 5.
 	CallsPerSecond float64 `json:"callsPerSecond,omitempty"`
 	// Concurrent is how many calls may be open at once. Ordinary calls get four
-	// fifths of it, rounded down, but at least 1.
+	// fifths of it, rounded down, but at least 1. Urgent ones have the rest and at
+	// least 1, which makes two of one.
 	Concurrent int `json:"concurrent,omitempty"`
+	// Vendor is the rate that the vendor documents, 0 where none is known. Urgent calls
+	// do not exceed it: where their reserve would, ordinary calls leave it to them, but
+	// keep half. A CallsPerSecond above it counts as it is.
+	Vendor float64 `json:"-"`
+}
+
+// rates returns how many ordinary calls a second there may be, and how many are for
+// urgent ones alone.
+func (l Limits) rates() (ordinary, urgent float64) {
+	ordinary, urgent = l.CallsPerSecond, max(1, l.CallsPerSecond/5)
+	if l.CallsPerSecond > 1 {
+		ordinary = l.CallsPerSecond * 4 / 5
+	}
+	if vendor := max(l.Vendor, l.CallsPerSecond); l.Vendor > 0 && ordinary+urgent > vendor {
+		urgent = min(urgent, vendor/2)
+		ordinary = min(ordinary, vendor-urgent)
+	}
+	return ordinary, urgent
 }
 
 // Budget is passed by every call to one platform. A nil Budget has no limits.
@@ -54,7 +74,7 @@ func New(limits Limits) *Budget { return Share(nil, "", limits) }
 func Share(shared Shared, name string, limits Limits) *Budget {
 	b := &Budget{shared: shared, name: name, keys: map[string]*keyGate{}}
 	if limits != (Limits{}) {
-		b.calls = newGate(limits, ordinaryPart, leaseOf(shared, name, linger))
+		b.calls = newGate(limits, reserved, leaseOf(shared, name, linger))
 	}
 	return b
 }

@@ -40,6 +40,7 @@ func TestRate(t *testing.T) {
 		{"urgent calls may use all of it", 5, true, 5 + 10*5},
 		{"one a second leaves nothing to reserve", 1, false, 1 + 10},
 		{"less than one a second", 0.5, false, 1 + 5},
+		{"urgent calls have one a second besides", 0.5, true, 2 + 10*1.5},
 		{"no limit", 0, false, 1000},
 	}
 	for _, test := range tests {
@@ -66,7 +67,7 @@ func TestConcurrent(t *testing.T) {
 		limit            int
 		ordinary, urgent int // how many of either are open when all ask
 	}{
-		{"one place is for everybody", 1, 1, 1},
+		{"one place is for ordinary calls, and one more for urgent ones", 1, 1, 2},
 		{"of two, one is left to urgent calls", 2, 1, 2},
 		{"four fifths are for ordinary calls", 8, 6, 8},
 		{"no limit", 0, 20, 20},

@@ -14,9 +14,9 @@ import (
 // else in the order in which they came.
 type gate struct {
 	limits Limits
-	part   func(int) int // how much of Concurrent ordinary calls may use
-	flow   flow          // where it is not leased
-	lease  *lease        // nil where the limits are this process's own
+	divide func(int) lanes // the slots of Concurrent
+	flow   flow            // where it is not leased
+	lease  *lease          // nil where the limits are this process's own
 
 	mu sync.Mutex
 	// slots may be open here; urgent calls may use those of both lanes.
@@ -35,13 +35,10 @@ type waiter struct {
 	place  *list.Element
 }
 
-func newGate(limits Limits, part func(int) int, l *lease) *gate {
-	g := &gate{limits: limits, part: part, lease: l}
+func newGate(limits Limits, divide func(int) lanes, l *lease) *gate {
+	g := &gate{limits: limits, divide: divide, lease: l}
 	if l == nil {
-		g.flow = newFlow(limits.CallsPerSecond, time.Second, 0)
-		ordinary := part(limits.Concurrent)
-		g.slots = lanes{Ordinary: ordinary, Urgent: limits.Concurrent - ordinary}
-		return g
+		g.flow, g.slots = newFlow(limits, time.Second, 0), divide(limits.Concurrent)
 	}
 	return g
 }

@@ -64,7 +64,7 @@ type grant struct {
 
 // claim grants what is free of what a worker asks for, and reports whether the
 // state changed. Slots that others have are never granted.
-func (s *state) claim(limits Limits, part func(int) int, now time.Time, c claim) (g grant, changed bool) {
+func (s *state) claim(limits Limits, divide func(int) lanes, now time.Time, c claim) (g grant, changed bool) {
 	s.expire(now)
 	was, known := s.Workers[c.worker]
 	if c.leaves() {
@@ -82,10 +82,10 @@ func (s *state) claim(limits Limits, part func(int) int, now time.Time, c claim)
 	s.Workers[c.worker] = me
 	me.Want = c.want
 	if limits.Concurrent > 0 {
-		g.target = s.slots(me, c, limits.Concurrent, part(limits.Concurrent), now)
+		g.target = s.slots(me, c, divide(limits.Concurrent), now)
 	}
 	if c.calls != (lanes{}) {
-		g.calls = s.calls(me, c.calls, limits.CallsPerSecond, now)
+		g.calls = s.calls(me, c.calls, limits, now)
 	}
 	fresh := ttl * 3 / 4
 	if me.Slots.Ordinary < g.target.Ordinary {
@@ -120,7 +120,7 @@ func (s *state) expire(now time.Time) {
 
 // slots takes back what the worker gave up, gives it what is free of its share,
 // and returns that share.
-func (s *state) slots(me *worker, c claim, all, ordinary int, now time.Time) lanes {
+func (s *state) slots(me *worker, c claim, all lanes, now time.Time) lanes {
 	total := min(me.Slots.total(), c.keep.total())
 	had := me.Slots.Ordinary
 	me.Slots.Ordinary = min(me.Slots.Ordinary, c.keep.Ordinary)
@@ -131,16 +131,16 @@ func (s *state) slots(me *worker, c claim, all, ordinary int, now time.Time) lan
 		used.Urgent += w.Slots.Urgent
 		wanted.Urgent += w.Want.Urgent
 	}
-	free := max(0, all-used.total())
+	free := max(0, all.total()-used.total())
 	more := min(max(0, c.want.Urgent-me.Slots.Urgent), free)
 	me.Slots.Urgent += more
 	free -= more
 	if me.Slots.Ordinary < had {
 		me.Turn = now
 	}
-	shares := s.fair(min(ordinary, max(0, all-wanted.Urgent)), now)
+	shares := s.fair(min(all.Ordinary, max(0, all.total()-wanted.Urgent)), now)
 	target := lanes{Urgent: c.want.Urgent, Ordinary: shares[c.worker]}
-	free = min(free, ordinary-used.Ordinary) - s.ahead(me, shares, now)
+	free = min(free, all.Ordinary-used.Ordinary) - s.ahead(me, shares, now)
 	if more = min(target.Ordinary-me.Slots.Ordinary, free); more > 0 {
 		me.Slots.Ordinary += more
 		me.Turn = now
@@ -217,8 +217,8 @@ func (s *state) around(ids []string, n int, now time.Time, shares map[string]int
 
 // calls leases calls to a worker. While several lack calls, each gets its part
 // of what came since it got some: who asks more often gets no more.
-func (s *state) calls(me *worker, ask lanes, perSecond float64, now time.Time) lanes {
-	f := sharedFlow(perSecond)
+func (s *state) calls(me *worker, ask lanes, limits Limits, now time.Time) lanes {
+	f := sharedFlow(limits)
 	filled := s.Bucket
 	filled.fill(f, now)
 	fair, hungry := f.ordinate, 1.0
@@ -246,5 +246,5 @@ func (s *state) empty(limits Limits, now time.Time) bool {
 	if len(s.Workers) > 0 {
 		return false
 	}
-	return limits.CallsPerSecond == 0 || s.Bucket.At.IsZero() || s.Bucket.full(sharedFlow(limits.CallsPerSecond), now)
+	return limits.CallsPerSecond == 0 || s.Bucket.At.IsZero() || s.Bucket.full(sharedFlow(limits), now)
 }

@@ -34,9 +34,9 @@ func TestSlotsAreNeverGivenTwice(t *testing.T) {
 			now: time.Unix(1e9, 0), slots: map[string]lanes{}, until: map[string]time.Time{},
 			limits: Limits{Concurrent: rapid.IntRange(1, 12).Draw(t, "concurrent")},
 		}
-		part := everything
+		divide := everything
 		if rapid.Bool().Draw(t, "reserved") {
-			part = ordinaryPart
+			divide = reserved
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "claims") {
 			c.now = c.now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(t, "later")) * time.Millisecond)
@@ -51,16 +51,16 @@ func TestSlotsAreNeverGivenTwice(t *testing.T) {
 				rapid.IntRange(keep.Ordinary, 20).Draw(t, "want"), rapid.IntRange(0, 5).Draw(t, "want urgent"),
 			}}
 			c.slots[id] = keep
-			got, _ := c.state.claim(c.limits, part, c.now, ask)
+			got, _ := c.state.claim(c.limits, divide, c.now, ask)
 			if rapid.IntRange(0, 9).Draw(t, "lost") > 0 { // else the answer never comes
 				c.slots[id], c.until[id] = got.slots, c.now.Add(got.valid)
 			}
-			c.check(t, part)
+			c.check(t, divide)
 		}
 	})
 }
 
-func (c *crowd) check(t *rapid.T, part func(int) int) {
+func (c *crowd) check(t *rapid.T, divide func(int) lanes) {
 	t.Helper()
 	var used lanes
 	for id, s := range c.slots {
@@ -69,7 +69,7 @@ func (c *crowd) check(t *rapid.T, part func(int) int) {
 			used.Urgent += s.Urgent
 		}
 	}
-	if used.Ordinary > part(c.limits.Concurrent) || used.total() > c.limits.Concurrent {
+	if all := divide(c.limits.Concurrent); used.Ordinary > all.Ordinary || used.total() > all.total() {
 		t.Fatalf("of %d slots, %+v are given away", c.limits.Concurrent, used)
 	}
 }
@@ -80,17 +80,17 @@ func TestCallsKeepToTheRate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := crowd{
 			now:    time.Unix(1e9, 0),
-			limits: Limits{CallsPerSecond: rapid.Float64Range(0.1, 100).Draw(t, "rate")},
+			limits: Limits{CallsPerSecond: rapid.Float64Range(0.1, 100).Draw(t, "rate"), Vendor: rapid.Float64Range(0, 100).Draw(t, "vendor")},
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "claims") {
 			c.now = c.now.Add(time.Duration(rapid.IntRange(-50, 900).Draw(t, "later")) * time.Millisecond)
-			got, _ := c.state.claim(c.limits, ordinaryPart, c.now, claim{
+			got, _ := c.state.claim(c.limits, reserved, c.now, claim{
 				worker: fmt.Sprint("w", rapid.IntRange(1, 4).Draw(t, "worker")),
 				calls:  lanes{rapid.IntRange(0, 80).Draw(t, "calls"), rapid.IntRange(0, 80).Draw(t, "urgent")},
 			})
 			c.granted = append(c.granted, leased{c.now, got.calls})
 		}
-		f := sharedFlow(c.limits.CallsPerSecond)
+		f := sharedFlow(c.limits)
 		for i, from := range c.granted {
 			var all lanes
 			end := from.at
@@ -195,7 +195,7 @@ func FuzzState(f *testing.F) {
 			return
 		}
 		limits := Limits{Concurrent: 4, CallsPerSecond: 10}
-		got, _ := s.claim(limits, ordinaryPart, time.Unix(1e9, 0), claim{
+		got, _ := s.claim(limits, reserved, time.Unix(1e9, 0), claim{
 			worker: "w", keep: lanes{Ordinary: 1}, want: lanes{9, 9}, calls: lanes{99, 99},
 		})
 		if got.slots.total() > 4 || got.calls.total() > 6 {

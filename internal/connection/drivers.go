@@ -135,7 +135,8 @@ func (d *Drivers) addRateLimits(c *driver.Connection, set *Set) {
 func (d *Drivers) rateLimit(c Connection) *budget.Budget {
 	limits := c.Limits
 	if of, ok := d.directory.types.Type(c.Type); ok {
-		limits.CallsPerSecond = cmp.Or(limits.CallsPerSecond, of.Profile.CallsPerSecond)
+		limits.Vendor = of.Profile.CallsPerSecond
+		limits.CallsPerSecond = cmp.Or(limits.CallsPerSecond, limits.Vendor)
 	}
 	limits.Concurrent = cmp.Or(limits.Concurrent, concurrent)
 	if known, ok := d.rateLimits[c.Name]; ok && known.limits == limits {

@@ -286,6 +286,7 @@ func TestDrivers_LimitsOfBudgets(t *testing.T) {
 	if of.Profile.CallsPerSecond == 0 {
 		t.Fatal("AWS has no limit of its own any more: choose another type")
 	}
+	documented := of.Profile.CallsPerSecond
 	aws := "{kind: Connection, name: c, type: aws, usedBy: [p.here], region: eu-central-1, auth: {workloadIdentity: {}}, limits: %s}"
 	azure := "{kind: Connection, name: c, type: azure, usedBy: [p.here], tenantId: example.com, auth: {workloadIdentity: {}}, limits: %s}"
 	azureType, _ := allTypes(t).Type("azure")
@@ -293,9 +294,9 @@ func TestDrivers_LimitsOfBudgets(t *testing.T) {
 		reason, of, text, limits string
 		want                     budget.Limits
 	}{
-		{"the type's own", "aws", aws, "{}", budget.Limits{CallsPerSecond: of.Profile.CallsPerSecond, Concurrent: 10}},
-		{"the operator's rate", "aws", aws, "{callsPerSecond: 0.5}", budget.Limits{CallsPerSecond: 0.5, Concurrent: 10}},
-		{"the operator's calls at once", "aws", aws, "{concurrent: 3}", budget.Limits{CallsPerSecond: of.Profile.CallsPerSecond, Concurrent: 3}},
+		{"the type's own", "aws", aws, "{}", budget.Limits{CallsPerSecond: documented, Concurrent: 10, Vendor: documented}},
+		{"the operator's rate", "aws", aws, "{callsPerSecond: 0.5}", budget.Limits{CallsPerSecond: 0.5, Concurrent: 10, Vendor: documented}},
+		{"the operator's calls at once", "aws", aws, "{concurrent: 3}", budget.Limits{CallsPerSecond: documented, Concurrent: 3, Vendor: documented}},
 		{"the limit is that of the connection's type", "marketplace", azure, "{}", budget.Limits{CallsPerSecond: azureType.Profile.CallsPerSecond, Concurrent: 10}},
 	} {
 		f := newFixture(t, fmt.Sprintf(c.text, c.limits))
