@@ -139,13 +139,18 @@ type Batch struct {
 
 // Steps counts the batch's steps.
 func (b Batch) Steps() int {
-	n := 0
+	return len(b.ids())
+}
+
+// ids returns the IDs of the batch's steps.
+func (b Batch) ids() []string {
+	var all []string
 	for _, wave := range b.Waves {
 		for _, work := range wave {
-			n += len(work.Steps)
+			all = append(all, work.Steps...)
 		}
 	}
-	return n
+	return all
 }
 
 // ApplyInput asks for a part of a stored plan to be made true.
@@ -160,8 +165,13 @@ type ApplyInput struct {
 	Since int    `json:"since,omitempty"`
 	Cause string `json:"cause,omitempty"`
 	Batch Batch  `json:"batch"`
-	// WaitExpired lets removals run although additions for the same users are not finished.
+	// WaitExpired lets removals run although additions for the same users are not finished,
+	// other than those of which this pass is the first to fail.
 	WaitExpired bool `json:"waitExpired,omitempty"`
+	// Repeated is true where this very plan was applied before in this pass.
+	Repeated bool `json:"repeated,omitempty"`
+	// Attempts is how often earlier runs tried the steps of a batch of a renaming.
+	Attempts int `json:"attempts,omitempty"`
 	// Stage is set for a batch of a renaming.
 	Stage Stage `json:"stage,omitzero"`
 }
@@ -184,6 +194,15 @@ type ApplyOutput struct {
 	Pending int `json:"inProgress,omitempty"`
 	// PendingAfter is how long the platform asks to wait for them; 0 where it says nothing.
 	PendingAfter time.Duration `json:"inProgressAfter,omitempty"`
+	// Unfinished counts steps that still failed for now on the last attempt.
+	Unfinished int `json:"unfinished,omitempty"`
+	// UnfinishedAfter is how long the platform asks to wait for them; 0 where it says nothing.
+	UnfinishedAfter time.Duration `json:"unfinishedAfter,omitempty"`
+	// Reason and Type are the text, without users, and the type of the error of the last
+	// attempt, which is number Attempts.
+	Reason   string `json:"reason,omitempty"`
+	Type     string `json:"type,omitempty"`
+	Attempts int    `json:"attempts,omitempty"`
 }
 
 // RecordOutcomeInput ends a run that did not converge.

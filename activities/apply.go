@@ -21,13 +21,22 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/reconcile"
 )
 
-// additionTimeout is how long removals wait for additions for the same users that fail for
-// now.
-const additionTimeout = time.Hour
+const (
+	// maxAttempts is how often one activity tries steps that fail for now. Then the workflow
+	// goes on with other steps, and plans again later.
+	maxAttempts = 5
+	// maxRetryDelay is the longest delay that the platform may ask for between two attempts
+	// of one activity, attemptsTimeout how long after the first attempt another one may begin.
+	maxRetryDelay   = 20 * time.Second
+	attemptsTimeout = 2 * time.Minute
+)
 
 // Apply makes a part of a stored plan true. The ledger has the intent before
 // the platform is called and the result after, so a retry skips what is done,
 // and a crash in between repeats a step, which changes nothing.
+//
+// While steps fail for now, Apply returns an error, so that Temporal shows the attempt and
+// the cause, and tries them again. The last attempt returns ApplyOutput.Unfinished instead.
 func (p *Platform) Apply(ctx context.Context, in ApplyInput) (ApplyOutput, error) {
 	ctx, meter := budget.WithMeter(ctx)
 	a, err := p.application(ctx, in)
@@ -45,11 +54,27 @@ func (p *Platform) Apply(ctx context.Context, in ApplyInput) (ApplyOutput, error
 	a.out.Calls = meter.Calls()
 	measure(ctx, in.Tenant.Platform, a.out.Calls, a.out.Done, err)
 	activity.GetLogger(ctx).Info("plan applied", "tenant", in.Tenant.String(), "done", a.out.Done,
-		"refused", a.out.Refused, "replan", a.out.Replan, "calls", a.out.Calls)
-	if err != nil {
+		"refused", a.out.Refused, "unfinished", a.out.Unfinished, "replan", a.out.Replan, "calls", a.out.Calls)
+	if err := a.deferUnfinished(ctx, err); err != nil {
 		return ApplyOutput{}, toTemporal(err)
 	}
 	return a.out, nil
+}
+
+// deferUnfinished returns nil if err is that of steps which fail for now and the workflow should
+// wait for them, instead of another attempt of the activity. It notes the failure then.
+// Else it returns err.
+func (a *application) deferUnfinished(ctx context.Context, err error) error {
+	if !reconcile.IsUnfinished(err) || ctx.Err() != nil {
+		return err
+	}
+	after, _ := fault.RetryAfter(err)
+	expired := a.attempt > 1 && time.Since(a.scheduled) > attemptsTimeout
+	if a.attempt < maxAttempts && after <= maxRetryDelay && !expired {
+		return err
+	}
+	a.out.UnfinishedAfter, a.out.Reason, a.out.Type, a.out.Attempts = after, err.Error(), typeOf(err), a.attempt
+	return nil
 }
 
 // application is one batch being applied.
@@ -69,13 +94,16 @@ type application struct {
 	unfinished map[string]bool
 	// check is called right before each unit: an error stops it.
 	check func(context.Context) error
-	// attempt is which attempt of the activity this is.
-	attempt int
-	// waitExpired is true after attempts for so long that removals wait no longer for
-	// additions.
-	waitExpired bool
-	guard       document.Guard
-	out         ApplyOutput
+	// attempts are how often, by ID, steps were tried before in this run.
+	attempts map[string]int
+	// awaited are the IDs of steps about objects of which this pass is the first to fail:
+	// removals wait for them whatever ApplyInput.WaitExpired says.
+	awaited map[string]bool
+	// attempt is which attempt of the activity this is, and scheduled the time of the first.
+	attempt   int
+	scheduled time.Time
+	guard     document.Guard
+	out       ApplyOutput
 }
 
 func (p *Platform) application(ctx context.Context, in ApplyInput) (*application, error) {
@@ -95,7 +123,7 @@ func (p *Platform) application(ctx context.Context, in ApplyInput) (*application
 	execution := info.WorkflowExecution
 	a := &application{
 		platform: p, driver: d, in: in, plan: stored, guard: input.Guard,
-		attempt: int(info.Attempt), waitExpired: time.Since(info.ScheduledTime) > additionTimeout,
+		attempt: int(info.Attempt), scheduled: info.ScheduledTime,
 		scope: driver.Scope{
 			Tenant: in.Tenant, ID: input.Tenant.LocalID,
 			Mark: access.Mark{Installation: p.installation, Tenant: in.Tenant.String()},
@@ -113,42 +141,58 @@ func (p *Platform) application(ctx context.Context, in ApplyInput) (*application
 	if err != nil {
 		return nil, fmt.Errorf("activities: read what %s has done: %w", in.Tenant, err)
 	}
-	return a, a.readRefusals(ctx)
+	return a, a.readFailures(ctx)
 }
 
-// readRefusals reads which steps of the plan this run has seen refused.
-func (a *application) readRefusals(ctx context.Context) error {
+// readFailures reads which steps have failed in this run, and how often each was tried.
+func (a *application) readFailures(ctx context.Context) error {
 	failed, err := a.platform.failed(ctx, a.run.RunID)
 	if err != nil {
 		return err
 	}
-	a.refusals, a.unfinished = map[string]error{}, map[string]bool{}
+	a.refusals, a.unfinished, a.attempts = map[string]error{}, map[string]bool{}, map[string]int{}
 	inBatch := map[string]bool{}
-	for _, wave := range a.in.Batch.Waves {
-		for _, work := range wave {
-			for _, id := range work.Steps {
-				inBatch[id] = true
-			}
-		}
+	for _, id := range a.in.Batch.ids() {
+		inBatch[id], a.attempts[id] = true, a.in.Attempts
 	}
+	failedBefore := map[access.Key]bool{}
 	for _, r := range failed {
-		switch id := r.Step.ID; {
+		id, passes := r.Step.ID, !lasting(r.class())
+		a.attempts[id] += r.Attempts
+		if passes && (r.Run.Pass < a.in.Pass || a.in.Repeated) {
+			failedBefore[object(r.Step)] = true
+		}
+		switch {
 		case a.done[id]:
 		case r.refused(a.in.Since):
 			a.refusals[id] = recorded(r.Err)
-		case r.Run.Pass == a.in.Pass && !inBatch[id] && !lasting(r.class()):
+		case r.Run.Pass == a.in.Pass && !inBatch[id] && passes:
 			a.unfinished[id] = true
 		}
 	}
+	a.awaited = map[string]bool{}
+	for _, s := range a.plan.Steps {
+		a.awaited[s.ID] = a.in.Stage.ID == "" && !failedBefore[object(s)]
+	}
 	return nil
+}
+
+// object names what a step is about. All steps about a group, its members and its roles
+// have the same object: while the group cannot be created, none of them is tried.
+func object(s plan.Step) access.Key {
+	key := s.Key()
+	if key.Group == "" {
+		return key
+	}
+	return access.Group{Name: key.Group}.Key()
 }
 
 // config returns what the executor of the batch works with.
 func (a *application) config() reconcile.Config {
 	return reconcile.Config{
 		Plan: a.plan, Driver: a.driver, Scope: a.scope, Ledger: runLedger{ledger: a.platform.ledger, run: a.run},
-		Done: a.done, Refused: a.refusals, Unfinished: a.unfinished, Attempt: a.attempt,
-		WaitExpired: a.in.WaitExpired || a.waitExpired, StopAtRefusal: a.in.Stage.ID != "", AllowPending: a.in.Stage.ID == "",
+		Done: a.done, Refused: a.refusals, Unfinished: a.unfinished, Attempts: a.attempts,
+		WaitExpired: a.in.WaitExpired, Awaited: a.awaited, StopAtRefusal: a.in.Stage.ID != "", AllowPending: a.in.Stage.ID == "",
 		Check: a.check,
 		Limit: func(ctx context.Context, units [][]plan.Step) (bool, error) {
 			return a.platform.tenants.ReserveUnits(ctx, a.in.Tenant, a.guard, units)
@@ -160,6 +204,7 @@ func (a *application) config() reconcile.Config {
 func (a *application) note(r reconcile.Report) {
 	a.out.Done, a.out.Refused, a.out.Blocked, a.out.Replan = r.Done, r.Refused, r.Blocked, r.Replan
 	a.out.Immovable, a.out.Pending, a.out.PendingAfter = r.Immovable, r.Pending, r.PendingAfter
+	a.out.Unfinished = r.Unfinished
 }
 
 // runLedger is the ledger for the executor of one run.

@@ -103,7 +103,10 @@ func refusal(r ledger.Record, blocked int) access.Remark {
 	if code == access.ForbiddenByConnection {
 		refused = "Rollcall may not"
 	}
-	if code == access.PlatformPending {
+	switch {
+	case class == TypeUnavailable:
+		refused = "the platform failed to"
+	case code == access.PlatformPending:
 		refused = "the platform has not finished yet to"
 	}
 	what := fmt.Sprintf("%s the %s %q", r.Step.Op, r.Step.Kind, r.Step.Object)
@@ -163,15 +166,15 @@ func advice(code access.Code) string {
 	}
 }
 
-// refusalCode tells a lack of permission, and what the operator forbids, from a request
-// that can never work.
+// refusalCode tells a lack of permission, what the operator forbids, and what another run may
+// do, from a request that can never work.
 func refusalCode(class string) access.Code {
 	switch class {
 	case TypeDenied:
 		return access.PlatformDenied
 	case TypeForbidden:
 		return access.ForbiddenByConnection
-	case TypePending, TypeThrottled: // a platform may throttle until an earlier write ends
+	case TypePending, TypeThrottled, TypeUnavailable: // a platform may throttle until an earlier write ends
 		return access.PlatformPending
 	default:
 		return access.PlatformRefused

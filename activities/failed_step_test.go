@@ -24,6 +24,7 @@ func TestRefusal_TellsARefusalFromADelay(t *testing.T) {
 		{"the connection's account lacks a permission", "Denied: 403", access.PlatformDenied, "the platform refused to create"},
 		{"the operator of the workers forbids it", "Forbidden: roles.deny", access.ForbiddenByConnection, "Rollcall may not create"},
 		{"the platform is carrying it out", "Pending: still creating it", access.PlatformPending, "the platform has not finished yet to create"},
+		{"an outage did not end", "Unavailable: 503", access.PlatformPending, "the platform failed to create"},
 		{"the platform takes it after another write", "Throttled: another change", access.PlatformPending, "the platform has not finished yet to create"},
 	} {
 		got := refusal(ledger.Record{Step: step, Err: c.answer}, 0)

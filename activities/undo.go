@@ -101,7 +101,7 @@ func (p *Platform) undo(ctx context.Context, in UndoInput) (ApplyOutput, error) 
 	}
 	stored := a.plan
 	a.plan = plan.Plan{Tenant: in.Tenant, Steps: reversed(made, r.To, in.Pass)}
-	if err := a.takeBack(ctx); err != nil || a.out.Refused > 0 || a.out.Replan {
+	if err := a.takeBack(ctx); err != nil || a.out.Refused > 0 || a.out.Unfinished > 0 || a.out.Replan {
 		return a.out, err
 	}
 	return a.out, p.bring(ctx, a.run, stored, Stage{ID: in.ID, State: ledger.Compensated})
@@ -117,7 +117,7 @@ func (a *application) takeBack(ctx context.Context) error {
 		err := e.Wave(ctx, wave)
 		a.note(e.Report())
 		if err != nil || a.out.Refused > 0 || a.out.Replan {
-			return err
+			return a.deferUnfinished(ctx, err)
 		}
 	}
 	return nil

@@ -25,8 +25,13 @@ func (s scene) answered(on access.TenantID, run, failure string, steps ...plan.S
 // answeredIn is answered in the nth pass of the run.
 func (s scene) answeredIn(n int, on access.TenantID, run, failure string, steps ...plan.Step) {
 	s.Helper()
+	s.recorded(ledger.Run{Tenant: on, RunID: run, WorkflowID: "w", Pass: n, Digest: "d", Cause: "apply"}, failure, steps...)
+}
+
+// recorded records steps of a run that failed, or that were not answered.
+func (s scene) recorded(r ledger.Run, failure string, steps ...plan.Step) {
+	s.Helper()
 	l := ledger.New(s.store)
-	r := ledger.Run{Tenant: on, RunID: run, WorkflowID: "w", Pass: n, Digest: "d", Cause: "apply"}
 	if err := l.Intend(s.Context(), ledger.Entry{Run: r, Steps: steps}); err != nil {
 		s.Fatal(err)
 	}

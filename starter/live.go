@@ -182,6 +182,9 @@ func (l live) at(described *workflowservice.DescribeWorkflowExecutionResponse, n
 		if task := described.GetPendingWorkflowTask(); task.GetState() == enumspb.PENDING_WORKFLOW_TASK_STATE_SCHEDULED {
 			l.State = stateQueued
 		}
+		if l.Tenant != "" && len(described.GetPendingChildren()) > 0 {
+			l.Doing = "replacing groups"
+		}
 		return l
 	}
 	// Only a revocation has several activities at a time, one a platform: what is
@@ -280,7 +283,7 @@ func (l live) text() string {
 	if l.Error != "" {
 		parts = append(parts, l.Error)
 	}
-	if l.State == statePlatform {
+	if l.State == statePlatform && l.Doing != "" { // else a timer of the run ends the wait
 		parts = append(parts, "next try in "+seconds(l.NextTryMS).String())
 	}
 	text := strings.Join(parts, ", ")

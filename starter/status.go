@@ -122,11 +122,14 @@ func (c *cli) statusNow(ctx context.Context, flags *statusFlags, args []string) 
 	if err != nil {
 		found, more, s.LiveError = nil, 0, err.Error()
 		s.waits.command = c.nextCommand(err)
-	} else if s.waits, err = c.waitingRuns(ctx, found); err != nil {
-		return statusReport{}, err
 	}
 	if err := c.addReasons(ctx, found); err != nil {
 		return statusReport{}, err
+	}
+	if s.LiveError == "" {
+		if s.waits, err = c.waitingRuns(ctx, found); err != nil {
+			return statusReport{}, err
+		}
 	}
 	s.Live, s.LiveMore = list(append(found, last.held(withoutRun(tenants, found))...)), more
 	return s, ctx.Err()

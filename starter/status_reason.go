@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	failurepb "go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
 
 	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/workflows"
 )
 
 // decryptFailures makes the texts of failures readable, if the caller has the keys.
@@ -37,7 +40,8 @@ func failureText(f *failurepb.Failure) string {
 
 // addReasons gives the runs whose last attempt to apply a plan failed the platform's answer
 // as the reason. The ledger has it for everyone, Temporal only for those with the keys. A
-// run between two activities may wait for what the platform is still carrying out.
+// run between two activities may wait for steps that the platform is still carrying out, or
+// that fail for now.
 func (c *cli) addReasons(ctx context.Context, runs []live) error {
 	l := ledger.New(c.documents)
 	for i, run := range runs {
@@ -52,11 +56,56 @@ func (c *cli) addReasons(ctx context.Context, runs []live) error {
 		}
 		if failedApply {
 			runs[i].Reason = cmp.Or(lastAnswer(failed, run.Error), run.Reason)
-		} else if answer := lastAnswer(failed, activities.TypePending); answer != "" {
-			runs[i].State, runs[i].Reason = statePending, answer
+			continue
 		}
+		if runs[i] = run.waitingFor(failed); runs[i].State != stateRunning {
+			continue
+		}
+		if failed, err = failedReplacements(ctx, l, run); err != nil {
+			return err
+		}
+		runs[i] = run.waitingFor(failed)
 	}
 	return nil
+}
+
+// waitingFor returns the run with what it waits for by a timer: the newest answer to one of
+// the failed steps that may work later.
+func (l live) waitingFor(failed []ledger.Record) live {
+	for _, class := range []string{activities.TypeUnavailable, activities.TypePending, activities.TypeThrottled} {
+		answer := lastAnswer(failed, class)
+		if answer == "" {
+			continue
+		}
+		if l.State, l.Reason = statePending, answer; class != activities.TypePending {
+			l.State, l.Error = statePlatform, class
+		}
+		return l
+	}
+	return l
+}
+
+// failedReplacements returns the failed steps in the newest run of each group replacement
+// that a tenant's run has started.
+func failedReplacements(ctx context.Context, l *ledger.Ledger, run live) ([]ledger.Record, error) {
+	tenant, err := access.ParseTenantID(run.Tenant + "/" + run.Platform)
+	if err != nil {
+		return nil, err
+	}
+	records, err := l.Records(ctx, ledger.Filter{Tenant: tenant})
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now().Add(-time.Duration(run.SinceMS) * time.Millisecond)
+	newest := map[string]string{} // run IDs by workflow ID
+	return slices.DeleteFunc(records, func(r ledger.Record) bool {
+		id := r.Run.WorkflowID
+		if !strings.HasPrefix(id, workflows.RecreateGroupID("")) || r.IntendedAt.Before(began) {
+			return true
+		}
+		newest[id] = cmp.Or(newest[id], r.Run.RunID)
+		return newest[id] != r.Run.RunID || r.Err == ""
+	}), nil
 }
 
 // lastAnswer is the newest answer of a class in the last pass, with how many steps got one
@@ -66,7 +115,7 @@ func lastAnswer(failed []ledger.Record, class string) string {
 	for _, r := range failed {
 		last = max(last, r.Run.Pass)
 	}
-	failed = slices.DeleteFunc(failed, func(r ledger.Record) bool {
+	failed = slices.DeleteFunc(slices.Clone(failed), func(r ledger.Record) bool {
 		return r.Run.Pass != last || !strings.HasPrefix(r.Err, class+": ")
 	})
 	if len(failed) == 0 {

@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -76,6 +77,12 @@ func TestStatus_ShowsWhatThePlatformAnswered(t *testing.T) {
 	s.answered(tenant(), "tried again", unanswered, role("1"))
 	s.answered(tenant(), "pending", "Pending: AWS is still creating it: pending\nwait", role("1"))
 	s.answered(tenant(), "pending", "Throttled: another change is in the way", role("2"))
+	s.answered(tenant(), "outage", "Unavailable: list groups: 503", role("1"))
+	s.answered(tenant(), "outage", "Pending: AWS is still creating it", role("2"))
+	s.answered(tenant(), "refused", forbidden, role("1"))
+	s.answered(tenant(), "throttled", "Throttled: 429", role("1"))
+	replacing := ledger.Run{Tenant: tenant(), WorkflowID: "group/g1", RunID: "replacement", Pass: 1}
+	s.recorded(replacing, "Unavailable: create group: 502", role("3"))
 	applying, comparing := doing(activities.ApplyActivity), doing(activities.PlanActivity)
 	text := strings.TrimPrefix(temporary, "Unavailable: ")
 	for _, tc := range []struct {
@@ -93,9 +100,19 @@ func TestStatus_ShowsWhatThePlatformAnswered(t *testing.T) {
 		{"nothing failed yet", live{runID: "one", Doing: applying}, ""},
 		{"reading failed", live{runID: "one", Doing: comparing, Error: "Unavailable", Reason: "list groups"}, "list groups"},
 		{"another run", live{runID: "none", Doing: applying, Error: "Unavailable"}, ""},
-		{"the platform carries out a step", live{runID: "pending", Tenant: "t", State: stateRunning}, "AWS is still creating it"},
-		{"a refusal is not waited for", live{runID: "one", Tenant: "t", State: stateRunning}, ""},
-		{"a run that compares waits for no step", live{runID: "pending", Tenant: "t", State: stateRunning, Doing: comparing}, ""},
+		{"the platform carries out a step", live{runID: "pending", Tenant: "acme.t", Platform: "p.q", State: stateRunning}, "AWS is still creating it"},
+		{"an outage lasts longer than what is carried out", live{runID: "outage", Tenant: "acme.t", Platform: "p.q", State: stateRunning}, "list groups: 503"},
+		{"the platform throttles", live{runID: "throttled", Tenant: "acme.t", Platform: "p.q", State: stateRunning}, "429"},
+		{
+			"a group replacement of the run ended unfinished",
+			live{runID: "replaces", Tenant: tenant().ProjectID(), Platform: tenant().Platform, State: stateRunning, SinceMS: 60_000}, "create group: 502",
+		},
+		{
+			"the replacement is an earlier run's",
+			live{runID: "replaces", Tenant: tenant().ProjectID(), Platform: tenant().Platform, State: stateRunning, SinceMS: 0}, "",
+		},
+		{"a refusal is not waited for", live{runID: "refused", Tenant: "acme.t", Platform: "p.q", State: stateRunning}, ""},
+		{"a run that compares waits for no step", live{runID: "pending", Tenant: "acme.t", Platform: "p.q", State: stateRunning, Doing: comparing}, ""},
 	} {
 		runs := []live{tc.run}
 		if err := c.addReasons(t.Context(), runs); err != nil {
@@ -104,7 +121,8 @@ func TestStatus_ShowsWhatThePlatformAnswered(t *testing.T) {
 		if runs[0].Reason != tc.want {
 			t.Errorf("%s: %q, want %q", tc.reason, runs[0].Reason, tc.want)
 		}
-		if tc.run.Doing == "" && (runs[0].State == statePending) != (tc.want != "") {
+		state := map[bool]string{true: statePending, false: statePlatform}[tc.run.runID == "pending"]
+		if tc.run.Doing == "" && (runs[0].State == state) != (tc.want != "") {
 			t.Errorf("%s: the state is %q", tc.reason, runs[0].State)
 		}
 	}

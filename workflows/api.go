@@ -36,8 +36,9 @@ type ReplicateInput struct {
 	Prepared activities.Prepared `json:"prepared,omitzero"`
 	// Done is carried over when the run continues as new.
 	Done activities.Tally `json:"done"`
-	// Pass is carried over likewise.
-	Pass int `json:"pass,omitempty"`
+	// Pass and Waits are carried over likewise.
+	Pass  int   `json:"pass,omitempty"`
+	Waits Waits `json:"waits,omitzero"`
 }
 
 // Trigger is the payload of TriggerSignal.

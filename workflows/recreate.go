@@ -35,6 +35,10 @@ type RecreateInput struct {
 	// group stays at least that long after the new one was written.
 	Settle time.Duration `json:"propagationDelay,omitempty"`
 	Cause  string        `json:"cause,omitempty"`
+	// WaitExpired lets removals run although additions for the same users are not finished.
+	WaitExpired bool `json:"waitExpired,omitempty"`
+	// Attempts is how often earlier runs tried the step that they left unfinished.
+	Attempts int `json:"attempts,omitempty"`
 }
 
 // RecreateResult sums up a renaming, without people.
@@ -47,6 +51,11 @@ type RecreateResult struct {
 	Calls int    `json:"calls"`
 	// Refused counts steps that the platform will not do until somebody acts.
 	Refused int `json:"refused,omitempty"`
+	// Unfinished counts steps that fail for now: another run tries them again, and After is
+	// how long the platform asks to wait. Attempts is how often this run tried them.
+	Unfinished int           `json:"unfinished,omitempty"`
+	After      time.Duration `json:"after,omitempty"`
+	Attempts   int           `json:"attempts,omitempty"`
 	// Reason and Type are the text and the type of the error that ended the run.
 	Reason string `json:"reason,omitempty"`
 	Type   string `json:"type,omitempty"`
@@ -64,8 +73,8 @@ type RecreateResult struct {
 // only goes on. In mode strict the
 // old group goes first, so there is no way back from the start.
 //
-// Where the world or the documents move, the run ends: the next plan goes on from
-// what it finds.
+// Where the world or the documents move, or steps fail for now on every attempt, the run
+// ends: the next plan goes on from what it finds.
 func RecreateGroup(ctx workflow.Context, in RecreateInput) (RecreateResult, error) {
 	r := &recreation{in: in, digest: in.Digest, desired: in.Desired}
 	r.result.RunID = workflow.GetInfo(ctx).WorkflowExecution.RunID
@@ -78,6 +87,8 @@ func RecreateGroup(ctx workflow.Context, in RecreateInput) (RecreateResult, erro
 		return r.exhausted(ctx, err)
 	case err != nil:
 		return r.fail(ctx, err)
+	case r.result.Unfinished > 0:
+		return r.endUnfinished(ctx)
 	case r.result.State == activities.RenamingPassed:
 		return r.forward(ctx, remove)
 	default:
@@ -103,7 +114,10 @@ func (r *recreation) strict(ctx workflow.Context) (RecreateResult, error) {
 		if err := r.apply(ctx, parts[i], activities.RenamingPassed, doing); err != nil || r.result.Refused > 0 {
 			return r.fail(ctx, err)
 		}
-		if r.result.State == activities.RenamingReplanned {
+		switch {
+		case r.result.Unfinished > 0:
+			return r.endUnfinished(ctx)
+		case r.result.State == activities.RenamingReplanned:
 			return r.end(ctx)
 		}
 	}
@@ -122,7 +136,7 @@ func (r *recreation) complete(ctx workflow.Context) (remove []activities.Batch, 
 		if err := r.apply(ctx, build, activities.RenamingBuilding, "Building the new group"); err != nil {
 			return nil, err
 		}
-		if r.result.Refused > 0 || r.result.State == activities.RenamingReplanned {
+		if r.result.Refused > 0 || r.result.Unfinished > 0 || r.result.State == activities.RenamingReplanned {
 			return nil, nil
 		}
 		if err := r.settle(ctx); err != nil {
@@ -168,7 +182,7 @@ func (r *recreation) confirm(ctx workflow.Context) (activities.ConfirmOutput, er
 	return out, nil
 }
 
-// apply applies one part of the renaming as a pass of its own. In Refused and in
+// apply applies one part of the renaming as a pass of its own. In Refused, Unfinished and
 // State it leaves why it did not come to the end, if so.
 func (r *recreation) apply(ctx workflow.Context, batches []activities.Batch, state activities.RenamingState, doing string) error {
 	r.pass++
@@ -179,10 +193,11 @@ func (r *recreation) apply(ctx workflow.Context, batches []activities.Batch, sta
 		var out activities.ApplyOutput
 		err := workflow.ExecuteActivity(r.activity(ctx, summary), activities.ApplyActivity, activities.ApplyInput{
 			Tenant: r.in.Tenant, Digest: r.digest, Desired: r.desired, Pass: r.pass, Cause: r.in.Cause, Batch: batch,
+			WaitExpired: r.in.WaitExpired, Attempts: r.in.Attempts,
 			Stage: activities.Stage{ID: r.in.Renaming.ID, State: state},
 		}).Get(ctx, &out)
 		r.count(out)
-		if err != nil || out.Refused > 0 || out.Replan {
+		if err != nil || out.Refused > 0 || out.Unfinished > 0 || out.Replan {
 			return err
 		}
 	}
@@ -194,6 +209,10 @@ func (r *recreation) count(out activities.ApplyOutput) {
 	r.result.Steps += out.Done
 	r.result.Calls += out.Calls
 	r.result.Refused += out.Refused
+	if out.Unfinished > 0 {
+		r.result.Unfinished, r.result.After, r.result.Attempts = out.Unfinished, out.UnfinishedAfter, out.Attempts
+		r.result.Reason, r.result.Type = out.Reason, out.Type
+	}
 	if out.Replan && out.Refused == 0 {
 		r.result.State = activities.RenamingReplanned
 	}
@@ -206,10 +225,20 @@ func (r *recreation) forward(ctx workflow.Context, remove []activities.Batch) (R
 	if err := r.apply(ctx, remove, activities.RenamingPassed, "Removing the old group"); err != nil || r.result.Refused > 0 {
 		return r.fail(ctx, err)
 	}
+	if r.result.Unfinished > 0 {
+		return r.endUnfinished(ctx)
+	}
 	if r.result.State != activities.RenamingReplanned {
 		r.result.State = activities.RenamingDone
 	}
 	return r.end(ctx)
+}
+
+// endUnfinished ends the run with unfinished steps, for another run. The state is recorded since
+// the first of them.
+func (r *recreation) endUnfinished(ctx workflow.Context) (RecreateResult, error) {
+	r.say(ctx, "**Not finished**: "+r.result.Reason+". "+r.standing())
+	return r.result, nil
 }
 
 // giveUp takes away what was built, and fails with cause, unless the point of no
@@ -236,7 +265,7 @@ func (r *recreation) exhausted(ctx workflow.Context, cause error) (RecreateResul
 		return r.fail(ctx, cause)
 	}
 	r.count(out.ApplyOutput)
-	if out.Refused == 0 && !out.Replan {
+	if out.Refused == 0 && out.Unfinished == 0 && !out.Replan {
 		r.result.State = activities.RenamingCompensated
 	}
 	if cancelled != nil {

@@ -42,7 +42,7 @@ type renamings struct {
 func (r *replication) rename(ctx workflow.Context, p activities.PlanOutput) error {
 	slots := workflow.NewSemaphore(ctx, renamingsAtOnce)
 	running := workflow.NewWaitGroup(ctx)
-	open := r.refused > 0 || r.pending.steps > 0
+	open := r.refused > 0 || r.unfinished.any()
 	for _, one := range p.Renamings {
 		if one.Needs && open { // it may need a step that is not done
 			r.renamings.incomplete = true
@@ -82,6 +82,7 @@ func (r *replication) recreate(ctx workflow.Context, p activities.PlanOutput, on
 	var result RecreateResult
 	err := workflow.ExecuteChildWorkflow(ctx, RecreateGroupWorkflow, RecreateInput{
 		Tenant: r.in.Tenant, Digest: p.Digest, Desired: p.Desired, Renaming: one, Settle: p.Settle, Cause: r.in.Cause,
+		WaitExpired: r.unfinished.expired, Attempts: r.attempts[one.ID],
 	}).Get(ctx, &result)
 	if _, running := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err); running {
 		r.renamings.busy, r.renamings.incomplete = true, true
@@ -93,10 +94,27 @@ func (r *replication) recreate(ctx workflow.Context, p activities.PlanOutput, on
 	r.refused += result.Refused
 	r.done.Steps += result.Steps
 	r.done.Calls += result.Calls
+	r.noteUnfinished(one.ID, result)
 	r.renamings.incomplete = r.renamings.incomplete || result.State != activities.RenamingDone
 	if result.State == activities.RenamingReplanned {
 		r.broken, r.unsure = true, true
 	}
+}
+
+// noteUnfinished notes the steps of a renaming that are not finished.
+func (r *replication) noteUnfinished(renaming string, result RecreateResult) {
+	if result.Unfinished == 0 {
+		return
+	}
+	if r.attempts == nil {
+		r.attempts = map[string]int{}
+	}
+	r.attempts[renaming] += result.Attempts
+	if result.Type == activities.TypePending {
+		r.unfinished.add(result.Unfinished, 0, result.After, "", "")
+		return
+	}
+	r.unfinished.add(0, result.Unfinished, result.After, result.Reason, result.Type)
 }
 
 // fail takes note of a renaming that ended with an error, and returns what is

@@ -37,11 +37,13 @@ const (
 //   - start over when somebody triggered meanwhile.
 func ReplicateTenant(ctx workflow.Context, in ReplicateInput) (ReplicateResult, error) {
 	r := &replication{in: in, done: in.Done, pass: in.Pass, triggers: workflow.GetSignalChannel(ctx, TriggerSignal)}
+	r.unfinished.Waits = in.Waits
 	for {
 		result, err := r.run(ctx)
 		if err != nil {
 			return result, err
 		}
+		r.unfinished = unfinished{}
 		if in.DryRun || !drain(r.triggers) {
 			return r.end(ctx, result)
 		}
@@ -50,29 +52,38 @@ func ReplicateTenant(ctx workflow.Context, in ReplicateInput) (ReplicateResult, 
 		}
 		drain(r.triggers) // those gathered meanwhile are served by the next round
 		if renewalDue(ctx) {
-			in.Done, in.Pass, in.Prepared = r.done, r.pass, r.in.Prepared
-			return result, renew(ctx, ReplicateTenantWorkflow, in)
+			return result, r.renew(ctx)
 		}
 	}
 }
 
+// renew continues the run as new.
+func (r *replication) renew(ctx workflow.Context) error {
+	in := r.in
+	in.Done, in.Pass, in.Waits = r.done, r.pass, r.unfinished.Waits
+	return renew(ctx, ReplicateTenantWorkflow, in)
+}
+
 // replication is the state of one run.
 type replication struct {
-	in        ReplicateInput
-	triggers  workflow.ReceiveChannel
-	done      activities.Tally
-	pass      int
-	since     int    // the first pass of this attempt, after the last trigger
-	digest    string // of the last plan that had steps
-	held      string // names what the last plan holds for an approval, if anything
-	why       string // the reason of a failure
-	refused   int
-	pending   pending
-	immovable int       // roles that the platform refused to take, in the last plan
-	unsure    bool      // a plan did not hold: trust nothing remembered
-	broken    bool      // the last plan did not hold
-	renamings renamings // of the last plan
-	waits     int       // for renamings that somebody left behind
+	in         ReplicateInput
+	triggers   workflow.ReceiveChannel
+	done       activities.Tally
+	pass       int
+	since      int    // the first pass of this attempt, after the last trigger
+	digest     string // of the last plan that had steps
+	held       string // names what the last plan holds for an approval, if anything
+	why        string // the reason of a failure
+	refused    int
+	unfinished unfinished
+	immovable  int       // roles that the platform refused to take, in the last plan
+	unsure     bool      // a plan did not hold: trust nothing remembered
+	broken     bool      // the last plan did not hold
+	renamings  renamings // of the last plan
+	last       lastPlan
+	waits      int // for renamings that somebody left behind
+	// attempts are how often runs of group replacements, by ID, tried steps that fail.
+	attempts map[string]int
 	// patience is how long what was written may stay unseen by the next plan.
 	patience time.Duration
 	// verify is true where the next plan verifies what was written.
@@ -96,11 +107,13 @@ func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error
 	switch {
 	case r.renamings.busy:
 		return r.waitForOrphan(ctx)
-	case r.pending.steps > 0:
+	case r.unfinished.any():
 		r.patience = 0
-		return r.waitForPending(ctx)
+		return r.waitForUnfinished(ctx)
 	}
-	r.pending = pending{}
+	if !r.broken { // else steps were left out that may be unfinished
+		r.unfinished = unfinished{}
+	}
 	if !r.broken && r.refused == 0 {
 		r.patience, r.verify = p.Settle, true
 		return nil
@@ -111,7 +124,7 @@ func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error
 
 // run replicates once, until the tenant is as desired or cannot be.
 func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
-	r.why, r.refused, r.unsure, r.since, r.pending, r.lookup = "", 0, false, r.pass+1, pending{}, lookup{}
+	r.why, r.refused, r.unsure, r.since, r.lookup = "", 0, false, r.pass+1, lookup{}
 	for round := 0; round < rounds; {
 		p, err := r.plan(ctx)
 		if err != nil {
@@ -128,7 +141,11 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 		if err := r.pause(ctx, p); err != nil {
 			return r.conclude(ctx, activities.Failed, p, err)
 		}
-		if !r.renamings.busy && r.pending.steps == 0 { // the time that others need is not counted
+		switch {
+		case r.unfinished.any() && renewalDue(ctx):
+			drain(r.triggers) // the new run begins with a plan
+			return ReplicateResult{}, r.renew(ctx)
+		case !r.renamings.busy && !r.unfinished.any(): // the time that others need is not counted
 			round++
 		}
 	}
@@ -138,7 +155,7 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 // stuck reports whether another plan would end as the last one did, which began when so
 // many steps were done.
 func (r *replication) stuck(before int) bool {
-	nothing := r.done.Steps == before && r.immovable == 0 && r.pending.steps == 0
+	nothing := r.done.Steps == before && r.immovable == 0 && !r.unfinished.any()
 	return r.refused > 0 && (nothing || len(r.renamings.failed) > 0)
 }
 
@@ -227,9 +244,13 @@ func (r *replication) refusedSince() int {
 // replacements, then the steps that need those. A refused step stops only those that
 // need it.
 func (r *replication) follow(ctx workflow.Context, p activities.PlanOutput) error {
-	r.pass++
+	repeated := r.isRepeated(p)
+	if !repeated {
+		r.pass++
+	}
+	r.last = lastPlan{digest: p.Digest, repeated: repeated, done: r.done.Steps}
 	r.broken, r.refused, r.immovable, r.renamings = false, 0, 0, renamings{}
-	r.pending.steps, r.pending.after = 0, 0
+	r.unfinished.begin(workflow.Now(ctx))
 	if err := r.apply(ctx, p, p.Batches); err != nil || r.broken || len(p.Renamings) == 0 {
 		return err
 	}
@@ -237,6 +258,20 @@ func (r *replication) follow(ctx workflow.Context, p activities.PlanOutput) erro
 		return err
 	}
 	return r.apply(ctx, p, p.After)
+}
+
+// lastPlan is the plan that was applied last.
+type lastPlan struct {
+	digest   string
+	repeated bool // it was the same as the one before
+	done     int  // the steps of the run that were done before it
+}
+
+// isRepeated reports whether the plan is the one that was applied last, of which no step
+// was done and no trigger arrived since. Then its steps are tried in the same pass: an
+// outage of a day leaves one record for each step.
+func (r *replication) isRepeated(p activities.PlanOutput) bool {
+	return r.last.digest != "" && p.Digest == r.last.digest && r.done.Steps == r.last.done && r.since <= r.pass && len(p.Renamings) == 0
 }
 
 // apply applies a part of the plan, one batch after the other.
@@ -250,14 +285,14 @@ func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput, batch
 		var out activities.ApplyOutput
 		err := workflow.ExecuteActivity(ctx, activities.ApplyActivity, activities.ApplyInput{
 			Tenant: r.in.Tenant, Digest: p.Digest, Desired: p.Desired, Pass: r.pass, Since: r.since, Cause: r.in.Cause, Batch: batch,
-			WaitExpired: r.pending.waitExpired,
+			WaitExpired: r.unfinished.expired, Repeated: r.last.repeated,
 		}).Get(ctx, &out)
 		applied += out.Done
 		r.done.Steps += out.Done
 		r.done.Calls += out.Calls
 		r.refused += out.Refused
 		r.immovable += out.Immovable
-		r.pending.steps, r.pending.after = r.pending.steps+out.Pending, max(r.pending.after, out.PendingAfter)
+		r.unfinished.add(out.Pending, out.Unfinished, max(out.PendingAfter, out.UnfinishedAfter), out.Reason, out.Type)
 		r.broken = out.Replan
 		if out.Replan {
 			r.lookup = lookup{}

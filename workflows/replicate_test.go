@@ -152,6 +152,11 @@ func pending() answer[activities.ApplyOutput] {
 	return applied(activities.ApplyOutput{Pending: 1, Calls: 1})
 }
 
+// failing is a batch with a step that failed for now on every attempt.
+func failing() answer[activities.ApplyOutput] {
+	return applied(activities.ApplyOutput{Unfinished: 1, Calls: 1, Reason: "create group: 503", Type: activities.TypeUnavailable, Attempts: 5})
+}
+
 // openTwo is a plan of two batches.
 func openTwo() answer[activities.PlanOutput] {
 	a := open(2)
@@ -269,6 +274,30 @@ func TestReplicateTenant(t *testing.T) {
 			platform: platform{plans: []answer[activities.PlanOutput]{open(1)}, applies: []answer[activities.ApplyOutput]{pending()}, conclude: activities.RecordOutcomeOutput{Remarks: 1}},
 			want:     workflows.ReplicateResult{Outcome: activities.Failed, Digest: "d1", Calls: 51, Remarks: 1},
 			fails:    true, plans: 17, applies: 17, concludes: 1,
+		},
+		"outage of a part": {
+			reason: "the batches after one that fails for now are applied, and another plan finishes it",
+			platform: platform{
+				plans: []answer[activities.PlanOutput]{openTwo(), open(1), ended(activities.Changed)},
+				applies: []answer[activities.ApplyOutput]{
+					failing(), applied(activities.ApplyOutput{Done: 1, Calls: 1}), applied(activities.ApplyOutput{Done: 1, Calls: 1}),
+				},
+			},
+			want:  workflows.ReplicateResult{Outcome: activities.Changed, Digest: "d1", Steps: 2, Calls: 9},
+			plans: 3, applies: 3,
+		},
+		"outage and refusal": {
+			reason: "a refusal does not end the wait for what fails for now",
+			platform: platform{
+				plans: []answer[activities.PlanOutput]{openTwo(), openTwo(), open(1)},
+				applies: []answer[activities.ApplyOutput]{
+					failing(), applied(activities.ApplyOutput{Refused: 1}), applied(activities.ApplyOutput{Done: 1}),
+					applied(activities.ApplyOutput{Refused: 1}),
+				},
+				conclude: activities.RecordOutcomeOutput{Remarks: 1},
+			},
+			want:  workflows.ReplicateResult{Outcome: activities.Failed, Digest: "d1", Steps: 1, Calls: 7, Remarks: 1},
+			fails: true, plans: 3, applies: 5, concludes: 1,
 		},
 		"refused in one batch": {
 			reason: "the batches after one with a refusal are applied",
@@ -433,48 +462,57 @@ func TestReplicateTenantReplansFresh(t *testing.T) {
 }
 
 // TestTriggerEndsTheWaitForThePlatform: a change of the documents that arrives while the
-// platform is still carrying out a step is planned at once.
+// platform is still carrying out a step, or fails one, is planned at once.
 func TestTriggerEndsTheWaitForThePlatform(t *testing.T) {
 	t.Parallel()
-	slow := activities.ApplyOutput{Pending: 1, PendingAfter: time.Hour}
-	p := platform{
-		plans:   []answer[activities.PlanOutput]{open(1), open(2), ended(activities.Changed)},
-		applies: []answer[activities.ApplyOutput]{applied(slow), applied(activities.ApplyOutput{Done: 2})},
-	}
-	var began, second time.Time
-	_, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {
-		began = env.Now()
-		env.RegisterDelayedCallback(func() { env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "apply"}) }, time.Minute)
-		p.asked = func(string) {
-			if len(p.planned) == 1 && len(p.applied) == 1 && second.IsZero() {
-				second = env.Now()
-			}
+	for reason, slow := range map[string]activities.ApplyOutput{
+		"a step is pending":      {Pending: 1, PendingAfter: time.Hour},
+		"a step fails for now":   {Unfinished: 1, UnfinishedAfter: time.Hour},
+		"one of each is waiting": {Pending: 1, PendingAfter: 20 * time.Minute, Unfinished: 1, UnfinishedAfter: time.Hour},
+	} {
+		p := platform{
+			plans:   []answer[activities.PlanOutput]{open(1), open(2), ended(activities.Changed)},
+			applies: []answer[activities.ApplyOutput]{applied(slow), applied(activities.ApplyOutput{Done: 2})},
 		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if waited := second.Sub(began); waited < time.Minute || waited > 2*time.Minute {
-		t.Errorf("the second plan was made after %s, want when the trigger arrived: after a minute", waited)
+		var began, second time.Time
+		_, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {
+			began = env.Now()
+			env.RegisterDelayedCallback(func() { env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "apply"}) }, time.Minute)
+			p.asked = func(string) {
+				if len(p.planned) == 1 && len(p.applied) == 1 && second.IsZero() {
+					second = env.Now()
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waited := second.Sub(began); waited < time.Minute || waited > 2*time.Minute {
+			t.Errorf("%s: the second plan was made after %s, want when the trigger arrived: after a minute", reason, waited)
+		}
 	}
 }
 
 // TestTriggersDoNotProlongTheWaitForThePlatform: removals wait for an hour for what the
-// platform is still carrying out, however often a sweep or an apply triggers the run.
+// platform is still carrying out, or fails for now, however often a sweep or an apply
+// triggers the run.
 func TestTriggersDoNotProlongTheWaitForThePlatform(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		reason string
 		every  time.Duration
+		apply  answer[activities.ApplyOutput]
 	}{
-		{"no trigger arrives", 0},
-		{"a sweep triggers each busy tenant again", 10 * time.Minute},
-		{"many applies trigger within each wait", 20 * time.Second},
+		{"no trigger arrives", 0, pending()},
+		{"a sweep triggers each busy tenant again", 10 * time.Minute, pending()},
+		{"many applies trigger within each wait", 20 * time.Second, pending()},
+		{"no trigger arrives during an outage", 0, failing()},
+		{"many applies trigger during an outage", 20 * time.Second, failing()},
 	}
 	for _, c := range cases {
 		p := platform{
 			plans:   []answer[activities.PlanOutput]{open(2)},
-			applies: []answer[activities.ApplyOutput]{pending()},
+			applies: []answer[activities.ApplyOutput]{c.apply},
 		}
 		var began, expired time.Time
 		_, err := p.run(t, workflows.ReplicateInput{Tenant: tenant}, func(env *testsuite.TestWorkflowEnvironment) {

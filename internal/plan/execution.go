@@ -24,8 +24,10 @@ type Execution struct {
 	order []Step
 	steps map[string]Step
 	fates map[string]Fate
-	// waitExpired is true once removals wait no longer for additions that fail for now.
+	// waitExpired is true once removals wait no longer for additions that fail for now, other
+	// than the awaited ones.
 	waitExpired bool
+	awaited     map[string]bool
 }
 
 // NewExecution returns the execution of a plan, of which some steps, by ID, are done
@@ -53,6 +55,9 @@ func NewExecution(p Plan, done, refused map[string]bool) *Execution {
 // StopWaiting lets steps that take access run although steps that give access to the same
 // users still fail for now.
 func (e *Execution) StopWaiting() { e.waitExpired = true }
+
+// Await lets steps that take access wait for some additions, by ID, also after StopWaiting.
+func (e *Execution) Await(additions map[string]bool) { e.awaited = additions }
 
 // Defer notes that other executions left steps, by ID, unfinished. So are the steps that
 // need them, directly or through others.
@@ -84,7 +89,7 @@ func (e *Execution) Fate(id string) Fate {
 				return Blocked
 			}
 		case Unfinished:
-			if need.Why != NeedsAccess || !e.waitExpired {
+			if need.Why != NeedsAccess || !e.waitExpired || e.awaited[need.ID] {
 				fate = Unfinished
 			}
 		case Pending, Done:

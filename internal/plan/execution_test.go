@@ -115,6 +115,10 @@ func TestExecution_UnfinishedStepIsWaitedFor(t *testing.T) {
 		if got := e.Fate("take"); got != plan.Pending {
 			t.Errorf("%s: the removal is %d although nothing is waited for any more, want %d", c.reason, got, plan.Pending)
 		}
+		e.Await(map[string]bool{"give": true})
+		if got := e.Fate("take"); got != c.want {
+			t.Errorf("%s: the removal is %d although this addition is waited for, want %d", c.reason, got, c.want)
+		}
 	}
 }
 

@@ -622,7 +622,7 @@ func orderInversions() []inversion {
 			test: "TestGoldenMeaning/104-approved-move",
 		}, {
 			rule: rule, says: "a step that takes access waits for one that gives access (NeedsAccess),",
-			file: "execution.go", old: "if need.Why != NeedsAccess || !e.waitExpired {", new: "if need.Why != NeedsAccess {",
+			file: "execution.go", old: "if need.Why != NeedsAccess || !e.waitExpired || e.awaited[need.ID] {", new: "if need.Why != NeedsAccess {",
 			test: "TestExecution_UnfinishedStepIsWaitedFor",
 		}, {
 			rule: rule, says: "and runs all the same once the platform refuses that.",

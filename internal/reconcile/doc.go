@@ -29,8 +29,8 @@
 // Config.WaitExpired is set, the removal is repeated alone.
 //
 // A step that fails for now stops the steps that need it or wait for it. All others are
-// applied before Execute returns the failure. The caller makes another Executor with
-// Config.Done and executes the waves again.
+// applied before Execute returns the failure (see [IsUnfinished]). The caller makes another
+// Executor with Config.Done and executes the waves again.
 //
 // A conflict, or an object that is missing, means that the plan no longer fits:
 // Report.Replan is set, and no later wave is applied.

@@ -35,7 +35,9 @@ type unfinished struct{ error }
 // Unwrap implements errors.Unwrap.
 func (u *unfinished) Unwrap() error { return u.error }
 
-func isUnfinished(err error) bool {
+// IsUnfinished reports whether an error of Executor.Execute is that of steps which fail for
+// now: all that does not need them is applied.
+func IsUnfinished(err error) bool {
 	_, ok := errors.AsType[*unfinished](err)
 	return ok
 }

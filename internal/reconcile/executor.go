@@ -51,10 +51,13 @@ type Config struct {
 	Unfinished map[string]bool
 	// IgnoreNeeds tries each step whatever became of those that it needs.
 	IgnoreNeeds bool
-	// Attempt is which attempt of the same steps this is, from 1 on.
-	Attempt int
+	// Attempts are how often, by ID, steps were tried before.
+	Attempts map[string]int
 	// WaitExpired lets removals run although additions for the same users fail for now.
 	WaitExpired bool
+	// Awaited are the IDs of additions for which removals wait although WaitExpired is set:
+	// they have not failed for as long as others.
+	Awaited map[string]bool
 	// AllowPending counts steps that the platform is still carrying out, instead of failing
 	// with them: the next plan finds what became of them.
 	AllowPending bool
@@ -77,6 +80,9 @@ type Report struct {
 	Refused int
 	// Blocked counts steps that need a refused one.
 	Blocked int
+	// Unfinished counts steps that failed for now and that another attempt may do. Pending
+	// steps are not among them, if Config.AllowPending is set.
+	Unfinished int
 	// Immovable counts the refused steps that take a role from a group, but for those in
 	// Config.Refused.
 	Immovable int
@@ -98,9 +104,8 @@ type Executor struct {
 	execution *plan.Execution
 	subjects  subjects
 	report    Report
-	// throttled counts the steps that the platform throttles, failing the others that
-	// another attempt may do.
-	throttled, failing int
+	// throttled counts the unfinished steps that the platform throttles.
+	throttled int
 }
 
 // New returns the executor of a plan.
@@ -121,6 +126,7 @@ func New(config Config) *Executor {
 	e.execution = plan.NewExecution(needs, e.done, refused)
 	if config.WaitExpired {
 		e.execution.StopWaiting()
+		e.execution.Await(config.Awaited)
 	}
 	if len(config.Unfinished) > 0 {
 		e.execution.Defer(config.Unfinished)
@@ -143,7 +149,7 @@ func (e *Executor) Execute(ctx context.Context, waves [][]plan.Work) error {
 	for _, wave := range waves {
 		err := e.Wave(ctx, wave)
 		switch {
-		case isUnfinished(err):
+		case IsUnfinished(err):
 			failed = append(failed, err)
 		case err != nil:
 			return err
@@ -164,11 +170,12 @@ func (e *Executor) Execute(ctx context.Context, waves [][]plan.Work) error {
 // account's assignments at a time. With other attempts a removal that is triggered
 // meanwhile would wait as long.
 func (e *Executor) waitsWithPending(failed []error) bool {
-	if e.report.Pending == 0 || e.failing > 0 {
+	if e.report.Pending == 0 || e.report.Unfinished > e.throttled {
 		return false
 	}
 	after, _ := fault.RetryAfter(MaxRetryAfter(failed))
 	e.report.Pending, e.report.PendingAfter = e.report.Pending+e.throttled, max(e.report.PendingAfter, after)
+	e.report.Unfinished, e.throttled = 0, 0
 	return true
 }
 
@@ -302,7 +309,7 @@ func (e *Executor) apply(ctx context.Context, steps []plan.Step) []Outcome {
 		applied[i] = e.subjects.rebase(s)
 	}
 	for i, r := range e.config.Driver.Apply(ctx, e.config.Scope, applied) {
-		outcomes[i].Ref, outcomes[i].Err = r.Ref, exhausted(r.Err, e.config.Attempt)
+		outcomes[i].Ref, outcomes[i].Err = r.Ref, exhausted(r.Err, e.config.Attempts[steps[i].ID]+1)
 		e.subjects.note(applied[i], r.Err)
 	}
 	return outcomes
@@ -331,11 +338,7 @@ func (e *Executor) record(ctx context.Context, outcomes []Outcome) error {
 		default:
 			fate = plan.Unfinished
 			retry = append(retry, o.Err)
-			if errors.Is(o.Err, fault.ErrThrottled) {
-				e.throttled++
-			} else {
-				e.failing++
-			}
+			e.countUnfinished(o)
 		}
 		e.count(o.Step, fate)
 	}
@@ -343,6 +346,17 @@ func (e *Executor) record(ctx context.Context, outcomes []Outcome) error {
 		return nil
 	}
 	return &unfinished{fmt.Errorf("reconcile: %d of %d steps: %w", len(retry), len(outcomes), MaxRetryAfter(retry))}
+}
+
+// countUnfinished counts a step of the plan that another attempt may do.
+func (e *Executor) countUnfinished(o Outcome) {
+	if o.Step.PartOf != "" {
+		return
+	}
+	e.report.Unfinished++
+	if errors.Is(o.Err, fault.ErrThrottled) {
+		e.throttled++
+	}
 }
 
 // count counts a step of the plan; parts of it count with it.

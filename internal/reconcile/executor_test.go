@@ -231,14 +231,14 @@ func TestExecutor(t *testing.T) {
 				change: "throttled", "admin -cem": "done", "admin +dan +eve +fay +gus": "throttled", "admin +dan +eve": "throttled",
 				"admin +fay +gus": "invalid", "admin +fay": "invalid", "admin +gus": "done",
 			},
-			report: reconcile.Report{Done: 5},
+			report: reconcile.Report{Done: 5, Unfinished: 1},
 			err:    fault.ErrThrottled,
 		},
 		"Unavailable": {
 			reason: "a removal waits while the addition is tried again; all others are applied",
 			fails:  map[string]error{join: fault.ErrUnavailable},
 			want:   map[string]string{join: "unavailable", removal: ""},
-			report: reconcile.Report{Done: 4},
+			report: reconcile.Report{Done: 4, Unfinished: 1},
 			err:    fault.ErrUnavailable,
 		},
 		"Conflict": {

@@ -40,7 +40,7 @@ func (e *Executor) isolate(ctx context.Context, outcomes []Outcome) []Outcome {
 // outcomes with those of the removals.
 func (e *Executor) removeAlone(ctx context.Context, outcomes []Outcome) []Outcome {
 	for _, o := range slices.Clone(outcomes) {
-		if ctx.Err() != nil || !e.isUnfit(o.Err) || len(o.Step.Adds()) == 0 || len(o.Step.Removes()) == 0 {
+		if ctx.Err() != nil || !e.isUnfit(o) || len(o.Step.Adds()) == 0 || len(o.Step.Removes()) == 0 {
 			continue
 		}
 		removal := e.config.Plan.Parts(o.Step)[:1] // removals come first
@@ -56,11 +56,12 @@ func (e *Executor) removeAlone(ctx context.Context, outcomes []Outcome) []Outcom
 }
 
 // isUnfit reports whether a failure that is no refusal may stay whatever attempts follow.
-func (e *Executor) isUnfit(err error) bool {
-	if err == nil || Permanent(err) {
+func (e *Executor) isUnfit(o Outcome) bool {
+	if o.Err == nil || Permanent(o.Err) {
 		return false
 	}
-	return e.config.WaitExpired || errors.Is(err, fault.ErrConflict) || errors.Is(err, fault.ErrNotFound)
+	expired := e.config.WaitExpired && !e.config.Awaited[o.Step.ID]
+	return expired || errors.Is(o.Err, fault.ErrConflict) || errors.Is(o.Err, fault.ErrNotFound)
 }
 
 // isolation repeats what a platform refused in ever smaller parts.

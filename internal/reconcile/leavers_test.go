@@ -5,10 +5,38 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/reconcile"
 )
+
+// TestExecutor_AwaitsNewFailures: an addition that has only begun to fail is waited for,
+// although others have failed for an hour.
+func TestExecutor_AwaitsNewFailures(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		reason  string
+		awaited bool
+		want    map[string]string // outcomes of the example; "" for none
+	}{
+		{"all have failed for an hour", false, map[string]string{join: "unavailable", change: "unavailable", "admin -cem": "done"}},
+		{"these two have not", true, map[string]string{join: "unavailable", removal: "", change: "unavailable"}},
+	} {
+		p, l := example(), newRecords()
+		d := &platform{fails: map[string]error{join: fault.ErrUnavailable, "dan": fault.ErrUnavailable}}
+		e := reconcile.New(reconcile.Config{
+			Plan: p, Driver: d, Ledger: l, WaitExpired: true, Awaited: map[string]bool{ids(p)[join]: c.awaited, ids(p)[change]: c.awaited},
+		})
+		if err := e.Execute(t.Context(), p.Waves(plan.PerObject)); !reconcile.IsUnfinished(err) || e.Report().Unfinished != 2 {
+			t.Errorf("%s: %v, %+v; want two unfinished steps", c.reason, err, e.Report())
+		}
+		if diff := cmp.Diff(all(c.want), l.outcomes); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+		}
+	}
+}
 
 // TestExecutor_RemovesAlone: cem leaves the group to which one step also adds dan, whatever
 // the platform answers about dan.

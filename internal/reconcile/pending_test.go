@@ -28,7 +28,7 @@ func TestExecutor_AllowsPendingSteps(t *testing.T) {
 		report             reconcile.Report
 	}{
 		{"another plan finds what became of it", only, true, false, nil, reconcile.Report{Done: 2, Pending: 1, PendingAfter: time.Minute}},
-		{"no other plan follows: it is tried again", only, false, false, fault.ErrPending, reconcile.Report{Done: 2}},
+		{"no other plan follows: it is tried again", only, false, false, fault.ErrPending, reconcile.Report{Done: 2, Unfinished: 1}},
 		{
 			"it took too long: ann leaves her old group", only, true, true, nil,
 			reconcile.Report{Done: 3, Pending: 1, PendingAfter: time.Minute},
@@ -39,11 +39,11 @@ func TestExecutor_AllowsPendingSteps(t *testing.T) {
 		},
 		{
 			"nothing is pending: the throttled step is tried again", map[string]error{change: busy}, true, false,
-			fault.ErrThrottled, reconcile.Report{Done: 5},
+			fault.ErrThrottled, reconcile.Report{Done: 5, Unfinished: 1},
 		},
 		{
 			"an outage is no reason to plan again", map[string]error{create: slow, change: busy, remove: fault.ErrUnavailable}, true, false,
-			fault.ErrThrottled, reconcile.Report{Pending: 1, PendingAfter: time.Minute},
+			fault.ErrThrottled, reconcile.Report{Pending: 1, PendingAfter: time.Minute, Unfinished: 2},
 		},
 	} {
 		p, d, l := example(), &platform{fails: c.fails}, newRecords()
@@ -59,7 +59,7 @@ func TestExecutor_AllowsPendingSteps(t *testing.T) {
 }
 
 // TestExecutor_EndsUnknownAnswers: an answer that no driver knows is tried again, and
-// is a refusal in the end, with the vendor's words.
+// is a refusal in the end, with the vendor's words. The attempts of each step count.
 func TestExecutor_EndsUnknownAnswers(t *testing.T) {
 	t.Parallel()
 	unknown := fmt.Errorf("418 Teapot: %w", fault.ErrUnknown)
@@ -76,7 +76,7 @@ func TestExecutor_EndsUnknownAnswers(t *testing.T) {
 		{"an outage is waited for, however long", fault.ErrUnavailable, 100, 0, fault.ErrUnavailable},
 	} {
 		p, d, l := example(), &platform{fails: map[string]error{create: c.answer}}, newRecords()
-		e := reconcile.New(reconcile.Config{Plan: p, Driver: d, Ledger: l, Attempt: c.attempt})
+		e := reconcile.New(reconcile.Config{Plan: p, Driver: d, Ledger: l, Attempts: map[string]int{ids(p)[create]: c.attempt - 1, ids(p)[change]: 99}})
 		err := e.Execute(t.Context(), p.Waves(plan.PerObject))
 		if (err != nil) != (c.err != nil) || !errors.Is(err, c.err) {
 			t.Errorf("%s: attempt %d returns %v, want %v", c.reason, c.attempt, err, c.err)
