@@ -185,6 +185,9 @@ type ApplyOutput struct {
 	Replan bool `json:"replan,omitempty"`
 	// Refused counts steps that the platform will not do until somebody acts.
 	Refused int `json:"refused,omitempty"`
+	// RefusedAccounts counts those of them in which single accounts are refused. The next plan
+	// decides whether the tenant is as desired but for those.
+	RefusedAccounts int `json:"refusedAccounts,omitempty"`
 	// Blocked counts steps that need a refused one.
 	Blocked int `json:"blocked,omitempty"`
 	// Immovable counts roles of groups that the platform has just refused to take. The next

@@ -58,7 +58,7 @@ func (p *Platform) Apply(ctx context.Context, in ApplyInput) (ApplyOutput, error
 	if err := a.deferUnfinished(ctx, err); err != nil {
 		return ApplyOutput{}, toTemporal(err)
 	}
-	return a.out, nil
+	return a.out, toTemporal(a.countRefusedAccounts(ctx))
 }
 
 // deferUnfinished returns nil if err is that of steps which fail for now and the workflow should

@@ -101,10 +101,10 @@ func (s *stage) restart() {
 
 // laterRun makes what was recorded so far that of an earlier run: activities in a test
 // environment all have the same run ID. A run does not try a refused step again.
-func (s *stage) laterRun() {
-	s.t.Helper()
-	if _, err := s.store.Pool().Exec(s.t.Context(), `UPDATE records SET run_id = 'earlier ' || run_id`); err != nil {
-		s.t.Fatal(err)
+func (l *lab) laterRun() {
+	l.t.Helper()
+	if _, err := l.store.Pool().Exec(l.t.Context(), `UPDATE records SET run_id = 'earlier ' || run_id`); err != nil {
+		l.t.Fatal(err)
 	}
 }
 

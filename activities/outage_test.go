@@ -50,7 +50,14 @@ func manyRoles(n int, without ...string) string {
 // whose steps have failed for so long. The callbacks are called at those times of the run.
 func (l *lab) replicate(failing time.Duration, at map[time.Duration]func(*testsuite.TestWorkflowEnvironment)) (workflows.ReplicateResult, error) {
 	l.t.Helper()
-	in := workflows.ReplicateInput{Tenant: web}
+	return l.replicateTenant(web, failing, at)
+}
+
+func (l *lab) replicateTenant(
+	tenant access.TenantID, failing time.Duration, at map[time.Duration]func(*testsuite.TestWorkflowEnvironment),
+) (workflows.ReplicateResult, error) {
+	l.t.Helper()
+	in := workflows.ReplicateInput{Tenant: tenant}
 	env := (&testsuite.WorkflowTestSuite{}).NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})

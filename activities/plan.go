@@ -148,10 +148,17 @@ func (p *Platform) record(
 	ctx context.Context, t *reconcile.Tenant, profile driver.Profile, in PlanInput, meter *budget.Meter,
 ) (PlanOutput, error) {
 	out := PlanOutput{Calls: meter.Calls(), Desired: t.DesiredDigest(), Settle: profile.Settle}
-	recorded, err := p.tenants.Record(ctx, []*reconcile.Tenant{t}, reconcile.Run{
+	run := reconcile.Run{
 		ID: activity.GetInfo(ctx).WorkflowExecution.RunID, DryRun: in.DryRun,
 		Steps: in.Done.Steps, Calls: in.Done.Calls + out.Calls,
-	})
+	}
+	var err error
+	if !in.DryRun {
+		if run.Refused, err = p.refusedAccounts(ctx, t.Plan(), in.RefusedSince); err != nil {
+			return out, err
+		}
+	}
+	recorded, err := p.tenants.Record(ctx, []*reconcile.Tenant{t}, run)
 	made := t.Plan()
 	out.Steps, out.Held, out.Remarks, out.HeldDigest = len(made.Steps), len(made.Held), len(made.Remarks), made.HeldDigest()
 	if err != nil {

@@ -75,6 +75,7 @@ type replication struct {
 	held       string // names what the last plan holds for an approval, if anything
 	why        string // the reason of a failure
 	refused    int
+	accounts   int // how many of the refused steps are about single accounts
 	unfinished unfinished
 	immovable  int       // roles that the platform refused to take, in the last plan
 	unsure     bool      // a plan did not hold: trust nothing remembered
@@ -119,6 +120,9 @@ func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error
 		return nil
 	}
 	r.patience = 0
+	if r.refused > 0 && r.refused == r.accounts && r.done.Steps == r.last.done {
+		return nil // nothing was written
+	}
 	return workflow.Sleep(ctx, min(p.Settle, replanPause))
 }
 
@@ -153,9 +157,10 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 }
 
 // stuck reports whether another plan would end as the last one did, which began when so
-// many steps were done.
+// many steps were done. After refusals of single accounts it may end as desired but for
+// those.
 func (r *replication) stuck(before int) bool {
-	nothing := r.done.Steps == before && r.immovable == 0 && !r.unfinished.any()
+	nothing := r.done.Steps == before && r.immovable == 0 && !r.unfinished.any() && r.refused > r.accounts
 	return r.refused > 0 && (nothing || len(r.renamings.failed) > 0)
 }
 
@@ -249,7 +254,7 @@ func (r *replication) follow(ctx workflow.Context, p activities.PlanOutput) erro
 		r.pass++
 	}
 	r.last = lastPlan{digest: p.Digest, repeated: repeated, done: r.done.Steps}
-	r.broken, r.refused, r.immovable, r.renamings = false, 0, 0, renamings{}
+	r.broken, r.refused, r.accounts, r.immovable, r.renamings = false, 0, 0, 0, renamings{}
 	r.unfinished.begin(workflow.Now(ctx))
 	if err := r.apply(ctx, p, p.Batches); err != nil || r.broken || len(p.Renamings) == 0 {
 		return err
@@ -291,6 +296,7 @@ func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput, batch
 		r.done.Steps += out.Done
 		r.done.Calls += out.Calls
 		r.refused += out.Refused
+		r.accounts += out.RefusedAccounts
 		r.immovable += out.Immovable
 		r.unfinished.add(out.Pending, out.Unfinished, max(out.PendingAfter, out.UnfinishedAfter), out.Reason, out.Type)
 		r.broken = out.Replan

@@ -245,6 +245,25 @@ func TestReplicateTenant(t *testing.T) {
 			want:  workflows.ReplicateResult{Outcome: activities.Failed, Digest: "d1", Steps: 2, Calls: 9, Remarks: 1},
 			fails: true, plans: 3, applies: 3, concludes: 1,
 		},
+		"accounts refused": {
+			reason: "the next plan decides whether the tenant is as desired but for the refused accounts",
+			platform: platform{
+				plans:   []answer[activities.PlanOutput]{open(1), ended(activities.Converged)},
+				applies: []answer[activities.ApplyOutput]{applied(activities.ApplyOutput{Refused: 2, RefusedAccounts: 2, Calls: 2})},
+			},
+			want:  workflows.ReplicateResult{Outcome: activities.Converged, Digest: "d1", Calls: 6},
+			plans: 2, applies: 1,
+		},
+		"a role and an account refused": {
+			reason: "a refused role fails the tenant",
+			platform: platform{
+				plans:    []answer[activities.PlanOutput]{open(1)},
+				applies:  []answer[activities.ApplyOutput]{applied(activities.ApplyOutput{Refused: 2, RefusedAccounts: 1, Calls: 2})},
+				conclude: activities.RecordOutcomeOutput{Remarks: 1},
+			},
+			want:  workflows.ReplicateResult{Outcome: activities.Failed, Digest: "d1", Calls: 4, Remarks: 1},
+			fails: true, plans: 1, applies: 1, concludes: 1,
+		},
 		"role not taken": {
 			reason: "the next plan takes the access that a role gives another way, once",
 			platform: platform{

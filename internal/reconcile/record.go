@@ -34,6 +34,10 @@ type Run struct {
 	DryRun bool
 	// Steps and Calls count what the run has done for the tenant.
 	Steps, Calls int
+	// Refused are the warnings about accounts that the platform refused in a run for one
+	// tenant, if all steps of its plan are about these accounts. With them the tenant
+	// counts as desired.
+	Refused []access.Remark
 }
 
 // Recorded says what is stored of a tenant.
@@ -59,9 +63,10 @@ func (r *Reconciler) Record(ctx context.Context, tenants []*Tenant, run Run) ([]
 		case run.DryRun:
 			all[i].Outcome = Planned
 			continue
-		case len(t.plan.Steps) > 0:
+		case len(t.plan.Steps) > 0 && len(run.Refused) == 0:
 			continue
 		}
+		t.plan.Remarks = access.SortRemarks(slices.Concat(t.plan.Remarks, run.Refused))
 		if run.Steps > 0 {
 			warnings, err := r.WithEvents(ctx, t.ID(), run.ID, t.plan.Remarks)
 			if err != nil {

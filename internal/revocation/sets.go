@@ -394,10 +394,14 @@ func (r *removal) execute(ctx context.Context, p planned) executed {
 	if err != nil {
 		return executed{err: fmt.Errorf("revocation: store the plan of %s: %w", id, err)}
 	}
+	attempts := make(map[string]int, len(p.plan.Steps))
+	for _, s := range p.plan.Steps {
+		attempts[s.ID] = r.run.Attempt - 1
+	}
 	// No check: the revocation was read, and lifting it replicates the tenant. No limit
 	// holds a revocation.
 	e := reconcile.New(reconcile.Config{
-		Plan: p.plan, Driver: r.driver, Scope: p.scope, Attempt: r.run.Attempt, IgnoreNeeds: true,
+		Plan: p.plan, Driver: r.driver, Scope: p.scope, Attempts: attempts, IgnoreNeeds: true,
 		Ledger: r.Records(ledger.Run{
 			Tenant: id, WorkflowID: r.run.WorkflowID, RunID: r.run.RunID, Pass: r.run.Attempt<<8 + r.passes,
 			Digest: digest, Actor: r.who.By, Cause: "revoke",
