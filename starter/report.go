@@ -190,9 +190,11 @@ func (c *cli) writeWarnings(w io.Writer, items []item, each bool) {
 	}
 	var table warningTable
 	for _, it := range items {
-		for _, r := range it.Warnings {
-			table.add(it.Tenant+"/"+it.Platform, r.Remark)
+		warnings := make([]access.Remark, len(it.Warnings))
+		for i, r := range it.Warnings {
+			warnings[i] = r.Remark
 		}
+		table.add(it.Tenant+"/"+it.Platform, warnings...)
 	}
 	if len(table.groups) > 0 {
 		fmt.Fprintln(w)

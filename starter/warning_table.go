@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -47,6 +49,71 @@ func advice(text string) string {
 	return text
 }
 
+// merged is a warning about one object of a tenant, or about several with one cause.
+type merged struct {
+	access.Remark
+	objects int
+}
+
+// mergeObjects returns the warnings of a tenant, with those that differ only in the object
+// as one: its object is a number of objects, and its text is without their names. Warnings
+// about users and roles come from documents of their own, and stay as they are.
+func mergeObjects(tenant string, warnings []access.Remark) []merged {
+	all := make([]merged, 0, len(warnings))
+	places := map[warningKey]int{} // in all
+	kinds := map[warningKey]string{}
+	for _, r := range warnings {
+		text, kind := withoutObject(r)
+		key := warningKey{code: r.Code, text: text}
+		place, known := places[key]
+		switch {
+		case r.Code.Personal(), r.Code == access.RoleUnmapped, r.Object == tenant:
+			all = append(all, merged{r, 1})
+		case !known:
+			places[key], kinds[key] = len(all), kind
+			all = append(all, merged{r, 1})
+		case all[place].objects == 1 && all[place].Object == r.Object:
+			all = append(all, merged{r, 1}) // two warnings about one object
+		default:
+			if kinds[key] != kind {
+				kinds[key] = "object"
+			}
+			n := all[place].objects + 1
+			all[place] = merged{access.Remark{Code: r.Code, Object: count(n, kinds[key]), Text: text}, n}
+		}
+	}
+	return all
+}
+
+// otherSteps is the part of a warning that counts the steps which need a refused one.
+var otherSteps = regexp.MustCompile(` \(\d+ other steps need it\)`)
+
+// withoutObject returns the text of a warning without the names of its object, and the kind
+// of the object: the word before its name in the text, if it is one.
+func withoutObject(r access.Remark) (text, kind string) {
+	text, kind = otherSteps.ReplaceAllString(r.Text, ""), "object"
+	names := strings.Split(r.Object, " → ")
+	if len(names) > 1 {
+		kind = "role"
+	}
+	for _, name := range append([]string{r.Object}, names...) {
+		quoted := " " + strconv.Quote(name)
+		before, _, found := strings.Cut(text, quoted)
+		if !found {
+			continue
+		}
+		switch word := before[strings.LastIndexByte(before, ' ')+1:]; {
+		case kind != "object":
+		case word == "members":
+			kind = "group"
+		case word == string(access.KindGroup), word == string(access.KindBinding), word == string(access.KindAccount):
+			kind = word
+		}
+		text = strings.ReplaceAll(text, quoted, "")
+	}
+	return text, kind
+}
+
 // warningGroup is one line of a table: equal warnings, on one tenant or on several.
 type warningGroup struct {
 	warningKey
@@ -61,12 +128,15 @@ type warningTable struct {
 	groups map[warningKey]*warningGroup
 	// more counts the warnings that are in no group.
 	more int
+	// merged is true where a warning stands for several objects of a tenant.
+	merged bool
 }
 
-// add adds the warnings of one tenant.
+// add adds the warnings of one tenant. Those of one cause on several objects are one.
 func (t *warningTable) add(tenant string, warnings ...access.Remark) {
-	for _, r := range warnings {
-		key := keyOf(tenant, r)
+	for _, r := range mergeObjects(tenant, warnings) {
+		t.merged = t.merged || r.objects > 1
+		key := keyOf(tenant, r.Remark)
 		group := t.groups[key]
 		switch {
 		case group != nil:
@@ -109,7 +179,7 @@ func (t *warningTable) write(w io.Writer, toListEach string) {
 	}
 	slices.SortFunc(groups, (*warningGroup).compare)
 	more := t.more + max(0, len(groups)-mostWarnings)
-	complete := more == 0
+	complete := more == 0 && !t.merged
 	lines := make([][]string, min(len(groups), mostWarnings))
 	for i := range lines {
 		g := groups[i]

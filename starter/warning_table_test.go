@@ -97,6 +97,67 @@ func TestWarningTable_GroupsEqualWarnings(t *testing.T) {
 	}
 }
 
+// TestWarningTable_MergesObjectsOfATenant: one cause on several objects of a tenant is one
+// line, without the names of the objects.
+func TestWarningTable_MergesObjectsOfATenant(t *testing.T) {
+	t.Parallel()
+	refused := func(object, text string) access.Remark {
+		return access.Remark{Code: access.PlatformRefused, Object: object, Text: text}
+	}
+	group := func(name, more string) access.Remark {
+		return refused(name, fmt.Sprintf("the platform refused to create the group %q%s: 403: ask", name, more))
+	}
+	role := func(role, group string) access.Remark {
+		key := access.Key{Kind: access.KindBinding, Role: role, Group: group}.String()
+		return refused(key, fmt.Sprintf("the role %q was given to the group %q and is kept: map %q", role, group, key))
+	}
+	user := func(name string) access.Remark {
+		return access.Remark{Code: access.UserNotFound, Object: name, Text: fmt.Sprintf("the platform has no account %q: create it", name)}
+	}
+	for _, tc := range []struct {
+		reason string
+		all    []access.Remark
+		want   []string // object and text of each line
+	}{
+		{"one object keeps its name", []access.Remark{group("a", "")}, []string{`a|the platform refused to create the group "a": 403: ask`}},
+		{
+			"three groups with one cause, which others need", []access.Remark{group("a", ""), group("b", " (2 other steps need it)"), group("c", " (1 other steps need it)")},
+			[]string{"3 groups|the platform refused to create the group: 403: ask"},
+		},
+		{
+			"members are those of a group",
+			[]access.Remark{refused("a", `add lea to the members "a": 400`), refused("b", `add lea to the members "b": 400`), refused("b", `add tom to the members "b": 400`)},
+			[]string{"2 groups|add lea to the members: 400", `b|add tom to the members "b": 400`},
+		},
+		{"roles of groups", []access.Remark{role("x", "a"), role("x", "b"), role("y", "a")}, []string{"3 roles|the role was given to the group and is kept: map"}},
+		{
+			"other causes stay on lines of their own", []access.Remark{group("a", ""), refused("b", `the platform refused to create the group "b": full: ask`)},
+			[]string{`a|the platform refused to create the group "a": 403: ask`, `b|the platform refused to create the group "b": full: ask`},
+		},
+		{"two warnings about one object", []access.Remark{refused("a", "full"), refused("a", "full")}, []string{"a|full", "a|full"}},
+		{"objects of several kinds", []access.Remark{refused("a", `the group "a" is full`), refused("b", `the group is full`)}, []string{"2 objects|the group is full"}},
+		{"each user has a document", []access.Remark{user("lea"), user("tom")}, []string{`lea|the platform has no account "lea": create it`, `tom|the platform has no account "tom": create it`}},
+	} {
+		var got []string
+		for _, r := range mergeObjects("a.b/c", tc.all) {
+			got = append(got, r.Object+"|"+r.Text)
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+		}
+	}
+	var table warningTable
+	table.add("a.b/c", group("a", ""), group("b", ""))
+	table.add("a.b/d", group("x", ""), group("y", ""))
+	var out bytes.Buffer
+	table.write(&out, "list them")
+	want := "WARNING           OBJECT    TENANT     TEXT\n" +
+		"platform-refused  2 groups  2 tenants  the platform refused to create the group: 403: ask\nlist them\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("two groups of two tenants (-want +got):\n%s", diff)
+	}
+}
+
 // TestWarningTable_IsBounded: 10,000 tenants with warnings of their own need no more
 // memory than 1,000, and the rest is counted.
 func TestWarningTable_IsBounded(t *testing.T) {
