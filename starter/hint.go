@@ -1,16 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -120,10 +123,55 @@ func (c *cli) waitingRuns(ctx context.Context, runs []live) (hint, error) {
 		}
 		return h, nil
 	}
-	if n := len(waiting[statePlatform]); n > 0 {
-		return hint{count(n, "run") + " waiting for a platform that does not answer.", "rollcall connection check"}, nil
+	return platformHint(waiting[statePlatform]), nil
+}
+
+// platformHint says why runs wait for the next attempt, with one line for each class of
+// failure. The command is that of the most frequent class.
+func platformHint(runs []live) hint {
+	byClass := map[string][]live{}
+	for _, l := range runs {
+		byClass[l.Error] = append(byClass[l.Error], l)
 	}
-	return hint{}, nil
+	classes := slices.SortedFunc(maps.Keys(byClass), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(byClass[b]), len(byClass[a])), cmp.Compare(a, b))
+	})
+	var h hint
+	for i, class := range classes {
+		cause, command := causeOf(class)
+		reason := byClass[class][0].Reason
+		differs := func(l live) bool { return l.Reason != reason }
+		if reason != "" && !slices.ContainsFunc(byClass[class], differs) {
+			cause += ": " + visible(reason)
+		}
+		if i == 0 {
+			h.command = command
+		} else {
+			h.text += "\n"
+		}
+		h.text += count(len(byClass[class]), "run") + " waiting " + cause + "."
+	}
+	return h
+}
+
+// causeOf says for what a run waits whose last attempt failed with a class, and the command
+// to run next.
+func causeOf(class string) (cause, command string) {
+	const check = "rollcall connection check"
+	switch class {
+	case "":
+		return "for a platform that does not answer", check
+	case activities.TypeUnavailable:
+		return "after a failed attempt", check
+	case activities.TypeThrottled:
+		return "for a platform that takes no more calls for now", ""
+	case activities.TypePending:
+		return "for a platform that carries out an earlier change", ""
+	case timedOut:
+		return "for an activity whose worker stopped or does not report", "rollcall worker versions"
+	default:
+		return "after an attempt that failed as " + class, check
+	}
 }
 
 // unservedHint says which platforms no worker serves, and why. Platforms with the same

@@ -107,6 +107,9 @@ func TestWaitingRuns(t *testing.T) {
 	url := database(t)
 	c := &cli{getenv: func(string) string { return url }}
 	run := func(state string, age int64) live { return live{Platform: "sandbox.local", State: state, SinceMS: age} }
+	failed := func(class, reason string) live {
+		return live{Platform: "sandbox.local", State: statePlatform, SinceMS: 60_000, Error: class, Reason: reason}
+	}
 	reported(t, opened(t, url), map[string]workerReport{"1@a": holds().without("sandbox.local", "not for it")})
 	defer func() {
 		if c.documents != nil {
@@ -131,6 +134,26 @@ func TestWaitingRuns(t *testing.T) {
 		{
 			"the platform is down", []live{run(statePlatform, 60_000), run(statePlatform, 50_000)},
 			hint{"2 runs waiting for a platform that does not answer.", "rollcall connection check"},
+		},
+		{
+			"one cause is named", []live{failed("Unavailable", "gcp: set the policy: 503"), failed("Unavailable", "gcp: set the policy: 503")},
+			hint{"2 runs waiting after a failed attempt: gcp: set the policy: 503.", "rollcall connection check"},
+		},
+		{
+			"several causes, or texts that cannot be read", []live{failed("Unavailable", "503"), failed("Unavailable", "")},
+			hint{"2 runs waiting after a failed attempt.", "rollcall connection check"},
+		},
+		{"the platform throttles", []live{failed("Throttled", "")}, hint{"1 run waiting for a platform that takes no more calls for now.", ""}},
+		{
+			"a worker died", []live{failed("TimedOut", "heartbeat")},
+			hint{"1 run waiting for an activity whose worker stopped or does not report: heartbeat.", "rollcall worker versions"},
+		},
+		{
+			"each class has a line, the most frequent first",
+			[]live{failed("Throttled", "429"), failed("Throttled", "429"), failed("Conflict", "\x1b[2J")},
+			hint{
+				"2 runs waiting for a platform that takes no more calls for now: 429.\n1 run waiting after an attempt that failed as Conflict: \uFFFD[2J.", "",
+			},
 		},
 	} {
 		got, err := c.waitingRuns(t.Context(), tc.runs)

@@ -41,6 +41,9 @@ const (
 	stateApproval = "waiting for an approval"
 )
 
+// timedOut is the class of an attempt of a worker that stopped, or hangs.
+const timedOut = "TimedOut"
+
 // live is one thing that is not done now.
 type live struct {
 	Workflow string `json:"workflow,omitempty"`
@@ -247,7 +250,7 @@ func failureClass(f *failurepb.Failure) string {
 	case f.GetApplicationFailureInfo().GetType() != "":
 		return f.GetApplicationFailureInfo().GetType()
 	case f.GetTimeoutFailureInfo() != nil:
-		return "TimedOut" // a worker that died, or hangs
+		return timedOut
 	default:
 		return "Unknown"
 	}
