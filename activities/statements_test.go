@@ -75,7 +75,7 @@ func TestDetectDrift_UsesAFixedNumberOfStatements(t *testing.T) {
 			t.Fatalf("%d tenants drifted, want all %d", len(drifted.Drifted), tenants)
 		}
 		for _, d := range drifted.Drifted { // as their runs would
-			l.replicate(d)
+			l.applyDrift(d)
 		}
 		converged, again := detect()
 		if converged.Totals.Converged != tenants {
@@ -88,8 +88,8 @@ func TestDetectDrift_UsesAFixedNumberOfStatements(t *testing.T) {
 	}
 }
 
-// replicate applies the plan of a tenant that drifted.
-func (l *lab) replicate(d activities.Drift) {
+// applyDrift applies the plan of a tenant that drifted.
+func (l *lab) applyDrift(d activities.Drift) {
 	l.t.Helper()
 	p, err := execute[activities.PlanOutput](l, activities.PlanActivity, activities.PlanInput{Tenant: d.Tenant, Prepared: d.Plan})
 	if err != nil {

@@ -32,9 +32,9 @@ func TestOutageDelaysNoOtherBatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []time.Duration{0, 0, 0, 15 * time.Second, 15 * time.Second, 15 * time.Second}
+	want := []time.Duration{0, 0, 0, 0, 15 * time.Second, 15 * time.Second, 15 * time.Second}
 	if diff := cmp.Diff(want, after); diff != "" {
-		t.Errorf("plan, two batches, a wait, plan, a batch, plan (-want +got):\n%s", diff)
+		t.Errorf("a lookup, plan, two batches, a wait, plan, a batch, plan (-want +got):\n%s", diff)
 	}
 }
 
@@ -54,7 +54,7 @@ func TestOutageEndsAfterADay(t *testing.T) {
 	if elapsed := ends.Sub(began); elapsed < 24*time.Hour || elapsed > 25*time.Hour {
 		t.Errorf("the run waited %s, want a day", elapsed)
 	}
-	const eventsOfAWait, most = 17, 51_200 / 8
+	const eventsOfAWait, most = 23, 51_200 / 8
 	if events := len(p.planned) * eventsOfAWait; events > most {
 		t.Errorf("%d plans make about %d events, want at most %d", len(p.planned), events, most)
 	}
