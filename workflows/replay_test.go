@@ -22,11 +22,11 @@ func recorded() map[string]recording {
 	const completed, failed, renewed = "COMPLETED", "FAILED", "CONTINUED_AS_NEW"
 	all := map[string]recording{
 		"dry-run":          {reason: "a plan that is not applied", ends: completed, shows: `"dryRun":true`},
-		"unchanged":        {reason: "a tenant that is as desired", ends: completed, activities: 1, shows: `"outcome":"converged"`},
-		"changed":          {reason: "plan, apply, verify", ends: completed, activities: 3, shows: `"outcome":"changed"`},
+		"unchanged":        {reason: "look up, plan: a tenant that is as desired", ends: completed, activities: 2, shows: `"outcome":"converged"`},
+		"changed":          {reason: "look up, plan, apply, verify", ends: completed, activities: 4, shows: `"outcome":"changed"`},
 		"warnings":         {reason: "a person who cannot be replicated", ends: completed, shows: `"warnings":1`},
 		"pending-approval": {reason: "removals that somebody has to approve", ends: completed, shows: `"outcome":"waiting"`},
-		"replanned":        {reason: "the world moved under a plan, once", ends: completed, activities: 5, shows: `"replan":true`},
+		"replanned":        {reason: "the world moved under a plan, once", ends: completed, activities: 7, shows: `"replan":true`},
 		"drifting":         {reason: "the world moved under every plan", ends: failed, shows: `"outcome":"drifting"`},
 		"failed":           {reason: "what only people can mend", ends: failed, shows: `"outcome":"failed"`},
 		"resumed":          {reason: "a worker died in an apply", ends: completed, shows: `"attempt": 2`},
@@ -49,10 +49,10 @@ func recorded() map[string]recording {
 func recordedRenamings() map[string]recording {
 	const completed, failed, cancelled = "COMPLETED", "FAILED", "CANCELED"
 	return map[string]recording{
-		"replaced":            {reason: "plan, a group's own run, verify", ends: completed, activities: 2, shows: "CHILD_WORKFLOW_EXECUTION_COMPLETED"},
+		"replaced":            {reason: "look up, plan, a group's own run, verify", ends: completed, activities: 3, shows: "CHILD_WORKFLOW_EXECUTION_COMPLETED"},
 		"group-replaced":      {reason: "build, confirm, remove, end", ends: completed, activities: 4, shows: `"state":"cut-over"`},
 		"group-strict":        {reason: "remove, build, end", ends: completed, activities: 3, shows: `"mode":"strict"`},
-		"rename-in-place":     {reason: "the platform renames it itself", ends: completed, activities: 3, shows: `"outcome":"changed"`},
+		"rename-in-place":     {reason: "the platform renames it itself", ends: completed, activities: 4, shows: `"outcome":"changed"`},
 		"replace-waiting":     {reason: "the old group stays for what is held", ends: completed, shows: `"outcome":"waiting"`},
 		"group-waiting":       {reason: "the same, for the group", ends: completed, activities: 3, shows: `"state":"waiting"`},
 		"group-replanned":     {reason: "the platform changed while it was built", ends: completed, activities: 2, shows: `"state":"replanned"`},
