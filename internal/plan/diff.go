@@ -239,13 +239,13 @@ func (d *diff) withReasons(f *facts, key access.Key, gone []access.Member, why s
 		case f.revoked[who.Ref]:
 			gone[i].Why = "access is revoked by name"
 		case f.unmanagedMembers[Removal{Object: key, Ref: who.Ref}]:
-			gone[i].Why = "somebody else put this account there"
+			gone[i].Why = "another system added this account"
 			if f.forbids() {
 				continue
 			}
 			d.warn(access.ForeignMemberRemoved, key.String(), fmt.Sprintf(
-				"somebody else put %s into %q, which holds exactly whom the documents name, so it goes: "+
-					"bind the person to the project to give them access", AccountName(who), key))
+				"another system added %s to %q, which has exactly the members that the documents name, so Rollcall removes it: "+
+					"bind the user to the project to give them access", AccountName(who), key))
 		}
 	}
 	return gone

@@ -17,7 +17,7 @@ func (o *orderer) deleteRole(at int, why string) bool {
 	s := Step{Op: Delete, Have: Object{Binding: &have}, Why: why, Needs: o.beforeEnd(at)}
 	if verdict := o.verdicts.ends[at]; verdict.waits {
 		o.removeRevokedSubjects(have)
-		o.hold(s, fmt.Sprintf("taking the role %q takes access from %d people", have.Role, verdict.users))
+		o.hold(s, fmt.Sprintf("taking the role %q takes access from %d users", have.Role, verdict.users))
 		return false
 	}
 	id := o.step(s)
@@ -72,7 +72,7 @@ func (o *orderer) revokedOf(members []access.Member) []access.Member {
 // orderExternal plans a role that another system gave to a managed group.
 func (o *orderer) orderExternal(e external, decided copyVerdict) {
 	have := o.in.Observed.Bindings[e.at]
-	given := fmt.Sprintf("the role %q was given to the group %q by somebody else and ", have.Role, have.Group)
+	given := fmt.Sprintf("the role %q was given to the group %q by another system and ", have.Role, have.Group)
 	object := have.Key().String()
 	slot := o.facts.roles[e.at].slot
 	switch {

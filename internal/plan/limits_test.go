@@ -172,7 +172,7 @@ func TestStrangersAreNamed(t *testing.T) {
 			}
 			for _, who := range s.Removes() {
 				stranger := who.Ref == "u1" || who.Ref == "u2"
-				if (who.Why == "somebody else put this account there") != stranger && s.Kind == access.KindMembers {
+				if (who.Why == "another system added this account") != stranger && s.Kind == access.KindMembers {
 					t.Errorf("%s leaves %q because %q", who.Ref, s.Object, who.Why)
 				}
 				remarked := slices.ContainsFunc(p.Remarks, func(r access.Remark) bool {

@@ -231,9 +231,9 @@ func (o *orderer) takeMemberRole(i int, ends map[string][]Need) {
 		s := Step{Op: Delete, Have: Object{Binding: &have}, Why: why, Needs: ends[who.Ref]}
 		switch {
 		case waits[who.Ref]:
-			o.hold(s, fmt.Sprintf("taking the role %q from %d people", have.Role, len(verdict.waits)+len(verdict.with)))
+			o.hold(s, fmt.Sprintf("taking the role %q from %d users", have.Role, len(verdict.waits)+len(verdict.with)))
 		case with[who.Ref]:
-			o.hold(s, fmt.Sprintf("taking the role %q from people whose other roles are held", have.Role))
+			o.hold(s, fmt.Sprintf("taking the role %q from users whose other roles wait for an approval", have.Role))
 		case !goes[who.Ref]:
 		case o.moves[who.Ref] != nil:
 			o.moving = append(o.moving, moving{Step: s, from: none})

@@ -21,7 +21,7 @@ func order(f *facts, d *diff, v *verdicts) Plan {
 	o.findMoves()
 	for _, who := range f.in.Newcomers {
 		o.step(Step{Op: Create, Want: Object{Account: &who}, Why: fmt.Sprintf(
-			"the platform has no account for %s, and its settings let Rollcall bring people in", who.Person)})
+			"the platform has no account for %s, and its settings let Rollcall provision users", who.Person)})
 	}
 	for slot := range d.groups {
 		o.orderGroup(slot)
@@ -97,8 +97,8 @@ func (o *orderer) warning(code access.Code, object, text string) {
 // unclear warns that ledger and mark disagree about the object.
 func (o *orderer) unclear(key access.Key) {
 	o.warning(access.OwnershipUnclear, key.String(), fmt.Sprintf(
-		"%s %q: the ledger and the mark on the object do not agree on who made it, so Rollcall leaves it as it is: "+
-			"restore the mark in its description, or remove the object if nobody needs it", key.Kind, key))
+		"%s %q: the ledger and the ownership marker disagree on whether Rollcall created it, so Rollcall leaves it as it is: "+
+			"restore the marker in its description, or remove the object if it is not needed", key.Kind, key))
 }
 
 // orderGroup plans one desired group with its members.
@@ -145,11 +145,11 @@ func (o *orderer) takeOver(slot int, have access.Group) {
 	have.Members = nil
 	of := o.in.Desired.Groups[slot]
 	want := access.Group{Name: of.Name, Ref: have.Ref, Mark: o.in.Rules.Mark, Serves: of.Serves, Why: of.Why}
-	why := "somebody told Rollcall to take this group over"
+	why := "an operator adopted this group"
 	if renamed {
 		why = fmt.Sprintf("the group %q has another name now, and the platform renames it", have.Name)
 		if o.outOfBand[have.Name] == want.Name {
-			why = fmt.Sprintf("somebody else gave this group the name %q", have.Name)
+			why = fmt.Sprintf("another system gave this group the name %q", have.Name)
 		}
 	}
 	id := o.build(slot, Step{Op: Change, Have: Object{Group: &have}, Want: Object{Group: &want}, Why: why})

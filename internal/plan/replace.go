@@ -30,7 +30,7 @@ func (r *replacing) start(f *facts, i int) {
 		r.olds = append(r.olds, f.in.Observed.Groups[at])
 	}
 	if !f.replacements[i].ready {
-		r.wait(fmt.Sprintf("the name %q, which a group has that is not ours", f.names[f.replacements[i].to]))
+		r.wait(fmt.Sprintf("the name %q, which an unmanaged group has", f.names[f.replacements[i].to]))
 	}
 }
 
@@ -44,7 +44,7 @@ func (o *orderer) removeLeavers(next int) {
 		verdict := o.verdicts.leavers[next][i]
 		o.holdMembers(old, verdict)
 		if len(verdict.waits) > 0 {
-			r.wait(fmt.Sprintf("a decision on %d people who leave it", len(verdict.waits)))
+			r.wait(fmt.Sprintf("a decision on %d users who leave it", len(verdict.waits)))
 		}
 		leave, move := o.split(verdict.goes)
 		for _, s := range o.memberSteps(old, nil, leave) {
@@ -63,7 +63,7 @@ func (o *orderer) left(next int, id string, needs []Need) {
 	r := &o.replacing[next]
 	r.leaving = append(r.leaving, id)
 	if slices.ContainsFunc(needs, func(need Need) bool { return o.isBuild(need.ID) }) {
-		r.wait("people who move to another group that changes its name; the next plan goes on")
+		r.wait("users who move to another group that changes its name; the next plan goes on")
 	}
 }
 
@@ -87,7 +87,7 @@ func (o *orderer) endReplaced(at int) {
 		s.Why = "no role mapping asks for this role"
 	}
 	if verdict := o.verdicts.ends[at]; verdict.waits {
-		o.hold(s, fmt.Sprintf("taking the role %q takes access from %d people", have.Role, verdict.users))
+		o.hold(s, fmt.Sprintf("taking the role %q takes access from %d users", have.Role, verdict.users))
 		r.wait(fmt.Sprintf("a decision on its role %q", have.Role))
 		return
 	}
@@ -101,7 +101,7 @@ func (o *orderer) dropExternal(e external, decided copyVerdict, given string) {
 	have, to := o.in.Observed.Bindings[e.at], o.names[slot]
 	switch {
 	case e.ends:
-		r.wait(fmt.Sprintf("the end of our own role %q on %q; the next plan goes on", have.Role, to))
+		r.wait(fmt.Sprintf("the end of the managed role %q on %q; the next plan goes on", have.Role, to))
 		return
 	case e.given:
 		return // nobody loses it
@@ -119,16 +119,16 @@ func (o *orderer) dropExternal(e external, decided copyVerdict, given string) {
 	case copyApproved:
 		s.Needs = o.progress[slot].created
 		o.build(slot, s)
-		o.warning(access.ForeignPermissionKept, object, given+fmt.Sprintf("is carried over to %q, as somebody approved", to))
+		o.warning(access.ForeignPermissionKept, object, given+fmt.Sprintf("is copied to %q, as an operator approved", to))
 	case copyRejected:
 		r.loses = append(r.loses, have)
 		o.warning(access.ForeignPermissionRemoved, object, goes+o.rejected(s))
 	case copyUndecided:
 		r.loses = append(r.loses, have)
 		r.undecided++
-		o.holdFor(s, fmt.Sprintf("somebody else gave the role %q to %q, which goes: carrying it over to %q waits for an approval, "+
+		o.holdFor(s, fmt.Sprintf("another system gave the role %q to %q, which goes: copying it to %q waits for an approval, "+
 			"as it grants what no document asks for; rejected, it goes with the group", have.Role, have.Group, to))
-		o.warning(access.ForeignPermissionRemoved, object, goes+", unless somebody approves that it is carried over")
+		o.warning(access.ForeignPermissionRemoved, object, goes+", unless an operator approves that it is copied")
 	}
 }
 
@@ -138,7 +138,7 @@ func (f *facts) copied(e external) Step {
 	slot := f.replacements[e.replaced].to
 	s := Step{
 		Op: Create, Carries: cmp.Or(have.Ref, "carry"),
-		Why: fmt.Sprintf("somebody else gave it to %q, which this group replaces", have.Group),
+		Why: fmt.Sprintf("another system gave it to %q, which this group replaces", have.Group),
 	}
 	s.Want.Binding = &access.Binding{
 		Role: have.Role, Group: f.names[slot], GroupRef: f.group(slot).Ref, Condition: have.Condition, Carried: true,
@@ -166,7 +166,7 @@ func (o *orderer) finishReplacement(i int) bool {
 		return false
 	}
 	if r.undecided > 0 {
-		r.wait(fmt.Sprintf("a decision on %d roles that somebody else gave to it and that could be carried over", r.undecided))
+		r.wait(fmt.Sprintf("a decision on %d roles that another system gave to it and that could be copied", r.undecided))
 	}
 	from := slices.Clone(r.olds)
 	for i := range from {

@@ -47,10 +47,10 @@ func (r *revoking) add(s Step) string {
 	return s.ID
 }
 
-// leaving returns those of the people who are to go.
-func (r *revoking) leaving(people []access.Member) []access.Member {
+// leaving returns those of the members whose accounts are revoked.
+func (r *revoking) leaving(members []access.Member) []access.Member {
 	var leave []access.Member
-	for _, who := range people {
+	for _, who := range members {
 		if r.gone[who.Ref] {
 			who.Why = "access is revoked by name"
 			leave = append(leave, who)
@@ -121,7 +121,7 @@ func (r *revoking) unmanaged(what string, key access.Key, mark access.Mark, leav
 	}
 	for _, who := range leave {
 		r.remarks = append(r.remarks, access.Remark{Code: access.UserRevoked, Object: key.String(), Text: fmt.Sprintf(
-			"%s %q is not Rollcall's and has the account %q, whose access is revoked by name: take it out there",
+			"%s %q is unmanaged and has the account %q, whose access is revoked by name: remove the account there",
 			what, key, cmp.Or(who.Name, who.Ref))})
 	}
 }

@@ -44,7 +44,7 @@ func (p Plan) writeRenaming(b *strings.Builder, r Renaming, part map[string]bool
 		b.WriteString(")\n")
 	}
 	for _, lost := range r.Loses {
-		fmt.Fprintf(b, "    - loses %q, which somebody else gave\n", lost.Key())
+		fmt.Fprintf(b, "    - loses %q, which another system gave\n", lost.Key())
 	}
 	mine := map[string]bool{}
 	for _, id := range slices.Concat(r.Build, r.Remove) {
