@@ -47,7 +47,7 @@ func (l *lab) takeOut(r store.Revocation) (takenOut, error) {
 	if err != nil || accepted.Done {
 		return takenOut{Affected: accepted.Affected, Sets: accepted.Sets, Calls: accepted.Calls}, err
 	}
-	out, err := l.verify(r)
+	out, err := l.verifyRemoval(r)
 	out.Affected, out.Sets, out.Calls = accepted.Affected, out.Sets+accepted.Sets, out.Calls+accepted.Calls
 	return out, err
 }
@@ -59,8 +59,8 @@ func (l *lab) accept(r store.Revocation) (activities.RemoveUserOutput, error) {
 	return out, err
 }
 
-// verify runs VerifyRemoval until it is done.
-func (l *lab) verify(r store.Revocation) (takenOut, error) {
+// verifyRemoval runs VerifyRemoval until it is done.
+func (l *lab) verifyRemoval(r store.Revocation) (takenOut, error) {
 	var all takenOut
 	in := activities.VerifyRemovalInput{ID: r.ID, Platform: web.Platform, First: true}
 	for {

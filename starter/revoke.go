@@ -39,15 +39,20 @@ is lifted nothing is granted to the user again, whatever the documents say; a
 warning on each tenant says where they still give something. Groups and roles that
 are not Rollcall's are left alone and named.
 
-Without --reason it shows how the user's revocation stands on each platform: when
-the platform had accepted all of it, and within which time access really ends, by
-the vendor's documents: sessions and tokens last longer. Without a
-user it lists all revocations that stand. With --lift it ends one, and starts runs
-that give back what the documents say. Who revoked is recorded as --as says; nobody
-checks it yet.
+It works from the record of what was done: also from groups of tenants and
+platforms whose documents are removed, as long as a connection reaches them. Groups
+and roles that nothing reaches any more are listed as open.
 
-With --wait it ends when every platform has accepted it, or was given up. Ctrl-C
-leaves the work running.`,
+Without --reason it shows how the user's revocation stands on each platform: when
+the platform had accepted all of it, whether that is verified (state "done"), what is
+still open, and within which time access really ends, by the vendor's documents:
+sessions and tokens last longer. Without a user it lists all revocations that stand.
+With --lift it ends one, and starts runs that give back what the documents say. Who
+revoked is recorded as --as says; nobody checks it yet.
+
+With --wait it ends when every platform has accepted it, or was given up, and says
+what is still open: verification takes as long as the platforms need to show the
+removals. Ctrl-C leaves the work running.`,
 		Example: `  rollcall revoke jdoe --reason "left, HR-1234" --wait
   rollcall revoke jdoe
   rollcall revoke
@@ -59,7 +64,7 @@ leaves the work running.`,
 	cmd.Flags().StringVar(&flags.reason, "reason", "", "why; kept with the revocation")
 	cmd.Flags().StringVar(&flags.as, "as", "", "who revokes or lifts; $USER when left out")
 	cmd.Flags().BoolVar(&flags.lift, "lift", false, "end the user's revocation")
-	cmd.Flags().BoolVar(&flags.wait, "wait", false, "wait for the end and report it")
+	cmd.Flags().BoolVar(&flags.wait, "wait", false, "wait until every platform has accepted it; with --lift for the end of the runs")
 	return cmd
 }
 
@@ -160,8 +165,8 @@ func (c *cli) unknownPerson(ctx context.Context, who string) error {
 		"rollcall get users lists those there are", who))
 }
 
-// awaitRevocation waits for the run, and says of each platform when it had
-// accepted everything.
+// awaitRevocation waits until every platform has accepted the removals or was given up, and
+// says of each when that was and what is still open.
 func (c *cli) awaitRevocation(ctx context.Context, r store.Revocation, run client.WorkflowRun) error {
 	bar := c.watch(len(r.Platforms), "revoking")
 	ended := make(chan error, 1)
@@ -184,17 +189,45 @@ func (c *cli) awaitRevocation(ctx context.Context, r store.Revocation, run clien
 			bar.end()
 			return err
 		}
-		bar.aside(func() { c.sayAccepted(found[0], said) })
+		r = found[0]
+		bar.aside(func() { c.sayAccepted(r, said) })
 		bar.set(len(said))
+		open = open && len(said) < len(r.Platforms)
 	}
 	bar.end()
 	if err := c.showRevocation(ctx, r.Person); err != nil {
 		return err
 	}
+	if text := stillOpen(r); text != "" && c.format == formatTable {
+		fmt.Fprintf(c.err, "%s Follow it with:  rollcall revoke %s\n", text, r.Person)
+	}
 	if failed != nil {
 		return exitError{code: exitFailed, err: fmt.Errorf("not done everywhere: %s", workflows.Reason(failed))}
 	}
 	return nil
+}
+
+// stillOpen says which platforms have not accepted a revocation, and which have and are
+// not verified yet; empty where all are done.
+func stillOpen(r store.Revocation) string {
+	var waiting, verifying []string
+	for _, p := range r.Platforms {
+		switch p.State {
+		case store.RevocationWaiting:
+			waiting = append(waiting, p.Platform)
+		case store.RevocationAccepted:
+			verifying = append(verifying, p.Platform)
+		case store.RevocationDone, store.RevocationFailed:
+		}
+	}
+	var parts []string
+	if len(waiting) > 0 {
+		parts = append(parts, "Still waiting for "+strings.Join(waiting, ", ")+".")
+	}
+	if len(verifying) > 0 {
+		parts = append(parts, "Still verifying "+strings.Join(verifying, ", ")+".")
+	}
+	return strings.Join(parts, " ")
 }
 
 // revokeGlance is how often somebody who waits is told more.
@@ -238,6 +271,7 @@ func (c *cli) liftRevocation(ctx context.Context, person string, f *revokeFlags)
 	if err != nil {
 		return err
 	}
+	c.endVerifications(ctx, standing[0])
 	tenants, err := c.documents.PersonTenants(ctx, person, standing[0].EUID, "")
 	if err != nil {
 		return err
@@ -247,6 +281,21 @@ func (c *cli) liftRevocation(ctx context.Context, person string, f *revokeFlags)
 		return c.showRevocation(ctx, person)
 	}
 	return c.replicateTenants(ctx, tenants, replicateFlags{wait: f.wait, cause: "lift"})
+}
+
+// endVerifications tells the verifications of a lifted revocation to look again, which
+// ends them. One that is not told ends with its next look.
+func (c *cli) endVerifications(ctx context.Context, r store.Revocation) {
+	for _, p := range r.Platforms {
+		if p.State != store.RevocationAccepted {
+			continue
+		}
+		temporal, err := c.engine(ctx)
+		if err != nil {
+			return
+		}
+		_ = temporal.SignalWorkflow(ctx, workflows.VerifyRevocationID(r.ID, p.Platform), "", workflows.TriggerSignal, workflows.Trigger{Cause: "lift"})
+	}
 }
 
 // revocationReport is one revocation as JSON.
@@ -275,6 +324,24 @@ type revocationPlatform struct {
 	Calls       int             `json:"calls"`
 	Problem     string          `json:"problem,omitempty"`
 	Remarks     []access.Remark `json:"warnings,omitempty"`
+	// Open are the groups and roles there that still have the user, or may have.
+	Open []openPlaceReport `json:"open,omitempty"`
+}
+
+// openPlaceReport is a group or role that still has a revoked user, as JSON.
+type openPlaceReport struct {
+	Tenant string `json:"tenant"`
+	Object string `json:"object"`
+	// Found is true where a read found the user there, and Rollcall had not added them.
+	Found bool `json:"found,omitempty"`
+}
+
+func reportOpen(places []store.OpenPlace) []openPlaceReport {
+	var open []openPlaceReport
+	for _, o := range places {
+		open = append(open, openPlaceReport{Tenant: o.Tenant.String(), Object: o.Object, Found: o.Found})
+	}
+	return open
 }
 
 func reportOfRevocation(r store.Revocation, ends map[string]driver.AccessEnd) revocationReport {
@@ -289,7 +356,7 @@ func reportOfRevocation(r store.Revocation, ends map[string]driver.AccessEnd) re
 		end := reportAccessEnd(ends[p.Platform])
 		report.Platforms = append(report.Platforms, revocationPlatform{
 			Platform: p.Platform, State: string(p.State), AcceptedMS: p.Took.Milliseconds(), EffectiveMS: end.WithinMS, Effective: end,
-			Tenants: p.Tenants, Sets: p.Sets, Calls: p.Calls, Problem: p.Problem, Remarks: p.Remarks,
+			Tenants: p.Tenants, Sets: p.Sets, Calls: p.Calls, Problem: p.Problem, Remarks: p.Remarks, Open: reportOpen(p.Open),
 		})
 	}
 	return report
@@ -372,6 +439,19 @@ func writeRevocation(w io.Writer, r store.Revocation, ends map[string]driver.Acc
 		for _, m := range p.Remarks {
 			fmt.Fprintln(w, visible(fmt.Sprintf("%s: %s %s: %s", p.Platform, m.Code, m.Object, m.Text)))
 		}
+		writeOpen(w, p)
+	}
+}
+
+// openShown is how many open groups and roles of a platform are shown one by one.
+const openShown = 10
+
+func writeOpen(w io.Writer, p store.RevokedPlatform) {
+	for _, o := range p.Open[:min(openShown, len(p.Open))] {
+		fmt.Fprintln(w, visible(fmt.Sprintf("%s: still open: %s of %s", p.Platform, o.Object, o.Tenant)))
+	}
+	if more := len(p.Open) - openShown; more > 0 {
+		fmt.Fprintf(w, "%s: still open: %d more, see -o json\n", p.Platform, more)
 	}
 }
 

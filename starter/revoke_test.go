@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -93,6 +94,42 @@ func TestRevocationIsShown(t *testing.T) {
 	}
 }
 
+// TestRevokeListsWhatIsStillOpen: a group that nothing reaches any more is named, and is
+// never called done.
+func TestRevokeListsWhatIsStillOpen(t *testing.T) {
+	t.Parallel()
+	place := func(n int) store.OpenPlace {
+		return store.OpenPlace{Tenant: access.TenantID{Workspace: "w", Project: fmt.Sprintf("p%02d", n), Platform: "gone.eu"}, Object: "admins"}
+	}
+	r := store.Revocation{Person: "jdoe", Platforms: []store.RevokedPlatform{
+		{Platform: "aws.eu", State: store.RevocationAccepted, Took: time.Second}, {Platform: "cf.eu", State: store.RevocationWaiting},
+		{Platform: "gone.eu", State: store.RevocationFailed, Problem: "an operator had it forgotten", Open: []store.OpenPlace{place(1)}},
+		{Platform: "stack.eu", State: store.RevocationDone},
+	}}
+	if got, want := stillOpen(r), "Still waiting for cf.eu. Still verifying aws.eu."; got != want {
+		t.Errorf("what is open: %q, want %q", got, want)
+	}
+	if got := stillOpen(store.Revocation{Platforms: r.Platforms[3:]}); got != "" {
+		t.Errorf("what is open where all is done: %q", got)
+	}
+	var out bytes.Buffer
+	writeRevocation(&out, r, nil)
+	if !strings.Contains(out.String(), "gone.eu: still open: admins of w.p01/gone.eu\n") {
+		t.Errorf("the open group is not listed:\n%s", out.String())
+	}
+	if open := reportOfRevocation(r, nil).Platforms[2].Open; len(open) != 1 || open[0].Tenant != "w.p01/gone.eu" || open[0].Object != "admins" {
+		t.Errorf("the open group in JSON: %+v", open)
+	}
+	for n := 2; n < 14; n++ {
+		r.Platforms[2].Open = append(r.Platforms[2].Open, place(n))
+	}
+	out.Reset()
+	writeRevocation(&out, r, nil)
+	if strings.Count(out.String(), "still open: admins") != openShown || !strings.Contains(out.String(), "still open: 3 more") {
+		t.Errorf("13 open groups are listed as:\n%s", out.String())
+	}
+}
+
 // TestRevokePromisesWhatTheVendorsDo: the time is that of the platform's type, and not the
 // time until a read shows a write.
 func TestRevokePromisesWhatTheVendorsDo(t *testing.T) {
@@ -119,7 +156,7 @@ func TestRevokePromisesWhatTheVendorsDo(t *testing.T) {
 		}
 	}
 	out := must(t, s.url, "", "revoke", "jane")
-	if !strings.Contains(out, "at once") || strings.Contains(out, "1m") {
+	if !strings.Contains(out, "at once") || strings.Contains(out, "1m0s") {
 		t.Errorf("rollcall revoke jane promises the propagation delay:\n%s", out)
 	}
 }
