@@ -36,7 +36,8 @@ func recorded() map[string]recording {
 		"sweep-changed":    {reason: "a tenant drifted", ends: completed, shows: "CHILD_WORKFLOW_EXECUTION_COMPLETED"},
 		"sweep-failed":     {reason: "a tenant that drifted failed", ends: completed, shows: "CHILD_WORKFLOW_EXECUTION_FAILED"},
 		"sweep-busy":       {reason: "a run of somebody else has the tenant", ends: completed, shows: "EXTERNAL_WORKFLOW_EXECUTION_SIGNALED"},
-		"revoked":          {reason: "a person is taken out", ends: completed, activities: 1, shows: "CHILD_WORKFLOW_EXECUTION_STARTED"},
+		"revoked":          {reason: "a user is removed", ends: completed, activities: 1, shows: "CHILD_WORKFLOW_EXECUTION_STARTED"},
+		"revoke-verified":  {reason: "nothing is left, and the tenant is replicated", ends: completed, activities: 1, shows: "CHILD_WORKFLOW_EXECUTION_STARTED"},
 		"revoke-busy":      {reason: "a run has the tenant in hand", ends: completed, shows: "EXTERNAL_WORKFLOW_EXECUTION_SIGNALED"},
 		"revoke-failed":    {reason: "the platform refuses", ends: failed, shows: `"failed"`},
 	}

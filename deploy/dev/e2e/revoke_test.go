@@ -48,6 +48,21 @@ func (s *stack) revocation(person string) (revocation, map[string]revokedOn) {
 	return r, on
 }
 
+// verified waits until a revocation is done on all platforms: the command ends when they
+// have accepted it.
+func (s *stack) verified(person string) {
+	s.t.Helper()
+	s.eventually("a revocation that is verified", func() bool {
+		_, on := s.revocation(person)
+		for _, p := range on {
+			if p.State != string(store.RevocationDone) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // company is one leaver and two who stay, with the same role on the same projects of
 // several memory platforms.
 type company struct {
@@ -297,9 +312,11 @@ func TestRevocationsRaceRuns(t *testing.T) {
 	for i := range 6 {
 		breakPlatform(t, c.files["a.local"], memory.Fault{Op: "write:*", Delay: memory.Duration(time.Duration(i) * 40 * time.Millisecond)})
 		s.must(done, "revoke", leaver, "--reason", "left", "--as", "hr", "--wait")
+		s.verified(leaver)
 		c.expect("revoked", map[string]int{"a.local": 0, "b.local": 0})
 		s.must(done, "revoke", "--lift", leaver, "--as", "hr") // starts runs that give it back
 		s.must(done, "revoke", leaver, "--reason", "left for good", "--as", "hr", "--wait")
+		s.verified(leaver)
 		c.expect("revoked while it was given back", map[string]int{"a.local": 0, "b.local": 0})
 		if r := s.replicate(done); r.Failed != 0 || r.Steps != 0 {
 			t.Errorf("round %d: a replication after it %+v, want nothing to do", i, r)
@@ -331,7 +348,7 @@ func TestARevocationNamesNobodyOutsideTheDatabase(t *testing.T) {
 	found.lacks("person", []string{leaver, colleague, "officer-of-all", "harassment", "@example.com"})
 	found.covers("revoke/"+s.revocationIDs()[0], "RevokeUser", "rollcall_calls")
 	about := []string{"documents", "allocations", "accounts", "plans", "statuses", "records", "decisions", "tombstones", "revocations",
-		"revocation_platforms", "revoked_accounts", "removals"}
+		"revocation_platforms", "revoked_accounts", "removals", "places", "former_tenants"}
 	tables := s.tables()
 	maps.DeleteFunc(tables, func(name, _ string) bool { return slices.Contains(about, name) })
 	scan{t: t, texts: tables}.lacks("person", []string{leaver, colleague, "officer-of-all", "harassment"})
@@ -339,6 +356,7 @@ func TestARevocationNamesNobodyOutsideTheDatabase(t *testing.T) {
 	breakPlatform(t, c.files["a.local"])
 	breakPlatform(t, c.files["b.local"])
 	s.must(done, "revoke", leaver, "--reason", "again", "--as", "officer-of-all", "--wait")
+	s.verified(leaver)
 	c.expect("asked again", map[string]int{"a.local": 0, "b.local": 0, "c.local": 0})
 }
 
@@ -352,6 +370,7 @@ func leaverIsRemoved(t *testing.T) {
 	s.apply(c.documents())
 	s.replicate(done)
 	s.must(done, "revoke", person("admin", 0), "--reason", "left", "--as", "hr", "--wait")
+	s.verified(person("admin", 0))
 	for name, n := range c.members(t.Context(), t) {
 		want := 3
 		if strings.HasSuffix(name, "-admin") {
@@ -368,12 +387,58 @@ func leaverIsRemoved(t *testing.T) {
 	t.Logf("out of 20 groups after %d ms, in %d calls", on["openstack.lab"].AcceptedMS, on["openstack.lab"].Calls)
 }
 
+// keptGroupsLoseALeaver: Keystone keeps the groups of removed tenants, and a revocation
+// reaches them, also where the platform's document is removed.
+func keptGroupsLoseALeaver(t *testing.T) {
+	server := keystone.ForTest(t, keystone.Options{})
+	s := newStack(t)
+	c := newCloud(t, server, server.URL(), 2, 3)
+	s.connect(c.connection)
+	s.worker(c.environ()...)
+	s.apply(c.documents())
+	s.replicate(done)
+	s.apply(lacking(c.documents(), "kind: meshTenant"), "--prune", "--yes")
+	s.replicate(done)
+	s.forgets("the removed tenants")
+	c.want(t, 2*len(roles), 3)
+	for _, without := range [][]string{nil, {"kind: meshPlatform"}} {
+		who := person(roles[len(without)], 0)
+		s.apply(lacking(c.documents(), append(without, "kind: meshTenant")...), "--prune", "--yes")
+		s.must(done, "revoke", who, "--reason", "left", "--as", "hr", "--wait")
+		s.verified(who)
+		if _, on := s.revocation(who); on[c.platform].Sets != 2 {
+			t.Errorf("without the documents %v the revocation of %s is %+v, want it out of 2 groups", without, who, on)
+		}
+		for name, n := range c.members(t.Context(), t) {
+			if want := 2; strings.HasSuffix(name, "-"+roles[len(without)]) && n != want {
+				t.Errorf("without the documents %v the group %s has %d members, want %d", without, name, n, want)
+			}
+		}
+	}
+}
+
+// forgets waits until no tenant is left.
+func (s *stack) forgets(what string) {
+	s.t.Helper()
+	db, err := store.Open(s.t.Context(), s.database)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer db.Close()
+	s.eventually("that nothing remembers "+what, func() bool {
+		left, err := db.Tenants(s.t.Context(), store.TenantFilter{})
+		return err == nil && len(left) == 0
+	})
+}
+
 // revoked: a person is taken out where nothing runs, where a run has the tenant in
 // hand, and where the platform refuses.
 func (r *recorder) revoked() {
 	who := person("admin", 0)
 	r.must(done, "revoke", who, "--reason", "left", "--as", "hr", "--wait")
+	r.verified(who)
 	r.keep("revoked", workflows.RevokeUserID(r.revocationIDs()[0]))
+	r.keep("revoke-verified", workflows.VerifyRevocationID(r.revocationIDs()[0], r.org.platform))
 	r.must(done, "revoke", "--lift", who, "--as", "hr", "--wait")
 
 	r.wants(bindingName(0, "user", 3))
@@ -382,7 +447,8 @@ func (r *recorder) revoked() {
 	r.eventually("a failed write", func() bool { return world(r.t, r.file).Faults[0].Hits > 0 })
 	breakPlatform(r.t, r.file, memory.Fault{Op: "write:groups.members", Delay: memory.Duration(2 * time.Second)})
 	r.must(done, "revoke", who, "--reason", "left", "--as", "hr", "--wait")
-	r.keep("revoke-busy", workflows.RevokeUserID(r.revocationIDs()[0]))
+	r.verified(who)
+	r.keep("revoke-busy", workflows.VerifyRevocationID(r.revocationIDs()[0], r.org.platform))
 	r.mend()
 	r.must(done, "revoke", "--lift", who, "--as", "hr", "--wait")
 
