@@ -16,6 +16,7 @@ const (
 	VerifyActivity        = "Verify"
 	RecordOutcomeActivity = "RecordOutcome"
 	DetectDriftActivity   = "DetectDrift"
+	VerifyTenantsActivity = "VerifyTenants"
 
 	ConfirmReplacementActivity    = "ConfirmReplacement"
 	CompensateReplacementActivity = "CompensateReplacement"
@@ -246,6 +247,25 @@ type DetectDriftOutput struct {
 	// Next is the After of the next shard; empty when this was the last.
 	Next   string `json:"next,omitempty"`
 	Totals Totals `json:"totals"`
+	// Settle is how long the platform may not show what is written.
+	Settle time.Duration `json:"propagationDelay,omitempty"`
+}
+
+// VerifyTenantsInput asks whether a platform shows what runs have changed on its tenants.
+type VerifyTenantsInput struct {
+	Platform string          `json:"platform"`
+	Changed  []ChangedTenant `json:"changed"`
+	// Patience is how long, from when the activity is scheduled, the changes may stay
+	// unseen.
+	Patience time.Duration `json:"visibilityTimeout,omitempty"`
+}
+
+// ChangedTenant is a tenant whose run left the verification to its sweep.
+type ChangedTenant struct {
+	Tenant access.TenantID `json:"tenant"`
+	// RunID is the run's, under which the ledger has its steps.
+	RunID string `json:"runId"`
+	Done  Tally  `json:"done"`
 }
 
 // Drift is a tenant that differs from its documents, and the plan that mends it.

@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -62,10 +63,11 @@ func (p *Platform) conclusions(ctx context.Context, in RecordOutcomeInput) (rema
 			Text: "what Rollcall writes does not stay: find out who else manages these groups and roles, and stop one of the two",
 		})
 	}
-	if remarks, err = p.tenants.WithEvents(ctx, in.Tenant, thisRun(ctx, in.Tenant).RunID, remarks); err != nil {
+	events, err := p.tenants.Events(ctx, map[access.TenantID]string{in.Tenant: thisRun(ctx, in.Tenant).RunID})
+	if err != nil {
 		return nil, 0, err
 	}
-	return remarks, removals, nil
+	return reconcile.WithEvents(remarks, events[in.Tenant]), removals, nil
 }
 
 // wholesOf returns, by the ID of each failed step, that of the plan's step of which it is

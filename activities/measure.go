@@ -6,7 +6,6 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
-	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
@@ -31,14 +30,16 @@ func measure(ctx context.Context, platform string, calls, steps int, err error) 
 	}
 }
 
-// measureChange notes how long it took from the apply that made a generation
-// until its changes were seen on the platform.
-func (p *Platform) measureChange(ctx context.Context, tenant access.TenantID, generation int64) {
-	took, err := p.store.SinceGeneration(ctx, generation)
+// measureChange records how long it took from the apply that made a revision until its
+// changes were seen on so many tenants of a platform.
+func (p *Platform) measureChange(ctx context.Context, platform string, revision int64, tenants int) {
+	took, err := p.store.SinceGeneration(ctx, revision)
 	if err != nil {
-		activity.GetLogger(ctx).Warn("cannot tell how long the change took", "tenant", tenant.String(), "error", err)
+		activity.GetLogger(ctx).Warn("cannot tell how long the change took", "platform", platform, "error", err)
 		return
 	}
-	metrics := activity.GetMetricsHandler(ctx).WithTags(map[string]string{"platform": tenant.Platform})
-	metrics.Timer(delayMetric).Record(took)
+	timer := activity.GetMetricsHandler(ctx).WithTags(map[string]string{"platform": platform}).Timer(delayMetric)
+	for range tenants {
+		timer.Record(took)
+	}
 }

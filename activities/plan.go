@@ -158,7 +158,7 @@ func (p *Platform) record(
 			return out, err
 		}
 	}
-	recorded, err := p.tenants.Record(ctx, []*reconcile.Tenant{t}, run)
+	recorded, err := p.tenants.Record(ctx, []*reconcile.Tenant{t}, func(access.TenantID) reconcile.Run { return run })
 	made := t.Plan()
 	out.Steps, out.Held, out.Remarks, out.HeldDigest = len(made.Steps), len(made.Held), len(made.Remarks), made.HeldDigest()
 	if err != nil {
@@ -169,7 +169,7 @@ func (p *Platform) record(
 		out.order(made, profile.Unit)
 	}
 	if out.Outcome == Changed {
-		p.measureChange(ctx, in.Tenant, t.Document().Generation)
+		p.measureChange(ctx, in.Tenant.Platform, t.Document().Generation, 1)
 	}
 	return out, nil
 }

@@ -51,6 +51,7 @@ func (p *Platform) Register(w worker.ActivityRegistry) {
 		VerifyActivity:                heartbeating(p.heartbeats, p.Verify),
 		RecordOutcomeActivity:         heartbeating(p.heartbeats, p.RecordOutcome),
 		DetectDriftActivity:           heartbeating(p.heartbeats, p.DetectDrift),
+		VerifyTenantsActivity:         heartbeating(p.heartbeats, p.VerifyTenants),
 		ConfirmReplacementActivity:    heartbeating(p.heartbeats, p.ConfirmReplacement),
 		CompensateReplacementActivity: heartbeating(p.heartbeats, p.CompensateReplacement),
 		RecordReplacementActivity:     p.RecordReplacement,

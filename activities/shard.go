@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 
@@ -18,15 +20,42 @@ const defaultShard = 1000
 // DetectDrift reads a shard of a platform's tenants together and tells which of them
 // need a run of their own. For all others it stores the status.
 func (p *Platform) DetectDrift(ctx context.Context, in DetectDriftInput) (DetectDriftOutput, error) {
-	ctx, meter := budget.WithMeter(ctx)
 	ids, next, err := p.shard(ctx, in)
 	if err != nil {
 		return DetectDriftOutput{}, toTemporal(err)
 	}
+	run := reconcile.Run{ID: activity.GetInfo(ctx).WorkflowExecution.RunID}
+	out, err := p.together(ctx, in.Platform, ids, func(access.TenantID) reconcile.Run { return run }, 0)
+	out.Next = next
+	return out, err
+}
+
+// VerifyTenants reads the tenants together that runs have changed, and stores their
+// statuses. While the platform may not show a change yet, an attempt fails as pending; the
+// output tells which tenants differ after that.
+func (p *Platform) VerifyTenants(ctx context.Context, in VerifyTenantsInput) (DetectDriftOutput, error) {
+	runs := make(map[access.TenantID]reconcile.Run, len(in.Changed))
+	ids := make([]access.TenantID, len(in.Changed))
+	for i, c := range in.Changed {
+		ids[i], runs[c.Tenant] = c.Tenant, reconcile.Run{ID: c.RunID, Steps: c.Done.Steps, Calls: c.Done.Calls}
+	}
+	return p.together(ctx, in.Platform, ids, func(id access.TenantID) reconcile.Run { return runs[id] }, in.Patience)
+}
+
+// together compares tenants together and records how they stand.
+func (p *Platform) together(
+	ctx context.Context, platform string, ids []access.TenantID, of func(access.TenantID) reconcile.Run, patience time.Duration,
+) (DetectDriftOutput, error) {
+	ctx, meter := budget.WithMeter(ctx)
 	info := activity.GetInfo(ctx)
 	tenants, unread, err := p.tenants.CompareShard(ctx, ids, int(info.Attempt))
-	measure(ctx, in.Platform, meter.Calls(), 0, err)
-	out := DetectDriftOutput{Next: next}
+	if err == nil {
+		inSync := !slices.ContainsFunc(tenants, func(t *reconcile.Tenant) bool { return !t.InSync() })
+		if late := unseen(ctx, patience, inSync); late != nil {
+			return DetectDriftOutput{}, toTemporal(late)
+		}
+	}
+	measure(ctx, platform, meter.Calls(), 0, err)
 	if err != nil && !permanent(err) {
 		return DetectDriftOutput{}, toTemporal(err)
 	}
@@ -36,25 +65,40 @@ func (p *Platform) DetectDrift(ctx context.Context, in DetectDriftInput) (Detect
 			unread[id] = err
 		}
 	}
-	run := info.WorkflowExecution.RunID
-	if err := p.tenants.RecordFailures(ctx, run, failuresOf(unread)); err != nil {
+	if err := p.tenants.RecordFailures(ctx, info.WorkflowExecution.RunID, failuresOf(unread)); err != nil {
 		return DetectDriftOutput{}, toTemporal(err)
 	}
+	var out DetectDriftOutput
 	for range unread {
 		out.Totals.Count(Failed, 0, 1, 0)
 	}
-	recorded, err := p.tenants.Record(ctx, tenants, reconcile.Run{ID: run})
+	recorded, err := p.tenants.Record(ctx, tenants, of)
 	if err != nil {
 		return DetectDriftOutput{}, toTemporal(err)
 	}
+	changed := map[int64]int{}
 	for i, t := range tenants {
 		if recorded[i].Outcome == Open {
 			out.Drifted = append(out.Drifted, Drift{t.ID(), Prepared{recorded[i].Digest, t.DesiredDigest()}})
 			continue
 		}
-		out.Totals.Count(recorded[i].Outcome, 0, len(t.Plan().Remarks), 0)
+		run := of(t.ID())
+		out.Totals.Count(recorded[i].Outcome, run.Steps, len(t.Plan().Remarks), run.Calls)
+		if recorded[i].Outcome == Changed {
+			changed[t.Document().Generation]++
+		}
 	}
-	out.Totals.Calls = meter.Calls()
+	for revision, n := range changed {
+		p.measureChange(ctx, platform, revision, n)
+	}
+	if len(out.Drifted) > 0 {
+		d, _, err := p.tenants.Driver(ctx, tenants[0].Document().Platform)
+		if err != nil {
+			return DetectDriftOutput{}, toTemporal(err)
+		}
+		out.Settle = d.Profile().Settle
+	}
+	out.Totals.Calls += meter.Calls()
 	return out, nil
 }
 

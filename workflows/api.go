@@ -34,6 +34,9 @@ type ReplicateInput struct {
 	Cause string `json:"cause,omitempty"`
 	// Prepared is a plan to begin with, when a survey has just made one.
 	Prepared activities.Prepared `json:"prepared,omitzero"`
+	// VerifyLater leaves the verification of steps to the sweep that starts the run: all
+	// tenants that it changed are observed together.
+	VerifyLater bool `json:"verifyLater,omitempty"`
 	// Done is carried over when the run continues as new.
 	Done activities.Tally `json:"done"`
 	// Pass and Waits are carried over likewise.
@@ -56,4 +59,6 @@ type ReplicateResult struct {
 	Held    int    `json:"pendingApproval"`
 	Remarks int    `json:"warnings"`
 	Calls   int    `json:"calls"`
+	// RunID is set if the run left the verification to its sweep: then Outcome is open.
+	RunID string `json:"runId,omitempty"`
 }

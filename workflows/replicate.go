@@ -51,6 +51,7 @@ func ReplicateTenant(ctx workflow.Context, in ReplicateInput) (ReplicateResult, 
 			return result, err
 		}
 		drain(r.triggers) // those gathered meanwhile are served by the next round
+		r.in.VerifyLater = false // whoever triggered looks at the status
 		if renewalDue(ctx) {
 			return result, r.renew(ctx)
 		}
@@ -144,6 +145,11 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 		}
 		if err := r.pause(ctx, p); err != nil {
 			return r.conclude(ctx, activities.Failed, p, err)
+		}
+		if r.verify && r.in.VerifyLater && len(p.Renamings) == 0 {
+			result := r.result(activities.Open, p.Held, p.Remarks)
+			result.RunID = workflow.GetInfo(ctx).WorkflowExecution.RunID
+			return result, nil
 		}
 		switch {
 		case r.unfinished.any() && renewalDue(ctx):
@@ -358,6 +364,10 @@ func failureType(err error) string {
 // failed, so that the list of workflows shows it.
 func (r *replication) end(ctx workflow.Context, result ReplicateResult) (ReplicateResult, error) {
 	if r.in.DryRun {
+		return result, nil
+	}
+	if result.RunID != "" {
+		r.say(ctx, fmt.Sprintf("**Applied**: %d steps. The sweep that started the run verifies them, together with those of other tenants.", result.Steps))
 		return result, nil
 	}
 	r.say(ctx, fmt.Sprintf("**%s**: %d steps, %d held, %d warnings.", result.Outcome, result.Steps, result.Held, result.Remarks))

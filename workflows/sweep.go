@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -21,6 +22,9 @@ const (
 	shardSize = 1000
 	// window is how many tenants of one platform are replicated at once.
 	window = 32
+	// verifiedTogether is how many changed tenants are observed together, and the most for
+	// which the status waits for others.
+	verifiedTogether = 100
 )
 
 // SweepID is the workflow ID that makes sweeps of one platform exclusive.
@@ -48,6 +52,8 @@ type SweepResult struct {
 //
 //   - survey a shard of the platform's tenants together, in a few calls;
 //   - replicate those that drifted, a window of them at a time;
+//   - verify those that were changed, together, and replicate again those that still
+//     differ;
 //   - go on with the next shard;
 //   - start over when somebody triggered meanwhile.
 func Sweep(ctx workflow.Context, in SweepInput) (SweepResult, error) {
@@ -68,7 +74,14 @@ func Sweep(ctx workflow.Context, in SweepInput) (SweepResult, error) {
 	}
 }
 
-type sweep struct{ in SweepInput }
+// sweep is the state of one run.
+type sweep struct {
+	in SweepInput
+	// changed are the tenants that runs have changed and that are not verified yet.
+	changed []activities.ChangedTenant
+	// patience is how long the platform may not show a change.
+	patience time.Duration
+}
 
 func (s *sweep) result() SweepResult { return SweepResult{Totals: s.in.Totals, Busy: s.in.Busy} }
 
@@ -86,14 +99,20 @@ func (s *sweep) shard(ctx workflow.Context) (next string, err error) {
 		s.in.Totals, s.in.Busy = activities.Totals{}, nil // a round that starts over counts anew
 	}
 	s.in.Totals.Add(out.Totals)
-	return out.Next, s.replicate(ctx, out.Drifted)
+	s.patience = out.Settle
+	if err := s.replicate(ctx, out.Drifted, nil); err != nil {
+		return "", err
+	}
+	return out.Next, s.verify(ctx, 1)
 }
 
-// replicate runs the drifted tenants, a window of them at a time.
-func (s *sweep) replicate(ctx workflow.Context, drifted []activities.Drift) error {
+// replicate runs the drifted tenants, a window of them at a time. Those that runs have
+// changed before, as far as they are among earlier, verify what they do themselves.
+func (s *sweep) replicate(ctx workflow.Context, drifted []activities.Drift, earlier map[access.TenantID]activities.Tally) error {
 	slots := workflow.NewSemaphore(ctx, window)
 	waiting := workflow.NewWaitGroup(ctx)
 	done := 0
+	var failed error
 	for _, drift := range drifted {
 		if err := slots.Acquire(ctx, 1); err != nil {
 			return err
@@ -102,19 +121,50 @@ func (s *sweep) replicate(ctx workflow.Context, drifted []activities.Drift) erro
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			defer waiting.Done()
 			defer slots.Release(1)
-			s.tenant(ctx, drift)
+			before, again := earlier[drift.Tenant]
+			s.tenant(ctx, ReplicateInput{
+				Tenant: drift.Tenant, Cause: s.in.Cause, Prepared: drift.Plan, VerifyLater: !again, Done: before,
+			})
 			done++
 			s.say(ctx, "Replicating the tenants that drifted.", done, len(drifted))
+			if err := s.verify(ctx, verifiedTogether); err != nil {
+				failed = err
+			}
 		})
 	}
 	waiting.Wait(ctx)
-	return ctx.Err()
+	return cmp.Or(ctx.Err(), failed)
 }
 
-// tenant replicates one tenant. A run that is there already is told to look
-// again, and left to whoever waits for it.
-func (s *sweep) tenant(ctx workflow.Context, drift activities.Drift) {
-	tenant := drift.Tenant
+// verify has the changed tenants verified together, if they are so many at least, and
+// replicates those that still differ.
+func (s *sweep) verify(ctx workflow.Context, least int) error {
+	if len(s.changed) < least {
+		return nil
+	}
+	changed := s.changed
+	s.changed = nil
+	s.say(ctx, fmt.Sprintf("Verifying %d tenants together.", len(changed)), 0, 0)
+	var platform *activities.Platform // for the names and types of its methods
+	options := options(s.in.Platform, fmt.Sprintf("verify %d tenants", len(changed)))
+	var out activities.DetectDriftOutput
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), platform.VerifyTenants,
+		activities.VerifyTenantsInput{Platform: s.in.Platform, Changed: changed, Patience: s.patience}).Get(ctx, &out)
+	if err != nil {
+		return err
+	}
+	s.in.Totals.Add(out.Totals)
+	earlier := make(map[access.TenantID]activities.Tally, len(changed))
+	for _, c := range changed {
+		earlier[c.Tenant] = c.Done
+	}
+	return s.replicate(ctx, out.Drifted, earlier)
+}
+
+// tenant replicates one tenant. A run that exists already is told to observe the tenant
+// again, and left to the caller that waits for it.
+func (s *sweep) tenant(ctx workflow.Context, in ReplicateInput) {
+	tenant := in.Tenant
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            ReplicateTenantID(tenant),
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
@@ -123,9 +173,7 @@ func (s *sweep) tenant(ctx workflow.Context, drift activities.Drift) {
 		Priority:              engine.Priority(engine.PriorityPeople, tenant.ProjectID()),
 	})
 	var result ReplicateResult
-	err := workflow.ExecuteChildWorkflow(ctx, ReplicateTenantWorkflow, ReplicateInput{
-		Tenant: tenant, Cause: s.in.Cause, Prepared: drift.Plan,
-	}).Get(ctx, &result)
+	err := workflow.ExecuteChildWorkflow(ctx, ReplicateTenantWorkflow, in).Get(ctx, &result)
 	if _, running := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err); running {
 		err = workflow.SignalExternalWorkflow(ctx, ReplicateTenantID(tenant), "", TriggerSignal, Trigger{Cause: s.in.Cause}).Get(ctx, nil)
 		if err == nil {
@@ -133,8 +181,14 @@ func (s *sweep) tenant(ctx workflow.Context, drift activities.Drift) {
 			return
 		}
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		result = FailedResult(err)
+	case result.RunID != "":
+		s.changed = append(s.changed, activities.ChangedTenant{
+			Tenant: tenant, RunID: result.RunID, Done: activities.Tally{Steps: result.Steps, Calls: result.Calls},
+		})
+		return
 	}
 	s.in.Totals.Count(result.Outcome, result.Steps, result.Remarks, result.Calls)
 }

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -27,16 +26,15 @@ const (
 	Failed    TenantOutcome = "failed"    // a user or an operator has to act
 )
 
-// Run says on whose behalf tenants are recorded.
+// Run says on whose behalf a tenant is recorded.
 type Run struct {
 	ID string
 	// DryRun stores plans and nothing else.
 	DryRun bool
 	// Steps and Calls count what the run has done for the tenant.
 	Steps, Calls int
-	// Refused are the warnings about accounts that the platform refused in a run for one
-	// tenant, if all steps of its plan are about these accounts. With them the tenant
-	// counts as desired.
+	// Refused are the warnings about accounts that the platform refused in the run, if all
+	// steps of the plan are about these accounts. With them the tenant counts as desired.
 	Refused []access.Remark
 }
 
@@ -50,51 +48,64 @@ type Recorded struct {
 
 // Record stores the plans of tenants, and the statuses of those that have no steps left,
 // with a number of statements that does not depend on that of the tenants. It returns what
-// is stored in the order of the tenants.
-func (r *Reconciler) Record(ctx context.Context, tenants []*Tenant, run Run) ([]Recorded, error) {
+// is stored in the order of the tenants. The function of returns a tenant's run.
+func (r *Reconciler) Record(ctx context.Context, tenants []*Tenant, of func(access.TenantID) Run) ([]Recorded, error) {
 	all := make([]Recorded, len(tenants))
-	if err := r.putPlans(ctx, tenants, run.DryRun, all); err != nil {
+	if err := r.putPlans(ctx, tenants, of, all); err != nil {
 		return nil, err
 	}
 	var closed []*Tenant
-	var statuses []store.Status
+	runs := map[access.TenantID]string{}
 	for i, t := range tenants {
+		run := of(t.ID())
 		switch {
 		case run.DryRun:
 			all[i].Outcome = Planned
 			continue
 		case len(t.plan.Steps) > 0 && len(run.Refused) == 0:
 			continue
-		}
-		t.plan.Remarks = access.SortRemarks(slices.Concat(t.plan.Remarks, run.Refused))
-		if run.Steps > 0 {
-			warnings, err := r.WithEvents(ctx, t.ID(), run.ID, t.plan.Remarks)
-			if err != nil {
-				return nil, err
-			}
-			t.plan.Remarks = warnings
+		case run.Steps > 0:
+			runs[t.ID()] = run.ID
 		}
 		all[i].Outcome = t.Outcome(run.Steps)
 		closed = append(closed, t)
-		if !t.cleanupDone() {
-			statuses = append(statuses, t.status(run, all[i]))
-		}
+	}
+	events, err := r.Events(ctx, runs)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range closed {
+		t.plan.Remarks = WithEvents(slices.Concat(t.plan.Remarks, of(t.ID()).Refused), events[t.ID()])
 	}
 	if err := r.close(ctx, closed); err != nil {
 		return nil, err
 	}
-	if err := r.store.PutStatuses(ctx, statuses); err != nil {
-		return nil, fmt.Errorf("reconcile: store %d statuses: %w", len(statuses), err)
+	return all, r.putStatuses(ctx, tenants, of, all)
+}
+
+// putStatuses stores the statuses of tenants that have an outcome, but for those that are
+// forgotten.
+func (r *Reconciler) putStatuses(
+	ctx context.Context, tenants []*Tenant, of func(access.TenantID) Run, recorded []Recorded,
+) error {
+	var statuses []store.Status
+	for i, t := range tenants {
+		if recorded[i].Outcome != Open && recorded[i].Outcome != Planned && !t.cleanupDone() {
+			statuses = append(statuses, t.status(of(t.ID()), recorded[i]))
+		}
 	}
-	return all, nil
+	if err := r.store.PutStatuses(ctx, statuses); err != nil {
+		return fmt.Errorf("reconcile: store %d statuses: %w", len(statuses), err)
+	}
+	return nil
 }
 
 // putPlans stores the plans that have anything, or all in a dry run.
-func (r *Reconciler) putPlans(ctx context.Context, tenants []*Tenant, all bool, recorded []Recorded) error {
+func (r *Reconciler) putPlans(ctx context.Context, tenants []*Tenant, run func(access.TenantID) Run, recorded []Recorded) error {
 	var plans []store.DatedPlan
 	var of []int
 	for i, t := range tenants {
-		if all || len(t.plan.Steps)+len(t.plan.Held)+len(t.plan.Forbidden) > 0 {
+		if run(t.ID()).DryRun || len(t.plan.Steps)+len(t.plan.Held)+len(t.plan.Forbidden) > 0 {
 			plans, of = append(plans, store.DatedPlan{Plan: t.plan, Revision: t.document.Generation}), append(of, i)
 		}
 	}
@@ -259,32 +270,29 @@ func (t *Tenant) unknownGrants() map[string]string {
 	return grants
 }
 
-// WithEvents adds to the warnings of a run that ends what its earlier plans said about
-// changes that were then made: the last observation finds nothing of them. They hold until
-// the next run.
-func (r *Reconciler) WithEvents(
-	ctx context.Context, tenant access.TenantID, runID string, warnings []access.Remark,
-) ([]access.Remark, error) {
-	digests, err := r.store.AppliedSince(ctx, tenant, runID)
+// Events returns the warnings of earlier plans of runs, by their tenants, about changes that
+// were then made: the last observation finds nothing of them. They hold until the next run.
+func (r *Reconciler) Events(ctx context.Context, runs map[access.TenantID]string) (map[access.TenantID][]access.Remark, error) {
+	if len(runs) == 0 {
+		return map[access.TenantID][]access.Remark{}, nil
+	}
+	codes := slices.DeleteFunc(access.Codes(), func(c access.Code) bool { return !c.IsEvent() })
+	events, err := r.store.AppliedWarnings(ctx, runs, codes)
 	if err != nil {
-		return nil, fmt.Errorf("reconcile: read what was done on %s: %w", tenant, err)
+		return nil, fmt.Errorf("reconcile: read what %d runs have done: %w", len(runs), err)
 	}
-	warnings = slices.Clone(warnings)
-	for _, digest := range digests {
-		applied, _, err := r.store.Plan(ctx, digest)
-		if errors.Is(err, store.ErrNotFound) {
-			continue // only a warning is lost over it
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reconcile: read plan %s: %w", digest, err)
-		}
-		for _, w := range applied.Remarks {
-			if w.Code.IsEvent() && !warned(warnings, w) {
-				warnings = append(warnings, w)
-			}
+	return events, nil
+}
+
+// WithEvents returns the warnings and those of the events that they do not have yet.
+func WithEvents(warnings, events []access.Remark) []access.Remark {
+	all := slices.Clone(warnings)
+	for _, e := range events {
+		if !warned(all, e) {
+			all = append(all, e)
 		}
 	}
-	return access.SortRemarks(warnings), nil
+	return access.SortRemarks(all)
 }
 
 // warned reports whether there is a warning about the same event. An unmanaged member is

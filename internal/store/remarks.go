@@ -67,16 +67,37 @@ func (s *Store) EndedRemarks(ctx context.Context, f TenantFilter) ([]EndedRemark
 	return ended, prefixed(err)
 }
 
-// AppliedSince returns the digests of the plans of which a run began to apply steps, and of
-// those of which any run did since the tenant's status was stored. The run's own count even
-// if a sweep stored a status meanwhile.
-func (s *Store) AppliedSince(ctx context.Context, tenant access.TenantID, run string) ([]string, error) {
-	rows, err := s.pool.Query(ctx, `SELECT digest FROM records WHERE run_id = $2 AND tenant = $1
-		UNION SELECT digest FROM records WHERE tenant = $1 AND intended_at >
-			coalesce((SELECT at FROM statuses WHERE tenant = $1), '-infinity') ORDER BY digest`, tenant.String(), run)
+// AppliedWarnings returns, for runs by their tenants, the warnings of these codes in the plans
+// of which the run began to apply steps, and in those of which any run did since the tenant's
+// status was stored: the run's own count even if a sweep stored a status meanwhile.
+func (s *Store) AppliedWarnings(
+	ctx context.Context, runs map[access.TenantID]string, codes []access.Code,
+) (map[access.TenantID][]access.Remark, error) {
+	var tenants, ids []string
+	byName := make(map[string]access.TenantID, len(runs))
+	for tenant, id := range runs {
+		tenants, ids = append(tenants, tenant.String()), append(ids, id)
+		byName[tenant.String()] = tenant
+	}
+	rows, err := s.pool.Query(ctx, `
+WITH applied AS (
+	SELECT DISTINCT r.tenant, r.digest FROM unnest($1::text[], $2::text[]) AS run (tenant, id)
+		LEFT JOIN statuses s ON s.tenant = run.tenant
+		JOIN records r ON r.tenant = run.tenant AND (r.run_id = run.id OR r.intended_at > coalesce(s.at, '-infinity'))
+)
+SELECT applied.tenant, w ->> 'code', w ->> 'object', w ->> 'text' FROM applied JOIN plans USING (digest)
+	CROSS JOIN LATERAL json_array_elements(CASE json_typeof(plans.body -> 'warnings') WHEN 'array' THEN plans.body -> 'warnings' ELSE '[]' END)
+		WITH ORDINALITY AS every (w, n)
+	WHERE w ->> 'code' = ANY($3) ORDER BY applied.digest, n`, tenants, ids, codes)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	digests, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	return digests, prefixed(err)
+	found := map[access.TenantID][]access.Remark{}
+	var tenant string
+	var warning access.Remark
+	_, err = pgx.ForEachRow(rows, []any{&tenant, &warning.Code, &warning.Object, &warning.Text}, func() error {
+		found[byName[tenant]] = append(found[byName[tenant]], warning)
+		return nil
+	})
+	return found, prefixed(err)
 }

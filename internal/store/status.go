@@ -145,31 +145,36 @@ func lockStatuses(ctx context.Context, tx pgx.Tx, statuses []Status) (time.Time,
 	for i, status := range statuses {
 		tenants[i] = status.Tenant.String()
 	}
+	rows, err := tx.Query(ctx, `
+WITH locked AS (
+	SELECT tenant, warnings, at, observed_at, observed_digest, observed_revision, observed_desired
+	FROM statuses WHERE tenant = ANY($1) ORDER BY tenant FOR UPDATE)
+SELECT now(), coalesce(tenant, ''), warnings, at, observed_at, coalesce(observed_digest, ''),
+	coalesce(observed_revision, 0), coalesce(observed_desired, '')
+FROM (VALUES (1)) AS one LEFT JOIN locked ON true`, tenants)
+	if err != nil {
+		return time.Time{}, nil, err
+	}
+	defer rows.Close()
 	var now time.Time
 	before := map[string]lastStatus{}
-	batch := &pgx.Batch{}
-	batch.Queue("SELECT now()").QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
-	batch.Queue(`SELECT tenant, warnings, at, observed_at, observed_digest, observed_revision, observed_desired
-		FROM statuses WHERE tenant = ANY($1) ORDER BY tenant FOR UPDATE`, tenants).
-		Query(func(rows pgx.Rows) error {
-			defer rows.Close()
-			for rows.Next() {
-				var tenant string
-				var last lastStatus
-				var observed *time.Time
-				o := &last.observed
-				if err := rows.Scan(&tenant, &last.remarks, &last.at, &observed, &o.Digest, &o.Revision, &o.Desired); err != nil {
-					return err
-				}
-				if observed != nil {
-					o.At = *observed
-				}
-				before[tenant] = last
-			}
-			return rows.Err()
-		})
-	err := tx.SendBatch(ctx, batch).Close()
-	return now, before, err
+	for rows.Next() {
+		var tenant string
+		var at, observed *time.Time
+		var last lastStatus
+		o := &last.observed
+		if err := rows.Scan(&now, &tenant, &last.remarks, &at, &observed, &o.Digest, &o.Revision, &o.Desired); err != nil {
+			return now, nil, err
+		}
+		if at != nil {
+			last.at = *at
+		}
+		if observed != nil {
+			o.At = *observed
+		}
+		before[tenant] = last
+	}
+	return now, before, rows.Err()
 }
 
 // statusRows are statuses as columns.

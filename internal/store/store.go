@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -43,9 +44,9 @@ type Store struct {
 // Option changes how Open connects.
 type Option func(*pgxpool.Config)
 
-// Trace has a tracer told of each statement.
-func Trace(tracer pgx.QueryTracer) Option {
-	return func(c *pgxpool.Config) { c.ConnConfig.Tracer = tracer }
+// Trace has another tracer told of each statement.
+func Trace(t pgx.QueryTracer) Option {
+	return func(c *pgxpool.Config) { c.ConnConfig.Tracer = multitracer.New(c.ConnConfig.Tracer, t) }
 }
 
 // Open connects to the database, by a URL or a keyword string as libpq takes

@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"context"
-	"sync/atomic"
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -11,7 +13,10 @@ import (
 )
 
 // Statements counts the SQL statements of a store. BEGIN and COMMIT count, too.
-type Statements struct{ n atomic.Int64 }
+type Statements struct {
+	mu    sync.Mutex
+	texts []string
+}
 
 // OpenCounted is Open, with a count of all statements.
 func OpenCounted(t testing.TB) (*store.Store, *Statements) {
@@ -21,12 +26,36 @@ func OpenCounted(t testing.TB) (*store.Store, *Statements) {
 	return s, &counted
 }
 
-// Reset returns the number of statements since the last Reset.
-func (s *Statements) Reset() int { return int(s.n.Swap(0)) }
+// Reset returns the statements since the last Reset.
+func (s *Statements) Reset() Executed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	texts := s.texts
+	s.texts = nil
+	return texts
+}
+
+func (s *Statements) add(sql string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.texts = append(s.texts, strings.Join(strings.Fields(sql), " "))
+}
+
+// Executed are the texts of statements.
+type Executed []string
+
+// String lists the beginnings of the statements, a line each.
+func (e Executed) String() string {
+	var b strings.Builder
+	for _, text := range e {
+		fmt.Fprintf(&b, "\n\t%.100s", text)
+	}
+	return b.String()
+}
 
 // TraceQueryStart implements pgx.QueryTracer.
-func (s *Statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
-	s.n.Add(1)
+func (s *Statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	s.add(data.SQL)
 	return ctx
 }
 
@@ -39,7 +68,9 @@ func (s *Statements) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.Tra
 }
 
 // TraceBatchQuery implements pgx.BatchTracer.
-func (s *Statements) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) { s.n.Add(1) }
+func (s *Statements) TraceBatchQuery(_ context.Context, _ *pgx.Conn, data pgx.TraceBatchQueryData) {
+	s.add(data.SQL)
+}
 
 // TraceBatchEnd implements pgx.BatchTracer.
 func (s *Statements) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}

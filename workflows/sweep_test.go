@@ -1,0 +1,157 @@
+package workflows_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/workflows"
+)
+
+// swept is a scripted platform of a sweep, on which all tenants drifted. It counts what the
+// sweep and the runs of its tenants ask for.
+type swept struct {
+	tenants int
+	// refuse is a tenant of which the platform refuses a step, differ one that still differs
+	// when it is verified; -1 for none.
+	refuse, differ int
+
+	verifiedTogether []int // tenants, by call
+	verifiedAlone    []access.TenantID
+	applied          map[access.TenantID]int
+}
+
+func sweptTenant(i int) access.TenantID {
+	return access.TenantID{Workspace: "marketing", Project: fmt.Sprintf("p%03d", i), Platform: tenant.Platform}
+}
+
+func (s *swept) run(t *testing.T) workflows.SweepResult {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(time.Minute)
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
+	on := &stage{env: env}
+	defer on.end()
+	s.applied = map[access.TenantID]int{}
+	script(on, activities.DetectDriftActivity, func(activities.DetectDriftInput) (activities.DetectDriftOutput, error) {
+		out := activities.DetectDriftOutput{Settle: time.Minute, Totals: activities.Totals{Calls: 2}}
+		for i := range s.tenants {
+			out.Drifted = append(out.Drifted, activities.Drift{Tenant: sweptTenant(i), Plan: activities.Prepared{Digest: "d"}})
+		}
+		return out, nil
+	})
+	planned := open(1).out
+	planned.Calls = 0 // a plan of the sweep's
+	script(on, activities.PlanActivity, func(activities.PlanInput) (activities.PlanOutput, error) { return planned, nil })
+	script(on, activities.ApplyActivity, func(in activities.ApplyInput) (activities.ApplyOutput, error) {
+		s.applied[in.Tenant]++
+		if s.refuse >= 0 && in.Tenant == sweptTenant(s.refuse) {
+			return activities.ApplyOutput{Refused: 1, Calls: 1}, nil
+		}
+		return activities.ApplyOutput{Done: 1, Calls: 1}, nil
+	})
+	script(on, activities.VerifyActivity, func(in activities.PlanInput) (activities.PlanOutput, error) {
+		s.verifiedAlone = append(s.verifiedAlone, in.Tenant)
+		return activities.PlanOutput{Outcome: activities.Changed, Calls: 1}, nil
+	})
+	script(on, activities.ResolveUsersActivity, func(activities.ResolveInput) (activities.ResolveOutput, error) {
+		return activities.ResolveOutput{}, nil
+	})
+	script(on, activities.RecordOutcomeActivity, func(activities.RecordOutcomeInput) (activities.RecordOutcomeOutput, error) {
+		return activities.RecordOutcomeOutput{Remarks: 1}, nil
+	})
+	script(on, activities.VerifyTenantsActivity, s.verify)
+	workflows.Register(env)
+	env.ExecuteWorkflow(workflows.SweepWorkflow, workflows.SweepInput{Platform: tenant.Platform})
+	if !env.IsWorkflowCompleted() || env.GetWorkflowError() != nil {
+		t.Fatalf("the sweep did not end, or with %v", env.GetWorkflowError())
+	}
+	var result workflows.SweepResult
+	if err := env.GetWorkflowResult(&result); err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func (s *swept) verify(in activities.VerifyTenantsInput) (activities.DetectDriftOutput, error) {
+	s.verifiedTogether = append(s.verifiedTogether, len(in.Changed))
+	out := activities.DetectDriftOutput{Totals: activities.Totals{Calls: 1}}
+	for _, c := range in.Changed {
+		if s.differ >= 0 && c.Tenant == sweptTenant(s.differ) {
+			out.Drifted = append(out.Drifted, activities.Drift{Tenant: c.Tenant, Plan: activities.Prepared{Digest: "d"}})
+			continue
+		}
+		out.Totals.Count(activities.Changed, c.Done.Steps, 0, c.Done.Calls)
+	}
+	if in.Patience != time.Minute {
+		return out, fmt.Errorf("patience %s, want the propagation delay", in.Patience)
+	}
+	return out, nil
+}
+
+// TestSweep_VerifiesChangedTenantsTogether: the tenants of a shard that were changed are
+// verified by few activities; one that does not end as planned is verified by its own run.
+func TestSweep_VerifiesChangedTenantsTogether(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		reason   string
+		swept    swept
+		totals   activities.Totals
+		together int // at most
+		alone    []access.TenantID
+		applied  map[access.TenantID]int // where it is not once
+	}{
+		{
+			"three tenants, one observation", swept{tenants: 3, refuse: -1, differ: -1},
+			activities.Totals{Tenants: 3, Changed: 3, Steps: 3, Calls: 6}, 1, nil, nil,
+		},
+		{
+			"no status waits for more than a hundred others", swept{tenants: 250, refuse: -1, differ: -1},
+			activities.Totals{Tenants: 250, Changed: 250, Steps: 250, Calls: 255}, 3, nil, nil,
+		},
+		{
+			"a tenant that still differs gets a run that verifies itself", swept{tenants: 3, refuse: -1, differ: 1},
+			activities.Totals{Tenants: 3, Changed: 3, Steps: 4, Calls: 8}, 1, []access.TenantID{sweptTenant(1)},
+			map[access.TenantID]int{sweptTenant(1): 2},
+		},
+		{
+			"a tenant with a refused step is not left to the sweep", swept{tenants: 3, refuse: 2, differ: -1},
+			activities.Totals{Tenants: 3, Changed: 2, Failed: 1, Steps: 2, Remarks: 1, Calls: 6}, 1, nil, nil,
+		},
+	} {
+		s := c.swept
+		got := s.run(t)
+		if diff := cmp.Diff(c.totals, got.Totals); diff != "" {
+			t.Errorf("%s: totals (-want +got):\n%s", c.reason, diff)
+		}
+		verified := 0
+		for i, n := range s.verifiedTogether {
+			verified += n
+			if n > 100+32 { // and those that end while the activity is being scheduled
+				t.Errorf("%s: observation %d is of %d tenants", c.reason, i, n)
+			}
+		}
+		if len(s.verifiedTogether) > c.together || verified < c.totals.Changed {
+			t.Errorf("%s: %v tenants verified together, want %d in at most %d observations", c.reason, s.verifiedTogether, c.totals.Changed, c.together)
+		}
+		if diff := cmp.Diff(c.alone, s.verifiedAlone); diff != "" {
+			t.Errorf("%s: verified by their own runs (-want +got):\n%s", c.reason, diff)
+		}
+		for i := range s.tenants {
+			want := 1
+			if n := c.applied[sweptTenant(i)]; n > 0 {
+				want = n
+			}
+			if n := s.applied[sweptTenant(i)]; n != want {
+				t.Errorf("%s: %s was applied %d times, want %d", c.reason, sweptTenant(i), n, want)
+			}
+		}
+	}
+}
