@@ -25,9 +25,9 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/progress"
 )
 
-// watchful are limits that no test has to wait for.
-func watchful(p *activities.Platform) {
-	activities.Watch(p, 50*time.Millisecond, progress.Limits{Phase: 500 * time.Millisecond, Grace: 100 * time.Millisecond})
+// watchClosely sets limits that no test has to wait for.
+func watchClosely(p *activities.Platform) {
+	activities.Watch(p, 50*time.Millisecond, progress.Limits{Phase: 3 * time.Second, Grace: 100 * time.Millisecond})
 }
 
 // observer is a driver whose Observe does something first.
@@ -80,7 +80,7 @@ func TestHeartbeat_StallIsNamed(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	})))
-	watchful(l.platform)
+	watchClosely(l.platform)
 	l.register()
 	_, err := l.plan(activities.PlanInput{})
 	failure, ok := errors.AsType[*temporal.ApplicationError](err)
@@ -125,7 +125,7 @@ func onServer(t *testing.T, before func(context.Context) error) (attempt int32, 
 	l.want(2)
 	for range 2 {
 		p := activities.NewPlatform(l.store, l.ledger, "lab", l.drivers(observing(before)))
-		watchful(p)
+		watchClosely(p)
 		w := worker.New(c, "heartbeats", worker.Options{MaxConcurrentActivityExecutionSize: 1, WorkerStopTimeout: time.Second})
 		w.RegisterWorkflow(attempts)
 		p.Register(w)
@@ -167,12 +167,12 @@ func started(t *testing.T, c client.Client, run client.WorkflowRun) (attempt int
 // TestHeartbeat_HungCallIsNoticed: a call that ignores its context blocks its worker for
 // ever, and the next attempt ends on the other worker.
 func TestHeartbeat_HungCallIsNoticed(t *testing.T) {
-	hang := ignoring(t)
+	call := ignoring(t)
 	attempt, last := onServer(t, func(ctx context.Context) error {
 		if activity.GetInfo(ctx).Attempt > 1 {
 			return nil
 		}
-		return hang(ctx)
+		return call(ctx)
 	})
 	if attempt != 2 || !strings.Contains(last, "Heartbeat timeout") {
 		t.Errorf("attempt %d ended after %q, want the second after a heartbeat timeout", attempt, last)
@@ -182,10 +182,10 @@ func TestHeartbeat_HungCallIsNoticed(t *testing.T) {
 // TestHeartbeat_ThrottledCallWaits: a call that waits for the rate limit for longer than
 // any limit of progress, and than the heartbeat timeout, is not stopped.
 func TestHeartbeat_ThrottledCallWaits(t *testing.T) {
-	limit := budget.New(budget.Limits{CallsPerSecond: 0.25})
+	limit := budget.New(budget.Limits{CallsPerSecond: 0.2})
 	var throttled atomic.Bool
 	attempt, last := onServer(t, func(ctx context.Context) error {
-		for range 2 { // the second call waits for 4 s
+		for range 2 { // the second call waits for 5 s
 			if throttled.Load() {
 				break
 			}

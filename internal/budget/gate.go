@@ -13,10 +13,10 @@ import (
 // gate lets calls through as its slots and its bucket allow: urgent ones first,
 // else in the order in which they came.
 type gate struct {
-	limits Limits
-	divide func(int) lanes // the slots of Concurrent
-	flow   flow            // where it is not leased
-	lease  *lease          // nil where the limits are this process's own
+	limits  Limits
+	slotsOf func(int) lanes // the slots of Concurrent
+	flow    flow            // where it is not leased
+	lease   *lease          // nil where the limits are this process's own
 
 	mu sync.Mutex
 	// slots may be open here; urgent calls may use those of both lanes.
@@ -35,10 +35,10 @@ type waiter struct {
 	place  *list.Element
 }
 
-func newGate(limits Limits, divide func(int) lanes, l *lease) *gate {
-	g := &gate{limits: limits, divide: divide, lease: l}
+func newGate(limits Limits, slotsOf func(int) lanes, l *lease) *gate {
+	g := &gate{limits: limits, slotsOf: slotsOf, lease: l}
 	if l == nil {
-		g.flow, g.slots = newFlow(limits, time.Second, 0), divide(limits.Concurrent)
+		g.flow, g.slots = newFlow(limits, time.Second, 0), slotsOf(limits.Concurrent)
 	}
 	return g
 }

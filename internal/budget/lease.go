@@ -138,7 +138,7 @@ func (g *gate) tend(ctx context.Context) {
 	for {
 		asked := time.Now()
 		c := g.prepare(asked)
-		got, err := g.lease.claim(ctx, g.limits, g.divide, c)
+		got, err := g.lease.claim(ctx, g.limits, g.slotsOf, c)
 		again, ok := g.accept(c, got, err, asked)
 		if !ok {
 			break
@@ -264,9 +264,9 @@ func (g *gate) fail(now time.Time) (again time.Duration, ok bool) {
 }
 
 // claim asks the shared place, anew while others are faster.
-func (l *lease) claim(ctx context.Context, limits Limits, divide func(int) lanes, c claim) (grant, error) {
+func (l *lease) claim(ctx context.Context, limits Limits, slotsOf func(int) lanes, c claim) (grant, error) {
 	for range races {
-		got, written, err := l.try(ctx, limits, divide, c)
+		got, written, err := l.try(ctx, limits, slotsOf, c)
 		if err != nil || written {
 			return got, err
 		}
@@ -278,7 +278,7 @@ func (l *lease) claim(ctx context.Context, limits Limits, divide func(int) lanes
 // errRaces is no outage: it passes.
 var errRaces = errors.New("others are always faster")
 
-func (l *lease) try(ctx context.Context, limits Limits, divide func(int) lanes, c claim) (grant, bool, error) {
+func (l *lease) try(ctx context.Context, limits Limits, slotsOf func(int) lanes, c claim) (grant, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, answer)
 	defer cancel()
 	text, version, now, err := l.shared.ReadBudget(ctx, l.name)
@@ -291,7 +291,7 @@ func (l *lease) try(ctx context.Context, limits Limits, divide func(int) lanes, 
 			return grant{}, false, fmt.Errorf("budget: what is kept of %s: %w", l.name, err)
 		}
 	}
-	got, changed := s.claim(limits, divide, now, c)
+	got, changed := s.claim(limits, slotsOf, now, c)
 	if !changed {
 		return got, true, nil
 	}

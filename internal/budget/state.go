@@ -64,7 +64,7 @@ type grant struct {
 
 // claim grants what is free of what a worker asks for, and reports whether the
 // state changed. Slots that others have are never granted.
-func (s *state) claim(limits Limits, divide func(int) lanes, now time.Time, c claim) (g grant, changed bool) {
+func (s *state) claim(limits Limits, slotsOf func(int) lanes, now time.Time, c claim) (g grant, changed bool) {
 	s.expire(now)
 	was, known := s.Workers[c.worker]
 	if c.leaves() {
@@ -82,7 +82,7 @@ func (s *state) claim(limits Limits, divide func(int) lanes, now time.Time, c cl
 	s.Workers[c.worker] = me
 	me.Want = c.want
 	if limits.Concurrent > 0 {
-		g.target = s.slots(me, c, divide(limits.Concurrent), now)
+		g.target = s.slots(me, c, slotsOf(limits.Concurrent), now)
 	}
 	if c.calls != (lanes{}) {
 		g.calls = s.calls(me, c.calls, limits, now)

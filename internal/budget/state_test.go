@@ -34,9 +34,9 @@ func TestSlotsAreNeverGivenTwice(t *testing.T) {
 			now: time.Unix(1e9, 0), slots: map[string]lanes{}, until: map[string]time.Time{},
 			limits: Limits{Concurrent: rapid.IntRange(1, 12).Draw(t, "concurrent")},
 		}
-		divide := everything
+		slotsOf := everything
 		if rapid.Bool().Draw(t, "reserved") {
-			divide = reserved
+			slotsOf = reserved
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "claims") {
 			c.now = c.now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(t, "later")) * time.Millisecond)
@@ -51,16 +51,16 @@ func TestSlotsAreNeverGivenTwice(t *testing.T) {
 				rapid.IntRange(keep.Ordinary, 20).Draw(t, "want"), rapid.IntRange(0, 5).Draw(t, "want urgent"),
 			}}
 			c.slots[id] = keep
-			got, _ := c.state.claim(c.limits, divide, c.now, ask)
+			got, _ := c.state.claim(c.limits, slotsOf, c.now, ask)
 			if rapid.IntRange(0, 9).Draw(t, "lost") > 0 { // else the answer never comes
 				c.slots[id], c.until[id] = got.slots, c.now.Add(got.valid)
 			}
-			c.check(t, divide)
+			c.check(t, slotsOf)
 		}
 	})
 }
 
-func (c *crowd) check(t *rapid.T, divide func(int) lanes) {
+func (c *crowd) check(t *rapid.T, slotsOf func(int) lanes) {
 	t.Helper()
 	var used lanes
 	for id, s := range c.slots {
@@ -69,7 +69,7 @@ func (c *crowd) check(t *rapid.T, divide func(int) lanes) {
 			used.Urgent += s.Urgent
 		}
 	}
-	if all := divide(c.limits.Concurrent); used.Ordinary > all.Ordinary || used.total() > all.total() {
+	if all := slotsOf(c.limits.Concurrent); used.Ordinary > all.Ordinary || used.total() > all.total() {
 		t.Fatalf("of %d slots, %+v are given away", c.limits.Concurrent, used)
 	}
 }

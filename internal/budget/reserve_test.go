@@ -12,17 +12,17 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/budget"
 )
 
-// flood is ordinary calls without end on some workers, on a clock that stands still but
+// ordinaryLoad is ordinary calls without end on some workers, on a clock that stands still but
 // for waiting.
-type flood struct {
+type ordinaryLoad struct {
 	limits  budget.Limits
 	workers int           // 0 for a limit of one process
 	length  time.Duration // of a call
 }
 
-// urgentWaits has urgent calls arrive in bursts during the flood, and returns how long
+// reservedWaits has urgent calls arrive in bursts during that load, and returns how long
 // each waited, shortest first, and how many ordinary calls were made in how many seconds.
-func (f flood) urgentWaits(t *testing.T, bursts, size int) (waits []time.Duration, ordinary int, seconds float64) {
+func (f ordinaryLoad) reservedWaits(t *testing.T, bursts, size int) (waits []time.Duration, ordinary int, seconds float64) {
 	t.Helper()
 	workers(t, func(t *testing.T) {
 		var l load
@@ -77,20 +77,20 @@ func burst(t *testing.T, b *budget.Budget, size int, length time.Duration) []tim
 	return waits
 }
 
-// TestUrgentFloor: at every limit an urgent call begins at once, and further ones follow
+// TestReservedCapacity: at every limit an urgent call begins at once, and further ones follow
 // at one a second at least, however many ordinary calls there are.
-func TestUrgentFloor(t *testing.T) {
+func TestReservedCapacity(t *testing.T) {
 	const size = 3
 	for _, rate := range []float64{0.5, 1, 2, 5, 20} {
 		for _, workers := range []int{0, 2} {
 			for _, concurrent := range []int{1, 10} {
 				t.Run(fmt.Sprintf("%v calls a second, %d at once, %d workers", rate, concurrent, workers), func(t *testing.T) {
-					f := flood{
+					f := ordinaryLoad{
 						limits: budget.Limits{CallsPerSecond: rate, Concurrent: concurrent}, workers: workers, length: 20 * time.Millisecond,
 					}
-					single, ordinary, seconds := f.urgentWaits(t, 10, 1)
-					several, _, _ := f.urgentWaits(t, 10, size)
-					first, last := single[len(single)-1], several[len(several)-1]
+					single, ordinary, seconds := f.reservedWaits(t, 10, 1)
+					group, _, _ := f.reservedWaits(t, 10, size)
+					first, last := single[len(single)-1], group[len(group)-1]
 					t.Logf("one urgent call waited %s at most, one of %d %s; %.2f ordinary calls a second",
 						first, size, last, float64(ordinary)/seconds)
 					if first > 300*time.Millisecond {
@@ -115,8 +115,8 @@ func TestUrgentFloor(t *testing.T) {
 	}
 }
 
-// TestUrgentFloor_VendorsLimit: nobody exceeds what the vendor documents.
-func TestUrgentFloor_VendorsLimit(t *testing.T) {
+// TestReservedCapacity_VendorsLimit: nobody exceeds what the vendor documents.
+func TestReservedCapacity_VendorsLimit(t *testing.T) {
 	for _, rate := range []float64{0.5, 1, 2, 5, 20} {
 		t.Run(fmt.Sprintf("%v calls a second", rate), func(t *testing.T) {
 			var l load
