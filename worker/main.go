@@ -136,6 +136,7 @@ func run(ctx context.Context, logger *slog.Logger, version worker.WorkerDeployme
 	if err != nil {
 		return err
 	}
+	go platforms.WatchLimits(ctx)
 	f := &fleet{
 		temporal: temporal, store: documents, ledger: ledger.New(documents), version: version,
 		installation: installation, log: logger, drivers: platforms,

@@ -49,7 +49,7 @@ func (l Limits) rates() (ordinary, urgent float64) {
 
 // Budget is passed by every call to one platform. A nil Budget has no limits.
 type Budget struct {
-	calls *gate // nil without limits
+	calls *gate
 
 	shared Shared
 	name   string
@@ -72,12 +72,15 @@ func New(limits Limits) *Budget { return Share(nil, "", limits) }
 // Where shared cannot be reached, what was leased serves until it expires,
 // after seconds; then calls wait.
 func Share(shared Shared, name string, limits Limits) *Budget {
-	b := &Budget{shared: shared, name: name, keys: map[string]*keyGate{}}
-	if limits != (Limits{}) {
-		b.calls = newGate(limits, reserved, leaseOf(shared, name, linger))
+	return &Budget{
+		calls:  newGate(limits, reserved, leaseOf(shared, name, linger)),
+		shared: shared, name: name, keys: map[string]*keyGate{},
 	}
-	return b
 }
+
+// SetLimits changes the limits. Calls that wait follow the new ones at once, and calls
+// that are open stay open.
+func (b *Budget) SetLimits(limits Limits) { b.calls.setLimits(limits) }
 
 // Pass waits until one more call fits the budget, counts it on the context's
 // Meter and returns what to call when it ended. It fails with ctx's error, or
@@ -86,7 +89,7 @@ func Share(shared Shared, name string, limits Limits) *Budget {
 func (b *Budget) Pass(ctx context.Context) (done func(), err error) {
 	meter, _ := ctx.Value(meterKey{}).(*Meter)
 	done = func() {}
-	if b != nil && b.calls != nil {
+	if b != nil {
 		waited, err := b.calls.enter(ctx)
 		meter.wait(waited)
 		if err != nil {
@@ -164,14 +167,11 @@ func (b *Budget) Close(ctx context.Context) {
 		return
 	}
 	b.mu.Lock()
-	var gates []*gate
+	gates := []*gate{b.calls}
 	for _, key := range b.keys {
 		gates = append(gates, key.gate)
 	}
 	b.mu.Unlock()
-	if b.calls != nil {
-		gates = append(gates, b.calls)
-	}
 	for _, g := range gates {
 		g.close(ctx)
 	}

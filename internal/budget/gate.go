@@ -13,12 +13,12 @@ import (
 // gate lets calls through as its slots and its bucket allow: urgent ones first,
 // else in the order in which they came.
 type gate struct {
-	limits  Limits
 	slotsOf func(int) lanes // the slots of Concurrent
-	flow    flow            // where it is not leased
 	lease   *lease          // nil where the limits are this process's own
 
-	mu sync.Mutex
+	mu     sync.Mutex
+	limits Limits
+	flow   flow // where it is not leased
 	// slots may be open here; urgent calls may use those of both lanes.
 	slots, open lanes
 	bucket      bucket
@@ -41,6 +41,26 @@ func newGate(limits Limits, slotsOf func(int) lanes, l *lease) *gate {
 		g.flow, g.slots = newFlow(limits, time.Second, 0), slotsOf(limits.Concurrent)
 	}
 	return g
+}
+
+// setLimits changes the limits and lets those begin who may now. What is leased by the old
+// limits is not used any more.
+func (g *gate) setLimits(limits Limits) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if limits == g.limits {
+		return
+	}
+	now := time.Now()
+	if g.lease == nil {
+		g.bucket.fill(g.flow, now) // by the old rate until now
+		g.flow, g.slots = newFlow(limits, time.Second, 0), g.slotsOf(limits.Concurrent)
+	} else {
+		g.lease.callsUntil = time.Time{}
+		g.lease.wakeUp()
+	}
+	g.limits = limits
+	g.serve(now)
 }
 
 // enter waits until a call may begin, and returns how long that took.

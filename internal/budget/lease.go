@@ -137,8 +137,8 @@ func (g *gate) close(ctx context.Context) {
 func (g *gate) tend(ctx context.Context) {
 	for {
 		asked := time.Now()
-		c := g.prepare(asked)
-		got, err := g.lease.claim(ctx, g.limits, g.slotsOf, c)
+		c, limits := g.prepare(asked)
+		got, err := g.lease.claim(ctx, limits, g.slotsOf, c)
 		again, ok := g.accept(c, got, err, asked)
 		if !ok {
 			break
@@ -153,8 +153,9 @@ func (g *gate) tend(ctx context.Context) {
 	}
 }
 
-// prepare gives up the slots that are for others, and says what to ask for.
-func (g *gate) prepare(now time.Time) claim {
+// prepare gives up the slots that are for others, and says what to ask for by which
+// limits.
+func (g *gate) prepare(now time.Time) (claim, Limits) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := g.lease
@@ -163,7 +164,7 @@ func (g *gate) prepare(now time.Time) claim {
 		l.busy = now
 	} else if now.Sub(l.busy) >= l.linger {
 		g.slots = lanes{}
-		return c
+		return c, g.limits
 	}
 	g.slots = g.kept()
 	c.keep, c.want = g.slots, l.peak
@@ -176,7 +177,7 @@ func (g *gate) prepare(now time.Time) claim {
 	c.calls = g.calls(now)
 	l.peak, l.used, l.counted = lanes{}, lanes{}, now
 	g.note()
-	return c
+	return c, g.limits
 }
 
 // kept are the slots to hold on to: the fair share, and those with open calls,

@@ -12,7 +12,7 @@ import (
 var common []byte
 
 // pollInterval is the longest time until a changed file is noticed.
-const pollInterval = time.Second
+const pollInterval = 500 * time.Millisecond
 
 // Directory is a directory of connections that is read again when the content of a
 // file changes. It is safe for use by many goroutines.
@@ -34,7 +34,7 @@ func Open(dir string, types *Types) (*Directory, error) {
 	return d, err
 }
 
-// Current returns what the directory holds now, or held within the last second. A
+// Current returns what the directory holds now, or held half a second ago. A
 // directory that cannot be read any more is an error, and holds nothing.
 func (d *Directory) Current() (*Set, error) {
 	d.mu.Lock()

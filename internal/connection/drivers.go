@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/document"
@@ -131,7 +132,8 @@ func (d *Drivers) addRateLimits(c *driver.Connection, set *Set) {
 	}
 }
 
-// rateLimit returns the account's one rate limit.
+// rateLimit returns the account's one rate limit, with the limits that the connection
+// has now.
 func (d *Drivers) rateLimit(c Connection) *budget.Budget {
 	limits := c.Limits
 	if of, ok := d.directory.types.Type(c.Type); ok {
@@ -139,12 +141,42 @@ func (d *Drivers) rateLimit(c Connection) *budget.Budget {
 		limits.CallsPerSecond = cmp.Or(limits.CallsPerSecond, limits.Vendor)
 	}
 	limits.Concurrent = cmp.Or(limits.Concurrent, concurrent)
-	if known, ok := d.rateLimits[c.Name]; ok && known.limits == limits {
-		return known.Budget
+	known, ok := d.rateLimits[c.Name]
+	if ok {
+		known.SetLimits(limits)
+	} else {
+		known.Budget = budget.Share(d.shared, "connection/"+c.Name, limits)
 	}
-	b := budget.Share(d.shared, "connection/"+c.Name, limits)
-	d.rateLimits[c.Name] = limited{b, limits}
-	return b
+	d.rateLimits[c.Name] = limited{known.Budget, limits}
+	return known.Budget
+}
+
+// WatchLimits lets calls that wait follow the limits of their connections within a second
+// after their files change. It returns when ctx ends.
+func (d *Drivers) WatchLimits(ctx context.Context) {
+	ticker := time.NewTicker(pollInterval / 2)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if set, err := d.directory.Current(); err == nil {
+				d.updateRateLimits(set)
+			}
+		}
+	}
+}
+
+// updateRateLimits gives the connections that are in use the limits of the set.
+func (d *Drivers) updateRateLimits(set *Set) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name := range d.rateLimits {
+		if c, ok := set.byName[name]; ok {
+			d.rateLimit(c)
+		}
+	}
 }
 
 // Close gives back what this worker leases of the accounts' rate limits. It waits for no

@@ -276,8 +276,37 @@ func TestDrivers_SharesBudgets(t *testing.T) {
 	}
 	f.put(t, azure+"\n---\n", strings.Replace(clusterText, "usedBy", "limits: {concurrent: 2}, usedBy", 1), composed("{directory: dir, cluster: clu}"))
 	f.must(t, document.Platform{Name: "aks", Location: "here", Type: "aks", Connection: "aks"})
-	if got, _ := f.last(t); got.Connection.Uses["cluster"].Budget == budgets["aks/cluster"] || got.Connection.Uses["directory"].Budget != budgets["azure"] {
-		t.Error("the limits of a part changed, and not its budget alone")
+	if got, _ := f.last(t); got.Connection.Uses["cluster"].Budget != budgets["aks/cluster"] || got.Connection.Uses["directory"].Budget != budgets["azure"] {
+		t.Error("the budgets are others after limits changed: calls that wait keep to the old ones")
+	}
+	changed, _ := f.LimitsOf("clu")
+	if same, _ := f.LimitsOf("dir"); changed.Concurrent != 2 || same.Concurrent == 2 {
+		t.Errorf("the limits of a part changed to %+v, those of the other part to %+v", changed, same)
+	}
+}
+
+// TestDrivers_WaitingCallsFollowLimits: nobody asks for the driver meanwhile, because all
+// who would are waiting.
+func TestDrivers_WaitingCallsFollowLimits(t *testing.T) {
+	const text = "{kind: Connection, name: c, type: azure, usedBy: [p.here], tenantId: example.com, auth: {workloadIdentity: {}}, limits: %s}"
+	f := newFixture(t, fmt.Sprintf(text, "{callsPerSecond: 0.0001}"))
+	p := platform("azure", "p")
+	p.Connection = "c"
+	f.must(t, p)
+	opened, _ := f.last(t)
+	limit := opened.Connection.Budget
+	if _, err := limit.Pass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	go f.WatchLimits(t.Context())
+	passed := make(chan error)
+	go func() {
+		_, err := limit.Pass(t.Context())
+		passed <- err
+	}()
+	replace(t, filepath.Join(f.dir, "c.yaml"), fmt.Sprintf(text, "{callsPerSecond: 1000}"))
+	if err := <-passed; err != nil {
+		t.Error(err)
 	}
 }
 
