@@ -111,6 +111,19 @@ func (b *bucket) until(f flow, urgent bool) time.Duration {
 	return max(time.Microsecond, time.Duration(math.Ceil(min(wait, 1e6)*1e9)))
 }
 
+// untilShare returns how long it is until it is worth asking again for calls of which only
+// some were granted: for one urgent call, or for the share of four fifths of a chunk that
+// one of several workers has in ordinary ones.
+func (b *bucket) untilShare(f flow, got, ask lanes, workers float64) time.Duration {
+	if got.Urgent < ask.Urgent {
+		return b.until(f, true)
+	}
+	share := max(1, f.ordinary*chunk.Seconds()*0.8/workers)
+	wait := max((share-b.Calls)/f.rate, (share-b.Ordinary)/f.ordinary)
+	wait = max(wait, min(share, float64(got.Ordinary))*workers/f.ordinary)
+	return max(time.Microsecond, time.Duration(min(wait, 1e6)*1e9))
+}
+
 // lease takes as many calls as are asked for and there, urgent ones first, and
 // of the ordinary ones at most fair.
 func (b *bucket) lease(ask lanes, fair int) lanes {

@@ -20,9 +20,10 @@ type Shared interface {
 	// ReadBudget returns the state that is kept under a name, the version to
 	// replace it by, 0 where nothing is kept, and the time.
 	ReadBudget(ctx context.Context, name string) (state []byte, version int64, now time.Time, err error)
-	// WriteBudget keeps a state in place of a version, and reports false if
-	// somebody else did so since it was read. An empty state is nothing kept.
-	WriteBudget(ctx context.Context, name string, state []byte, version int64) (written bool, err error)
+	// WriteBudget keeps a state in place of a version, and returns the version to
+	// replace it by next, or false if somebody else did so since it was read. An empty
+	// state is nothing kept.
+	WriteBudget(ctx context.Context, name string, state []byte, version int64) (next int64, written bool, err error)
 }
 
 const (
@@ -37,6 +38,14 @@ const (
 	// soonest and latest bound how often a worker asks that lacks something.
 	soonest = 25 * time.Millisecond
 	latest  = 250 * time.Millisecond
+	// refreshInterval is how often a worker asks that lacks nothing and has nothing to give, so
+	// that others do not take it for dead.
+	refreshInterval = 4 * time.Second
+	// longest is the most that a worker waits for calls of a low rate before it asks
+	// again. Others count it among those who wait for twice a chunk.
+	longest = 750 * time.Millisecond
+	// reuse is how long a worker that is alone relies on what it wrote last.
+	reuse = ttl / 2
 	// races is how often a worker tries to write before it waits a little.
 	races = 8
 )
@@ -62,6 +71,22 @@ type lease struct {
 	wake    chan struct{}
 	err     error // of the last claim
 	ended   func()
+	last    written // used by claims only, one after another
+}
+
+// written is the state as a worker wrote it last.
+type written struct {
+	state   []byte
+	version int64
+	now, at time.Time // by the shared clock and by ours
+	read    time.Time // when the shared clock was read
+	single  bool      // no other worker is in it
+}
+
+// canReuse reports whether a claim need not read the state: one that is certain to write
+// notices by the version whether somebody else wrote.
+func (w written) canReuse(c claim) bool {
+	return w.single && (c.calls != lanes{} || c.leaves()) && time.Since(w.read) < reuse
 }
 
 func leaseOf(shared Shared, name string, linger time.Duration) *lease {
@@ -229,16 +254,29 @@ func (g *gate) accept(c claim, got grant, err error, asked time.Time) (again tim
 	if !g.idle() {
 		l.busy = now
 	}
+	return g.next(got), true
+}
+
+// next says when to ask again.
+func (g *gate) next(got grant) time.Duration {
+	l := g.lease
 	switch l.lacking = g.waiters() > 0; {
 	case g.slots != got.slots, l.linger == 0 && g.idle():
 		l.pause = soonest // others may wait for what is given back
+	case l.lacking && got.wait > 0:
+		l.pause = 0
+		wait := min(longest, max(soonest, got.wait))
+		return wait + mathrand.N(wait/4) //nolint:gosec // nothing is to be kept from being guessed
 	case l.lacking:
 		l.pause = min(latest, max(soonest, l.pause*2))
+	case l.linger == 0 && g.open.total() >= g.slots.total():
+		l.pause = 0
+		return jitter(refreshInterval) // the key is told to be free when it is
 	default:
 		l.pause = 0
-		return jitter(interval), true
+		return jitter(interval)
 	}
-	return jitter(l.pause), true
+	return jitter(l.pause)
 }
 
 // fail counts what did not work: calls wait for a while, then they fail too.
@@ -282,27 +320,45 @@ var errRaces = errors.New("others are always faster")
 func (l *lease) try(ctx context.Context, limits Limits, slotsOf func(int) lanes, c claim) (grant, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, answer)
 	defer cancel()
-	text, version, now, err := l.shared.ReadBudget(ctx, l.name)
+	base, err := l.base(ctx, c)
 	if err != nil {
 		return grant{}, false, err
 	}
+	now := base.now.Add(time.Since(base.at))
 	var s state
-	if len(text) > 0 {
-		if err := json.Unmarshal(text, &s); err != nil {
+	if len(base.state) > 0 {
+		if err := json.Unmarshal(base.state, &s); err != nil {
 			return grant{}, false, fmt.Errorf("budget: what is kept of %s: %w", l.name, err)
 		}
 	}
 	got, changed := s.claim(limits, slotsOf, now, c)
 	if !changed {
-		return got, true, nil
+		return got, !base.single, nil // others are noticed by reading
 	}
-	if text = nil; !s.empty(limits, now) {
-		if text, err = json.Marshal(s); err != nil {
+	next := written{now: now, at: time.Now(), read: base.read, single: len(s.Workers) < 2}
+	if !s.empty(limits, now) {
+		if next.state, err = json.Marshal(s); err != nil {
 			return grant{}, false, fmt.Errorf("budget: what is kept of %s: %w", l.name, err)
 		}
 	}
-	written, err := l.shared.WriteBudget(ctx, l.name, text, version)
-	return got, written, err
+	var ok bool
+	if next.version, ok, err = l.shared.WriteBudget(ctx, l.name, next.state, base.version); ok {
+		l.last = next
+	}
+	return got, ok, err
+}
+
+// base returns the state to change: that of the last claim if it may be reused, once, else
+// what is kept. It is single only where it is reused.
+func (l *lease) base(ctx context.Context, c claim) (written, error) {
+	last := l.last
+	l.last = written{}
+	if last.canReuse(c) {
+		return last, nil
+	}
+	state, version, now, err := l.shared.ReadBudget(ctx, l.name)
+	read := time.Now()
+	return written{state: state, version: version, now: now, at: read, read: read}, err
 }
 
 // jitter keeps workers from asking in step.

@@ -23,7 +23,8 @@ type shelf struct {
 	mu    sync.Mutex
 	kept  map[string]entry
 	last  int64
-	asked atomic.Int64
+	asked atomic.Int64 // questions, of one read and at most one write each
+	wrote atomic.Int64
 }
 
 type entry struct {
@@ -60,22 +61,23 @@ func (s seen) ReadBudget(_ context.Context, name string) (state []byte, version 
 	return []byte(e.state), e.version, time.Now(), nil
 }
 
-func (s seen) WriteBudget(_ context.Context, name string, state []byte, version int64) (bool, error) {
+func (s seen) WriteBudget(_ context.Context, name string, state []byte, version int64) (int64, bool, error) {
 	time.Sleep(time.Millisecond)
+	s.wrote.Add(1)
 	if s.down.Load() {
-		return false, errDown
+		return 0, false, errDown
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.kept[name].version != version {
-		return false, nil
+		return 0, false, nil
 	}
 	s.last++
 	s.kept[name] = entry{string(state), s.last}
 	if len(state) == 0 {
 		delete(s.kept, name)
 	}
-	return true, nil
+	return s.kept[name].version, true, nil
 }
 
 // workers runs a test on a clock that stands still but for waiting, and waits

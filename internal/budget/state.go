@@ -58,6 +58,8 @@ type grant struct {
 	// is open in them.
 	target lanes
 	calls  lanes
+	// wait is how long it is until more calls can be had, where some were refused.
+	wait time.Duration
 	// valid is how long the slots are its own.
 	valid time.Duration
 }
@@ -84,8 +86,11 @@ func (s *state) claim(limits Limits, slotsOf func(int) lanes, now time.Time, c c
 	if limits.Concurrent > 0 {
 		g.target = s.slots(me, c, slotsOf(limits.Concurrent), now)
 	}
+	if limits.Concurrent > 0 && me.Slots.Ordinary == 0 {
+		c.calls.Ordinary = 0 // they would expire before there is a slot to begin them in
+	}
 	if c.calls != (lanes{}) {
-		g.calls = s.calls(me, c.calls, limits, now)
+		g.calls, g.wait = s.calls(me, c.calls, limits, now)
 	}
 	fresh := ttl * 3 / 4
 	if me.Slots.Ordinary < g.target.Ordinary {
@@ -217,7 +222,7 @@ func (s *state) around(ids []string, n int, now time.Time, shares map[string]int
 
 // calls leases calls to a worker. While several lack calls, each gets its part
 // of what came since it got some: who asks more often gets no more.
-func (s *state) calls(me *worker, ask lanes, limits Limits, now time.Time) lanes {
+func (s *state) calls(me *worker, ask lanes, limits Limits, now time.Time) (got lanes, wait time.Duration) {
 	f := sharedFlow(limits)
 	filled := s.Bucket
 	filled.fill(f, now)
@@ -230,15 +235,16 @@ func (s *state) calls(me *worker, ask lanes, limits Limits, now time.Time) lanes
 	if hungry > 1 {
 		fair = min(f.ordinate, f.ordinary*now.Sub(me.Served).Seconds()) / hungry
 	}
-	got := filled.lease(ask, max(1, int(math.Ceil(fair))))
+	got = filled.lease(ask, max(1, int(math.Ceil(fair))))
 	me.Hungry = time.Time{}
 	if got.total() < ask.total() {
 		me.Hungry = now
+		wait = filled.untilShare(f, got, ask, hungry)
 	}
 	if got != (lanes{}) {
 		s.Bucket, me.Served = filled, now
 	}
-	return got
+	return got, wait
 }
 
 // empty reports whether nothing is lost when the state is forgotten.

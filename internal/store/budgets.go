@@ -21,31 +21,30 @@ func (s *Store) ReadBudget(ctx context.Context, name string) (state []byte, vers
 }
 
 // WriteBudget replaces a version of what workers share of a budget, and reports
-// false if it is not the stored one any more. An empty state removes it, and
-// with it those that dead workers left behind a day ago.
-func (s *Store) WriteBudget(ctx context.Context, name string, state []byte, version int64) (bool, error) {
+// false if it is not the stored one any more. next is the version to replace it by. An
+// empty state removes it, and with it those that dead workers left behind a day ago.
+func (s *Store) WriteBudget(ctx context.Context, name string, state []byte, version int64) (next int64, ok bool, err error) {
 	var sql string
 	args := []any{name, version}
 	switch {
 	case len(state) == 0:
 		sql = `WITH gone AS (DELETE FROM rate_limits WHERE name = $1 AND version = $2 OR at < now() - interval '1 day' RETURNING name)
-			SELECT 1 FROM gone WHERE name = $1`
+			SELECT 0::bigint FROM gone WHERE name = $1`
 	case version == 0:
 		sql = `INSERT INTO rate_limits (name, state, version) SELECT $1, $3, nextval('rate_limit_versions') WHERE $2::bigint = 0
-			ON CONFLICT DO NOTHING RETURNING 1`
+			ON CONFLICT DO NOTHING RETURNING version`
 		args = append(args, state)
 	default:
 		sql = `UPDATE rate_limits SET state = $3, version = nextval('rate_limit_versions'), at = now()
-			WHERE name = $1 AND version = $2 RETURNING 1`
+			WHERE name = $1 AND version = $2 RETURNING version`
 		args = append(args, state)
 	}
-	var one int
-	err := s.pool.QueryRow(ctx, sql, args...).Scan(&one)
+	err = s.pool.QueryRow(ctx, sql, args...).Scan(&next)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return len(state) == 0 && version == 0, nil // nothing was, and nothing is
+		return 0, len(state) == 0 && version == 0, nil // nothing was, and nothing is
 	}
 	if err != nil {
-		return false, fmt.Errorf("store: %w", err)
+		return 0, false, fmt.Errorf("store: %w", err)
 	}
-	return true, nil
+	return next, true, nil
 }

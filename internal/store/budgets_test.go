@@ -142,9 +142,9 @@ type (
 	}
 )
 
-func (d dying) WriteBudget(ctx context.Context, name string, state []byte, version int64) (bool, error) {
+func (d dying) WriteBudget(ctx context.Context, name string, state []byte, version int64) (int64, bool, error) {
 	if d.dead.Load() {
-		return false, fmt.Errorf("dead: %w", context.DeadlineExceeded)
+		return 0, false, fmt.Errorf("dead: %w", context.DeadlineExceeded)
 	}
 	return d.Store.WriteBudget(ctx, name, state, version)
 }
@@ -194,7 +194,7 @@ func TestVersionsOfABudget(t *testing.T) {
 	s := fresh(t)
 	write := func(reason, state string, version int64, want bool) {
 		t.Helper()
-		got, err := s.WriteBudget(t.Context(), "p", []byte(state), version)
+		_, got, err := s.WriteBudget(t.Context(), "p", []byte(state), version)
 		if err != nil || got != want {
 			t.Errorf("%s: %v, %v, want %v", reason, got, err, want)
 		}
@@ -230,7 +230,7 @@ func TestForgottenBudgetsGo(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	for _, name := range []string{"p dead", "p alive", "p"} {
-		if _, err := s.WriteBudget(t.Context(), name, []byte(`{}`), 0); err != nil {
+		if _, _, err := s.WriteBudget(t.Context(), name, []byte(`{}`), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -241,7 +241,7 @@ func TestForgottenBudgetsGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if removed, err := s.WriteBudget(t.Context(), "p", nil, version); err != nil || !removed {
+	if _, removed, err := s.WriteBudget(t.Context(), "p", nil, version); err != nil || !removed {
 		t.Fatalf("removed: %v, %v", removed, err)
 	}
 	for name, want := range map[string]bool{"p dead": false, "p alive": true, "p": false} {
