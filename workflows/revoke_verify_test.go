@@ -177,6 +177,29 @@ func TestVerifyRevocationBeginsAgainWhenTold(t *testing.T) {
 	}
 }
 
+// TestVerifyRevocationLosesNoTrigger: the user is removed once more while the last look is
+// under way. Nothing else verifies that.
+func TestVerifyRevocationLosesNoTrigger(t *testing.T) {
+	t.Parallel()
+	denied := temporal.NewApplicationErrorWithOptions("denied", activities.TypeDenied, temporal.ApplicationErrorOptions{NonRetryable: true})
+	for name, first := range map[string]error{"done": nil, "failed": denied} {
+		p := &verifying{}
+		p.look = func(n int, in activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
+			if n == 0 {
+				p.env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "revoke"})
+				return activities.VerifyRemovalOutput{Done: true}, first
+			}
+			if !in.First || in.Look != 1 {
+				t.Errorf("%s: the next look is %+v, want one of a first round", name, in)
+			}
+			return activities.VerifyRemovalOutput{Done: true}, nil
+		}
+		if _, err := p.run(t, workflows.VerifyRevocationInput{}); err != nil || len(p.looks) != 2 {
+			t.Errorf("%s: %d looks, %v; want a second one", name, len(p.looks), err)
+		}
+	}
+}
+
 // TestVerifyRevocationOfTenThousandTenantsContinuesAsNew: each run hands over before its
 // history is long, with what it has found.
 func TestVerifyRevocationOfTenThousandTenantsContinuesAsNew(t *testing.T) {

@@ -401,8 +401,8 @@ func keptGroupsLoseALeaver(t *testing.T) {
 	s.replicate(done)
 	s.forgets("the removed tenants")
 	c.want(t, 2*len(roles), 3)
-	for _, without := range [][]string{nil, {"kind: meshPlatform"}} {
-		who := person(roles[len(without)], 0)
+	for i, without := range [][]string{nil, {"kind: meshPlatform", "kind: meshLandingZone"}} {
+		who := person(roles[i], 0)
 		s.apply(lacking(c.documents(), append(without, "kind: meshTenant")...), "--prune", "--yes")
 		s.must(done, "revoke", who, "--reason", "left", "--as", "hr", "--wait")
 		s.verified(who)
@@ -410,7 +410,7 @@ func keptGroupsLoseALeaver(t *testing.T) {
 			t.Errorf("without the documents %v the revocation of %s is %+v, want it out of 2 groups", without, who, on)
 		}
 		for name, n := range c.members(t.Context(), t) {
-			if want := 2; strings.HasSuffix(name, "-"+roles[len(without)]) && n != want {
+			if want := 2; strings.HasSuffix(name, "-"+roles[i]) && n != want {
 				t.Errorf("without the documents %v the group %s has %d members, want %d", without, name, n, want)
 			}
 		}
