@@ -31,8 +31,11 @@ func TestRevocationAsksForMemberships(t *testing.T) {
 	}{
 		"aws": {
 			reason: "instance, user, list and one call for each group; the bar of 5 s at 20 calls/s is 100",
-			open:   func(t *testing.T) (*stage, *simulate.Control) { s := newAWSStage(t, projects...); return s.stage, s.cloud.Control() },
-			most:   leaverProjects + 4,
+			open: func(t *testing.T) (*stage, *simulate.Control) {
+				s := newAWSStage(t, projects...)
+				return s.stage, s.cloud.Control()
+			},
+			most: leaverProjects + 4,
 		},
 		"azure": {
 			reason: "two to sign in, user, list and one call for each group",

@@ -1,9 +1,13 @@
 package activities_test
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/document"
@@ -65,23 +69,157 @@ func TestRevokeReachesKeptGroups(t *testing.T) {
 		}},
 	}
 	for _, c := range cases {
-		t.Run(c.reason, func(t *testing.T) {
-			t.Parallel()
-			l := newLab(t)
-			l.put(l.cleanupOff())
-			l.converge()
-			c.arrange(l)
-			r := l.revoke("adaline")
-			out, err := l.takeOut(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := l.members(); !slices.Equal(got, []string{"u-benedict"}) {
-				t.Errorf("members %v, want the other user alone", got)
-			}
-			if p := l.stands(r); p.State != store.RevocationDone || p.Sets != 1 || len(p.Open) != 0 || out.Sets != 1 {
-				t.Errorf("the revocation is %+v, want it done, with one group and no open place", p)
-			}
-		})
+		for _, lists := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, memberships are listed: %v", c.reason, lists), func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				if !lists {
+					l.wall(walled{}) // it hides all but driver.Driver
+					l.register()
+				}
+				l.put(l.cleanupOff())
+				l.converge()
+				c.arrange(l)
+				l.isOut(l.revoke("adaline"), "u-benedict")
+			})
+		}
+	}
+}
+
+// isOut runs a revocation, and checks that it is done and leaves these members.
+func (l *lab) isOut(r store.Revocation, members ...string) {
+	l.t.Helper()
+	out, err := l.takeOut(r)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if got := l.members(); !slices.Equal(got, members) {
+		l.t.Errorf("members %v, want %v", got, members)
+	}
+	if p := l.stands(r); p.State != store.RevocationDone || p.Sets != 1 || len(p.Open) != 0 || out.Sets != 1 {
+		l.t.Errorf("the revocation is %+v, want it done, with one group and no open place", p)
+	}
+}
+
+// TestRevokeFindsUsersInKeptGroups: another system put them there, and no record says so.
+func TestRevokeFindsUsersInKeptGroups(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.put(l.cleanupOff())
+	l.converge()
+	l.removeTenant()
+	l.edit(func(w *memory.World) { w.Groups[0].Members = append(w.Groups[0].Members, "u-yvonne") })
+	l.isOut(l.revoke("yvonne"), "u-adaline", "u-benedict")
+}
+
+// TestRevokeReachesAdoptedGroups: a group that another system made is left as one that
+// Rollcall made.
+func TestRevokeReachesAdoptedGroups(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.edit(func(w *memory.World) {
+		w.Groups = append(w.Groups, memory.Group{ID: "g-1", Name: "web-user", Description: "made by hand", Members: []string{"u-yvonne"}})
+	})
+	l.put(l.cleanupOff())
+	order := store.Adoption{Group: "web-user", Ref: "g-1", Adopter: "ada", Reason: "CHG-1"}
+	if err := l.store.Adopt(t.Context(), web, []store.Adoption{order}); err != nil {
+		t.Fatal(err)
+	}
+	l.runOnce()
+	l.runOnce()
+	if got := l.members(); !slices.Equal(got, []string{"u-adaline", "u-benedict"}) {
+		t.Fatalf("members %v after the adoption", got)
+	}
+	l.removeTenant()
+	l.isOut(l.revoke("adaline"), "u-benedict")
+}
+
+// TestRevokeSaysWhatNothingReaches: an operator had the platform forgotten. The user may
+// still be there, so the revocation is not done.
+func TestRevokeSaysWhatNothingReaches(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.want(2)
+	l.converge()
+	gone := []document.ID{{Kind: document.KindTenant, Name: web.String()}, {Kind: document.KindPlatform, Name: web.Platform}}
+	if _, err := l.store.Delete(t.Context(), gone, store.Checks{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.store.ForgetPlatform(t.Context(), web.Platform, "decommissioned", "ada", false); err != nil {
+		t.Fatal(err)
+	}
+	r := l.revoke("adaline")
+	_, err := l.takeOut(r)
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); !ok || !app.NonRetryable() {
+		t.Errorf("%v, want an error that no attempt ends", err)
+	}
+	p := l.stands(r)
+	if p.State != store.RevocationFailed || !strings.Contains(p.Problem, "forgotten") || !strings.Contains(p.Problem, "by hand") {
+		t.Errorf("the revocation is %+v, want it failed, with the reason and what to do", p)
+	}
+	if len(p.Open) != 1 || p.Open[0].Object != "web-user" || p.Open[0].Tenant != web || p.Open[0].Found {
+		t.Errorf("open places %+v, want the group", p.Open)
+	}
+	if r := l.revoke("yvonne"); len(r.Platforms) != 0 {
+		t.Errorf("a user who was never there: %+v, want no platform to ask", r.Platforms)
+	}
+}
+
+// TestALiftEndsAVerification: what the documents grant again is not removed.
+func TestALiftEndsAVerification(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.want(2)
+	l.converge()
+	r := l.revoke("adaline")
+	if out, err := l.accept(r); err != nil || out.Sets != 1 || out.Done || out.Affected != 1 {
+		t.Fatalf("%+v, %v; want an acceptance that needs a verification", out, err)
+	}
+	if p := l.stands(r); p.State != store.RevocationAccepted || p.Took <= 0 || p.AcceptedAt.IsZero() {
+		t.Errorf("the revocation is %+v, want it accepted", p)
+	}
+	if err := l.store.Lift(t.Context(), "adaline", "hr"); err != nil {
+		t.Fatal(err)
+	}
+	l.converge()
+	before := l.revision()
+	out, err := l.verifyRemoval(r)
+	if err != nil || out.Looks != 1 || out.Sets != 0 || len(out.Tenants) != 0 || l.revision() != before {
+		t.Errorf("%+v, %v; want one look that changes nothing", out, err)
+	}
+	if left, err := l.store.Unverified(t.Context(), r.ID, web.Platform, "", 10); err != nil || len(left) != 0 {
+		t.Errorf("left to verify: %v, %v; want nothing", left, err)
+	}
+	if got := l.members(); !slices.Equal(got, []string{"u-adaline", "u-benedict"}) {
+		t.Errorf("members %v, want both", got)
+	}
+}
+
+// TestVerifyRemovesAgain: another system puts the user back after the acceptance.
+func TestVerifyRemovesAgain(t *testing.T) {
+	t.Parallel()
+	for _, lists := range []bool{true, false} {
+		l := newLab(t)
+		if !lists {
+			l.wall(walled{})
+			l.register()
+		}
+		l.want(2)
+		l.converge()
+		r := l.revoke("adaline")
+		if _, err := l.accept(r); err != nil {
+			t.Fatal(err)
+		}
+		l.edit(func(w *memory.World) { w.Groups[0].Members = append(w.Groups[0].Members, "u-adaline") })
+		out, err := l.verifyRemoval(r)
+		if err != nil || out.Sets != 1 || out.Looks != 2 {
+			t.Errorf("memberships are listed: %v: %+v, %v; want the user removed again, and a second look", lists, out, err)
+		}
+		if got := l.members(); !slices.Equal(got, []string{"u-benedict"}) {
+			t.Errorf("members %v, want the other user alone", got)
+		}
+		if p := l.stands(r); p.State != store.RevocationDone || p.Sets != 2 {
+			t.Errorf("the revocation is %+v, want it done after two removals", p)
+		}
 	}
 }
