@@ -76,6 +76,8 @@ type PlanInput struct {
 	// RefusedSince is the first pass of this run whose refusals the plan takes into account;
 	// 0 for none.
 	RefusedSince int `json:"refusedSince,omitempty"`
+	// RefusedRuns are runs of group replacements whose refusals count, too.
+	RefusedRuns []string `json:"refusedRuns,omitempty"`
 	// Prepared is a plan that a sweep has just made, to begin with.
 	Prepared Prepared `json:"prepared,omitzero"`
 	// Adopt are names of groups to plan as if a user had asked to adopt them. Only for

@@ -102,6 +102,13 @@ func (p *Platform) compare(ctx context.Context, in PlanInput) (driver.Driver, *r
 		}
 		o.Immovable = immovable(failed, in.RefusedSince)
 	}
+	for _, id := range in.RefusedRuns {
+		failed, err := p.failed(ctx, id)
+		if err != nil {
+			return nil, nil, err
+		}
+		o.Immovable = append(o.Immovable, immovable(failed, 0)...)
+	}
 	d, tenants, err := p.tenants.Compare(ctx, []access.TenantID{in.Tenant}, o)
 	if err != nil {
 		return nil, nil, err

@@ -147,6 +147,7 @@ func (r *replication) waitForUnfinished(ctx workflow.Context) error {
 		AddReceive(r.triggers, func(workflow.ReceiveChannel, bool) {
 			drain(r.triggers)
 			r.since, u.Count = r.pass+1, 0
+			r.immovableIn.renamings, r.immovableIn.runs = nil, nil
 		}).
 		Select(ctx)
 	return err

@@ -51,6 +51,8 @@ type RecreateResult struct {
 	Calls int    `json:"calls"`
 	// Refused counts steps that the platform will not do until somebody acts.
 	Refused int `json:"refused,omitempty"`
+	// Immovable counts roles of the old group that the platform refused to take.
+	Immovable int `json:"immovable,omitempty"`
 	// Unfinished counts steps that fail for now: another run tries them again, and After is
 	// how long the platform asks to wait. Attempts is how often this run tried them.
 	Unfinished int           `json:"unfinished,omitempty"`
@@ -209,6 +211,7 @@ func (r *recreation) count(out activities.ApplyOutput) {
 	r.result.Steps += out.Done
 	r.result.Calls += out.Calls
 	r.result.Refused += out.Refused
+	r.result.Immovable += out.Immovable
 	if out.Unfinished > 0 {
 		r.result.Unfinished, r.result.After, r.result.Attempts = out.Unfinished, out.UnfinishedAfter, out.Attempts
 		r.result.Reason, r.result.Type = out.Reason, out.Type

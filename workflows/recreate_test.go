@@ -210,6 +210,19 @@ func TestReplicateTenantRenames(t *testing.T) {
 				"d1 alone", "d1 build" + building, "d2 rest" + building, "d2 rest" + building,
 			}, 3), slices.Repeat([]string{"ended replanned"}, 3)),
 		},
+		"role not taken": {
+			reason: "the next plan takes the access that a role of the old group gives another way, once",
+			platform: platform{
+				plans: []answer[activities.PlanOutput]{renames("r1")},
+				applies: []answer[activities.ApplyOutput]{
+					doneOne(), doneOne(), applied(activities.ApplyOutput{Refused: 1, Immovable: 1}),
+					doneOne(), doneOne(), applied(activities.ApplyOutput{Refused: 1, Immovable: 1}),
+				},
+				renaming: renaming{confirms: []answer[activities.ConfirmOutput]{confirmed(activities.RenamingPassed)}},
+			},
+			outcome: activities.Failed, steps: 4,
+			story: slices.Repeat([]string{"d1 alone", "d1 build" + building, "d2 remove" + passed}, 2),
+		},
 		"refused before": {
 			reason: "before the point of no return a refusal takes back what was built",
 			platform: platform{

@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -95,6 +96,7 @@ func (r *replication) recreate(ctx workflow.Context, p activities.PlanOutput, on
 	r.done.Steps += result.Steps
 	r.done.Calls += result.Calls
 	r.noteUnfinished(one.ID, result)
+	r.noteImmovable(one.ID, result)
 	r.renamings.incomplete = r.renamings.incomplete || result.State != activities.RenamingDone
 	if result.State == activities.RenamingReplanned {
 		r.broken, r.unsure = true, true
@@ -115,6 +117,16 @@ func (r *replication) noteUnfinished(renaming string, result RecreateResult) {
 		return
 	}
 	r.unfinished.add(0, result.Unfinished, result.After, result.Reason, result.Type)
+}
+
+// noteImmovable notes roles of the old group that the platform refused to take. The next
+// plan takes the access another way, once for each replacement.
+func (r *replication) noteImmovable(renaming string, result RecreateResult) {
+	if result.Immovable == 0 || slices.Contains(r.immovableIn.renamings, renaming) {
+		return
+	}
+	r.immovableIn.renamings, r.immovableIn.runs = append(r.immovableIn.renamings, renaming), append(r.immovableIn.runs, result.RunID)
+	r.immovable += result.Immovable
 }
 
 // fail takes note of a renaming that ended with an error, and returns what is

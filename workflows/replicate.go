@@ -86,6 +86,9 @@ type replication struct {
 	waits      int // for renamings that somebody left behind
 	// attempts are how often runs of group replacements, by ID, tried steps that fail.
 	attempts map[string]int
+	// immovableIn are group replacements, by ID, and the runs of them that found roles of old
+	// groups which the platform does not take.
+	immovableIn struct{ renamings, runs []string }
 	// patience is how long what was written may stay unseen by the next plan.
 	patience time.Duration
 	// verify is true where the next plan verifies what was written.
@@ -130,6 +133,7 @@ func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error
 // run replicates once, until the tenant is as desired or cannot be.
 func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 	r.why, r.refused, r.unsure, r.since, r.lookup = "", 0, false, r.pass+1, lookup{}
+	r.immovableIn.renamings, r.immovableIn.runs = nil, nil
 	for round := 0; round < rounds; {
 		p, err := r.plan(ctx)
 		if err != nil {
@@ -167,7 +171,7 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 // those.
 func (r *replication) stuck(before int) bool {
 	nothing := r.done.Steps == before && r.immovable == 0 && !r.unfinished.any() && r.refused > r.accounts
-	return r.refused > 0 && (nothing || len(r.renamings.failed) > 0)
+	return r.refused > 0 && (nothing || len(r.renamings.failed) > 0 && r.immovable == 0)
 }
 
 // planOnceMore plans once more: the third round may have done it.
@@ -220,6 +224,7 @@ func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) 
 	in := activities.PlanInput{
 		Tenant: r.in.Tenant, DryRun: r.in.DryRun, Fresh: r.unsure, Resolved: r.lookup.at, Done: r.done, Prepared: r.in.Prepared,
 		Patience: r.patience, Adopt: r.in.Adopt, RefusedSince: r.refusedSince(),
+		RefusedRuns: r.immovableIn.runs,
 	}
 	var planned workflow.Future
 	if r.verify {

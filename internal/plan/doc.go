@@ -118,7 +118,9 @@
 // A managed group loses members and roles also where the platform refuses its new name.
 //
 // Where the platform does not take a role of a group that no document asks for
-// (Input.Immovable), the members leave the group.
+// (Input.Immovable), the members leave the group. They leave an old group of a replacement
+// once the new one is complete. Members of a group that is still desired stay, with a
+// warning.
 //
 // Plan.Schedule says what may run when: all that no replacement is needed for at once, then
 // the replacements beside each other, then the rest.

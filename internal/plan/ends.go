@@ -21,6 +21,7 @@ func (o *orderer) deleteRole(at int, why string) bool {
 		return false
 	}
 	id := o.step(s)
+	o.warnImmovable(at)
 	if slot := o.facts.roles[at].slot; slot != none {
 		o.progress[slot].taken = append(o.progress[slot].taken, Need{id, NeedsEnd})
 	}
@@ -165,6 +166,42 @@ func (o *orderer) removeMembers(at int) bool {
 		o.step(s)
 	}
 	return true
+}
+
+// warnImmovable warns of a role that the platform does not take from a group which is still
+// desired. Its members stay: they would lose what the group gives them besides.
+func (o *orderer) warnImmovable(at int) {
+	have, slot := o.in.Observed.Bindings[at], o.facts.roles[at].slot
+	if slot == none || !o.isDesired(slot) || !o.immovable[Removal{Object: have.Key(), Ref: have.Ref}] {
+		return
+	}
+	o.warning(access.PlatformRefused, have.Key().String(), fmt.Sprintf(
+		"the platform does not take the role %q from the group %q, so its members keep it beside what they should have: remove it there",
+		have.Role, have.Group))
+}
+
+// removeFromReplaced takes the members out of old groups of which the platform does not take a
+// role, once the new group is complete: they have all that they should have through it.
+func (o *orderer) removeFromReplaced(i int) {
+	r := &o.replacing[i]
+	if len(o.immovable) == 0 || len(r.build)+len(r.waits) > 0 {
+		return
+	}
+	for k, old := range r.olds {
+		at := o.immovableRole(old.Name)
+		if at == none || o.roleEnds[at] != roleReplaced || o.verdicts.ends[at].waits {
+			continue
+		}
+		why := fmt.Sprintf("the platform does not take the role %q from the group, and the group %q replaces it",
+			o.in.Observed.Bindings[at].Role, o.names[o.replacements[i].to])
+		members := slices.Clone(without(old.Members, o.verdicts.leavers[i][k].goes))
+		for m := range members {
+			members[m].Why = why
+		}
+		for _, s := range o.memberSteps(old, nil, members) {
+			o.step(s)
+		}
+	}
 }
 
 // immovableRole returns the place of a binding of the group that the platform does not

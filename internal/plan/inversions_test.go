@@ -661,6 +661,18 @@ func orderInversions() []inversion {
 			file: "ends.go", old: "|| o.roleEnds[i] != roleDeleted || o.verdicts.ends[i].waits {", new: "|| o.roleEnds[i] != roleDeleted {",
 			test: "TestGoldenMeaning/213-role-not-taken-held",
 		}, {
+			rule: rule, says: "They leave an old group of a replacement",
+			file: "ends.go", old: "len(r.build)+len(r.waits) > 0", new: "true",
+			test: "TestGoldenMeaning/214-immovable-role-replaced",
+		}, {
+			rule: rule, says: "once the new one is complete.",
+			file: "ends.go", old: "len(r.build)+len(r.waits) > 0", new: "len(r.waits) > 0",
+			test: "TestGoldenMeaning/215-immovable-role-building",
+		}, {
+			rule: rule, says: "Members of a group that is still desired stay, with a warning.",
+			file: "ends.go", old: "o.warnImmovable(at)", new: "",
+			test: "TestGoldenMeaning/216-immovable-role-desired",
+		}, {
 			rule: rule, says: "all that no replacement is needed for at once, then the replacements beside each other,",
 			file: "schedule.go", old: "part[id] = 2*i + 1", new: "part[id] = now",
 			test: "TestGoldenMeaning/110-rename-recreate",

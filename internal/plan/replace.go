@@ -151,6 +151,7 @@ func (o *orderer) finishReplacements() {
 	strict := false
 	for i := range o.replacing {
 		strict = o.finishReplacement(i) || strict
+		o.removeFromReplaced(i)
 	}
 	if strict {
 		o.plan.Steps = inOrder(o.plan.Steps)
