@@ -361,9 +361,25 @@ func (v *verdicts) held(f *facts, d *diff) []Removal {
 	for at, end := range v.ends {
 		if have := &f.in.Observed.Bindings[at]; end.waits {
 			all = append(all, Removal{Object: have.Key(), Ref: have.Ref})
+			all = append(all, f.leaversOf(d, at)...)
 		}
 	}
 	return all
+}
+
+// leaversOf returns the members who leave a group if the end of its role, which the platform
+// does not take, does not wait.
+func (f *facts) leaversOf(d *diff, role int) []Removal {
+	have := &f.in.Observed.Bindings[role]
+	if len(f.immovable) == 0 || d.roleEnds[role] != roleDeleted || !f.immovable[Removal{Object: have.Key(), Ref: have.Ref}] {
+		return nil
+	}
+	slot := f.roles[role].slot
+	if slot == none || f.isDesired(slot) {
+		return nil
+	}
+	group := f.group(slot)
+	return removalsOf(access.Key{Kind: access.KindMembers, Group: group.Name}, f.present(group.Members))
 }
 
 // heldOfRoles returns the removals of subjects that wait.

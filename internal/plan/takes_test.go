@@ -46,6 +46,9 @@ func leaves(names ...string) []plan.Removal {
 	return all
 }
 
+// immovableRole is the end of the role of crew's group.
+var immovableRole = plan.Removal{Object: access.Key{Kind: access.KindBinding, Group: "g", Role: "edit"}, Ref: "b-1"}
+
 func TestTakes(t *testing.T) {
 	five := []string{"a", "b", "c", "d", "e"}
 	for _, tc := range []struct {
@@ -70,6 +73,17 @@ func TestTakes(t *testing.T) {
 			reason: "a removed tenant's role is taken from five", in: crew(five, nil),
 			with: func(in *plan.Input) { in.Rules.Gone = true },
 			want: []plan.Removal{{Object: access.Key{Kind: access.KindBinding, Group: "g", Role: "edit"}, Ref: "b-1"}},
+		},
+		{
+			reason: "so are five members, where the platform does not take the role", in: crew(five, nil),
+			with: func(in *plan.Input) { in.Rules.Gone, in.Immovable = true, []plan.Removal{immovableRole} },
+			want: append([]plan.Removal{immovableRole}, leaves(five...)...),
+		},
+		{
+			reason: "members who leave because of a role whose end is approved are agreed to", in: crew(five, nil),
+			with: func(in *plan.Input) {
+				in.Rules.Gone, in.Immovable, in.Approved = true, []plan.Removal{immovableRole}, []plan.Removal{immovableRole}
+			},
 		},
 		{
 			reason: "nobody loses an empty group", in: crew(nil, nil),
