@@ -26,26 +26,6 @@ func (c *cli) accessEnds(ctx context.Context) (map[string]driver.AccessEnd, erro
 	return ends, nil
 }
 
-// accessEndReport is a driver.AccessEnd in JSON.
-type accessEndReport struct {
-	// Text is the figure in words: "up to 12h", "at once", "unknown".
-	Text string `json:"text"`
-	// WithinMS is the longest time in milliseconds, nil where none is known.
-	WithinMS *int64 `json:"within_ms"`
-	Because  string `json:"because,omitempty"`
-	Source   string `json:"source,omitempty"`
-	Hint     string `json:"hint,omitempty"`
-}
-
-func reportAccessEnd(e driver.AccessEnd) accessEndReport {
-	report := accessEndReport{Text: e.String(), Because: e.Because, Source: e.Source, Hint: e.Hint}
-	if bound, known := e.Bound(); known {
-		ms := bound.Milliseconds()
-		report.WithinMS = &ms
-	}
-	return report
-}
-
 // accessEndText says how long access lasts after a removal on a platform, and what ends it
 // earlier; empty where nothing does.
 func accessEndText(platform string, e driver.AccessEnd) string {

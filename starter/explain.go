@@ -1,24 +1,19 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
-	"github.com/rollcall-iam/rollcall/internal/desired"
-	"github.com/rollcall-iam/rollcall/internal/document"
-	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/driver/types"
+	"github.com/rollcall-iam/rollcall/internal/explain"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
-
-// recordsRead is how many of a tenant's newest steps are searched for a user.
-const recordsRead = 10_000
 
 func explainCommand(c *cli) *cobra.Command {
 	return &cobra.Command{
@@ -30,14 +25,17 @@ group and to roles of the platform; the patterns that make the group's name and 
 user's account; and the steps that runs applied, with their times. The user is named by
 metadata.name, euid or email.
 
-Access is granted when the membership and each role of its group are. Missing roles are
-listed: refused, with the reason, or not granted yet, with the last answer of the platform.
+Access is granted if the last observation of the platform shows the membership and each
+role of its group; each is listed with the time of that observation. What the platform
+accepted after it is written, and not seen yet. Missing roles are listed: refused, with the
+reason, or not granted yet, with the last answer of the platform.
 
 It shows the reasons for missing access, each with a stable code: no-binding,
 role-unmapped, the codes of warnings such as user-not-found, no-platform, no-tenant,
 tenant-removed, tenant-failed and not-replicated. It shows access that no document asks
-for any more and that stays: because a guard holds the removal, with the decision about
-it, or because the platform or the landing zone forbids removals.
+for any more and that is still there, since when and why: a guard holds the removal, the
+platform or the landing zone forbids removals, the platform refuses the removal, it fails,
+or it waits. After a removal it shows when access really ends, by the vendor's documents.
 
 With a tenant alone it lists all users with access, and their roles. It reads the
 documents and the ledger, and asks no platform.`,
@@ -66,7 +64,7 @@ func (c *cli) completeExplain(cmd *cobra.Command, args []string, typed string) (
 	return append(users, tenants...), directive
 }
 
-func (c *cli) explain(ctx context.Context, user, tenant string) error {
+func (c *cli) explain(ctx context.Context, name, tenant string) error {
 	id, err := access.ParseTenantID(tenant)
 	if err != nil {
 		return invalid(fmt.Errorf("%q is not a tenant: write <workspace>.<project>/<platform>", tenant))
@@ -75,90 +73,55 @@ func (c *cli) explain(ctx context.Context, user, tenant string) error {
 	if err != nil {
 		return err
 	}
-	in, err := s.TenantInput(ctx, id)
+	user, err := c.explained(ctx, name)
+	if err != nil {
+		return err
+	}
+	reader := explain.Reader{Store: s, Platform: explainedPlatform, Refusal: activities.Refusal, Completes: completes}
+	facts, err := reader.Read(ctx, id, user)
 	if errors.Is(err, store.ErrNotFound) {
-		return c.explainNoTenant(ctx, user, id)
+		return c.explainNoTenant(ctx, reader, id, user)
 	}
 	if err != nil {
 		return err
 	}
-	e, err := c.facts(ctx, in)
-	if err != nil {
-		return err
-	}
-	if user != "" {
-		if err := c.aboutUser(ctx, e, user); err != nil {
-			return err
-		}
-	}
-	out := e.explain()
-	return c.print(out, func(w io.Writer) { c.writeExplanation(w, out) })
-}
-
-// facts gathers all facts about one tenant.
-func (c *cli) facts(ctx context.Context, in document.TenantInput) (*explainer, error) {
-	rules, known := platformRules(in.Platform.Type)
-	if !known {
-		return nil, fmt.Errorf("no driver for platforms of the type %q", in.Platform.Type)
-	}
-	id := in.Tenant.TenantID
-	e := &explainer{in: in, groups: rules.Options.Groups}
-	var err error
-	if e.wanted, err = desired.Compute(in, rules.Options); err != nil {
-		return nil, err
-	}
-	l := ledger.New(c.documents)
-	if e.records, err = l.Records(ctx, ledger.Filter{Tenant: id, Limit: recordsRead}); err != nil {
-		return nil, err
-	}
-	if e.renamings, err = l.Renamings(ctx, id); err != nil {
-		return nil, err
-	}
-	if e.owned, err = l.Owned(ctx, id); err != nil {
-		return nil, err
-	}
-	if e.adoptions, err = c.documents.AllAdoptions(ctx, []access.TenantID{id}); err != nil {
-		return nil, err
-	}
-	decisions, err := c.documents.Decisions(ctx, []access.TenantID{id})
-	if err != nil {
-		return nil, err
-	}
-	e.decisions = decisions[id]
-	return e, c.lastRun(ctx, e)
-}
-
-// lastRun adds the outcome of the tenant's last run, and its plan.
-func (c *cli) lastRun(ctx context.Context, e *explainer) error {
-	id := e.in.Tenant.TenantID
-	last, err := c.lastStatuses(ctx, []access.TenantID{id})
-	if err != nil {
-		return err
-	}
-	e.last, e.looked = last[id]
-	if e.last.Digest == "" {
-		return nil
-	}
-	e.plan, _, err = c.documents.Plan(ctx, e.last.Digest)
-	return err
-}
-
-// aboutUser narrows the facts to one user. The ledger knows a user without a document by
-// the access that they got.
-func (c *cli) aboutUser(ctx context.Context, e *explainer, name string) error {
-	user, known, err := c.user(ctx, name)
-	if err != nil {
-		return err
-	}
-	e.user = cmp.Or(user.Name, name)
-	e.accounts = e.accountsOf(e.user)
-	if account := accountOf(user, e.in.Platform); account != "" {
-		e.accounts[account] = true
-	}
-	if !known && len(e.accounts) == 0 {
+	if name != "" && user.Document == nil && !facts.HasAccounts() {
 		return noUser(name)
 	}
-	return nil
+	return c.answer(explain.Explain(facts))
+}
+
+func (c *cli) answer(a explain.Answer) error {
+	return c.print(a, func(w io.Writer) { c.writeExplanation(w, a) })
+}
+
+// explained finds the user of the question. One without a document may be known by the ledger.
+func (c *cli) explained(ctx context.Context, name string) (explain.User, error) {
+	user := explain.User{Name: name}
+	if name == "" {
+		return user, nil
+	}
+	found, known, err := c.user(ctx, name)
+	if known {
+		user.Document = &found
+	}
+	return user, err
+}
+
+// explainedPlatform returns what explain needs to know about a type of platform.
+func explainedPlatform(name string) (explain.Platform, bool) {
+	for _, t := range types.All() {
+		if t.Name() == name {
+			return explain.Platform{Profile: t.Profile, Options: activities.DesiredOptions(t.Profile)}, true
+		}
+	}
+	return explain.Platform{}, false
+}
+
+// completes reports whether a run with that outcome left nothing to add.
+func completes(outcome string) bool {
+	o := activities.Outcome(outcome)
+	return o == activities.Converged || o == activities.Changed || o == activities.Waiting
 }
 
 // noUser is the mistake of naming a user that no document and no ledger entry has.
@@ -167,38 +130,18 @@ func noUser(name string) error {
 }
 
 // explainNoTenant says why a user has no access to a tenant that does not exist.
-func (c *cli) explainNoTenant(ctx context.Context, name string, id access.TenantID) error {
-	docs, err := c.documents.Documents(ctx, store.Filter{Kind: document.KindProject, Name: id.ProjectID()})
-	if err != nil {
-		return err
-	}
-	if len(docs) == 0 || name == "" {
+func (c *cli) explainNoTenant(ctx context.Context, reader explain.Reader, id access.TenantID, user explain.User) error {
+	a, err := reader.WithoutTenant(ctx, id, user)
+	if errors.Is(err, store.ErrNotFound) || err == nil && user.Name == "" {
 		return noTenant(id)
 	}
-	user, known, err := c.user(ctx, name)
 	if err != nil {
 		return err
 	}
-	if !known {
-		return noUser(name)
+	if user.Document == nil {
+		return noUser(user.Name)
 	}
-	platforms, err := c.documents.Platforms(ctx)
-	if err != nil {
-		return err
-	}
-	why := reasonWhy{"no-tenant", fmt.Sprintf(
-		"the project %s has no tenant on the platform %s: apply a meshTenant, or name another platform", id.ProjectID(), id.Platform)}
-	if !slices.ContainsFunc(platforms, func(p document.Platform) bool { return p.Identifier() == id.Platform }) {
-		names := make([]string, len(platforms))
-		for i, p := range platforms {
-			names[i] = p.Identifier()
-		}
-		why = reasonWhy{"no-platform", fmt.Sprintf(
-			"there is no platform %q; the platforms are: %s", id.Platform, cmp.Or(quoted(names), "none at all"))}
-	}
-	out := explanation{Tenant: id.ProjectID(), Platform: id.Platform, Person: user.Name, Reasons: []reasonWhy{why}}
-	out = out.complete()
-	return c.print(out, func(w io.Writer) { c.writeExplanation(w, out) })
+	return c.answer(a)
 }
 
 // between requires from least to most arguments and says what they are for.

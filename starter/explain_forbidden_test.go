@@ -8,6 +8,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/explain"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -53,25 +54,25 @@ func TestExplainShowsForbiddenRemovals(t *testing.T) {
 		happen    func(scene)
 		forbidden plan.Step
 		codes     []string
-		want      leavingAccess
+		want      explain.Leaving
 		says      string
 	}{
 		"member": {
 			"no binding asks for it", unbound, takes("2", adminGroup), []string{"no-binding", "removals-forbidden"},
-			leavingAccess{Account: "jane@example.com", Group: adminGroup}, `the account "jane@example.com" is still in the group "web-1-admin"`,
+			explain.Leaving{Account: "jane@example.com", Group: adminGroup}, `the account "jane@example.com" is still in the group "web-1-admin"`,
 		},
 		"role": {
 			"no mapping asks for the role", nil, role, []string{"removals-forbidden"},
-			leavingAccess{Group: adminGroup, Role: "viewer"}, `the group "web-1-admin" still has the role "viewer"`,
+			explain.Leaving{Group: adminGroup, Role: "viewer"}, `the group "web-1-admin" still has the role "viewer"`,
 		},
 		"group": {
 			"no mapping asks for the group", func(s scene) { s.did("run-2", puts("5", "old")) }, old, []string{"removals-forbidden"},
-			leavingAccess{Group: "old"}, `the group "old" still exists with all its members`,
+			explain.Leaving{Group: "old"}, `the group "old" still exists with all its members`,
 		},
 		"removed tenant": {
 			"nothing is cleaned up", func(s scene) { must(s.T, s.url, "", "delete", "tenant", on, "--yes") }, takes("2", adminGroup),
 			[]string{"tenant-removed", "removals-forbidden"},
-			leavingAccess{Account: "jane@example.com", Group: adminGroup}, `Rollcall keeps its groups and bindings there, because the landing zone "zone" forbids removals`,
+			explain.Leaving{Account: "jane@example.com", Group: adminGroup}, `Rollcall keeps its groups and bindings there, because the landing zone "zone" forbids removals`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,13 +84,13 @@ func TestExplainShowsForbiddenRemovals(t *testing.T) {
 				tc.happen(s)
 			}
 			s.forbids(tc.forbidden)
-			tc.want.Verdict, tc.want.By = verdictForbidden, by
+			tc.want.Verdict, tc.want.By = explain.Forbidden, by
 			e := s.explain("jane", on)
 			if diff := cmp.Diff(tc.codes, codesOf(e.Reasons)); diff != "" {
 				t.Errorf("%s: reasons (-want +got):\n%s", tc.reason, diff)
 			}
 			for _, args := range [][]string{{"jane", on}, {on}} {
-				if diff := cmp.Diff([]leavingAccess{tc.want}, s.explain(args...).Leaving); diff != "" {
+				if diff := cmp.Diff([]explain.Leaving{tc.want}, s.explain(args...).Leaving, withoutTimes()); diff != "" {
 					t.Errorf("%s: explain %v (-want +got):\n%s", tc.reason, args, diff)
 				}
 			}

@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/explain"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -51,7 +53,12 @@ func (s scene) ended(outcome activities.Outcome, held []plan.Step, remarks ...ac
 		s.Fatal(err)
 	}
 	status := store.Status{Tenant: tenant(), Outcome: string(outcome), RunID: "run-7", Generation: generation, Remarks: remarks, Held: len(held)}
-	if held != nil {
+	switch {
+	case outcome == activities.Failed:
+		status.Blind = true // without a plan it could not look
+	case held == nil:
+		status.Age = time.Nanosecond
+	default:
 		if status.Digest, err = s.store.PutPlan(s.Context(), plan.Plan{Tenant: tenant(), Held: held}, generation); err != nil {
 			s.Fatal(err)
 		}
@@ -59,6 +66,12 @@ func (s scene) ended(outcome activities.Outcome, held []plan.Step, remarks ...ac
 	if err := s.store.PutStatus(s.Context(), status); err != nil {
 		s.Fatal(err)
 	}
+}
+
+// observed ends a run that found everything as the documents ask for.
+func (s scene) observed() {
+	s.Helper()
+	s.ended(activities.Converged, nil)
 }
 
 // did records steps as done by a run.
@@ -78,9 +91,9 @@ func (s scene) did(run string, steps ...plan.Step) {
 	}
 }
 
-func (s scene) explain(args ...string) explanation {
+func (s scene) explain(args ...string) explain.Answer {
 	s.Helper()
-	return fromJSON[explanation](s.T, must(s.T, s.url, "", append([]string{"explain", "-o", "json"}, args...)...))
+	return fromJSON[explain.Answer](s.T, must(s.T, s.url, "", append([]string{"explain", "-o", "json"}, args...)...))
 }
 
 func jane() access.Member {
@@ -112,7 +125,7 @@ func makes(id, group string) plan.Step {
 	return plan.Step{ID: id, Op: plan.Create, Kind: access.KindGroup, Object: group, Want: plan.Object{Group: &access.Group{Name: group}}}
 }
 
-func codesOf(reasons []reasonWhy) []string {
+func codesOf(reasons []explain.Reason) []string {
 	codes := []string{}
 	for _, r := range reasons {
 		codes = append(codes, r.Code)
@@ -150,23 +163,23 @@ func TestExplainSaysWhySomebodyLacksAccess(t *testing.T) {
 		happen func(scene)
 		args   []string
 		codes  []string
-		state  string // of the only access; empty for none
+		state  explain.State // of the only access; empty for none
 	}{
 		"no binding":   {"nobody gave it", morePeople, nil, []string{"ada", on}, []string{"no-binding"}, ""},
 		"unmapped":     {"the role means nothing there", morePeople, nil, []string{"eve", on}, []string{"role-unmapped"}, ""},
 		"no euid":      {"no account can be looked up", morePeople, nil, []string{"bob", on}, []string{"user-without-euid"}, ""},
-		"never looked": {"no run has looked", "", nil, []string{"jane", on}, []string{"not-replicated"}, accessPending},
+		"never looked": {"no run has looked", "", nil, []string{"jane", on}, []string{"not-replicated"}, explain.Pending},
 		"behind": {"the last run knew other documents", "", func(s scene) {
 			s.ended(activities.Converged, nil)
 			must(s.T, s.url, morePeople, "apply", "-")
-		}, []string{"jane", on}, []string{"not-replicated"}, accessPending},
-		"found there": {"a run compared just this", "", func(s scene) { s.ended(activities.Converged, nil) }, []string{"jane", on}, []string{}, accessFound},
-		"not found":   {"no such account", "", about(access.UserNotFound, "jane"), []string{"jane", on}, []string{"user-not-found"}, accessBlocked},
-		"ambiguous":   {"several accounts", "", about(access.UserAmbiguous, "jane"), []string{"jane", on}, []string{"user-ambiguous"}, accessBlocked},
-		"disabled":    {"the account cannot sign in", "", about(access.UserDisabled, "jane"), []string{"jane", on}, []string{"user-disabled"}, accessBlocked},
-		"invited":     {"not accepted yet", "", about(access.InvitationPending, "jane"), []string{"jane", on}, []string{"invitation-pending"}, accessBlocked},
-		"collision":   {"somebody else is the same account", "", about(access.AccountCollision, "jane"), []string{"jane", on}, []string{"account-collision"}, accessBlocked},
-		"revoked":     {"revoked by name", "", about(access.UserRevoked, "jane"), []string{"jane", on}, []string{"user-revoked"}, accessBlocked},
+		}, []string{"jane", on}, []string{"not-replicated"}, explain.Pending},
+		"found there": {"a run compared just this", "", func(s scene) { s.ended(activities.Converged, nil) }, []string{"jane", on}, []string{}, explain.Found},
+		"not found":   {"no such account", "", about(access.UserNotFound, "jane"), []string{"jane", on}, []string{"user-not-found"}, explain.Blocked},
+		"ambiguous":   {"several accounts", "", about(access.UserAmbiguous, "jane"), []string{"jane", on}, []string{"user-ambiguous"}, explain.Blocked},
+		"disabled":    {"the account cannot sign in", "", about(access.UserDisabled, "jane"), []string{"jane", on}, []string{"user-disabled"}, explain.Blocked},
+		"invited":     {"not accepted yet", "", about(access.InvitationPending, "jane"), []string{"jane", on}, []string{"invitation-pending"}, explain.Blocked},
+		"collision":   {"somebody else is the same account", "", about(access.AccountCollision, "jane"), []string{"jane", on}, []string{"account-collision"}, explain.Blocked},
+		"revoked":     {"revoked by name", "", about(access.UserRevoked, "jane"), []string{"jane", on}, []string{"user-revoked"}, explain.Blocked},
 		"revoked by name": {"nobody has run since", "", func(s scene) {
 			if _, err := s.store.Revoke(s.Context(), "jane", "left", "ada"); err != nil {
 				s.Fatal(err)
@@ -178,18 +191,18 @@ func TestExplainSaysWhySomebodyLacksAccess(t *testing.T) {
 			}
 		}, []string{"ada", on}, []string{"no-binding", "user-revoked"}, ""},
 		"same account":      {"the pattern makes one of two", collision, nil, []string{"kim", on}, []string{"account-collision"}, ""},
-		"group taken":       {"somebody else has the group", "", about(access.ObjectForeign, adminGroup), []string{"jane", on}, []string{"object-unmanaged"}, accessBlocked},
-		"group unclear":     {"nobody knows whose the group is", "", about(access.OwnershipUnclear, adminGroup), []string{"jane", on}, []string{"ownership-unclear"}, accessBlocked},
-		"role refused":      {"the platform does not know the role", "", failing(access.PlatformRefused, "owner → "+adminGroup), []string{"jane", on}, []string{"platform-refused", "tenant-failed", "not-replicated"}, accessPending},
-		"account refused":   {"the platform does not create the account", "", failing(access.PlatformRefused, "jane@example.com"), []string{"jane", on}, []string{"platform-refused", "tenant-failed"}, accessBlocked},
-		"another account":   {"what happens to others is no reason", "", failing(access.PlatformRefused, "joe@example.com"), []string{"jane", on}, []string{"tenant-failed", "not-replicated"}, accessPending},
-		"another's":         {"what others lack is no reason", "", about(access.UserNotFound, "joe"), []string{"jane", on}, []string{}, accessFound},
-		"another group":     {"nor is another group's trouble", "", about(access.ObjectForeign, "other"), []string{"jane", on}, []string{}, accessFound},
-		"no tenant there":   {"the platform has no such tenant", "", failing(access.TenantNotFound, on), []string{"jane", on}, []string{"tenant-not-found", "tenant-failed"}, accessBlocked},
-		"denied":            {"our credentials lack something", "", failing(access.PlatformDenied, "sandbox.local"), []string{"jane", on}, []string{"platform-denied", "tenant-failed", "not-replicated"}, accessPending},
-		"forbidden":         {"the connection does not allow it", "", failing(access.ForbiddenByConnection, on), []string{"jane", on}, []string{"forbidden-by-connection", "tenant-failed", "not-replicated"}, accessPending},
-		"role forbidden":    {"the connection does not allow the role", "", failing(access.ForbiddenByConnection, "owner → "+adminGroup), []string{"jane", on}, []string{"forbidden-by-connection", "tenant-failed", "not-replicated"}, accessPending},
-		"contested":         {"somebody else undoes it", "", failing(access.Contested, on), []string{"jane", on}, []string{"drifting", "tenant-failed", "not-replicated"}, accessPending},
+		"group taken":       {"somebody else has the group", "", about(access.ObjectForeign, adminGroup), []string{"jane", on}, []string{"object-unmanaged"}, explain.Blocked},
+		"group unclear":     {"nobody knows whose the group is", "", about(access.OwnershipUnclear, adminGroup), []string{"jane", on}, []string{"ownership-unclear"}, explain.Blocked},
+		"role refused":      {"the platform does not know the role", "", failing(access.PlatformRefused, "owner → "+adminGroup), []string{"jane", on}, []string{"platform-refused", "tenant-failed", "not-replicated"}, explain.Pending},
+		"account refused":   {"the platform does not create the account", "", failing(access.PlatformRefused, "jane@example.com"), []string{"jane", on}, []string{"platform-refused", "tenant-failed"}, explain.Blocked},
+		"another account":   {"what happens to others is no reason", "", failing(access.PlatformRefused, "joe@example.com"), []string{"jane", on}, []string{"tenant-failed", "not-replicated"}, explain.Pending},
+		"another's":         {"what others lack is no reason", "", about(access.UserNotFound, "joe"), []string{"jane", on}, []string{}, explain.Found},
+		"another group":     {"nor is another group's trouble", "", about(access.ObjectForeign, "other"), []string{"jane", on}, []string{}, explain.Found},
+		"no tenant there":   {"the platform has no such tenant", "", failing(access.TenantNotFound, on), []string{"jane", on}, []string{"tenant-not-found", "tenant-failed"}, explain.Blocked},
+		"denied":            {"our credentials lack something", "", failing(access.PlatformDenied, "sandbox.local"), []string{"jane", on}, []string{"platform-denied", "tenant-failed", "not-replicated"}, explain.Pending},
+		"forbidden":         {"the connection does not allow it", "", failing(access.ForbiddenByConnection, on), []string{"jane", on}, []string{"forbidden-by-connection", "tenant-failed", "not-replicated"}, explain.Pending},
+		"role forbidden":    {"the connection does not allow the role", "", failing(access.ForbiddenByConnection, "owner → "+adminGroup), []string{"jane", on}, []string{"forbidden-by-connection", "tenant-failed", "not-replicated"}, explain.Pending},
+		"contested":         {"somebody else undoes it", "", failing(access.Contested, on), []string{"jane", on}, []string{"drifting", "tenant-failed", "not-replicated"}, explain.Pending},
 		"no such platform":  {"nothing is known of the platform", "", nil, []string{"jane", "marketing.web/sandbox.moon"}, []string{"no-platform"}, ""},
 		"not on that one":   {"the project is not there", otherPlatform, nil, []string{"jane", "marketing.web/other.local"}, []string{"no-tenant"}, ""},
 		"tenant is removed": {"it is only cleaned up", "", func(s scene) { must(s.T, s.url, "", "delete", "tenant", on, "--yes") }, []string{"jane", on}, []string{"tenant-removed"}, ""},
@@ -201,7 +214,7 @@ func TestExplainSaysWhySomebodyLacksAccess(t *testing.T) {
 		"a group is held": {"the whole group waits", "", func(s scene) {
 			s.did("run-1", puts("1", "old"))
 			s.ended(activities.Waiting, []plan.Step{{ID: "2", Op: plan.Delete, Kind: access.KindGroup, Object: "old", Have: plan.Object{Group: &access.Group{Name: "old", Ref: "g-9"}}}})
-		}, []string{"jane", on}, []string{"removal-pending-approval"}, accessFound},
+		}, []string{"jane", on}, []string{"removal-pending-approval"}, explain.Found},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -214,7 +227,7 @@ func TestExplainSaysWhySomebodyLacksAccess(t *testing.T) {
 			if diff := cmp.Diff(tc.codes, codesOf(e.Reasons)); diff != "" {
 				t.Errorf("%s: reasons (-want +got):\n%s\n%+v", tc.reason, diff, e.Reasons)
 			}
-			state := ""
+			var state explain.State
 			if len(e.Access) > 0 {
 				state = e.Access[0].State
 			}
@@ -293,14 +306,15 @@ func TestExplainFollowsTheRecord(t *testing.T) {
 			for i, steps := range tc.did {
 				s.did("run-"+string(rune('0'+i)), steps...)
 			}
+			s.observed()
 			e := s.explain("jane", on)
-			if len(e.Access) != 1 || e.Access[0].Given != tc.given {
+			if len(e.Access) != 1 || e.Access[0].Granted != tc.given {
 				t.Fatalf("%s: %+v, want one access, given %t", tc.reason, e.Access, tc.given)
 			}
 			if tc.run == "" {
 				return
 			}
-			if got := e.Access[0]; got.State != accessGiven || got.Applied[0].Run != tc.run || got.Applied[0].At.IsZero() {
+			if got := e.Access[0]; got.State != explain.Granted || got.Applied[0].Run != tc.run || got.Applied[0].At.IsZero() {
 				t.Errorf("%s: %s by %+v, want given by %s", tc.reason, got.State, got.Applied, tc.run)
 			}
 		})
@@ -312,7 +326,7 @@ func TestExplainShowsDecisions(t *testing.T) {
 	t.Parallel()
 	const on = "marketing.web/sandbox.local"
 	held := takes("2", adminGroup)
-	for verdict, want := range map[store.Verdict]leavingAccess{
+	for verdict, want := range map[store.Verdict]explain.Leaving{
 		"":              {Verdict: "pending"},
 		store.Approved:  {Verdict: "approved", By: "ada", Reason: "CHG-1"},
 		store.Rejected:  {Verdict: "rejected", By: "ada", Reason: "CHG-1"},
@@ -335,19 +349,25 @@ func TestExplainShowsDecisions(t *testing.T) {
 			want.Account, want.Group, want.Digest = "jane@example.com", adminGroup, plan.Plan{Held: []plan.Step{held}}.HeldDigest()
 			for _, args := range [][]string{{"jane", on}, {on}} {
 				e := s.explain(args...)
-				for i := range e.Leaving {
+				for i, l := range e.Leaving {
 					e.Leaving[i].Expires = time.Time{}
+					if l.Since.IsZero() || l.Seen.State != explain.Present || l.Seen.At.IsZero() || l.Desired {
+						t.Errorf("explain %v: %+v, want since when, and when it was seen", args, l)
+					}
 				}
-				if diff := cmp.Diff([]leavingAccess{want}, e.Leaving); diff != "" {
+				if diff := cmp.Diff([]explain.Leaving{want}, e.Leaving, withoutTimes()); diff != "" {
 					t.Errorf("explain %v (-want +got):\n%s", args, diff)
 				}
-				if out := must(t, s.url, "", append([]string{"explain"}, args...)...); !strings.Contains(out, want.text(tenant())[:40]) {
+				if out := must(t, s.url, "", append([]string{"explain"}, args...)...); !strings.Contains(out, want.Text(tenant(), "at once")[:40]) {
 					t.Errorf("explain %v does not say that it is still there:\n%s", args, out)
 				}
 			}
 		})
 	}
 }
+
+// withoutTimes ignores when a removal was held, and when it was seen.
+func withoutTimes() cmp.Option { return cmpopts.IgnoreFields(explain.Leaving{}, "Since", "Seen") }
 
 // TestExplainTellsAGroupsStory: how its name came about, whose place it takes, and
 // who had it taken over.
@@ -374,8 +394,8 @@ func TestExplainTellsAGroupsStory(t *testing.T) {
 	if !strings.Contains(got.Named, `#{tenantPlatformNumber}`) || !strings.Contains(got.Named, "the number 1") || got.Ref != "ref-1" {
 		t.Errorf("the name came about as %q, id %q; want the pattern, the number 1 and the id", got.Named, got.Ref)
 	}
-	if r := got.Renaming; r == nil || r.From != "web-old" || r.State != "waiting" || r.Since.IsZero() {
-		t.Errorf("renaming %+v, want one from web-old that waits", got.Renaming)
+	if r := got.Replacement; r == nil || r.From != "web-old" || r.State != "waiting" || r.Since.IsZero() {
+		t.Errorf("renaming %+v, want one from web-old that waits", got.Replacement)
 	}
 	if a := got.Adoption; a == nil || a.By != "ada" || a.Reason != "CHG-2" || a.State != "open" {
 		t.Errorf("adoption %+v, want ada's, which is open", got.Adoption)

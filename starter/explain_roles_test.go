@@ -8,6 +8,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/explain"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -15,6 +16,11 @@ import (
 
 // unanswered stands for a step that has no answer yet.
 const unanswered = "unanswered"
+
+// lacks is a role that is missing.
+func lacks(role string, state explain.State, code access.Code, reason string) explain.MissingRole {
+	return explain.MissingRole{Role: role, State: state, Code: code, Reason: reason}
+}
 
 // answered records steps that the platform answered with a failure.
 func (s scene) answered(on access.TenantID, run, failure string, steps ...plan.Step) {
@@ -75,47 +81,59 @@ func TestExplain_GrantedNeedsEachRole(t *testing.T) {
 	owner := ofRole("3", plan.Create, "owner", adminGroup)
 	viewer := ofRole("4", plan.Create, "viewer", adminGroup)
 	warning := access.Remark{Code: access.PlatformRefused, Object: viewer.Object, Text: "the platform refused the viewer"}
-	refusal := func(role string) missingRole {
-		return missingRole{role, roleRefused, access.PlatformRefused, strings.ReplaceAll(forbidden, "\n", ": ")}
+	refusal := func(role string) explain.MissingRole {
+		return lacks(role, explain.Refused, access.PlatformRefused, strings.ReplaceAll(forbidden, "\n", ": "))
 	}
 	for name, tc := range map[string]struct {
 		reason  string
 		happen  func(scene)
-		state   string
-		missing []missingRole
+		state   explain.State
+		missing []explain.MissingRole
 		codes   []string
 		says    []string // of explain with the user and with the tenant alone
 	}{
 		"both granted": {
-			"the membership and each role are applied", func(s scene) { s.did("run-1", owner, viewer) },
-			accessGiven, nil, []string{}, []string{"granted"},
+			"the membership and each role are applied, and seen", func(s scene) { s.did("run-1", owner, viewer); s.observed() },
+			explain.Granted, nil, []string{}, []string{"granted"},
+		},
+		"both written": {
+			"no run has looked since", func(s scene) { s.did("run-1", owner, viewer) },
+			explain.Written, nil, []string{}, []string{"written"},
+		},
+		"one written": {
+			"the last observation is older than one role", func(s scene) {
+				s.did("run-1", owner)
+				s.ended(activities.Changed, nil)
+				s.did("run-2", viewer)
+			},
+			explain.Written, nil, []string{}, []string{"written"},
 		},
 		"one not granted": {
 			"the run has not come to it", func(s scene) { s.did("run-1", owner) },
-			accessPending, []missingRole{{Role: "viewer", State: accessPending}}, []string{"not-replicated"}, []string{"not granted yet: viewer"},
+			explain.Pending, []explain.MissingRole{{Role: "viewer", State: explain.Pending}}, []string{"not-replicated"}, []string{"not granted yet: viewer"},
 		},
 		"unanswered": {
 			"the platform has not answered", func(s scene) { s.did("run-1", owner); s.answered(tenant(), "run-1", unanswered, viewer) },
-			accessPending, []missingRole{{Role: "viewer", State: accessPending}}, []string{"not-replicated"}, []string{"not granted yet: viewer"},
+			explain.Pending, []explain.MissingRole{{Role: "viewer", State: explain.Pending}}, []string{"not-replicated"}, []string{"not granted yet: viewer"},
 		},
 		"tried again": {
 			"the platform cannot for now", func(s scene) { s.did("run-1", owner); s.answered(tenant(), "run-1", temporary, viewer) },
-			accessPending, []missingRole{{Role: "viewer", State: accessPending, Reason: temporary}}, []string{"not-replicated"},
+			explain.Pending, []explain.MissingRole{{Role: "viewer", State: explain.Pending, Reason: temporary}}, []string{"not-replicated"},
 			[]string{"not granted yet: viewer", `The role "viewer" of the group "web-1-admin" is not granted yet: ` + temporary},
 		},
 		"both tried again": {
 			"no role is there", func(s scene) { s.answered(tenant(), "run-1", temporary, owner, viewer) },
-			accessPending, []missingRole{{"owner", accessPending, "", temporary}, {"viewer", accessPending, "", temporary}},
+			explain.Pending, []explain.MissingRole{lacks("owner", explain.Pending, "", temporary), lacks("viewer", explain.Pending, "", temporary)},
 			[]string{"not-replicated"}, []string{"not granted yet: owner, viewer"},
 		},
 		"refused, the run goes on": {
 			"no warning is stored yet", func(s scene) { s.did("run-1", owner); s.answered(tenant(), "run-1", forbidden, viewer) },
-			accessBlocked, []missingRole{refusal("viewer")}, []string{"platform-refused"},
+			explain.Blocked, []explain.MissingRole{refusal("viewer")}, []string{"platform-refused"},
 			[]string{"refused: viewer", "not a permitted customer: ask for an exception from the policy"},
 		},
 		"one refused, one not granted": {
 			"both are listed", func(s scene) { s.answered(tenant(), "run-1", forbidden, viewer) },
-			accessBlocked, []missingRole{{Role: "owner", State: accessPending}, refusal("viewer")}, []string{"platform-refused", "not-replicated"},
+			explain.Blocked, []explain.MissingRole{{Role: "owner", State: explain.Pending}, refusal("viewer")}, []string{"platform-refused", "not-replicated"},
 			[]string{"refused: viewer; not granted yet: owner"},
 		},
 		"refused, with a warning": {
@@ -124,7 +142,7 @@ func TestExplain_GrantedNeedsEachRole(t *testing.T) {
 				s.answered(tenant(), "run-7", forbidden, viewer)
 				s.ended(activities.Failed, nil, warning)
 			},
-			accessBlocked, []missingRole{{"viewer", roleRefused, access.PlatformRefused, warning.Text}},
+			explain.Blocked, []explain.MissingRole{lacks("viewer", explain.Refused, access.PlatformRefused, warning.Text)},
 			[]string{"platform-refused", "tenant-failed"}, []string{"refused: viewer", warning.Text},
 		},
 		"refused before": {
@@ -133,7 +151,7 @@ func TestExplain_GrantedNeedsEachRole(t *testing.T) {
 				s.ended(activities.Failed, nil, warning)
 				s.answered(tenant(), "run-8", unanswered, viewer)
 			},
-			accessBlocked, []missingRole{{"viewer", roleRefused, access.PlatformRefused, warning.Text}},
+			explain.Blocked, []explain.MissingRole{lacks("viewer", explain.Refused, access.PlatformRefused, warning.Text)},
 			[]string{"platform-refused", "tenant-failed"}, []string{"refused: viewer"},
 		},
 		"refused before, tried again": {
@@ -142,40 +160,42 @@ func TestExplain_GrantedNeedsEachRole(t *testing.T) {
 				s.ended(activities.Failed, nil, warning)
 				s.answered(tenant(), "run-8", temporary, viewer)
 			},
-			accessPending, []missingRole{{"viewer", accessPending, "", temporary}},
+			explain.Pending, []explain.MissingRole{lacks("viewer", explain.Pending, "", temporary)},
 			[]string{"platform-refused", "tenant-failed", "not-replicated"}, []string{"not granted yet: viewer"},
 		},
 		"granted after a failure": {
 			"the failure is over", func(s scene) {
 				s.answered(tenant(), "run-1", temporary, viewer)
 				s.did("run-2", owner, viewer)
+				s.observed()
 			},
-			accessGiven, nil, []string{}, []string{"granted"},
+			explain.Granted, nil, []string{}, []string{"granted"},
 		},
 		"lost": {
 			"another system removed the role, and it is refused since", func(s scene) {
 				s.did("run-1", owner, viewer)
 				s.answered(tenant(), "run-2", forbidden, viewer)
 			},
-			accessBlocked, []missingRole{refusal("viewer")}, []string{"platform-refused"}, []string{"refused: viewer"},
+			explain.Blocked, []explain.MissingRole{refusal("viewer")}, []string{"platform-refused"}, []string{"refused: viewer"},
 		},
 		"removed": {
 			"a later step removed the role", func(s scene) {
 				s.did("run-1", owner, viewer)
 				s.did("run-2", ofRole("5", plan.Delete, "viewer", adminGroup))
 			},
-			accessPending, []missingRole{{Role: "viewer", State: accessPending}}, []string{"not-replicated"}, []string{"not granted yet: viewer"},
+			explain.Pending, []explain.MissingRole{{Role: "viewer", State: explain.Pending}}, []string{"not-replicated"}, []string{"not granted yet: viewer"},
 		},
 		"removal refused": {
 			"the role is still there", func(s scene) {
 				s.did("run-1", owner, viewer)
+				s.observed()
 				s.answered(tenant(), "run-2", forbidden, ofRole("5", plan.Delete, "viewer", adminGroup))
 			},
-			accessGiven, nil, []string{}, []string{"granted"},
+			explain.Granted, nil, []string{}, []string{"granted"},
 		},
 		"found": {
 			"a run that compared these documents had nothing to add", func(s scene) { s.did("run-7", owner); s.ended(activities.Changed, nil) },
-			accessGiven, nil, []string{}, []string{"granted"},
+			explain.Granted, nil, []string{}, []string{"granted"},
 		},
 		"found after a failure": {
 			"another system granted it meanwhile", func(s scene) {
@@ -183,19 +203,20 @@ func TestExplain_GrantedNeedsEachRole(t *testing.T) {
 				s.answered(tenant(), "run-1", temporary, viewer)
 				s.ended(activities.Converged, nil)
 			},
-			accessGiven, nil, []string{}, []string{"granted"},
+			explain.Granted, nil, []string{}, []string{"granted"},
 		},
 		"found by a run that failed": {
 			"its plan has the other role alone", func(s scene) { s.failed(owner) },
-			accessPending, []missingRole{{Role: "owner", State: accessPending}}, []string{"tenant-failed", "not-replicated"},
+			explain.Pending, []explain.MissingRole{{Role: "owner", State: explain.Pending}}, []string{"tenant-failed", "not-replicated"},
 			[]string{"not granted yet: owner"},
 		},
 		"another group's": {
 			"the role of another group is none of this one", func(s scene) {
 				s.did("run-1", owner, viewer)
+				s.observed()
 				s.answered(tenant(), "run-2", forbidden, ofRole("6", plan.Create, "viewer", "other"))
 			},
-			accessGiven, nil, []string{}, []string{"granted"},
+			explain.Granted, nil, []string{}, []string{"granted"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -205,7 +226,7 @@ func TestExplain_GrantedNeedsEachRole(t *testing.T) {
 			member(s)
 			tc.happen(s)
 			e := s.explain("jane", on)
-			if len(e.Access) != 1 || e.Access[0].State != tc.state || !e.Access[0].Given {
+			if len(e.Access) != 1 || e.Access[0].State != tc.state || !e.Access[0].Granted {
 				t.Errorf("%s: %+v, want one access, %s, to whose group Rollcall added the user", tc.reason, e.Access, tc.state)
 			}
 			if diff := cmp.Diff(tc.missing, e.Access[0].Missing); diff != "" {
@@ -292,25 +313,25 @@ func TestExplain_ReportsWhyAUserHasNoRole(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason  string
 		happen  func(scene)
-		state   string
-		missing []missingRole
+		state   explain.State
+		missing []explain.MissingRole
 	}{
-		"never":       {"no run tried it", func(scene) {}, accessPending, nil},
-		"tried again": {"the platform cannot for now", func(s scene) { s.answered(on, "run-1", full, adds("1", "", jane(), joe)) }, accessPending, []missingRole{{"edit", accessPending, "", full}}},
-		"refused":     {"it stays so", func(s scene) { s.answered(on, "run-1", invalidName, adds("1", "", jane())) }, accessBlocked, []missingRole{{"edit", roleRefused, access.PlatformRefused, invalidName}}},
+		"never":       {"no run tried it", func(scene) {}, explain.Pending, nil},
+		"tried again": {"the platform cannot for now", func(s scene) { s.answered(on, "run-1", full, adds("1", "", jane(), joe)) }, explain.Pending, []explain.MissingRole{lacks("edit", explain.Pending, "", full)}},
+		"refused":     {"it stays so", func(s scene) { s.answered(on, "run-1", invalidName, adds("1", "", jane())) }, explain.Blocked, []explain.MissingRole{lacks("edit", explain.Refused, access.PlatformRefused, invalidName)}},
 		"refused for another user": {
 			"the part about the user has no answer yet", func(s scene) {
 				s.answered(on, "run-1", invalidName, adds("1", "", jane(), joe))
 				s.answered(on, "run-1", invalidName, adds("2", "1", joe))
-			}, accessPending, nil,
+			}, explain.Pending, nil,
 		},
 		"refused for this user": {
 			"the part says why", func(s scene) {
 				s.answered(on, "run-1", full, adds("1", "", jane(), joe))
 				s.answered(on, "run-1", invalidName, adds("2", "1", jane()))
-			}, accessBlocked, []missingRole{{"edit", roleRefused, access.PlatformRefused, invalidName}},
+			}, explain.Blocked, []explain.MissingRole{lacks("edit", explain.Refused, access.PlatformRefused, invalidName)},
 		},
-		"another user's": {"it is not about this one", func(s scene) { s.answered(on, "run-1", invalidName, adds("1", "", joe)) }, accessPending, nil},
+		"another user's": {"it is not about this one", func(s scene) { s.answered(on, "run-1", invalidName, adds("1", "", joe)) }, explain.Pending, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -325,7 +346,7 @@ func TestExplain_ReportsWhyAUserHasNoRole(t *testing.T) {
 			}
 			out := must(t, s.url, "", "explain", "jane", on.String())
 			for _, m := range tc.missing {
-				if !strings.Contains(out, m.Reason) || !strings.Contains(out, m.stateText()+": edit") {
+				if !strings.Contains(out, m.Reason) || !strings.Contains(out, map[explain.State]string{explain.Pending: "not granted yet", explain.Refused: "refused"}[m.State]+": edit") {
 					t.Errorf("%s: the text lacks the reason or the state:\n%s", tc.reason, out)
 				}
 			}

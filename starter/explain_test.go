@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-iam/rollcall/internal/explain"
 )
 
 // TestExplain: why a user has access, why others have none, and which users a tenant has.
@@ -26,14 +28,14 @@ targetRef: {name: web, ownedByWorkspace: marketing}
 subject: {name: eve}
 `
 	must(t, db, more, "apply", "-")
-	explain := func(args ...string) explanation {
+	explain := func(args ...string) explain.Answer {
 		t.Helper()
-		return fromJSON[explanation](t, must(t, db, "", append([]string{"explain", "-o", "json"}, args...)...))
+		return fromJSON[explain.Answer](t, must(t, db, "", append([]string{"explain", "-o", "json"}, args...)...))
 	}
 
 	for _, who := range []string{"jane", "jane@example.com"} {
 		e := explain(who, "marketing.web/sandbox.local")
-		if len(e.Access) != 1 || e.Access[0].Person != "jane" || e.Access[0].Given {
+		if len(e.Access) != 1 || e.Access[0].User != "jane" || e.Access[0].Granted {
 			t.Fatalf("explain %s: %+v, want one way to access, not given yet", who, e)
 		}
 		if diff := cmp.Diff([]string{"owner"}, e.Access[0].Roles); diff != "" {
@@ -55,7 +57,7 @@ subject: {name: eve}
 			t.Errorf("%s: %+v, want no access because %q", tc.reason, e, tc.says)
 		}
 	}
-	if e := explain("marketing.web/sandbox.local"); len(e.Access) != 1 || e.Person != "" {
+	if e := explain("marketing.web/sandbox.local"); len(e.Access) != 1 || e.User != "" {
 		t.Errorf("who can reach the tenant: %+v, want jane", e)
 	}
 	run(t, db, "", "explain", "nobody", "marketing.web/sandbox.local").

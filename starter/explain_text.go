@@ -13,50 +13,52 @@ import (
 	"github.com/fatih/color"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/explain"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 )
 
-func (c *cli) writeExplanation(w io.Writer, e explanation) {
-	on := e.Tenant + "/" + e.Platform
+func (c *cli) writeExplanation(w io.Writer, a explain.Answer) {
+	on := a.Tenant + "/" + a.Platform
 	switch {
-	case e.Person == "" && len(e.Access) == 0:
+	case a.User == "" && len(a.Access) == 0:
 		fmt.Fprintf(w, "No user should have access to %s.\n", on)
-	case e.Person == "":
-		c.writeUsers(w, e)
-	case len(e.Access) == 0 && len(e.Leaving) == 0:
-		fmt.Fprintf(w, "Rollcall grants %s no access to %s.\n", e.Person, on)
-	case len(e.Access) == 0:
-		fmt.Fprintf(w, "%s should have no access to %s.\n", e.Person, on)
+	case a.User == "":
+		c.writeUsers(w, a)
+	case len(a.Access) == 0 && len(a.Leaving) == 0:
+		fmt.Fprintf(w, "Rollcall grants %s no access to %s.\n", a.User, on)
+	case len(a.Access) == 0:
+		fmt.Fprintf(w, "%s should have no access to %s.\n", a.User, on)
 	default:
-		fmt.Fprintf(w, "%s should have access to %s.\n", e.Person, on)
-		for _, got := range e.Access {
-			c.writeAccess(w, e, got)
+		fmt.Fprintf(w, "%s should have access to %s.\n", a.User, on)
+		for _, got := range a.Access {
+			c.writeAccess(w, a, got)
 		}
 		fmt.Fprintln(w)
 	}
-	if e.Person == "" {
-		c.writeLeaving(w, e)
+	if a.User == "" {
+		c.writeLeaving(w, a)
 	}
-	for _, why := range e.Reasons {
+	for _, why := range a.Reasons {
 		fmt.Fprintf(w, "  %s %s: %s\n", c.paint(color.FgYellow, "!"), why.Code, visible(why.Text))
 	}
-	for _, r := range e.Remarks {
-		if !slices.ContainsFunc(e.Reasons, func(why reasonWhy) bool { return why.Text == r.Text }) {
+	for _, r := range a.Warnings {
+		if !slices.ContainsFunc(a.Reasons, func(why explain.Reason) bool { return why.Text == r.Text }) {
 			fmt.Fprintf(w, "  %s: %s\n", c.paint(color.FgYellow, string(r.Code)), visible(r.Text))
 		}
 	}
-	c.writeLastRun(w, e)
+	c.writeEnd(w, a)
+	c.writeLastRun(w, a)
 }
 
-// writeAccess shows one way to access: its state, its reasons and the steps applied for
-// it.
-func (c *cli) writeAccess(w io.Writer, e explanation, got grantedAccess) {
+// writeAccess shows one way to access: its state, its reasons, what was last seen of it and the
+// steps applied for it.
+func (c *cli) writeAccess(w io.Writer, a explain.Answer, got explain.Access) {
 	colour := color.FgGreen
-	if got.State == accessBlocked || got.State == accessPending {
+	if !got.State.InPlace() {
 		colour = color.FgYellow
 	}
-	fmt.Fprintf(w, "\n  %s\n", c.paint(colour, visible(got.title())))
-	for _, fact := range slices.Concat(got.Because, groupText(e, got.Group), e.missingTexts([]grantedAccess{got})) {
+	fmt.Fprintf(w, "\n  %s\n", c.paint(colour, visible(accessTitle(got))))
+	for _, fact := range slices.Concat(got.Because, groupText(a, got.Group), got.SeenTexts(), a.MissingTexts(got)) {
 		if fact != "" {
 			fmt.Fprintf(w, "    %s\n", visible(formatFact(fact)))
 		}
@@ -67,25 +69,26 @@ func (c *cli) writeAccess(w io.Writer, e explanation, got grantedAccess) {
 	}
 }
 
-// title names the roles and their state: "Role "owner" through the group "web-admin":
+// accessTitle names the roles and their state: "Role "owner" through the group "web-admin":
 // granted".
-func (g *grantedAccess) title() string {
-	text := "Role " + quoted(g.Roles)
+func accessTitle(got explain.Access) string {
+	text := "Role " + quoted(got.Roles)
 	switch {
-	case len(g.Roles) == 0:
-		text = fmt.Sprintf("Member of the group %q", g.Group)
-	case len(g.Roles) > 1:
-		text = "Roles " + quoted(g.Roles)
+	case len(got.Roles) == 0:
+		text = fmt.Sprintf("Member of the group %q", got.Group)
+	case len(got.Roles) > 1:
+		text = "Roles " + quoted(got.Roles)
 	}
-	if g.Group != "" && len(g.Roles) > 0 {
-		text += fmt.Sprintf(" through the group %q", g.Group)
+	if got.Group != "" && len(got.Roles) > 0 {
+		text += fmt.Sprintf(" through the group %q", got.Group)
 	}
-	return text + ": " + g.stateText(map[string]string{
-		accessGiven:   "granted",
-		accessFound:   "found in place",
-		accessBlocked: "blocked",
-		accessPending: "not replicated yet",
-	}[g.State])
+	return text + ": " + got.StateText(map[explain.State]string{
+		explain.Granted: "granted",
+		explain.Found:   "found in place",
+		explain.Written: "written, not seen yet",
+		explain.Blocked: "blocked",
+		explain.Pending: "not replicated yet",
+	}[got.State])
 }
 
 // formatFact writes a fact as a sentence, with a capital letter and a full stop.
@@ -95,23 +98,23 @@ func formatFact(fact string) string {
 }
 
 // groupText says how the group got its name, and how Rollcall manages it.
-func groupText(e explanation, group string) []string {
-	i := slices.IndexFunc(e.Groups, func(f groupFacts) bool { return f.Group == group })
+func groupText(a explain.Answer, group string) []string {
+	i := slices.IndexFunc(a.Groups, func(f explain.Group) bool { return f.Group == group })
 	if i < 0 {
 		return nil
 	}
-	facts := e.Groups[i]
+	facts := a.Groups[i]
 	text := []string{facts.Named}
-	if r := facts.Renaming; r != nil {
-		text = append(text, r.text())
+	if facts.Replacement != nil {
+		text = append(text, replacementText(*facts.Replacement))
 	}
-	if a := facts.Adoption; a != nil {
-		text = append(text, a.text())
+	if facts.Adoption != nil {
+		text = append(text, adoptionText(*facts.Adoption))
 	}
 	return text
 }
 
-func (a adoptionFact) text() string {
+func adoptionText(a explain.Adoption) string {
 	text := "the next run adopts the group"
 	switch a.State {
 	case "adopted":
@@ -122,7 +125,7 @@ func (a adoptionFact) text() string {
 	return fmt.Sprintf("%s at the request of %s (%s, %s)", text, a.By, a.At.Format(time.DateTime), a.Reason)
 }
 
-func (r renamingFact) text() string {
+func replacementText(r explain.Replacement) string {
 	how := map[string]string{
 		string(ledger.Building):    "replaces %q: Rollcall builds it now",
 		string(ledger.Passed):      "replaces %q: it is complete, and Rollcall removes the old group",
@@ -139,44 +142,65 @@ func (r renamingFact) text() string {
 }
 
 // writeUsers lists the users of a tenant with their access.
-func (c *cli) writeUsers(w io.Writer, e explanation) {
-	lines := make([][]string, len(e.Access))
-	for i, got := range e.Access {
-		state := got.stateText(got.State)
-		lines[i] = []string{got.Person, got.Account, cmp.Or(got.Group, "-"), strings.Join(got.Roles, ", "), state, got.Because[0]}
+func (c *cli) writeUsers(w io.Writer, a explain.Answer) {
+	lines := make([][]string, len(a.Access))
+	for i, got := range a.Access {
+		lines[i] = []string{
+			got.User, got.Account, cmp.Or(got.Group, "-"), strings.Join(got.Roles, ", "), got.StateText(string(got.State)),
+			got.Latest(), got.Because[0],
+		}
 	}
 	slices.SortFunc(lines, slices.Compare)
-	rows(w, []string{"USER", "ACCOUNT", "GROUP", "ROLES", "STATE", "BECAUSE"}, lines)
-	for _, text := range e.missingTexts(e.Access) {
+	rows(w, []string{"USER", "ACCOUNT", "GROUP", "ROLES", "STATE", "SEEN", "BECAUSE"}, lines)
+	for _, text := range a.MissingTexts(a.Access...) {
 		fmt.Fprintf(w, "  %s\n", visible(formatFact(text)))
 	}
 }
 
-// writeLeaving lists the access that stays although no document asks for it.
-func (c *cli) writeLeaving(w io.Writer, e explanation) {
-	tenant, err := access.ParseTenantID(e.Tenant + "/" + e.Platform)
+// writeLeaving lists the access that no document asks for and that is still there, or may still
+// count.
+func (c *cli) writeLeaving(w io.Writer, a explain.Answer) {
+	tenant, err := access.ParseTenantID(a.Tenant + "/" + a.Platform)
 	if err != nil {
 		return // it was made from one
 	}
-	for i, l := range e.Leaving {
+	for i, l := range a.Leaving {
 		if i == 0 {
 			fmt.Fprintln(w, "\nAccess that no document asks for any more:")
 		}
-		fmt.Fprintf(w, "  %s\n", visible(l.text(tenant)))
+		fmt.Fprintf(w, "  %s\n", visible(l.Text(tenant, a.AccessEnd.Text)))
 	}
-	if len(e.Remarks) > 0 {
+	if len(a.Warnings) > 0 {
 		fmt.Fprintln(w)
 	}
 }
 
-func (c *cli) writeLastRun(w io.Writer, e explanation) {
-	if e.LastRun == nil {
+// writeEnd says how long access lasts after a removal, where some is leaving.
+func (c *cli) writeEnd(w io.Writer, a explain.Answer) {
+	if len(a.Leaving) == 0 || a.AccessEnd == nil || a.AccessEnd.Because == "" {
+		return
+	}
+	text := fmt.Sprintf("Time until access ends after a removal: %s: %s.", a.AccessEnd.Text, a.AccessEnd.Because)
+	if a.AccessEnd.Hint != "" {
+		text += " To end it earlier, " + a.AccessEnd.Hint + "."
+	}
+	fmt.Fprintf(w, "  %s\n", visible(text))
+}
+
+func (c *cli) writeLastRun(w io.Writer, a explain.Answer) {
+	if a.LastRun == nil {
 		return
 	}
 	behind := ""
-	if e.LastRun.Behind {
+	if a.LastRun.Behind {
 		behind = " Documents changed after it."
 	}
 	fmt.Fprintf(w, "  The last run ended at %s: %s (run %s).%s\n",
-		e.LastRun.At.Format(time.DateTime), e.LastRun.Outcome, e.LastRun.Run, behind)
+		a.LastRun.At.Format(time.DateTime), a.LastRun.Outcome, a.LastRun.Run, behind)
+	switch {
+	case a.Observed == nil:
+		fmt.Fprintln(w, "  No run has observed the platform yet.")
+	case a.Observed.At.Before(a.LastRun.At.Add(-time.Minute)):
+		fmt.Fprintf(w, "  The last successful observation began at %s.\n", a.Observed.At.Format(time.DateTime))
+	}
 }

@@ -29,8 +29,8 @@ type platformReport struct {
 	ChangeOne             string `json:"change_one"`
 	Missed                string `json:"missed,omitempty"`
 	// AccessEnd is the time until access really ends after a removal.
-	AccessEnd accessEndReport `json:"access_end"`
-	Cannot    []string        `json:"limitations"`
+	AccessEnd driver.AccessEndReport `json:"access_end"`
+	Cannot    []string               `json:"limitations"`
 }
 
 func platformsCommand(c *cli) *cobra.Command {
@@ -61,7 +61,7 @@ func reportPlatform(p driver.Profile) platformReport {
 		Type: p.Type, Lookup: p.LookupAttribute, IgnoresCase: p.IgnoresCase, Creates: creates(p), Marks: p.Marks,
 		AdditionalPermissions: string(p.AdditionalPermissions), Cleanup: p.Cleanup, Conditions: p.Conditions,
 		BringsIn: string(p.BringIn), VerifyOne: p.Cost.VerifyOne, VerifyAll: p.Cost.VerifyAll,
-		ChangeOne: p.Cost.ChangeOne, Missed: p.Cost.Missed, AccessEnd: reportAccessEnd(p.AccessEnd),
+		ChangeOne: p.Cost.ChangeOne, Missed: p.Cost.Missed, AccessEnd: p.AccessEnd.Report(),
 		Cannot: append([]string{}, p.Cannot...),
 	}
 }

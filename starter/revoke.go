@@ -316,14 +316,14 @@ type revocationPlatform struct {
 	// AcceptedMS is how long it took until the platform had accepted everything,
 	// EffectiveMS within which time from then access really ends, by the vendor's documents;
 	// null where they name no longest time.
-	AcceptedMS  int64           `json:"accepted_ms"`
-	EffectiveMS *int64          `json:"effective_within_ms"`
-	Effective   accessEndReport `json:"access_end"`
-	Tenants     int             `json:"tenants"`
-	Sets        int             `json:"sets"`
-	Calls       int             `json:"calls"`
-	Problem     string          `json:"problem,omitempty"`
-	Remarks     []access.Remark `json:"warnings,omitempty"`
+	AcceptedMS  int64                  `json:"accepted_ms"`
+	EffectiveMS *int64                 `json:"effective_within_ms"`
+	Effective   driver.AccessEndReport `json:"access_end"`
+	Tenants     int                    `json:"tenants"`
+	Sets        int                    `json:"sets"`
+	Calls       int                    `json:"calls"`
+	Problem     string                 `json:"problem,omitempty"`
+	Remarks     []access.Remark        `json:"warnings,omitempty"`
 	// Open are the groups and roles there that still have the user, or may have.
 	Open []openPlaceReport `json:"open,omitempty"`
 }
@@ -353,7 +353,7 @@ func reportOfRevocation(r store.Revocation, ends map[string]driver.AccessEnd) re
 		report.LiftedAt = &at
 	}
 	for _, p := range r.Platforms {
-		end := reportAccessEnd(ends[p.Platform])
+		end := ends[p.Platform].Report()
 		report.Platforms = append(report.Platforms, revocationPlatform{
 			Platform: p.Platform, State: string(p.State), AcceptedMS: p.Took.Milliseconds(), EffectiveMS: end.WithinMS, Effective: end,
 			Tenants: p.Tenants, Sets: p.Sets, Calls: p.Calls, Problem: p.Problem, Remarks: p.Remarks, Open: reportOpen(p.Open),

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-iam/rollcall/internal/engine"
+	"github.com/rollcall-iam/rollcall/internal/explain"
 )
 
 var updateUnreached = flag.Bool("update-unreached", false, "write testdata/unreached.txt instead of comparing with it")
@@ -124,7 +125,7 @@ func outputTypes() map[string][]reflect.Type {
 		"rollcall plan":             {reflect.TypeFor[report]()},
 		"rollcall replicate":        {reflect.TypeFor[report](), reflect.TypeFor[startedReport]()},
 		"rollcall status":           {reflect.TypeFor[statusReport]()},
-		"rollcall explain":          {reflect.TypeFor[explanation]()},
+		"rollcall explain":          {reflect.TypeFor[explain.Answer]()},
 		"rollcall approve":          {reflect.TypeFor[[]heldItem](), reflect.TypeFor[report](), reflect.TypeFor[startedReport]()},
 		"rollcall reject":           {reflect.TypeFor[startedReport]()},
 		"rollcall revoke":           {reflect.TypeFor[revocationReport](), reflect.TypeFor[[]revocationReport](), reflect.TypeFor[report]()},

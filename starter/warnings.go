@@ -13,7 +13,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
-	"github.com/rollcall-iam/rollcall/internal/euid"
+	"github.com/rollcall-iam/rollcall/internal/explain"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -179,24 +179,10 @@ func (c *cli) accountsOf(ctx context.Context, name string) (*userAccounts, error
 	for _, p := range platforms {
 		found.accounts[p.Identifier()] = name
 		if known {
-			found.accounts[p.Identifier()] = accountOf(user, p)
+			found.accounts[p.Identifier()] = explain.AccountName(user, p)
 		}
 	}
 	return found, nil
-}
-
-// accountOf returns the account that the platform's euidPattern makes of the user's
-// euid, or "" if there is none.
-func accountOf(u document.User, p document.Platform) string {
-	text := p.Replication.EUIDPattern
-	if text == "" {
-		text = euid.Default
-	}
-	pattern, err := euid.Parse(text)
-	if err != nil || strings.TrimSpace(u.EUID) == "" {
-		return "" // apply refuses such a pattern
-	}
-	return pattern.Apply(u.EUID)
 }
 
 // isConcerned reports whether a warning is about the user: by name, or because a step

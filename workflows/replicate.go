@@ -50,7 +50,7 @@ func ReplicateTenant(ctx workflow.Context, in ReplicateInput) (ReplicateResult, 
 		if err := workflow.Sleep(ctx, gather); err != nil {
 			return result, err
 		}
-		drain(r.triggers) // those gathered meanwhile are served by the next round
+		drain(r.triggers)        // those gathered meanwhile are served by the next round
 		r.in.VerifyLater = false // whoever triggered looks at the status
 		if renewalDue(ctx) {
 			return result, r.renew(ctx)

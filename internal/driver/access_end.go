@@ -83,3 +83,24 @@ func shortDuration(d time.Duration) string {
 	}
 	return text
 }
+
+// AccessEndReport is an AccessEnd in the output of commands.
+type AccessEndReport struct {
+	// Text is the figure in words: "up to 12h", "at once", "unknown".
+	Text string `json:"text"`
+	// WithinMS is the longest time in milliseconds, nil where none is known.
+	WithinMS *int64 `json:"within_ms"`
+	Because  string `json:"because,omitempty"`
+	Source   string `json:"source,omitempty"`
+	Hint     string `json:"hint,omitempty"`
+}
+
+// Report returns the output of commands.
+func (e AccessEnd) Report() AccessEndReport {
+	report := AccessEndReport{Text: e.String(), Because: e.Because, Source: e.Source, Hint: e.Hint}
+	if bound, known := e.Bound(); known {
+		ms := bound.Milliseconds()
+		report.WithinMS = &ms
+	}
+	return report
+}

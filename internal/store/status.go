@@ -37,7 +37,8 @@ type Status struct {
 	// for a status that takes the place of any.
 	Seen time.Time
 	// Age is how long before a status to be stored the observation began that it tells
-	// of. Zero for a status of a run that ended later: it tells of the plan's observation.
+	// of. Zero for a status of a run that ended later: it tells of the plan's observation, or
+	// of none without a plan.
 	Age time.Duration
 	// Desired names the desired access that the observation compared; it may be empty.
 	Desired string
@@ -208,12 +209,14 @@ func (r *statusRows) add(status Status, kept []keptRemark, last lastStatus, now 
 	return nil
 }
 
-// observe adds the observation that a status tells of. A status with an age, or without a
-// plan, tells of an observation of its own, one of a run that read nothing of the last one.
+// observe adds the observation that a status tells of: its own if it has an age, else that of
+// its plan. The former observation stays with a status of a run that read nothing, or that
+// has neither.
 func (r *statusRows) observe(status Status, last lastStatus, now time.Time) {
-	ofPlan := !status.Blind && status.Age == 0 && status.Digest != ""
+	none := status.Blind || status.Age == 0 && status.Digest == ""
+	ofPlan := !none && status.Age == 0
 	o := Observation{At: now.Add(-status.Age), Digest: status.Digest, Revision: status.Generation, Desired: status.Desired}
-	if status.Blind {
+	if none {
 		o = last.observed
 	}
 	var at *time.Time
