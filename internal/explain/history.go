@@ -68,6 +68,9 @@ type history struct {
 	// failedAdd is the newest attempt to add the item, or to create its group, since the last
 	// applied step that did; failedRemoval is the same for removals.
 	failedAdd, failedRemoval *ledger.Record
+	// created is when the creation of the item's group began, if no applied step about the item
+	// is newer: the item was not there then.
+	created time.Time
 	// triedRemoval is when the oldest of those removals began.
 	triedRemoval time.Time
 }
@@ -84,7 +87,6 @@ type attempt struct {
 func (x *explainer) history(it item) history {
 	var h history
 	group, parts := it.group, map[attempt]bool{} // a part of a failed step says more than the step
-	var created time.Time                        // of the group, by the newest record
 	for i := range x.Records {
 		r := &x.Records[i]
 		if isRename(r.Step) && group != "" && r.Step.Want.Group.Name == group {
@@ -93,13 +95,13 @@ func (x *explainer) history(it item) history {
 			}
 			continue
 		}
-		if !created.IsZero() && r.IntendedAt.Before(created) {
+		if !h.created.IsZero() && r.IntendedAt.Before(h.created) {
 			break
 		}
 		if r.Step.PartOf != "" && r.Step.Key().Kind != access.KindGroup {
 			parts[attempt{r.Run.RunID, r.Run.Pass, r.Step.PartOf}] = true
 		}
-		if done := h.take(r, x.effectOn(r.Step, it, group), &created); done {
+		if done := h.take(r, x.effectOn(r.Step, it, group)); done {
 			break
 		}
 	}
@@ -108,12 +110,12 @@ func (x *explainer) history(it item) history {
 }
 
 // take notes a record, and reports whether no older one counts.
-func (h *history) take(r *ledger.Record, e effect, created *time.Time) (done bool) {
+func (h *history) take(r *ledger.Record, e effect) (done bool) {
 	applied := isApplied(*r)
 	switch {
 	case e == none:
 	case e == creates && applied:
-		*created = r.IntendedAt // steps of the same batch may fill the group
+		h.created = r.IntendedAt // steps of the same batch may fill the group
 	case e == adds && applied:
 		h.added = r
 		return true

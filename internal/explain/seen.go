@@ -10,6 +10,9 @@ import (
 // seen returns what was last seen of a desired item.
 func (x *explainer) seen(it item, h history) Seen {
 	s := x.observed(it, h)
+	if h.added == nil && h.created.After(x.observedAt) {
+		s = Seen{State: Absent, At: h.created}
+	}
 	if h.added != nil && h.added.DoneAt.After(x.observedAt) {
 		s.State, s.WrittenAt = Unknown, h.added.DoneAt
 	}
