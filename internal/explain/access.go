@@ -44,7 +44,10 @@ func (x *explainer) groupAccess(g access.Group, m access.Member) Access {
 		got.Applied = append(got.Applied, applied(h.added, fmt.Sprintf("Rollcall added %s to the group", orAccount(m))))
 	}
 	got.Seen = x.seen(it, h)
-	got.State, _ = x.stateOf(it, h, got.Seen)
+	var membership MissingRole
+	if got.State, membership = x.stateOf(it, h, got.Seen); !got.State.InPlace() {
+		got.Code, got.Reason = membership.Code, membership.Reason
+	}
 	var missing []MissingRole
 	for _, b := range x.Desired.State.Bindings {
 		if b.Group != g.Name {

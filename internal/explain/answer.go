@@ -92,6 +92,10 @@ type Access struct {
 	State   State    `json:"state"`
 	// Desired is true: the documents ask for it.
 	Desired bool `json:"desired"`
+	// Code and Reason say why a membership is missing: the warning about it, or the last
+	// failure as "<class>: <text>"; empty where nothing says why.
+	Code   access.Code `json:"code,omitempty"`
+	Reason string      `json:"reason,omitempty"`
 	// Seen is what was last seen of the membership, or of the user in the role's binding.
 	Seen Seen `json:"seen"`
 	// RoleStates has each role of a group.

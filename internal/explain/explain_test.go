@@ -260,6 +260,51 @@ func TestExplain_States(t *testing.T) {
 	}
 }
 
+// TestExplain_FailuresOfMemberships: the answer to the step that adds the user, or that creates
+// the account or the group, is the reason, before the run has stored a warning.
+func TestExplain_FailuresOfMemberships(t *testing.T) {
+	t.Parallel()
+	account := plan.Step{ID: "a", Op: plan.Create, Kind: access.KindAccount, Object: "jane@example.com", Want: plan.Object{
+		Account: &access.Newcomer{Account: access.Account{Name: "jane@example.com"}, Person: "jane"},
+	}}
+	const temporary = "Unavailable: no answer"
+	flat := strings.ReplaceAll(refused, "\n", ": ")
+	for name, tc := range map[string]struct {
+		reason string
+		facts  *fixture
+		state  explain.State
+		code   string
+		text   string // among the texts; empty if the reasons have it
+	}{
+		"member refused":     {"the platform refuses the member", newFixture().answered(1, addsMember(group, jane()), refused), explain.Blocked, "platform-refused", ""},
+		"member fails":       {"the run repeats it", newFixture().answered(1, addsMember(group, jane()), temporary), explain.Pending, "not-replicated", temporary},
+		"account refused":    {"nothing can be added without an account", newFixture().answered(1, account, refused), explain.Blocked, "platform-refused", ""},
+		"account created":    {"the membership is the next step", newFixture().applied(1, account), explain.Pending, "not-replicated", ""},
+		"account is planned": {"the run has still to create it", newFixture().observed(1, account), explain.Pending, "not-replicated", ""},
+		"group refused":      {"nothing can be added without a group", newFixture().answered(1, ofGroup(plan.Create, group), refused), explain.Blocked, "platform-refused", ""},
+		"another user":       {"it is not about this one", newFixture().answered(1, addsMember(group, member("joe", "joe@example.com")), refused), explain.Pending, "not-replicated", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := explain.Explain(tc.facts.Facts)
+			got := a.Access[0]
+			if got.State != tc.state {
+				t.Errorf("%s: %s, want %s", tc.reason, got.State, tc.state)
+			}
+			codes := map[string]string{}
+			for _, r := range a.Reasons {
+				codes[r.Code] = r.Text
+			}
+			if _, found := codes[tc.code]; !found || tc.code == "platform-refused" && codes[tc.code] != flat {
+				t.Errorf("%s: reasons %+v, want %s", tc.reason, a.Reasons, tc.code)
+			}
+			if texts := strings.Join(a.MissingTexts(got), "; "); tc.text == "" && texts != "" || !strings.Contains(texts, tc.text) {
+				t.Errorf("%s: texts %q, want %q", tc.reason, texts, tc.text)
+			}
+		})
+	}
+}
+
 // TestExplain_DocumentsChanged: an observation of other documents tells of what Rollcall added
 // before, and of nothing else.
 func TestExplain_DocumentsChanged(t *testing.T) {

@@ -24,8 +24,10 @@ const (
 	none effect = iota
 	adds
 	removes
-	// creates is the creation of the item's group: what the group had before is gone.
+	// creates is the creation of the item's group: what the group had before is not there.
 	creates
+	// provisions is the creation of the member's account, without which nothing can be added.
+	provisions
 )
 
 // effectOn returns what a step does to an item, whose group has that name then.
@@ -33,6 +35,8 @@ func (x *explainer) effectOn(s plan.Step, it item, group string) effect {
 	key := s.Key()
 	isMember := func(n access.Member) bool { return x.same(n, it.member) }
 	switch {
+	case key.Kind == access.KindAccount && s.Op == plan.Create && it.member.Name != "" && x.nameKey(key.Name) == x.nameKey(it.member.Name):
+		return provisions
 	case key.Kind == access.KindGroup && group != "" && key.Group == group:
 		return map[plan.Op]effect{plan.Create: creates, plan.Delete: removes}[s.Op]
 	case key.Kind == access.KindMembers && it.role == "" && key.Group == group,
@@ -113,7 +117,7 @@ func (x *explainer) history(it item) history {
 func (h *history) take(r *ledger.Record, e effect) (done bool) {
 	applied := isApplied(*r)
 	switch {
-	case e == none:
+	case e == none, e == provisions && applied:
 	case e == creates && applied:
 		h.created = r.IntendedAt // steps of the same batch may fill the group
 	case e == adds && applied:

@@ -48,10 +48,14 @@ func blocks(code access.Code) bool {
 	return code.Personal() || isBlocking(code) || code == access.TenantNotFound || code == access.Contested
 }
 
-// addRefusals adds the refused roles whose warning the reasons lack: their run goes on.
+// addRefusals adds the refused memberships and roles whose warning the reasons lack: their run goes on.
 func addRefusals(reasons []Reason, all []Access) []Reason {
 	for _, got := range all {
-		for _, m := range got.Missing {
+		missing := got.Missing
+		if isRefusal(got.Code) {
+			missing = append([]MissingRole{{State: Refused, Code: got.Code, Reason: got.Reason}}, missing...)
+		}
+		for _, m := range missing {
 			if m.State == Refused && !slices.ContainsFunc(reasons, func(r Reason) bool { return r.Text == m.Reason }) {
 				reasons = append(reasons, Reason{string(m.Code), m.Reason})
 			}

@@ -36,7 +36,7 @@ func (x *explainer) observed(it item, h history) Seen {
 	}
 	s := Seen{State: Unknown, At: x.observedAt}
 	switch effect := x.planned(it); {
-	case effect == adds || effect == creates || x.isTenantNotFound():
+	case effect == adds || effect == creates || effect == provisions || x.isTenantNotFound():
 		s.State = Absent
 	case effect == removes || x.isExcluded(it):
 		s.State = Present
@@ -63,8 +63,8 @@ func (x *explainer) planned(it item) effect {
 	for _, s := range x.Plan.Steps {
 		for _, name := range []string{it.group, group} {
 			switch e := x.effectOn(s, it, name); {
-			case e == creates:
-				return creates
+			case e == creates || e == provisions:
+				return e
 			case first == none:
 				first = e
 			}

@@ -38,22 +38,27 @@ func (s State) missingText() string {
 	return string(s)
 }
 
-// MissingTexts say why roles are missing, unless a warning or a reason of the answer has the same
+// MissingTexts say why memberships and roles are missing, unless a warning or a reason of the answer has the same
 // text. Users who lack a role of the same group share one text.
 func (a Answer) MissingTexts(all ...Access) []string {
 	var texts []string
+	add := func(text, reason string) {
+		isListed := reason == "" || slices.ContainsFunc(a.Warnings, func(r access.Remark) bool { return r.Text == reason }) ||
+			slices.ContainsFunc(a.Reasons, func(r Reason) bool { return r.Text == reason })
+		if text += ": " + reason; !isListed && !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
 	for _, got := range all {
+		if got.Group != "" {
+			add(fmt.Sprintf("the membership of %s in the group %q is missing", got.Account, got.Group), got.Reason)
+		}
 		for _, m := range got.Missing {
-			isListed := m.Reason == "" || slices.ContainsFunc(a.Warnings, func(r access.Remark) bool { return r.Text == m.Reason }) ||
-				slices.ContainsFunc(a.Reasons, func(r Reason) bool { return r.Text == m.Reason })
 			role := fmt.Sprintf("the role %q", m.Role)
 			if got.Group != "" {
 				role += fmt.Sprintf(" of the group %q", got.Group)
 			}
-			text := fmt.Sprintf("%s is %s: %s", role, m.State.missingText(), m.Reason)
-			if !isListed && !slices.Contains(texts, text) {
-				texts = append(texts, text)
-			}
+			add(fmt.Sprintf("%s is %s", role, m.State.missingText()), m.Reason)
 		}
 	}
 	return texts
