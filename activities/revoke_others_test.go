@@ -153,6 +153,27 @@ func TestRevokeTakesOutAHeldStranger(t *testing.T) {
 	}
 }
 
+// TestRevoke_RemovesUnmanagedMemberAfterOutage: a run that cannot read the platform does not
+// make Rollcall forget which plan holds the removal.
+func TestRevoke_RemovesUnmanagedMemberAfterOutage(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.want(1)
+	l.converge()
+	l.edit(func(w *memory.World) { w.Groups[0].Members = []string{"u-yvonne", "u-ottilie"} })
+	l.want(0)
+	l.runOnce()
+	l.edit(func(w *memory.World) { w.Faults = []memory.Fault{{Op: "read:*", Class: "denied"}} })
+	l.runOnce()
+	l.edit(func(w *memory.World) { w.Faults = nil })
+	if out, err := l.takeOut(l.revoke("yvonne")); err != nil || out.Sets != 1 {
+		t.Errorf("%+v, %v; want one set", out, err)
+	}
+	if diff := cmp.Diff([]string{"u-ottilie"}, l.members()); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+}
+
 // walled is a platform one of whose tenants nobody may read, or where nobody may
 // look for accounts.
 type walled struct {

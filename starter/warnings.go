@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -145,10 +146,11 @@ func (c *cli) endedWarnings(ctx context.Context, f *warningFlags, tenants []acce
 // lastPending returns the steps of the tenant's last plan that wait for an approval or are
 // forbidden, if they are asked for.
 func (c *cli) lastPending(ctx context.Context, s store.Status, asked bool) ([]plan.Step, error) {
-	if !asked || s.Digest == "" {
+	digest := cmp.Or(s.Digest, s.Observed.Digest) // a run that read nothing has no plan
+	if !asked || digest == "" {
 		return nil, nil
 	}
-	p, _, err := c.documents.Plan(ctx, s.Digest)
+	p, _, err := c.documents.Plan(ctx, digest)
 	return slices.Concat(p.Held, p.Forbidden), err
 }
 

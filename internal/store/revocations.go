@@ -292,8 +292,9 @@ SELECT t.workspace, t.project, t.platform FROM documents t JOIN projects USING (
 
 // HeldTenants returns the tenants of a platform whose last plan holds back, or leaves
 // out as forbidden, what takes something from one of the accounts, by id or by name,
-// or from everybody in a group. Nothing else may know that they are there: somebody
-// else put them in, or they were in a group that was taken over.
+// or from everybody in a group. After a run that read nothing it is the plan of the last
+// observation. Nothing else may know that they are there: somebody else put them in, or
+// they were in a group that was taken over.
 func (s *Store) HeldTenants(ctx context.Context, platform string, refs, names []string) ([]access.TenantID, error) {
 	who := []string{
 		`jsonb_path_exists(p.body::jsonb, '$.pendingApproval[*].have.group')`,
@@ -307,7 +308,8 @@ func (s *Store) HeldTenants(ctx context.Context, platform string, refs, names []
 			who = append(who, fmt.Sprintf(people, list, "ref")+"$2", fmt.Sprintf(people, list, "name")+"$3")
 		}
 	}
-	rows, err := s.pool.Query(ctx, `SELECT workspace, project, platform FROM statuses s JOIN plans p USING (digest)
+	rows, err := s.pool.Query(ctx, `SELECT workspace, project, platform FROM statuses s JOIN plans p
+			ON p.digest = CASE s.digest WHEN '' THEN s.observed_digest ELSE s.digest END
 		WHERE platform = $1 AND ($2::text[] <> '{}' OR $3::text[] <> '{}') AND (`+strings.Join(who, " OR ")+`)
 		ORDER BY workspace, project`, platform, notNil(refs), notNil(names))
 	if err != nil {
