@@ -9,6 +9,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
 	memoryrules "github.com/rollcall-iam/rollcall/internal/driver/memory/rules"
 	"github.com/rollcall-iam/rollcall/internal/explain"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
 )
 
 // explain answers for one user from what the runs left in the database.
@@ -18,7 +19,7 @@ func (l *lab) explain(user string) explain.Answer {
 	reader := explain.Reader{
 		Store: l.store, Refusal: activities.Refusal,
 		Platform: func(string) (explain.Platform, bool) {
-			return explain.Platform{Profile: profile, Options: activities.DesiredOptions(profile)}, true
+			return explain.Platform{Profile: profile, Options: reconcile.DesiredOptions(profile)}, true
 		},
 		Completes: func(outcome string) bool {
 			return outcome == string(activities.Converged) || outcome == string(activities.Changed) || outcome == string(activities.Waiting)

@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver/types"
 	"github.com/rollcall-iam/rollcall/internal/explain"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -112,7 +113,7 @@ func (c *cli) explained(ctx context.Context, name string) (explain.User, error) 
 func explainedPlatform(name string) (explain.Platform, bool) {
 	for _, t := range types.All() {
 		if t.Name() == name {
-			return explain.Platform{Profile: t.Profile, Options: activities.DesiredOptions(t.Profile)}, true
+			return explain.Platform{Profile: t.Profile, Options: reconcile.DesiredOptions(t.Profile)}, true
 		}
 	}
 	return explain.Platform{}, false
