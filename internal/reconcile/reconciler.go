@@ -11,6 +11,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/progress"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -98,6 +99,7 @@ func (r *Reconciler) plan(ctx context.Context, d driver.Driver, tenants []*Tenan
 	for _, t := range tenants {
 		t.answers = answers{}
 		t.comparison = t.compare(profile, r.installation)
+		progress.Report(ctx, "compare")
 	}
 	return r.answer(ctx, d, tenants, fresh)
 }
@@ -129,6 +131,7 @@ func (r *Reconciler) load(ctx context.Context, ids []access.TenantID, o Options)
 		if err != nil {
 			return nil, nil, err
 		}
+		progress.Report(ctx, "compute desired access")
 		id := in.Tenant.TenantID
 		tenants[i] = &Tenant{inputs: inputs{
 			document: in, desired: want, decisions: decisions[id], adoptions: adoptions[id], adopt: o.Adopt,

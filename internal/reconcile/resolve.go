@@ -8,6 +8,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/progress"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -103,6 +104,7 @@ func (r *Reconciler) resolve(ctx context.Context, d driver.Driver, tenants []*Te
 			known[ref] = true
 		}
 		t.accounts = accounts{resolved: resolved, revoked: known}
+		progress.Report(ctx, "resolve accounts")
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func (p *Proxy) answered(w http.ResponseWriter, r *http.Request, s *struck) bool
 func waitForCaller(w http.ResponseWriter, r *http.Request, f Fault) {
 	if !f.Hang {
 		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusOK)
+		w.WriteHeader(accepted(r))
 		_ = http.NewResponseController(w).Flush() // the caller may have left
 	}
 	const interval = 5 * time.Millisecond
@@ -112,6 +112,14 @@ func waitForCaller(w http.ResponseWriter, r *http.Request, f Fault) {
 		_ = http.NewResponseController(w).Flush()
 	}
 	<-r.Context().Done()
+}
+
+// accepted is a status of success that clients expect: some read no further at another.
+func accepted(r *http.Request) int {
+	if r.Method == http.MethodPost {
+		return http.StatusCreated
+	}
+	return http.StatusOK
 }
 
 // abort ends the connection without a word, the way net/http asks for.

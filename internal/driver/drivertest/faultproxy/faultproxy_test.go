@@ -248,6 +248,42 @@ func TestHangEndsWithTheCaller(t *testing.T) {
 	}
 }
 
+// TestAnswersThatDoNotEnd: the headers arrive, and nothing or one byte after another.
+func TestAnswersThatDoNotEnd(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		reason string
+		fault  faultproxy.Fault
+		bytes  int64 // that arrive before the caller leaves
+	}{
+		"HeadersOnly": {"no byte follows the headers", faultproxy.Fault{HeadersOnly: true}, 0},
+		"Slow":        {"bytes follow without end", faultproxy.Fault{Slow: true}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, p := start(t)
+			p.Add(faultproxy.Rule{Fault: tc.fault})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Fatalf("%s: no headers: %v", tc.reason, err)
+			}
+			defer answer.Body.Close() //nolint:errcheck // the call is cancelled
+			if n, err := io.CopyN(io.Discard, answer.Body, tc.bytes); err != nil || n != tc.bytes {
+				t.Errorf("%s: %d bytes arrived, %v", tc.reason, n, err)
+			}
+			cancel()
+			if _, err := io.Copy(io.Discard, answer.Body); !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: the answer ended with %v before the caller left", tc.reason, err)
+			}
+		})
+	}
+}
+
 func TestTruncateLeavesOtherAnswersAlone(t *testing.T) {
 	t.Parallel()
 	_, p := start(t)
