@@ -1,14 +1,12 @@
 package activities
 
 import (
-	"cmp"
 	"context"
 	"errors"
 
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/rollcall-iam/rollcall/internal/fault"
-	"github.com/rollcall-iam/rollcall/internal/reconcile"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -47,29 +45,10 @@ func toTemporal(err error) error {
 	return temporal.NewApplicationErrorWithOptions(err.Error(), typeOf(err), options)
 }
 
-// types gives every class of failure its type.
-func types() map[error]string {
-	return map[error]string{
-		fault.ErrInvalid: TypeInvalid, fault.ErrUnsupported: TypeUnsupported, fault.ErrDenied: TypeDenied,
-		fault.ErrForbidden: TypeForbidden,
-		fault.ErrNotFound:  TypeNotFound, fault.ErrConflict: TypeConflict, fault.ErrThrottled: TypeThrottled,
-		fault.ErrPending: TypePending, fault.ErrExhausted: TypeExhausted,
-	}
-}
-
-func typeOf(err error) string {
-	return cmp.Or(types()[fault.Class(err)], TypeUnavailable)
-}
+func typeOf(err error) string { return fault.Name(err) }
 
 // permanent reports whether only a user or an operator can end the failure.
-func permanent(err error) bool { return reconcile.Permanent(err) }
+func permanent(err error) bool { return fault.Permanent(err) }
 
 // lasting reports whether failures of a type stay until a user or an operator acts.
-func lasting(failure string) bool {
-	for class, name := range types() {
-		if name == failure {
-			return reconcile.Permanent(class)
-		}
-	}
-	return false
-}
+func lasting(failure string) bool { return fault.Permanent(fault.Named(failure)) }

@@ -162,7 +162,7 @@ func (o *orderer) removeMembers(at int) bool {
 		members[k].Why = why
 	}
 	for _, s := range o.memberSteps(have, nil, members) {
-		s.Needs = needs(o.arrivals(s.Removes()))
+		s.Needs, s.Empties = needs(o.arrivals(s.Removes())), true
 		o.step(s)
 	}
 	return true
@@ -230,6 +230,10 @@ func (o *orderer) deleteGroup(at int, emptied bool) {
 		o.removeRevoked(have)
 	}
 	members := len(o.present(have.Members))
+	if members == 0 && o.emptied[have.Name] {
+		o.hold(s, fmt.Sprintf("deleting the group %q, whose members left it because the platform did not take a role", have.Name))
+		return
+	}
 	if o.in.Rules.Gone && !o.verdicts.closed {
 		o.holdFor(s, fmt.Sprintf("the tenant is removed; deleting its group %q with %d members waits for an approval: "+
 			"automateDeletionApproval on the landing zone gives it beforehand", have.Name, members))

@@ -98,8 +98,8 @@ func (f *facts) waits(r Removal, held bool) bool {
 }
 
 // evaluateSet judges the removals of a set. Members who come count as present: they come
-// first, and the next plan counts them too. The guard does not count the revoked, and not
-// the free, who lose nothing by it.
+// first, and the next plan counts them too, but for those that the platform refused before.
+// The guard does not count the revoked, and not the free, who lose nothing by it.
 func (v *verdicts) evaluateSet(f *facts, s set, free map[string]bool) verdict {
 	if len(s.removes) == 0 {
 		return verdict{}
@@ -110,7 +110,13 @@ func (v *verdicts) evaluateSet(f *facts, s set, free map[string]bool) verdict {
 			counted++
 		}
 	}
-	held := v.holds(f, counted, len(s.have)+len(s.adds)-(len(s.removes)-counted))
+	comers := len(s.adds)
+	for _, who := range s.adds {
+		if f.refusedMembers[Removal{Object: s.key, Ref: who.Ref}] {
+			comers--
+		}
+	}
+	held := v.holds(f, counted, len(s.have)+comers-(len(s.removes)-counted))
 	return f.part(s.removes, func(who access.Member) bool {
 		return f.waits(Removal{Object: s.key, Ref: who.Ref}, held && !free[who.Ref])
 	})
@@ -269,9 +275,11 @@ func (f *facts) deletionWaits(at int, held bool) bool {
 }
 
 // holdsGroup reports whether the guard holds the deletion of a group: always with members,
-// but for a removed tenant whose landing zone gave the approval beforehand.
+// or with members who left it because of a role, but for a removed tenant whose landing
+// zone gave the approval beforehand.
 func (v *verdicts) holdsGroup(f *facts, at int) bool {
-	return len(f.present(f.in.Observed.Groups[at].Members)) > 0 && (v.closed || !f.in.Rules.Gone || !f.in.Rules.AutoDelete)
+	have := &f.in.Observed.Groups[at]
+	return (len(f.present(have.Members)) > 0 || f.emptied[have.Name]) && (v.closed || !f.in.Rules.Gone || !f.in.Rules.AutoDelete)
 }
 
 // evaluateMemberRoles judges bindings of one user each. All removals of one role are held

@@ -37,9 +37,9 @@ func TestIDCoversEveryField(t *testing.T) {
 	}
 }
 
-// notPartOfID are the reasons, the step of which this is a part, what is derived from the rest, and the members of
+// notPartOfID are the reasons, that of emptying a group, the step of which this is a part, what is derived from the rest, and the members of
 // a group, which are steps of their own.
-var notPartOfID = map[string]bool{"ID": true, "Kind": true, "Object": true, "Why": true, "Serves": true, "Carried": true, "PartOf": true}
+var notPartOfID = map[string]bool{"ID": true, "Kind": true, "Object": true, "Why": true, "Serves": true, "Carried": true, "PartOf": true, "Empties": true}
 
 type leaf struct {
 	name  string

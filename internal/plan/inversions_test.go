@@ -815,7 +815,7 @@ func guardInversions() []inversion {
 			test: "TestGoldenMeaning/160-gone",
 		}, {
 			rule: "Rules.Gone" + of, says: "a group with members,",
-			file: "guard.go", old: "return len(f.present(f.in.Observed.Groups[at].Members)) > 0 && ", new: "return ",
+			file: "guard.go", old: "return (len(f.present(have.Members)) > 0 || f.emptied[have.Name]) && ", new: "return have != nil && ",
 			test: "TestGoldenMeaning/160-gone",
 		}, {
 			rule: "Rules.Gone" + of, says: "unless AutoDelete",

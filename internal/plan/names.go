@@ -321,7 +321,7 @@ func (f *facts) rename(at int, to string) {
 // renameDecisions lets what people decided about the group under its old name count under
 // the new one.
 func (f *facts) renameDecisions(from, to string) {
-	for _, decided := range []map[Removal]bool{f.approved, f.refused, f.unmanagedMembers, f.adopted, f.immovable} {
+	for _, decided := range []map[Removal]bool{f.approved, f.refused, f.unmanagedMembers, f.adopted, f.immovable, f.refusedMembers} {
 		for r := range maps.Clone(decided) {
 			if r.Object.Group == from {
 				r.Object.Group = to

@@ -50,6 +50,8 @@ const none = -1
 type decisions struct {
 	approved, refused, unmanagedMembers, adopted map[Removal]bool
 	immovable                                    map[Removal]bool // roles that the platform does not take
+	refusedMembers                               map[Removal]bool // members that the platform does not admit
+	emptied                                      map[string]bool  // groups that all members left, by name
 	revoked                                      map[string]bool  // by the account's id
 	// rejectedBy has the removals to which someone said no.
 	rejectedBy map[Removal]Rejection
@@ -97,6 +99,7 @@ func normalise(in Input) *facts {
 // kept. The documents leave them out, too; a plan must not depend on it.
 func (f *facts) decide() {
 	f.approved, f.unmanagedMembers, f.immovable = removals(f.in.Approved), removals(f.in.Strangers), removals(f.in.Immovable)
+	f.refusedMembers, f.emptied = removals(f.in.RefusedMembers), asSet(f.in.Emptied)
 	f.refused = make(map[Removal]bool, len(f.in.Rejected))
 	f.rejectedBy = map[Removal]Rejection{}
 	for _, r := range f.in.Rejected {

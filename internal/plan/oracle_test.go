@@ -71,8 +71,10 @@ func addsAndRemovesRenamed(p plan.Plan) bool {
 //     removals that no one named. 207-guard-named and TestGuardHolds demand the rest.
 //   - Input.Immovable: 209-immovable-role and TestMembersLeaveWhereARoleStays demand what
 //     it means.
+//   - Input.RefusedMembers and Input.Emptied: TestGuardKnowsEarlierAnswers demands what
+//     they mean.
 func asked(in plan.Input) plan.Input {
-	in.Rules.Guard.Unnamed, in.Immovable = true, nil
+	in.Rules.Guard.Unnamed, in.Immovable, in.RefusedMembers, in.Emptied = true, nil, nil, nil
 	return in
 }
 
@@ -112,6 +114,8 @@ func externalCondition(in plan.Input) bool {
 var unknownFields = []string{
 	"Input.Rules.ForbiddenBy", "Input.Rules.Guard.Unnamed", "Input.Immovable.Ref",
 	"Input.Immovable.Object.Kind", "Input.Immovable.Object.Group", "Input.Immovable.Object.Role", "Input.Immovable.Object.Name",
+	"Input.RefusedMembers.Ref", "Input.RefusedMembers.Object.Kind", "Input.RefusedMembers.Object.Group", "Input.RefusedMembers.Object.Role",
+	"Input.RefusedMembers.Object.Name", "Input.Emptied",
 }
 
 // difference is one of them.
@@ -395,6 +399,7 @@ func changeEach(t *testing.T, name string, p *plan.Plan, v reflect.Value, path s
 		"Why": "a reason", "Text": "the text of a warning", "ID": "derived from the rest",
 		"Connection": "what the platform was observed with",
 		"PartOf":     "set by the executor only",
+		"Empties":    "a note for later plans: the members who leave are in the meaning",
 	}
 	changes := 0
 	switch v.Kind() {

@@ -39,7 +39,7 @@ type Members struct {
 // Step is the smallest change worth a record, complete in itself and safe to
 // run twice.
 type Step struct {
-	// ID is derived from everything below but Needs, PartOf and every Why: equal changes
+	// ID is derived from everything below but Empties, Needs, PartOf and every Why: equal changes
 	// of one tenant have equal IDs.
 	ID   string      `json:"id"`
 	Op   Op          `json:"op"`
@@ -55,6 +55,9 @@ type Step struct {
 	// Carries is set where the step gives a renamed group a role that somebody
 	// else gave to the old one: the id of that binding, or "carry" without one.
 	Carries string `json:"copies,omitempty"`
+	// Empties is set where all members leave a group because the platform does not take a
+	// role of it.
+	Empties bool `json:"empties,omitempty"`
 	// Needs are the steps that come before, and why.
 	Needs []Need `json:"needs,omitempty"`
 	// PartOf is set in a part of a step that the platform refused: that step's ID.

@@ -133,5 +133,11 @@ type Input struct {
 	// Immovable are bindings that the platform refused to remove in this run. Members leave
 	// a group whose role should go and does not.
 	Immovable []Removal
-	Rules     Rules
+	// RefusedMembers are accounts that the platform refused when they were last to join a
+	// group. The guard does not count them as present.
+	RefusedMembers []Removal
+	// Emptied are the names of groups that all members left because the platform did not take
+	// a role. Their deletion needs the approval that it would need with members.
+	Emptied []string
+	Rules   Rules
 }

@@ -20,15 +20,18 @@ func (r *Reconciler) answer(ctx context.Context, d driver.Driver, tenants []*Ten
 	if err != nil {
 		return err
 	}
-	unmanaged := make([][]plan.Removal, len(tenants))
+	unmanaged, before := make([][]plan.Removal, len(tenants)), make([]earlier, len(tenants))
 	if fresh {
 		if unmanaged, err = r.findUnmanaged(ctx, tenants); err != nil {
 			return err
 		}
+		if before, err = r.findEarlier(ctx, tenants); err != nil {
+			return err
+		}
 	}
 	for i, t := range tenants {
-		t.answers = answers{elsewhere: elsewhere[i], unmanaged: unmanaged[i]}
-		if len(t.elsewhere)+len(t.unmanaged) > 0 {
+		t.answers = answers{elsewhere: elsewhere[i], unmanaged: unmanaged[i], earlier: before[i]}
+		if len(t.elsewhere)+len(t.unmanaged)+len(t.earlier.refused)+len(t.earlier.emptied) > 0 {
 			t.comparison = t.compare(d.Profile(), r.installation)
 		}
 	}

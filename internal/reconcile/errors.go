@@ -3,17 +3,12 @@ package reconcile
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
-// Permanent reports whether a failure stays until a user or an operator acts: no
-// attempt of the same call succeeds before.
-func Permanent(err error) bool {
-	return slices.ContainsFunc([]error{fault.ErrInvalid, fault.ErrUnsupported, fault.ErrDenied, fault.ErrForbidden, fault.ErrExhausted},
-		func(class error) bool { return errors.Is(err, class) })
-}
+// Permanent reports whether a failure stays until a user or an operator acts.
+func Permanent(err error) bool { return fault.Permanent(err) }
 
 // MaxRetryAfter returns the error of errs that asks for the longest wait before the next
 // attempt; the first one where none asks for any. It needs at least one error.

@@ -65,6 +65,7 @@ type answers struct {
 	elsewhere []access.Binding
 	// unmanaged are accounts in managed sets that Rollcall never added.
 	unmanaged []plan.Removal
+	earlier   earlier
 }
 
 // comparison is what differs, and the plan with all warnings.
@@ -166,8 +167,11 @@ func (t *Tenant) planInput(profile driver.Profile, installation string) plan.Inp
 		Adopted:   t.adopted(),
 		Revoked:   t.revokedMembers(),
 		Strangers: t.unmanaged,
-		Immovable: t.immovable,
-		Rules:     Rules(profile, t.document, installation),
+
+		RefusedMembers: t.earlier.refused,
+		Emptied:        t.earlier.emptied,
+		Immovable:      t.immovable,
+		Rules:          Rules(profile, t.document, installation),
 	}
 }
 
