@@ -33,7 +33,8 @@ reason, or not granted yet, with the last answer of the platform.
 
 It shows the reasons for missing access, each with a stable code: no-binding,
 role-unmapped, the codes of warnings such as user-not-found, no-platform, no-tenant,
-tenant-removed, tenant-failed and not-replicated. It shows access that no document asks
+tenant-removed, tenant-failed, removal-waiting, removal-not-effective, role-shared and
+not-replicated. It shows access that no document asks
 for any more and that is still there, since when and why: a guard holds the removal, the
 platform or the landing zone forbids removals, the platform refuses the removal, it fails,
 or it waits. After a removal it shows when access really ends, by the vendor's documents.

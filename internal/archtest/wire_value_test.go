@@ -82,7 +82,7 @@ func codeNames(s source, known values) []wireName {
 	inDeclarations(s, func(_ string, node ast.Node) {
 		switch n := node.(type) {
 		case *ast.CompositeLit:
-			if name, ok := n.Type.(*ast.Ident); ok && strings.HasPrefix(name.Name, "reason") && len(n.Elts) > 0 {
+			if name, ok := n.Type.(*ast.Ident); ok && strings.HasPrefix(strings.ToLower(name.Name), "reason") && len(n.Elts) > 0 {
 				add("code", "."+name.Name, n.Elts[0], code)
 			}
 			for _, element := range n.Elts {

@@ -263,6 +263,12 @@ func (l Leaving) removedText(end string) string {
 	}
 }
 
+// The codes of removals that are not over.
+const (
+	codeRemovalWaiting      = "removal-waiting"
+	codeRemovalNotEffective = "removal-not-effective"
+)
+
 // code is the code of the reason.
 func (l Leaving) code(refusal func(string) (access.Code, bool)) string {
 	switch l.Verdict {
@@ -273,9 +279,9 @@ func (l Leaving) code(refusal func(string) (access.Code, bool)) string {
 		code, _ := refusal(class)
 		return string(code)
 	case RemovalFailed, Waiting:
-		return "removal-waiting"
+		return codeRemovalWaiting
 	case Removed:
-		return "removal-not-effective"
+		return codeRemovalNotEffective
 	case PendingApproval, Approved, Rejected:
 	}
 	return string(access.RemovalHeld)
