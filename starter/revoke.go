@@ -294,7 +294,8 @@ func (c *cli) endVerifications(ctx context.Context, r store.Revocation) {
 		if err != nil {
 			return
 		}
-		_ = temporal.SignalWorkflow(ctx, workflows.VerifyRevocationID(r.ID, p.Platform), "", workflows.TriggerSignal, workflows.Trigger{Cause: "lift"})
+		id := workflows.VerifyRevocationID(r.ID, p.Platform)
+		_ = temporal.SignalWorkflow(ctx, id, "", workflows.TriggerSignal, workflows.Trigger{Cause: "lift"})
 	}
 }
 

@@ -143,7 +143,8 @@ func (r *revocation) platform(ctx workflow.Context, on *RevokedOn, platform stri
 	if out.Done {
 		return
 	}
-	err = startOrSignal(ctx, VerifyRevocationWorkflow, VerifyRevocationInput{ID: r.in.ID, Platform: platform}, workflow.ChildWorkflowOptions{
+	in := VerifyRevocationInput{ID: r.in.ID, Platform: platform}
+	err = startOrSignal(ctx, VerifyRevocationWorkflow, in, workflow.ChildWorkflowOptions{
 		WorkflowID: VerifyRevocationID(r.in.ID, platform), StaticSummary: "verify a revocation on " + platform,
 		TypedSearchAttributes: engine.PlatformAttributes(platform),
 		Priority:              engine.Priority(engine.PriorityRevoke, platform),

@@ -48,7 +48,7 @@ func (p *revoked) run(t *testing.T, prepare func(*testsuite.TestWorkflowEnvironm
 		return p.answers[in.Platform](info.Attempt)
 	}, activity.RegisterOptions{Name: activities.RemoveUserActivity})
 	env.RegisterWorkflowWithOptions(workflows.RevokeUser, workflow.RegisterOptions{Name: workflows.RevokeUserWorkflow})
-	env.RegisterWorkflowWithOptions(func(ctx workflow.Context, in workflows.VerifyRevocationInput) (workflows.VerifyRevocationResult, error) {
+	env.RegisterWorkflowWithOptions(func(ctx workflow.Context, _ workflows.VerifyRevocationInput) (workflows.VerifyRevocationResult, error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.verified = append(p.verified, workflow.GetInfo(ctx).WorkflowExecution.ID)

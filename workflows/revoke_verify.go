@@ -64,21 +64,14 @@ func VerifyRevocation(ctx workflow.Context, in VerifyRevocationInput) (VerifyRev
 	triggers := workflow.GetSignalChannel(ctx, TriggerSignal)
 	for {
 		out, err := v.look(ctx)
-		if err != nil || out.Done {
-			// A removal since this look needs another one: nothing else verifies it.
-			if temporal.IsCanceledError(err) || !drain(triggers) {
-				return v.in.Done, v.failure(err)
-			}
+		ended := err != nil || out.Done
+		// A removal since this look needs another one: nothing else verifies it.
+		if again := !temporal.IsCanceledError(err) && ended && drain(triggers); ended && !again {
+			return v.in.Done, v.failure(err)
+		} else if again {
 			v.restart()
-			v.in.Look++
-			continue
-		}
-		v.in.Look, v.in.After, v.in.Problem = v.in.Look+1, out.Next, out.Problem
-		if out.Next == "" {
-			v.in.Problem = ""
-			if err := v.pause(ctx, triggers, out.Wait); err != nil {
-				return v.in.Done, err
-			}
+		} else if err := v.advance(ctx, triggers, out); err != nil {
+			return v.in.Done, err
 		}
 		if renewalDue(ctx) {
 			if drain(triggers) {
@@ -87,6 +80,16 @@ func VerifyRevocation(ctx workflow.Context, in VerifyRevocationInput) (VerifyRev
 			return v.in.Done, renew(ctx, VerifyRevocationWorkflow, v.in)
 		}
 	}
+}
+
+// advance goes on to the next window, or after a pause to the next round.
+func (v *verification) advance(ctx workflow.Context, triggers workflow.ReceiveChannel, out activities.VerifyRemovalOutput) error {
+	v.in.After, v.in.Problem = out.Next, out.Problem
+	if out.Next != "" {
+		return nil
+	}
+	v.in.Problem = ""
+	return v.pause(ctx, triggers, out.Wait)
 }
 
 // verification is the state of one run.
@@ -118,10 +121,12 @@ func (v *verification) pause(ctx workflow.Context, triggers workflow.ReceiveChan
 func (v *verification) look(ctx workflow.Context) (activities.VerifyRemovalOutput, error) {
 	v.say(ctx, "Looking at the platform.")
 	options := revokeOptions(v.in.Platform, fmt.Sprintf("look %d at %s", v.in.Look+1, v.in.Platform))
-	var out activities.VerifyRemovalOutput
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activities.VerifyRemovalActivity, activities.VerifyRemovalInput{
+	in := activities.VerifyRemovalInput{
 		ID: v.in.ID, Platform: v.in.Platform, After: v.in.After, Look: v.in.Look, First: v.in.Round == 0, Problem: v.in.Problem,
-	}).Get(ctx, &out)
+	}
+	v.in.Look++
+	var out activities.VerifyRemovalOutput
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activities.VerifyRemovalActivity, in).Get(ctx, &out)
 	if err != nil {
 		return out, err
 	}
@@ -192,6 +197,6 @@ func (v *verification) failure(err error) error {
 
 // say sets the current details of the run.
 func (v *verification) say(ctx workflow.Context, text string) {
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("Platform `%s`\n\nRound %d: %d tenants have runs, %d groups and roles had the user again. %s",
-		v.in.Platform, v.in.Round+1, v.in.Done.Tenants, v.in.Done.Sets, text))
+	found := fmt.Sprintf("%d tenants have runs, %d groups and roles had the user again.", v.in.Done.Tenants, v.in.Done.Sets)
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("Platform `%s`\n\nRound %d: %s %s", v.in.Platform, v.in.Round+1, found, text))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -81,7 +82,7 @@ func ofTenants(tenants []access.TenantID, next string) activities.VerifyRemovalO
 
 func TestVerifyRevocationLooksUntilNothingIsLeft(t *testing.T) {
 	t.Parallel()
-	p := &verifying{look: func(n int, in activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
+	p := &verifying{look: func(n int, _ activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
 		switch n {
 		case 0:
 			return ofTenants(tenantsOn("a.x", "p", "q"), "w.q/a.x"), nil
@@ -221,7 +222,7 @@ func TestVerifyRevocationOfTenThousandTenantsContinuesAsNew(t *testing.T) {
 			for i := range size {
 				projects = append(projects, fmt.Sprintf("p%05d", at*size+i))
 			}
-			out := activities.VerifyRemovalOutput{Tenants: tenantsOn("a.x", projects...), Calls: 1, Next: fmt.Sprint(at + 1)}
+			out := activities.VerifyRemovalOutput{Tenants: tenantsOn("a.x", projects...), Calls: 1, Next: strconv.Itoa(at + 1)}
 			if at == windows-1 {
 				out.Next, out.Done = "", true
 			}

@@ -117,8 +117,8 @@ func queueMoved(batch *pgx.Batch, t access.TenantID, s plan.Step) {
 	batch.Queue(`UPDATE places p SET group_name = $4 WHERE tenant = $1 AND kind = $2 AND group_name = $3 AND out_at IS NULL
 		AND NOT EXISTS (SELECT FROM places q WHERE q.platform = p.platform AND q.account = p.account AND q.tenant = p.tenant
 			AND q.kind = p.kind AND q.group_name = $4 AND q.role = p.role AND q.name = p.name)`, args...)
-	batch.Queue(`UPDATE places q SET out_at = NULL FROM places p WHERE p.tenant = $1 AND p.kind = $2 AND p.group_name = $3 AND p.out_at IS NULL
-		AND q.platform = p.platform AND q.account = p.account AND q.tenant = p.tenant AND q.kind = p.kind AND q.group_name = $4`, args...)
+	batch.Queue(`UPDATE places q SET out_at = NULL FROM places p
+		WHERE p.tenant = $1 AND p.kind = $2 AND p.group_name = $3 AND p.out_at IS NULL AND q.platform = p.platform AND q.account = p.account AND q.tenant = p.tenant AND q.kind = p.kind AND q.group_name = $4`, args...)
 	batch.Queue(`UPDATE places SET out_at = now() WHERE tenant = $1 AND kind = $2 AND group_name = $3 AND out_at IS NULL`, args[:3]...)
 }
 
@@ -186,7 +186,9 @@ func (l *Ledger) RecentlyOut(ctx context.Context, platform string, accounts []st
 // Seen records what a read of the platform shows of accounts: it opens the places in
 // which one is, and closes those of the tenants read in which it is not. Places that were
 // opened within the propagation delay stay, as the platform may not show them yet.
-func (l *Ledger) Seen(ctx context.Context, platform string, accounts []string, tenants []access.TenantID, in []Place, delay time.Duration) error {
+func (l *Ledger) Seen(
+	ctx context.Context, platform string, accounts []string, tenants []access.TenantID, in []Place, delay time.Duration,
+) error {
 	batch := &pgx.Batch{}
 	for _, p := range in {
 		queueOpen(batch, p.Tenant, p.Key, p.Ref, "found", []string{p.Account}, []string{""})
@@ -218,7 +220,8 @@ type Set struct {
 // one that is removed or forgotten since.
 func (l *Ledger) OwnedRefs(ctx context.Context, platform string, refs []string) ([]Set, error) {
 	rows, err := l.pool.Query(ctx, `SELECT tenant, kind, group_name, role, name, ref, grants FROM owned
-		WHERE platform = $1 AND ref = ANY($2) AND ref <> '' ORDER BY tenant, kind, group_name, role, name`, platform, append([]string{}, refs...))
+		WHERE platform = $1 AND ref = ANY($2) AND ref <> '' ORDER BY tenant, kind, group_name, role, name`,
+		platform, append([]string{}, refs...))
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}

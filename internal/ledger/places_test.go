@@ -16,8 +16,9 @@ func account(ref string) access.Member {
 	return access.Member{Account: access.Account{Ref: ref}, Person: "user-of-" + ref}
 }
 
-// inGroup is a step about the members of a group.
-func inGroup(id, group string, have, want []access.Member) plan.Step {
+// inGroup is a step about the members of the group g.
+func inGroup(id string, have, want []access.Member) plan.Step {
+	const group = "g"
 	s := plan.Step{ID: id, Op: plan.Change, Kind: access.KindMembers, Object: group}
 	if have != nil {
 		s.Have.Members = &plan.Members{Group: group, GroupRef: "id-" + group, Accounts: have}
@@ -49,7 +50,7 @@ func places(t *testing.T, l *ledger.Ledger) []string {
 // the account is known to be out.
 func TestPlacesFollowTheSteps(t *testing.T) {
 	t.Parallel()
-	put := inGroup("put", "g", nil, []access.Member{account("u-1"), account("u-2")})
+	put := inGroup("put", nil, []access.Member{account("u-1"), account("u-2")})
 	role := plan.Step{ID: "role", Op: plan.Create, Kind: access.KindBinding, Want: plan.Object{
 		Binding: &access.Binding{Role: "edit", Name: "u-1", Ref: "b-1", Subjects: []access.Member{account("u-1")}},
 	}}
@@ -83,7 +84,7 @@ func TestPlacesFollowTheSteps(t *testing.T) {
 			record(t, l, run, ledger.Outcome{Step: put, Err: "Denied: no"})
 		}, []string{one, two}},
 		{"a refused step may have a part that is done", func(t *testing.T, l *ledger.Ledger) {
-			part := inGroup("part", "g", nil, []access.Member{account("u-2")})
+			part := inGroup("part", nil, []access.Member{account("u-2")})
 			part.PartOf = "put"
 			intend(t, l, run, put)
 			intend(t, l, run, part)
@@ -91,11 +92,11 @@ func TestPlacesFollowTheSteps(t *testing.T) {
 		}, []string{two}},
 		{"a removal closes its accounts alone", func(t *testing.T, l *ledger.Ledger) {
 			record(t, l, run, ledger.Outcome{Step: put})
-			record(t, l, run, ledger.Outcome{Step: inGroup("out", "g", []access.Member{account("u-1")}, nil)})
+			record(t, l, run, ledger.Outcome{Step: inGroup("out", []access.Member{account("u-1")}, nil)})
 		}, []string{two}},
 		{"a removal that failed closes nothing", func(t *testing.T, l *ledger.Ledger) {
 			record(t, l, run, ledger.Outcome{Step: put})
-			record(t, l, run, ledger.Outcome{Step: inGroup("out", "g", []access.Member{account("u-1")}, nil), Err: "Denied: no"})
+			record(t, l, run, ledger.Outcome{Step: inGroup("out", []access.Member{account("u-1")}, nil), Err: "Denied: no"})
 		}, []string{one, two}},
 		{"the group's deletion closes", func(t *testing.T, l *ledger.Ledger) {
 			record(t, l, run, ledger.Outcome{Step: put})
@@ -111,8 +112,8 @@ func TestPlacesFollowTheSteps(t *testing.T) {
 		}, nil},
 		{"put in again", func(t *testing.T, l *ledger.Ledger) {
 			record(t, l, run, ledger.Outcome{Step: put})
-			record(t, l, run, ledger.Outcome{Step: inGroup("out", "g", []access.Member{account("u-1"), account("u-2")}, nil)})
-			intend(t, l, run, inGroup("again", "g", nil, []access.Member{account("u-1")}))
+			record(t, l, run, ledger.Outcome{Step: inGroup("out", []access.Member{account("u-1"), account("u-2")}, nil)})
+			intend(t, l, run, inGroup("again", nil, []access.Member{account("u-1")}))
 		}, []string{one}},
 	}
 	for _, c := range cases {
@@ -132,7 +133,7 @@ func TestPlacesFollowTheSteps(t *testing.T) {
 func TestSeenOpensAndCloses(t *testing.T) {
 	t.Parallel()
 	l := fresh(t)
-	record(t, l, run, ledger.Outcome{Step: inGroup("put", "g", nil, []access.Member{account("u-1"), account("u-2")})})
+	record(t, l, run, ledger.Outcome{Step: inGroup("put", nil, []access.Member{account("u-1"), account("u-2")})})
 	accounts := []string{"u-1", "u-2", "u-3"}
 	found := ledger.Place{Tenant: tenant, Key: access.Key{Kind: access.KindMembers, Group: "g"}, Ref: "id-g", Account: "u-3"}
 	see := func(reason string, delay time.Duration, tenants []access.TenantID, want ...string) {
@@ -162,7 +163,7 @@ func TestSeenOpensAndCloses(t *testing.T) {
 func TestPlacesAreFoundByUser(t *testing.T) {
 	t.Parallel()
 	l := fresh(t)
-	intend(t, l, run, inGroup("put", "g", nil, []access.Member{account("u-1"), account("u-2")}))
+	intend(t, l, run, inGroup("put", nil, []access.Member{account("u-1"), account("u-2")}))
 	for user, want := range map[string]int{"user-of-u-1": 1, "nobody": 0, "": 0} {
 		found, err := l.Places(t.Context(), tenant.Platform, user, nil)
 		if err != nil || len(found) != want {

@@ -181,7 +181,7 @@ func (r *removal) endRound(ctx context.Context, open bool, out *Verified) error 
 	out.Wait = max(shortly, r.delay-age)
 	problem := ""
 	if age > r.delay+r.InFlight {
-		problem = fmt.Sprintf("%s takes the removals and still shows what was removed", r.run.Platform)
+		problem = r.run.Platform + " takes the removals and still shows what was removed"
 	}
 	return r.say(ctx, store.RevocationAccepted, problem)
 }

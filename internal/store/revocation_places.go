@@ -36,7 +36,7 @@ func (s *Store) openPlaces(ctx context.Context, found []Revocation) error {
 	// An account that was put there for the user by mistake may be another user's since:
 	// where accounts were found for the revocation, only those count.
 	rows, err := s.pool.Query(ctx, `
-WITH asked AS (SELECT * FROM unnest($1::text[], $2::text[]) AS asked (id, user_name)),
+WITH asked AS (SELECT id, user_name FROM unnest($1::text[], $2::text[]) AS asked (id, user_name)),
 accounts AS (SELECT id, platform, ref FROM asked JOIN revoked_accounts ON revocation = id
 	UNION SELECT id, platform, account FROM asked JOIN places USING (user_name) WHERE out_at IS NULL
 		AND NOT EXISTS (SELECT FROM revoked_accounts a WHERE a.revocation = id AND a.platform = places.platform))
@@ -68,7 +68,8 @@ SELECT DISTINCT id, p.platform, p.tenant, p.kind, p.group_name, p.role, p.name, 
 // RememberedPlatform returns the document of a platform: the stored one, else that of the
 // tenant which was removed last. It fails with ErrNotFound where no document is left.
 func (s *Store) RememberedPlatform(ctx context.Context, name string) (document.Platform, error) {
-	rows, err := queryRows(ctx, s.pool, "SELECT "+columns+` FROM documents WHERE kind = 'meshProjectRole' OR kind = 'meshPlatform' AND name = $1
+	rows, err := queryRows(ctx, s.pool, "SELECT "+columns+` FROM documents
+			WHERE kind = 'meshProjectRole' OR kind = 'meshPlatform' AND name = $1
 		UNION ALL (SELECT 'meshPlatform', platform, '', platform_doc, '', '', platform, '', '', '{}'::text[] FROM `+remembered+` AS removed
 			WHERE platform = $1 AND NOT EXISTS (SELECT FROM documents WHERE kind = 'meshPlatform' AND name = $1)
 			ORDER BY removed_at DESC LIMIT 1)`, name)

@@ -30,8 +30,11 @@ const chosen = `($1::text[] IS NULL OR tenant = ANY($1)) AND ($2 = '' OR workspa
 const living = `(SELECT name AS tenant, workspace, project, platform FROM documents WHERE kind = 'meshTenant'
 	UNION ALL SELECT tenant, workspace, project, platform FROM tombstones) AS living`
 
+// tombstone are the columns of a removed tenant.
+const tombstone = "tenant, workspace, project, platform, landing_zone, tenant_doc, project_doc, platform_doc, zone_doc, removed_at"
+
 // remembered are the removed tenants whose documents are kept.
-const remembered = `(TABLE tombstones UNION ALL SELECT f.* FROM former_tenants f
+const remembered = `(SELECT ` + tombstone + ` FROM tombstones UNION ALL SELECT ` + tombstone + ` FROM former_tenants f
 	WHERE NOT EXISTS (SELECT FROM tombstones WHERE tenant = f.tenant))`
 
 // Tenants returns the chosen tenants in the order of access.TenantID.Compare,
@@ -227,10 +230,10 @@ func (s *Store) TombstonesDone(ctx context.Context, ids []access.TenantID) error
 		return nil
 	}
 	return s.exec(ctx, `
-WITH gone AS (DELETE FROM tombstones WHERE tenant = ANY($1) RETURNING *),
+WITH gone AS (DELETE FROM tombstones WHERE tenant = ANY($1) RETURNING `+tombstone+`),
 former AS (DELETE FROM former_tenants WHERE tenant IN (SELECT tenant FROM gone)
 	AND NOT EXISTS (SELECT FROM owned WHERE owned.tenant = former_tenants.tenant)),
-kept AS (INSERT INTO former_tenants SELECT * FROM gone WHERE EXISTS (SELECT FROM owned WHERE owned.tenant = gone.tenant)
+kept AS (INSERT INTO former_tenants (`+tombstone+`) SELECT `+tombstone+` FROM gone WHERE EXISTS (SELECT FROM owned WHERE owned.tenant = gone.tenant)
 	ON CONFLICT (tenant) DO UPDATE SET tenant_doc = excluded.tenant_doc, project_doc = excluded.project_doc,
 		platform_doc = excluded.platform_doc, zone_doc = excluded.zone_doc, landing_zone = excluded.landing_zone,
 		removed_at = excluded.removed_at),
