@@ -63,7 +63,8 @@ func (s *Server) directGroups(c *call, member string, labels []string) []map[str
 		for _, m := range s.membersOf(g.ID).AllAt(s.seen(c)) {
 			if m.Email == member {
 				rows = append(rows, object(map[string]any{
-					"group": "groups/" + g.ID, "groupKey": map[string]any{"id": g.Email}, "membership": "groups/" + g.ID + "/memberships/" + m.ID,
+					"group": "groups/" + g.ID, "groupKey": map[string]any{"id": g.Email},
+					"membership":  "groups/" + g.ID + "/memberships/" + m.ID,
 					"roles":       list(m.Roles, func(role string) map[string]any { return map[string]any{"name": role} }),
 					"displayName": g.DisplayName, "description": g.Description, "labels": g.Labels,
 				}))
