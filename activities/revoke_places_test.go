@@ -223,3 +223,29 @@ func TestVerifyRemovesAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifyGivesUpAfterADay: a platform that shows the user for so long needs an operator.
+func TestVerifyGivesUpAfterADay(t *testing.T) {
+	t.Parallel()
+	for since, gives := range map[string]bool{"23 hours": false, "25 hours": true} {
+		l := newLab(t)
+		l.want(2)
+		l.converge()
+		r := l.revoke("adaline")
+		if _, err := l.accept(r); err != nil {
+			t.Fatal(err)
+		}
+		_, err := l.store.Pool().Exec(t.Context(), "UPDATE revocation_platforms SET accepted_at = now() - $1::interval", since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.edit(func(w *memory.World) { w.Groups[0].Members = append(w.Groups[0].Members, "u-adaline") })
+		if _, err = l.verifyRemoval(r); (err != nil) != gives {
+			t.Errorf("%s after the acceptance: %v; gives up: want %v", since, err, gives)
+		}
+		want := map[bool]store.RevocationState{true: store.RevocationFailed, false: store.RevocationDone}[gives]
+		if p := l.stands(r); p.State != want {
+			t.Errorf("%s after the acceptance the revocation is %+v, want it %s", since, p, want)
+		}
+	}
+}

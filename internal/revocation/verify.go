@@ -22,6 +22,9 @@ const (
 	// shortly is how long to wait before the next look where a removal or an addition may
 	// show up at any moment.
 	shortly = time.Second
+	// patience is how long after the acceptance a verification goes on while the platform
+	// shows the user.
+	patience = 24 * time.Hour
 )
 
 // Look is one look at a part of what a revocation has to verify.
@@ -168,7 +171,10 @@ func (r *removal) endRound(ctx context.Context, open bool, out *Verified) error 
 	if err != nil {
 		return fmt.Errorf("revocation: read what to verify: %w", err)
 	}
-	age := time.Since(r.before.AcceptedAt)
+	age := time.Duration(0)
+	if !r.before.AcceptedAt.IsZero() {
+		age = time.Since(r.before.AcceptedAt)
+	}
 	switch {
 	case open && age < r.InFlight:
 		out.Wait = shortly
@@ -177,6 +183,9 @@ func (r *removal) endRound(ctx context.Context, open bool, out *Verified) error 
 		return fmt.Errorf("revocation: %w: %s", fault.ErrDenied, out.Problem)
 	case left == 0 && len(remaining) == 0 && !r.changed:
 		return r.end(ctx, out)
+	case age > patience:
+		return fmt.Errorf("revocation: %w: %s shows the user a day after it accepted the removals: find out there what adds the user again",
+			fault.ErrDenied, r.run.Platform)
 	}
 	out.Wait = max(shortly, r.delay-age)
 	problem := ""
