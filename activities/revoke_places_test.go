@@ -46,7 +46,7 @@ func TestRevokeReachesKeptGroups(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		reason  string
-		arrange func(*lab)
+		prepare func(*lab)
 	}{
 		{"the tenant is removed, its platform keeps the group", func(l *lab) { l.removeTenant() }},
 		{"the platform's document is removed, too", func(l *lab) {
@@ -79,7 +79,7 @@ func TestRevokeReachesKeptGroups(t *testing.T) {
 				}
 				l.put(l.cleanupOff())
 				l.converge()
-				c.arrange(l)
+				c.prepare(l)
 				l.isOut(l.revoke("adaline"), "u-benedict")
 			})
 		}
@@ -134,9 +134,9 @@ func TestRevokeReachesAdoptedGroups(t *testing.T) {
 	l.isOut(l.revoke("adaline"), "u-benedict")
 }
 
-// TestRevokeSaysWhatNothingReaches: an operator had the platform forgotten. The user may
+// TestRevokeListsUnreachablePlaces: an operator had the platform forgotten. The user may
 // still be there, so the revocation is not done.
-func TestRevokeSaysWhatNothingReaches(t *testing.T) {
+func TestRevokeListsUnreachablePlaces(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.want(2)
@@ -184,7 +184,7 @@ func TestALiftEndsAVerification(t *testing.T) {
 	l.converge()
 	before := l.revision()
 	out, err := l.verifyRemoval(r)
-	if err != nil || out.Looks != 1 || out.Sets != 0 || len(out.Tenants) != 0 || l.revision() != before {
+	if err != nil || out.Verifications != 1 || out.Sets != 0 || len(out.Tenants) != 0 || l.revision() != before {
 		t.Errorf("%+v, %v; want one look that changes nothing", out, err)
 	}
 	if left, err := l.store.Unverified(t.Context(), r.ID, web.Platform, "", 10); err != nil || len(left) != 0 {
@@ -212,7 +212,7 @@ func TestVerifyRemovesAgain(t *testing.T) {
 		}
 		l.edit(func(w *memory.World) { w.Groups[0].Members = append(w.Groups[0].Members, "u-adaline") })
 		out, err := l.verifyRemoval(r)
-		if err != nil || out.Sets != 1 || out.Looks != 2 {
+		if err != nil || out.Sets != 1 || out.Verifications != 2 {
 			t.Errorf("memberships are listed: %v: %+v, %v; want the user removed again, and a second look", lists, out, err)
 		}
 		if got := l.members(); !slices.Equal(got, []string{"u-benedict"}) {
@@ -227,7 +227,7 @@ func TestVerifyRemovesAgain(t *testing.T) {
 // TestVerifyGivesUpAfterADay: a platform that shows the user for so long needs an operator.
 func TestVerifyGivesUpAfterADay(t *testing.T) {
 	t.Parallel()
-	for since, gives := range map[string]bool{"23 hours": false, "25 hours": true} {
+	for since, fails := range map[string]bool{"23 hours": false, "25 hours": true} {
 		l := newLab(t)
 		l.want(2)
 		l.converge()
@@ -240,10 +240,10 @@ func TestVerifyGivesUpAfterADay(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.edit(func(w *memory.World) { w.Groups[0].Members = append(w.Groups[0].Members, "u-adaline") })
-		if _, err = l.verifyRemoval(r); (err != nil) != gives {
-			t.Errorf("%s after the acceptance: %v; gives up: want %v", since, err, gives)
+		if _, err = l.verifyRemoval(r); (err != nil) != fails {
+			t.Errorf("%s after the acceptance: %v; fails up: want %v", since, err, fails)
 		}
-		want := map[bool]store.RevocationState{true: store.RevocationFailed, false: store.RevocationDone}[gives]
+		want := map[bool]store.RevocationState{true: store.RevocationFailed, false: store.RevocationDone}[fails]
 		if p := l.stands(r); p.State != want {
 			t.Errorf("%s after the acceptance the revocation is %+v, want it %s", since, p, want)
 		}

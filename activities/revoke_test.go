@@ -31,21 +31,21 @@ func (l *lab) revoke(person string) store.Revocation {
 	return r
 }
 
-// takenOut is what RemoveUser and the looks after it did.
-type takenOut struct {
+// removedUser is what RemoveUser and the looks after it did.
+type removedUser struct {
 	// Tenants were named for runs.
-	Tenants      []access.TenantID
-	Affected     int
-	Sets, Calls  int
-	Looks, Waits int
+	Tenants              []access.TenantID
+	Affected             int
+	Sets, Calls          int
+	Verifications, Waits int
 }
 
 // takeOut runs RemoveUser and then VerifyRemoval until it is done, as workflows do, each
 // in an environment of its own.
-func (l *lab) takeOut(r store.Revocation) (takenOut, error) {
+func (l *lab) takeOut(r store.Revocation) (removedUser, error) {
 	accepted, err := l.accept(r)
 	if err != nil || accepted.Done {
-		return takenOut{Affected: accepted.Affected, Sets: accepted.Sets, Calls: accepted.Calls}, err
+		return removedUser{Affected: accepted.Affected, Sets: accepted.Sets, Calls: accepted.Calls}, err
 	}
 	out, err := l.verifyRemoval(r)
 	out.Affected, out.Sets, out.Calls = accepted.Affected, out.Sets+accepted.Sets, out.Calls+accepted.Calls
@@ -60,15 +60,15 @@ func (l *lab) accept(r store.Revocation) (activities.RemoveUserOutput, error) {
 }
 
 // verifyRemoval runs VerifyRemoval until it is done.
-func (l *lab) verifyRemoval(r store.Revocation) (takenOut, error) {
-	var all takenOut
+func (l *lab) verifyRemoval(r store.Revocation) (removedUser, error) {
+	var all removedUser
 	in := activities.VerifyRemovalInput{ID: r.ID, Platform: web.Platform, First: true}
 	for {
 		var out activities.VerifyRemovalOutput
 		if err := l.revoking(activities.VerifyRemovalActivity, in, &out); err != nil {
 			return all, err
 		}
-		all.Looks++
+		all.Verifications++
 		all.Tenants, all.Sets, all.Calls = append(all.Tenants, out.Tenants...), all.Sets+out.Sets, all.Calls+out.Calls
 		if out.Done {
 			return all, nil
@@ -85,11 +85,11 @@ func (l *lab) verifyRemoval(r store.Revocation) (takenOut, error) {
 // revoking runs one of the activities of revocations.
 func (l *lab) revoking(name string, in, out any) error {
 	all := activities.NewRevocations()
-	served, err := l.store.ServedPlatforms(context.Background())
+	active, err := l.store.ServedPlatforms(context.Background())
 	if err != nil {
 		return err
 	}
-	if slices.Contains(served, web.Platform) {
+	if slices.Contains(active, web.Platform) {
 		all.Serve(web.Platform, l.platform)
 	}
 	all.ServeFormer(l.platform)
@@ -122,7 +122,7 @@ func TestRevokeTakesOutWhomTheDocumentsWant(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(takenOut{Tenants: []access.TenantID{web}, Affected: 1, Sets: 1, Calls: out.Calls, Looks: 1}, out); diff != "" {
+	if diff := cmp.Diff(removedUser{Tenants: []access.TenantID{web}, Affected: 1, Sets: 1, Calls: out.Calls, Verifications: 1}, out); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"u-benedict"}, l.members()); diff != "" {

@@ -21,7 +21,7 @@ func (r *removal) find(ctx context.Context) error {
 	if reached, err := r.open(ctx); err != nil || !reached {
 		return err
 	}
-	euids, err := r.Store.RevokedEUIDs(ctx, r.who)
+	euids, err := r.Store.RevokedEUIDs(ctx, r.revoked)
 	if err != nil {
 		return fmt.Errorf("revocation: read %s: %w", r.run.ID, err)
 	}
@@ -74,7 +74,7 @@ func (r *removal) open(ctx context.Context) (bool, error) {
 // unreachable returns an error where the user has open places on a platform of which no
 // document is left.
 func (r *removal) unreachable(ctx context.Context) error {
-	places, err := r.Ledger.Places(ctx, r.run.Platform, r.who.Person, nil)
+	places, err := r.Ledger.Places(ctx, r.run.Platform, r.revoked.Person, nil)
 	if err != nil {
 		return fmt.Errorf("revocation: read the ledger: %w", err)
 	}
@@ -122,15 +122,15 @@ func (r *removal) known(ctx context.Context, names []string) error {
 	if err != nil {
 		return fmt.Errorf("revocation: read known accounts: %w", err)
 	}
-	given, err := r.Ledger.RefsOf(ctx, r.run.Platform, r.who.Person)
+	recorded, err := r.Ledger.RefsOf(ctx, r.run.Platform, r.revoked.Person)
 	if err != nil {
 		return fmt.Errorf("revocation: read the ledger: %w", err)
 	}
-	given, err = r.notOthers(ctx, slices.DeleteFunc(given, func(ref string) bool { return slices.Contains(found, ref) }))
+	recorded, err = r.notOthers(ctx, slices.DeleteFunc(recorded, func(ref string) bool { return slices.Contains(found, ref) }))
 	if err != nil {
 		return err
 	}
-	r.refs = slices.Concat(found, given)
+	r.refs = slices.Concat(found, recorded)
 	slices.Sort(r.refs)
 	return nil
 }
@@ -145,7 +145,7 @@ func (r *removal) notOthers(ctx context.Context, refs []string) ([]string, error
 	if err != nil {
 		return nil, fmt.Errorf("revocation: name accounts: %w", err)
 	}
-	euids, err := r.Store.OtherEUIDs(ctx, r.who.Person)
+	euids, err := r.Store.OtherEUIDs(ctx, r.revoked.Person)
 	if err != nil {
 		return nil, fmt.Errorf("revocation: read the users: %w", err)
 	}
@@ -166,20 +166,20 @@ func (r *removal) where(ctx context.Context, euids, names []string) error {
 	if err != nil {
 		return fmt.Errorf("revocation: read the ledger: %w", err)
 	}
-	found, err := r.Ledger.TenantsOf(ctx, r.run.Platform, r.who.Person, r.refs)
+	found, err := r.Ledger.TenantsOf(ctx, r.run.Platform, r.revoked.Person, r.refs)
 	if err != nil {
 		return fmt.Errorf("revocation: read the ledger: %w", err)
 	}
 	for _, p := range places {
 		found = append(found, p.Tenant)
 	}
-	held, err := r.Store.HeldTenants(ctx, r.run.Platform, r.refs, names)
+	pending, err := r.Store.HeldTenants(ctx, r.run.Platform, r.refs, names)
 	if err != nil {
 		return fmt.Errorf("revocation: read what is held: %w", err)
 	}
-	found = append(found, held...)
+	found = append(found, pending...)
 	for _, euid := range append([]string{""}, euids...) {
-		desired, err := r.Store.PersonTenants(ctx, r.who.Person, euid, r.run.Platform)
+		desired, err := r.Store.PersonTenants(ctx, r.revoked.Person, euid, r.run.Platform)
 		if err != nil {
 			return fmt.Errorf("revocation: read the documents: %w", err)
 		}
@@ -225,8 +225,8 @@ func (r *removal) lookUp(ctx context.Context, names []string) error {
 			continue
 		}
 		if len(answer.Refs) > 1 {
-			r.warnings = append(r.warnings, access.Remark{Code: access.UserAmbiguous, Object: r.who.Person, Text: fmt.Sprintf(
-				"the platform has %d accounts named %q, and only those that Rollcall knew before were taken out: look at the others there",
+			r.warnings = append(r.warnings, access.Remark{Code: access.UserAmbiguous, Object: r.revoked.Person, Text: fmt.Sprintf(
+				"the platform has %d accounts named %q, and only those that Rollcall knew before were removed: check the others there",
 				len(answer.Refs), names[i])})
 		}
 	}

@@ -4,7 +4,7 @@
 // there, and verifies that they stay out:
 //
 //	removed, err := remover.Remove(ctx, run)
-//	verified, err := remover.Verify(ctx, run, revocation.Look{First: true})
+//	verified, err := remover.Verify(ctx, run, revocation.Observation{First: true})
 //
 // The return of Remove is the platform's acceptance. Verify looks once; the caller decides
 // when it looks again, by Verified.Wait.

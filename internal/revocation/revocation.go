@@ -74,12 +74,12 @@ type Removed struct {
 // removal is one user being removed from everything on one platform.
 type removal struct {
 	*Remover
-	run    Run
-	meter  *budget.Meter
-	who    store.Revocation
-	doc    document.Platform
-	driver driver.Driver // nil until there is anything to read
-	delay  time.Duration // the platform's propagation delay
+	run     Run
+	meter   *budget.Meter
+	revoked store.Revocation
+	doc     document.Platform
+	driver  driver.Driver // nil until there is anything to read
+	delay   time.Duration // the platform's propagation delay
 	// refs are the user's accounts.
 	refs []string
 	// tenants are those where the user may be in a set, affected those of them that
@@ -153,9 +153,9 @@ func (r *removal) remove(ctx context.Context) (done bool, err error) {
 		return false, fmt.Errorf("revocation: store what to verify: %w", err)
 	}
 	if len(r.tenants)+r.sets() == 0 && !open {
-		return true, r.say(ctx, store.RevocationDone, "")
+		return true, r.store(ctx, store.RevocationDone, "")
 	}
-	return false, r.say(ctx, store.RevocationAccepted, "")
+	return false, r.store(ctx, store.RevocationAccepted, "")
 }
 
 // pass removes the user from what the platform shows now.
@@ -198,22 +198,22 @@ func (r *removal) load(ctx context.Context) (bool, error) {
 	if len(found) == 0 {
 		return false, fmt.Errorf("revocation: %w: there is no revocation %s", fault.ErrInvalid, r.run.ID)
 	}
-	r.who = found[0]
-	i := slices.IndexFunc(r.who.Platforms, func(p store.RevokedPlatform) bool { return p.Platform == r.run.Platform })
-	if i >= 0 && r.who.Platforms[i].State != store.RevocationDone {
-		r.before = r.who.Platforms[i]
+	r.revoked = found[0]
+	i := slices.IndexFunc(r.revoked.Platforms, func(p store.RevokedPlatform) bool { return p.Platform == r.run.Platform })
+	if i >= 0 && r.revoked.Platforms[i].State != store.RevocationDone {
+		r.before = r.revoked.Platforms[i]
 	}
-	if r.who.LiftedAt.IsZero() {
+	if r.revoked.LiftedAt.IsZero() {
 		return true, nil
 	}
 	if err := r.Store.EndVerification(ctx, r.run.ID, r.run.Platform); err != nil {
 		return false, fmt.Errorf("revocation: end the verification: %w", err)
 	}
-	return false, r.say(ctx, store.RevocationDone, "")
+	return false, r.store(ctx, store.RevocationDone, "")
 }
 
-// say stores how far the revocation is on the platform.
-func (r *removal) say(ctx context.Context, state store.RevocationState, problem string) error {
+// store stores how far the revocation is on the platform.
+func (r *removal) store(ctx context.Context, state store.RevocationState, problem string) error {
 	report := store.RevokedPlatform{
 		Platform: r.run.Platform, State: state, Problem: problem, Settle: r.delay,
 		Tenants: max(r.before.Tenants, len(r.affected)), Sets: r.before.Sets + r.sets(), Calls: r.before.Calls + r.calls(),
@@ -234,7 +234,7 @@ func (r *removal) fail(ctx context.Context, cause error) error {
 	case !r.before.AcceptedAt.IsZero():
 		state = store.RevocationAccepted
 	}
-	return r.say(context.WithoutCancel(ctx), state, cause.Error())
+	return r.store(context.WithoutCancel(ctx), state, cause.Error())
 }
 
 // worst returns the first error that may pass by itself, else the first one: what does not

@@ -86,7 +86,7 @@ func (l *listing) tenantOf(id access.TenantID, scopeID string) *tenant {
 
 // add notes the managed ones of the sets that have an account.
 func (l *listing) add(account string, sets []driver.Membership, owned []ledger.Set) {
-	who := access.Member{Account: access.Account{Ref: account}}
+	member := access.Member{Account: access.Account{Ref: account}}
 	for _, m := range sets {
 		for _, o := range owned {
 			if o.Ref != m.Ref() {
@@ -94,7 +94,7 @@ func (l *listing) add(account string, sets []driver.Membership, owned []ledger.S
 			}
 			switch {
 			case m.Group != nil && o.Key.Kind == access.KindGroup:
-				l.tenantOf(o.Tenant, "").group(*m.Group, o.Owned, who)
+				l.tenantOf(o.Tenant, "").group(*m.Group, o.Owned, member)
 			case m.Binding != nil && o.Key.Kind == access.KindBinding:
 				l.tenantOf(o.Tenant, m.ScopeID).binding(*m.Binding, o.Owned)
 				l.inUse = l.inUse || m.Binding.InUse
@@ -109,17 +109,17 @@ func (l *listing) expect(a ledger.Addition) {
 	if a.Open || key.Kind != access.KindMembers || a.Step.Want.Members.GroupRef == "" {
 		return
 	}
-	for _, who := range a.Step.Adds() {
-		if slices.Contains(l.refs, who.Ref) {
+	for _, member := range a.Step.Adds() {
+		if slices.Contains(l.refs, member.Ref) {
 			g := access.Group{Ref: a.Step.Want.Members.GroupRef, Mark: access.Unread()}
 			owned := plan.Owned{Key: access.Key{Kind: access.KindGroup, Group: key.Group}, Ref: g.Ref}
-			l.tenantOf(a.Tenant, "").group(g, owned, access.Member{Account: access.Account{Ref: who.Ref}})
+			l.tenantOf(a.Tenant, "").group(g, owned, access.Member{Account: access.Account{Ref: member.Ref}})
 		}
 	}
 }
 
 // group adds a member to a managed group of the tenant, by the ledger's name of the group.
-func (t *tenant) group(g access.Group, owned plan.Owned, who access.Member) {
+func (t *tenant) group(g access.Group, owned plan.Owned, member access.Member) {
 	at := slices.IndexFunc(t.observed.Groups, func(h access.Group) bool { return h.Ref == g.Ref })
 	if at < 0 {
 		g.Name, g.Members = owned.Key.Group, nil
@@ -127,8 +127,8 @@ func (t *tenant) group(g access.Group, owned plan.Owned, who access.Member) {
 		t.observed.Groups, t.managed = append(t.observed.Groups, g), append(t.managed, owned)
 	}
 	members := &t.observed.Groups[at].Members
-	if !slices.ContainsFunc(*members, func(m access.Member) bool { return m.Ref == who.Ref }) {
-		*members = append(*members, who)
+	if !slices.ContainsFunc(*members, func(m access.Member) bool { return m.Ref == member.Ref }) {
+		*members = append(*members, member)
 	}
 }
 
@@ -240,8 +240,8 @@ func placesOf(of access.TenantID, s plan.Step) []ledger.Place {
 		ref = s.Have.Binding.Ref
 	}
 	var places []ledger.Place
-	for _, who := range s.Removes() {
-		places = append(places, ledger.Place{Tenant: of, Key: key, Ref: ref, Account: who.Ref, Found: true})
+	for _, member := range s.Removes() {
+		places = append(places, ledger.Place{Tenant: of, Key: key, Ref: ref, Account: member.Ref, Found: true})
 	}
 	return places
 }
@@ -334,10 +334,10 @@ func (r *removal) expect(t *tenant) {
 // with returns the members and those of the added ones that are the user's accounts.
 func (r *removal) with(members, added []access.Member) []access.Member {
 	members = slices.Clone(members)
-	for _, who := range added {
-		there := slices.ContainsFunc(members, func(m access.Member) bool { return m.Ref == who.Ref })
-		if !there && slices.Contains(r.refs, who.Ref) {
-			members = append(members, who)
+	for _, member := range added {
+		there := slices.ContainsFunc(members, func(m access.Member) bool { return m.Ref == member.Ref })
+		if !there && slices.Contains(r.refs, member.Ref) {
+			members = append(members, member)
 		}
 	}
 	return members
@@ -404,7 +404,7 @@ func (r *removal) execute(ctx context.Context, p planned) executed {
 		Plan: p.plan, Driver: r.driver, Scope: p.scope, Attempts: attempts, IgnoreNeeds: true,
 		Ledger: r.Records(ledger.Run{
 			Tenant: id, WorkflowID: r.run.WorkflowID, RunID: r.run.RunID, Pass: r.run.Attempt<<8 + r.passes,
-			Digest: digest, Actor: r.who.By, Cause: "revoke",
+			Digest: digest, Actor: r.revoked.By, Cause: "revoke",
 		}),
 	})
 	var out executed

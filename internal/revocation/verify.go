@@ -22,13 +22,13 @@ const (
 	// shortly is how long to wait before the next look where a removal or an addition may
 	// show up at any moment.
 	shortly = time.Second
-	// patience is how long after the acceptance a verification goes on while the platform
+	// verifyTimeout is how long after the acceptance a verification goes on while the platform
 	// shows the user.
-	patience = 24 * time.Hour
+	verifyTimeout = 24 * time.Hour
 )
 
-// Look is one look at a part of what a revocation has to verify.
-type Look struct {
+// Observation is one look at a part of what a revocation has to verify.
+type Observation struct {
 	// After is Verified.Next of the look before in the same round; empty for the first one.
 	After string
 	// Number counts the looks of a verification, from 0 on.
@@ -52,7 +52,7 @@ type Verified struct {
 	Wait time.Duration
 	// Problem is why a part cannot be verified until an operator acts.
 	Problem string
-	// Sets counts the groups and roles that lost the user in this look.
+	// Sets counts the groups and roles that lost the user in this observation.
 	Sets, Calls int
 }
 
@@ -60,10 +60,10 @@ type Verified struct {
 // of the accounts. It removes the user again from what has them. Where all is verified the
 // revocation is done on the platform. Where only problems are left, the last look of the
 // round fails for good.
-func (r *Remover) Verify(ctx context.Context, run Run, look Look) (Verified, error) {
+func (r *Remover) Verify(ctx context.Context, run Run, observation Observation) (Verified, error) {
 	ctx, w := r.begin(ctx, run)
-	w.passes = look.Number
-	out, err := w.verify(ctx, look)
+	w.passes = observation.Number
+	out, err := w.verify(ctx, observation)
 	out.Sets, out.Calls = w.sets(), w.calls()
 	if err != nil {
 		err = errors.Join(err, w.fail(ctx, err))
@@ -71,7 +71,7 @@ func (r *Remover) Verify(ctx context.Context, run Run, look Look) (Verified, err
 	return out, err
 }
 
-func (r *removal) verify(ctx context.Context, look Look) (Verified, error) {
+func (r *removal) verify(ctx context.Context, observation Observation) (Verified, error) {
 	standing, err := r.load(ctx)
 	if err != nil || !standing {
 		return Verified{Done: err == nil}, err
@@ -90,22 +90,22 @@ func (r *removal) verify(ctx context.Context, look Look) (Verified, error) {
 	if err := r.recentlyOut(ctx); err != nil {
 		return Verified{}, err
 	}
-	out := Verified{Problem: look.Problem}
-	tenants, err := r.Store.Unverified(ctx, r.run.ID, r.run.Platform, look.After, window)
+	out := Verified{Problem: observation.Problem}
+	tenants, err := r.Store.Unverified(ctx, r.run.ID, r.run.Platform, observation.After, window)
 	if err != nil {
 		return out, fmt.Errorf("revocation: read what to verify: %w", err)
 	}
-	if look.First {
+	if observation.First {
 		if out.Tenants, err = r.current(ctx, tenants); err != nil {
 			return out, err
 		}
 	}
-	if err := r.lookAt(ctx, tenants, &out); err != nil {
+	if err := r.verifyTenants(ctx, tenants, &out); err != nil {
 		return out, err
 	}
 	if len(tenants) == window {
 		out.Next = tenants[window-1].String()
-		return out, r.say(ctx, store.RevocationAccepted, "")
+		return out, r.store(ctx, store.RevocationAccepted, "")
 	}
 	return out, r.endRound(ctx, open, &out)
 }
@@ -122,8 +122,8 @@ func (r *removal) current(ctx context.Context, tenants []access.TenantID) ([]acc
 	return found, nil
 }
 
-// lookAt verifies tenants, and removes the user again from those that have them.
-func (r *removal) lookAt(ctx context.Context, tenants []access.TenantID, out *Verified) error {
+// verifyTenants verifies tenants, and removes the user again from those that have them.
+func (r *removal) verifyTenants(ctx context.Context, tenants []access.TenantID, out *Verified) error {
 	kept := slices.DeleteFunc(slices.Clone(r.warnings), func(m access.Remark) bool { return m.Code != access.UserRevoked })
 	found, unread := r.observed(ctx, tenants)
 	r.warnings = mergeWarnings(r.warnings, kept)
@@ -178,12 +178,12 @@ func (r *removal) endRound(ctx context.Context, open bool, out *Verified) error 
 	switch {
 	case open && age < r.InFlight:
 		out.Wait = shortly
-		return r.say(ctx, store.RevocationAccepted, "")
+		return r.store(ctx, store.RevocationAccepted, "")
 	case out.Problem != "":
 		return fmt.Errorf("revocation: %w: %s", fault.ErrDenied, out.Problem)
 	case left == 0 && len(remaining) == 0 && !r.changed:
 		return r.end(ctx, out)
-	case age > patience:
+	case age > verifyTimeout:
 		return fmt.Errorf("revocation: %w: %s shows the user a day after it accepted the removals: find out there what adds the user again",
 			fault.ErrDenied, r.run.Platform)
 	}
@@ -192,7 +192,7 @@ func (r *removal) endRound(ctx context.Context, open bool, out *Verified) error 
 	if age > r.delay+r.InFlight {
 		problem = r.run.Platform + " takes the removals and still shows what was removed"
 	}
-	return r.say(ctx, store.RevocationAccepted, problem)
+	return r.store(ctx, store.RevocationAccepted, problem)
 }
 
 // end ends the verification, unless places opened meanwhile: those are looked at again. A
@@ -204,7 +204,7 @@ func (r *removal) end(ctx context.Context, out *Verified) error {
 	}
 	if len(places) == 0 {
 		out.Done = true
-		return r.say(ctx, store.RevocationDone, "")
+		return r.store(ctx, store.RevocationDone, "")
 	}
 	tenants := make([]access.TenantID, len(places))
 	for i, p := range places {
@@ -221,7 +221,7 @@ func (r *removal) end(ctx context.Context, out *Verified) error {
 		return fmt.Errorf("revocation: store what to verify: %w", err)
 	}
 	out.Wait = shortly
-	return r.say(ctx, store.RevocationAccepted, "")
+	return r.store(ctx, store.RevocationAccepted, "")
 }
 
 // recentlyOut notes the removals that the platform may not show yet, whoever made them.

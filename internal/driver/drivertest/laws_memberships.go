@@ -22,7 +22,7 @@ func membershipsAreWhole(l *lab) {
 	want := t.want(people, people[:1])
 	t.sync(want)
 	t.converges(want)
-	others := t.plantMany(people[0])
+	others := t.addGroups(people[0])
 	for _, who := range people {
 		expected := setsWith(t.look(), who.Ref)
 		if who.Ref == people[0].Ref {
@@ -36,17 +36,17 @@ func membershipsAreWhole(l *lab) {
 			return cmp.Diff(sortedRefs(expected), t.named(got))
 		})
 	}
-	for _, nobody := range []string{"00000000-0000-4000-8000-000000000000", "nobody.laws@example.com", "no/such account", ""} {
-		if got, err := lister.Memberships(l.Context(), nobody); err != nil || len(got) > 0 {
-			l.Errorf("Memberships of the account %q, which does not exist = %v, %v; want none", nobody, got, err)
+	for _, unknown := range []string{"00000000-0000-4000-8000-000000000000", "unknown.laws@example.com", "no/such account", ""} {
+		if got, err := lister.Memberships(l.Context(), unknown); err != nil || len(got) > 0 {
+			l.Errorf("Memberships of the account %q, which does not exist = %v, %v; want none", unknown, got, err)
 		}
 	}
 	t.leavesByID(lister, people[1].Ref)
 }
 
-// plantMany makes groups of another installation that have the member, on more than one
+// addGroups makes groups of another installation that have the member, on more than one
 // page where there are pages, and returns their ids.
-func (t *tenant) plantMany(member access.Member) []string {
+func (t *tenant) addGroups(member access.Member) []string {
 	t.Helper()
 	if !t.profile.Groups {
 		return nil

@@ -31,7 +31,7 @@ func (d *Driver) Memberships(ctx context.Context, account string) ([]driver.Memb
 			if m == nil || !isGroupRef(m.Group) || !strings.HasPrefix(m.Membership, m.Group+"/memberships/") {
 				return "", unreadable(operation, "memberships")
 			}
-			d.names.learn(m.Group, account, m.Membership)
+			d.names.remember(m.Group, account, m.Membership)
 			sets = append(sets, driver.Membership{Group: &access.Group{
 				Name: m.DisplayName, Ref: m.Group, Mark: access.ParseMark(m.Description),
 			}})
@@ -47,8 +47,8 @@ func (d *Driver) Memberships(ctx context.Context, account string) ([]driver.Memb
 	return sets, nil
 }
 
-// learn remembers one membership of a group whose others may be unknown.
-func (m *membershipNames) learn(group, member, name string) {
+// remember remembers one membership of a group whose others may be unknown.
+func (m *membershipNames) remember(group, member, name string) {
 	m.mu.Lock()
 	known := m.names[group] != nil
 	m.mu.Unlock()
