@@ -196,7 +196,7 @@ type track struct {
 	open sync.WaitGroup // runs that others started
 	pass atomic.Int64
 	// taken is true from when the documents, or a revocation, take the person out;
-	// out from when that is reported done.
+	// out from when that is verified.
 	taken, out atomic.Bool
 }
 
@@ -393,8 +393,9 @@ func (tr *track) environment() *testsuite.TestWorkflowEnvironment {
 	return env
 }
 
-// revoke revokes the victim's access, by the real workflow and activity. Runs that
-// it starts wait for their turn.
+// revoke revokes the victim's access, by the real workflows and activities. Runs that
+// they start wait for their turn. What was about to be added goes on after the platform has
+// accepted the removals: the verification finds it.
 func (tr *track) revoke() {
 	r, err := tr.store.Revoke(tr.t.Context(), tr.name(victim), "left", "hr")
 	if err != nil {
@@ -402,23 +403,34 @@ func (tr *track) revoke() {
 		return
 	}
 	tr.taken.Store(true)
+	tr.revocation(workflows.RevokeUserWorkflow, workflows.RevokeUserInput{ID: r.ID, Platforms: []string{tr.tenant.Platform}},
+		func(env *testsuite.TestWorkflowEnvironment) {
+			env.RegisterWorkflowWithOptions(workflows.RevokeUser, workflow.RegisterOptions{Name: workflows.RevokeUserWorkflow})
+			env.RegisterWorkflowWithOptions(func(workflow.Context, workflows.VerifyRevocationInput) (workflows.VerifyRevocationResult, error) {
+				return workflows.VerifyRevocationResult{}, nil // it follows
+			}, workflow.RegisterOptions{Name: workflows.VerifyRevocationWorkflow})
+			env.RegisterActivityWithOptions(tr.revocations.RemoveUser, activity.RegisterOptions{Name: activities.RemoveUserActivity})
+		})
+	tr.revocation(workflows.VerifyRevocationWorkflow, workflows.VerifyRevocationInput{ID: r.ID, Platform: tr.tenant.Platform},
+		func(env *testsuite.TestWorkflowEnvironment) {
+			env.RegisterWorkflowWithOptions(workflows.VerifyRevocation, workflow.RegisterOptions{Name: workflows.VerifyRevocationWorkflow})
+			env.RegisterActivityWithOptions(tr.revocations.VerifyRemoval, activity.RegisterOptions{Name: activities.VerifyRemovalActivity})
+		})
+	tr.out.Store(true)
+	tr.look("as soon as the revocation is verified")
+}
+
+// revocation executes a workflow of a revocation.
+func (tr *track) revocation(name string, in any, register func(*testsuite.TestWorkflowEnvironment)) {
 	env := tr.environment()
-	env.RegisterWorkflowWithOptions(workflows.RevokeUser, workflow.RegisterOptions{Name: workflows.RevokeUserWorkflow})
 	env.RegisterWorkflowWithOptions(func(workflow.Context, workflows.ReplicateInput) (workflows.ReplicateResult, error) {
 		tr.open.Go(tr.replicate)
 		return workflows.ReplicateResult{}, nil
 	}, workflow.RegisterOptions{Name: workflows.ReplicateTenantWorkflow})
-	env.RegisterActivityWithOptions(func(ctx context.Context, in activities.RemoveUserInput) (activities.RemoveUserOutput, error) {
-		out, err := tr.revocations.RemoveUser(ctx, in)
-		if err == nil {
-			tr.out.Store(true)
-			tr.look("as soon as the revocation is done")
-		}
-		return out, err
-	}, activity.RegisterOptions{Name: activities.RemoveUserActivity})
-	env.ExecuteWorkflow(workflows.RevokeUserWorkflow, workflows.RevokeUserInput{ID: r.ID, Platforms: []string{tr.tenant.Platform}})
+	register(env)
+	env.ExecuteWorkflow(name, in)
 	if err := env.GetWorkflowError(); err != nil {
-		tr.t.Errorf("%s: %v", tr.tenant, err)
+		tr.t.Errorf("%s: %s: %v", tr.tenant, name, err)
 	}
 }
 
