@@ -90,6 +90,15 @@ func (r *recorder) keep(name, id string, run ...string) {
 	}
 }
 
+// keepEnded keeps the history of a workflow when it has ended.
+func (r *recorder) keepEnded(name, id string) {
+	r.t.Helper()
+	if err := r.client().GetWorkflow(r.t.Context(), id, "").Get(r.t.Context(), nil); err != nil {
+		r.t.Fatal(err)
+	}
+	r.keep(name, id)
+}
+
 // ordinary: a plan, a change, nothing to do, and the same by sweeps.
 func (r *recorder) ordinary() {
 	r.must(done, "plan", r.tenant.String())

@@ -438,7 +438,7 @@ func (r *recorder) revoked() {
 	r.must(done, "revoke", who, "--reason", "left", "--as", "hr", "--wait")
 	r.verified(who)
 	r.keep("revoked", workflows.RevokeUserID(r.revocationIDs()[0]))
-	r.keep("revoke-verified", workflows.VerifyRevocationID(r.revocationIDs()[0], r.org.platform))
+	r.keepEnded("revoke-verified", workflows.VerifyRevocationID(r.revocationIDs()[0], r.org.platform))
 	r.must(done, "revoke", "--lift", who, "--as", "hr", "--wait")
 
 	r.wants(bindingName(0, "user", 3))
@@ -448,7 +448,7 @@ func (r *recorder) revoked() {
 	breakPlatform(r.t, r.file, memory.Fault{Op: "write:groups.members", Delay: memory.Duration(2 * time.Second)})
 	r.must(done, "revoke", who, "--reason", "left", "--as", "hr", "--wait")
 	r.verified(who)
-	r.keep("revoke-busy", workflows.VerifyRevocationID(r.revocationIDs()[0], r.org.platform))
+	r.keepEnded("revoke-busy", workflows.VerifyRevocationID(r.revocationIDs()[0], r.org.platform))
 	r.mend()
 	r.must(done, "revoke", "--lift", who, "--as", "hr", "--wait")
 
