@@ -169,7 +169,7 @@ func TestRevokeRemovesWhereRemovalsAreForbidden(t *testing.T) {
 		if n := len(l.members()); n != 3 {
 			t.Fatalf("%d members, want 3: removals are forbidden", n)
 		}
-		if out, err := l.takeOut(l.revoke(user)); err != nil || out.Sets != 1 {
+		if out, err := l.removeUser(l.revoke(user)); err != nil || out.Sets != 1 {
 			t.Errorf("revoke %s: %+v, %v; want one set", user, out, err)
 		}
 		if slices.Contains(l.members(), "u-"+user) || len(l.members()) != 2 {

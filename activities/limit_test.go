@@ -48,7 +48,7 @@ func TestRevocationReachesTenantsInScope(t *testing.T) {
 				return connection.Limit(d, connection.Limits{Name: "main", Scopes: [][]string{{"t1"}}}), err
 			}))
 			r := l.revoke("adaline")
-			_, _ = l.takeOut(r) // it says which tenants could not be read
+			_, _ = l.removeUser(r) // it says which tenants could not be read
 			if diff := cmp.Diff([]string{"u-benedict"}, l.members()); diff != "" {
 				t.Errorf("%d tenants outside of the scopes keep the revoked user in (-want +got):\n%s", n, diff)
 			}

@@ -141,8 +141,8 @@ func (r *Revocations) VerifyRemoval(ctx context.Context, in VerifyRemovalInput) 
 	if err != nil {
 		return VerifyRemovalOutput{}, toTemporal(err)
 	}
-	observation := revocation.Observation{After: in.After, Number: in.Look, First: in.First, Problem: in.Problem}
-	out, err := p.remover().Verify(ctx, runOf(ctx, in.ID, in.Platform), observation)
+	check := revocation.Check{After: in.After, Number: in.Look, First: in.First, Problem: in.Problem}
+	out, err := p.remover().Verify(ctx, runOf(ctx, in.ID, in.Platform), check)
 	measure(ctx, in.Platform, out.Calls, out.Sets, err)
 	activity.GetLogger(ctx).Info("removal looked at", "revocation", in.ID, "platform", in.Platform,
 		"look", in.Look, "sets", out.Sets, "calls", out.Calls, "done", out.Done)

@@ -44,7 +44,7 @@ func TestRevokeTakesOutTheAccountFromBefore(t *testing.T) {
 	l.euid("adaline", "adaline-two")
 	l.edit(func(w *memory.World) { w.Groups[0].Members = []string{"u-adaline", "u-new"} }) // as before the removal is approved
 	r := l.revoke("adaline")
-	if out, err := l.takeOut(r); err != nil || out.Sets != 1 {
+	if out, err := l.removeUser(r); err != nil || out.Sets != 1 {
 		t.Fatalf("%+v, %v; want one set", out, err)
 	}
 	if got := l.members(); len(got) != 0 {
@@ -73,7 +73,7 @@ func TestRevokeLeavesAccountsThatAreSomebodyElses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if out, err := l.takeOut(l.revoke("adaline")); err != nil || out.Sets != 1 {
+		if out, err := l.removeUser(l.revoke("adaline")); err != nil || out.Sets != 1 {
 			t.Fatalf("%+v, %v; want one set", out, err)
 		}
 		if diff := cmp.Diff([]string{"u-benedict"}, l.members()); diff != "" {
@@ -118,7 +118,7 @@ func TestARevokedStrangerIsNotHeld(t *testing.T) {
 	}
 	l.edit(func(w *memory.World) { w.Groups[0].Members = []string{"u-yvonne"} })
 	l.want(0)
-	if out, err := l.takeOut(l.revoke("yvonne")); err != nil || out.Calls != 0 {
+	if out, err := l.removeUser(l.revoke("yvonne")); err != nil || out.Calls != 0 {
 		t.Fatalf("%+v, %v; want no call, as nothing is known of them here", out, err)
 	}
 	p, err := l.plan(activities.PlanInput{})
@@ -145,7 +145,7 @@ func TestRevokeTakesOutAHeldStranger(t *testing.T) {
 	if p, err := l.plan(activities.PlanInput{}); err != nil || p.Held != 1 {
 		t.Fatalf("plan %+v, %v; want both strangers held", p, err)
 	}
-	if out, err := l.takeOut(l.revoke("yvonne")); err != nil || out.Sets != 1 {
+	if out, err := l.removeUser(l.revoke("yvonne")); err != nil || out.Sets != 1 {
 		t.Errorf("%+v, %v; want one set", out, err)
 	}
 	if diff := cmp.Diff([]string{"u-ottilie"}, l.members()); diff != "" {
@@ -166,7 +166,7 @@ func TestRevoke_RemovesUnmanagedMemberAfterOutage(t *testing.T) {
 	l.edit(func(w *memory.World) { w.Faults = []memory.Fault{{Op: "read:*", Class: "denied"}} })
 	l.runOnce()
 	l.edit(func(w *memory.World) { w.Faults = nil })
-	if out, err := l.takeOut(l.revoke("yvonne")); err != nil || out.Sets != 1 {
+	if out, err := l.removeUser(l.revoke("yvonne")); err != nil || out.Sets != 1 {
 		t.Errorf("%+v, %v; want one set", out, err)
 	}
 	if diff := cmp.Diff([]string{"u-ottilie"}, l.members()); diff != "" {
@@ -227,7 +227,7 @@ func TestRevokeGoesOnWhereOneTenantCannotBeRead(t *testing.T) {
 	}
 	l.wall(walled{tenant: "shop"})
 	r := l.revoke("adaline")
-	_, err = l.takeOut(r)
+	_, err = l.removeUser(r)
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); !ok || app.Type() != activities.TypeDenied {
 		t.Errorf("%v, want that one tenant cannot be read", err)
 	}
@@ -248,7 +248,7 @@ func TestRevokeOfKnownAccountsNeedsNoLookup(t *testing.T) {
 	l.converge()
 	l.wall(walled{accounts: true})
 	r := l.revoke("adaline")
-	if _, err := l.takeOut(r); err == nil {
+	if _, err := l.removeUser(r); err == nil {
 		t.Error("no error, although nobody can tell whether the person has another account")
 	}
 	if diff := cmp.Diff([]string{"u-benedict"}, l.members()); diff != "" {

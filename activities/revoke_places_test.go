@@ -89,7 +89,7 @@ func TestRevokeReachesKeptGroups(t *testing.T) {
 // isOut runs a revocation, and checks that it is done and leaves these members.
 func (l *lab) isOut(r store.Revocation, members ...string) {
 	l.t.Helper()
-	out, err := l.takeOut(r)
+	out, err := l.removeUser(r)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -134,9 +134,9 @@ func TestRevokeReachesAdoptedGroups(t *testing.T) {
 	l.isOut(l.revoke("adaline"), "u-benedict")
 }
 
-// TestRevokeListsUnreachablePlaces: an operator had the platform forgotten. The user may
+// TestRevokeReportsUnreachablePlaces: an operator had the platform forgotten. The user may
 // still be there, so the revocation is not done.
-func TestRevokeListsUnreachablePlaces(t *testing.T) {
+func TestRevokeReportsUnreachablePlaces(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.want(2)
@@ -149,7 +149,7 @@ func TestRevokeListsUnreachablePlaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := l.revoke("adaline")
-	_, err := l.takeOut(r)
+	_, err := l.removeUser(r)
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); !ok || !app.NonRetryable() {
 		t.Errorf("%v, want an error that no attempt ends", err)
 	}
@@ -184,7 +184,7 @@ func TestALiftEndsAVerification(t *testing.T) {
 	l.converge()
 	before := l.revision()
 	out, err := l.verifyRemoval(r)
-	if err != nil || out.Verifications != 1 || out.Sets != 0 || len(out.Tenants) != 0 || l.revision() != before {
+	if err != nil || out.Checks != 1 || out.Sets != 0 || len(out.Tenants) != 0 || l.revision() != before {
 		t.Errorf("%+v, %v; want one look that changes nothing", out, err)
 	}
 	if left, err := l.store.Unverified(t.Context(), r.ID, web.Platform, "", 10); err != nil || len(left) != 0 {
@@ -212,7 +212,7 @@ func TestVerifyRemovesAgain(t *testing.T) {
 		}
 		l.edit(func(w *memory.World) { w.Groups[0].Members = append(w.Groups[0].Members, "u-adaline") })
 		out, err := l.verifyRemoval(r)
-		if err != nil || out.Sets != 1 || out.Verifications != 2 {
+		if err != nil || out.Sets != 1 || out.Checks != 2 {
 			t.Errorf("memberships are listed: %v: %+v, %v; want the user removed again, and a second look", lists, out, err)
 		}
 		if got := l.members(); !slices.Equal(got, []string{"u-benedict"}) {
@@ -227,7 +227,7 @@ func TestVerifyRemovesAgain(t *testing.T) {
 // TestVerifyGivesUpAfterADay: a platform that shows the user for so long needs an operator.
 func TestVerifyGivesUpAfterADay(t *testing.T) {
 	t.Parallel()
-	for since, fails := range map[string]bool{"23 hours": false, "25 hours": true} {
+	for since, gives := range map[string]bool{"23 hours": false, "25 hours": true} {
 		l := newLab(t)
 		l.want(2)
 		l.converge()
@@ -240,10 +240,10 @@ func TestVerifyGivesUpAfterADay(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.edit(func(w *memory.World) { w.Groups[0].Members = append(w.Groups[0].Members, "u-adaline") })
-		if _, err = l.verifyRemoval(r); (err != nil) != fails {
-			t.Errorf("%s after the acceptance: %v; fails up: want %v", since, err, fails)
+		if _, err = l.verifyRemoval(r); (err != nil) != gives {
+			t.Errorf("%s after the acceptance: %v; gives up: want %v", since, err, gives)
 		}
-		want := map[bool]store.RevocationState{true: store.RevocationFailed, false: store.RevocationDone}[fails]
+		want := map[bool]store.RevocationState{true: store.RevocationFailed, false: store.RevocationDone}[gives]
 		if p := l.stands(r); p.State != want {
 			t.Errorf("%s after the acceptance the revocation is %+v, want it %s", since, p, want)
 		}

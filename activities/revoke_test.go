@@ -31,21 +31,21 @@ func (l *lab) revoke(person string) store.Revocation {
 	return r
 }
 
-// removedUser is what RemoveUser and the looks after it did.
-type removedUser struct {
+// revoked is what RemoveUser and the checks after it did.
+type revoked struct {
 	// Tenants were named for runs.
-	Tenants              []access.TenantID
-	Affected             int
-	Sets, Calls          int
-	Verifications, Waits int
+	Tenants       []access.TenantID
+	Affected      int
+	Sets, Calls   int
+	Checks, Waits int
 }
 
-// takeOut runs RemoveUser and then VerifyRemoval until it is done, as workflows do, each
+// removeUser runs RemoveUser and then VerifyRemoval until it is done, as workflows do, each
 // in an environment of its own.
-func (l *lab) takeOut(r store.Revocation) (removedUser, error) {
+func (l *lab) removeUser(r store.Revocation) (revoked, error) {
 	accepted, err := l.accept(r)
 	if err != nil || accepted.Done {
-		return removedUser{Affected: accepted.Affected, Sets: accepted.Sets, Calls: accepted.Calls}, err
+		return revoked{Affected: accepted.Affected, Sets: accepted.Sets, Calls: accepted.Calls}, err
 	}
 	out, err := l.verifyRemoval(r)
 	out.Affected, out.Sets, out.Calls = accepted.Affected, out.Sets+accepted.Sets, out.Calls+accepted.Calls
@@ -60,15 +60,15 @@ func (l *lab) accept(r store.Revocation) (activities.RemoveUserOutput, error) {
 }
 
 // verifyRemoval runs VerifyRemoval until it is done.
-func (l *lab) verifyRemoval(r store.Revocation) (removedUser, error) {
-	var all removedUser
+func (l *lab) verifyRemoval(r store.Revocation) (revoked, error) {
+	var all revoked
 	in := activities.VerifyRemovalInput{ID: r.ID, Platform: web.Platform, First: true}
 	for {
 		var out activities.VerifyRemovalOutput
 		if err := l.revoking(activities.VerifyRemovalActivity, in, &out); err != nil {
 			return all, err
 		}
-		all.Verifications++
+		all.Checks++
 		all.Tenants, all.Sets, all.Calls = append(all.Tenants, out.Tenants...), all.Sets+out.Sets, all.Calls+out.Calls
 		if out.Done {
 			return all, nil
@@ -118,11 +118,11 @@ func TestRevokeTakesOutWhomTheDocumentsWant(t *testing.T) {
 	l.want(2)
 	l.converge()
 	r := l.revoke("adaline")
-	out, err := l.takeOut(r)
+	out, err := l.removeUser(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(removedUser{Tenants: []access.TenantID{web}, Affected: 1, Sets: 1, Calls: out.Calls, Verifications: 1}, out); diff != "" {
+	if diff := cmp.Diff(revoked{Tenants: []access.TenantID{web}, Affected: 1, Sets: 1, Calls: out.Calls, Checks: 1}, out); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"u-benedict"}, l.members()); diff != "" {
@@ -148,7 +148,7 @@ func TestRevokeTakesOutWhomTheDocumentsWant(t *testing.T) {
 	if err := l.store.Lift(t.Context(), "adaline", "hr"); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := l.takeOut(r); err != nil || out.Sets != 0 {
+	if out, err := l.removeUser(r); err != nil || out.Sets != 0 {
 		t.Errorf("a lifted revocation: %+v, %v; want nothing done", out, err)
 	}
 	l.converge()
@@ -180,7 +180,7 @@ func TestRevokeNeedsNoDocument(t *testing.T) {
 			}
 			r = l.revoke("adaline")
 		}
-		if out, err := l.takeOut(r); err != nil || out.Sets != 1 || len(l.members()) != 0 {
+		if out, err := l.removeUser(r); err != nil || out.Sets != 1 || len(l.members()) != 0 {
 			t.Errorf("revoked before the document went (%v): %+v, %v, members %v; want nobody left", before, out, err, l.members())
 		}
 	}
@@ -191,7 +191,7 @@ func TestRevokeOfSomebodyElsewhereCostsNoCall(t *testing.T) {
 	l := newLab(t)
 	l.want(1)
 	l.converge()
-	if out, err := l.takeOut(l.revoke("yvonne")); err != nil || out.Calls != 0 || len(out.Tenants) != 0 {
+	if out, err := l.removeUser(l.revoke("yvonne")); err != nil || out.Calls != 0 || len(out.Tenants) != 0 {
 		t.Errorf("somebody who never had anything: %+v, %v; want no call", out, err)
 	}
 }
@@ -206,7 +206,7 @@ func TestRevokeLeavesForeignGroupsWithARemark(t *testing.T) {
 		w.Bindings = append(w.Bindings, memory.Binding{ID: "b-x", Tenant: "t1", Role: "owner", Group: "g-x"})
 	})
 	r := l.revoke("adaline")
-	if out, err := l.takeOut(r); err != nil || out.Sets != 1 {
+	if out, err := l.removeUser(r); err != nil || out.Sets != 1 {
 		t.Fatalf("%+v, %v; want one set", out, err)
 	}
 	remarks := l.stands(r).Remarks
@@ -231,7 +231,7 @@ func TestRevokeOfSeveralAccountsTakesTheKnownOne(t *testing.T) {
 		w.Groups[0].Members = append(w.Groups[0].Members, "u-other")
 	})
 	r := l.revoke("adaline")
-	if out, err := l.takeOut(r); err != nil || out.Sets != 1 {
+	if out, err := l.removeUser(r); err != nil || out.Sets != 1 {
 		t.Fatalf("%+v, %v; want one set", out, err)
 	}
 	if diff := cmp.Diff([]string{"u-benedict", "u-other"}, l.members()); diff != "" {
@@ -249,7 +249,7 @@ func TestRevokeOutlivesAnOutage(t *testing.T) {
 	l.converge()
 	r := l.revoke("adaline")
 	l.edit(func(w *memory.World) { w.Faults = []memory.Fault{{Op: "write:*", Class: "unavailable"}} })
-	_, err := l.takeOut(r)
+	_, err := l.removeUser(r)
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); !ok || app.NonRetryable() {
 		t.Errorf("during the outage: %v, want an error that Temporal retries", err)
 	}
@@ -262,7 +262,7 @@ func TestRevokeOutlivesAnOutage(t *testing.T) {
 		}
 	}
 	l.edit(func(w *memory.World) { w.Faults = nil })
-	if _, err := l.takeOut(r); err != nil {
+	if _, err := l.removeUser(r); err != nil {
 		t.Fatal(err)
 	}
 	if p := l.stands(r); p.State != store.RevocationDone || p.Problem != "" || p.Sets != 1 {
@@ -273,14 +273,14 @@ func TestRevokeOutlivesAnOutage(t *testing.T) {
 	}
 }
 
-func TestRevokeThatIsDeniedSaysSo(t *testing.T) {
+func TestRevokeReportsRefusal(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.want(2)
 	l.converge()
 	r := l.revoke("adaline")
 	l.edit(func(w *memory.World) { w.Faults = []memory.Fault{{Op: "write:*", Class: "denied"}} })
-	_, err := l.takeOut(r)
+	_, err := l.removeUser(r)
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); !ok || !app.NonRetryable() || app.Type() != activities.TypeDenied {
 		t.Errorf("denied: %v, want an error that ends it", err)
 	}
@@ -312,7 +312,7 @@ func TestRevokeWaitsForWhatIsOnItsWay(t *testing.T) {
 	r := l.revoke("benedict")
 	ended := make(chan error)
 	go func() {
-		_, err := l.takeOut(r)
+		_, err := l.removeUser(r)
 		ended <- err
 	}()
 	select {
@@ -385,7 +385,7 @@ func TestTwoRevocationsAtOnce(t *testing.T) {
 	errs := make(chan error)
 	for _, r := range []store.Revocation{l.revoke("adaline"), l.revoke("sydney")} {
 		go func() {
-			_, err := l.takeOut(r)
+			_, err := l.removeUser(r)
 			errs <- err
 		}()
 	}
@@ -449,7 +449,7 @@ func TestRevokeTakesOutWhoIsNotShownYet(t *testing.T) {
 		g.Members = slices.DeleteFunc(slices.Clone(g.Members), func(m access.Member) bool { return m.Ref == "u-benedict" })
 	}
 	r := l.revoke("benedict")
-	if _, err := l.takeOut(r); err != nil {
+	if _, err := l.removeUser(r); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"u-adaline"}, l.members()); diff != "" {
@@ -476,7 +476,7 @@ func TestRevokeWaitsUntilItIsShown(t *testing.T) {
 			g.Members = append(slices.Clone(g.Members), gone)
 		}
 	}
-	if _, err := l.takeOut(r); err != nil {
+	if _, err := l.removeUser(r); err != nil {
 		t.Fatal(err)
 	}
 	if time.Now().Before(d.shown) {

@@ -51,8 +51,8 @@ func (p *Platform) together(
 	tenants, unread, err := p.tenants.CompareShard(ctx, ids, int(info.Attempt))
 	if err == nil {
 		inSync := !slices.ContainsFunc(tenants, func(t *reconcile.Tenant) bool { return !t.InSync() })
-		if late := unseen(ctx, patience, inSync); late != nil {
-			return DetectDriftOutput{}, toTemporal(late)
+		if err := unseen(ctx, patience, inSync); err != nil {
+			return DetectDriftOutput{}, toTemporal(err)
 		}
 	}
 	measure(ctx, platform, meter.Calls(), 0, err)

@@ -198,7 +198,7 @@ func (c *cli) awaitRevocation(ctx context.Context, r store.Revocation, run clien
 	if err := c.showRevocation(ctx, r.Person); err != nil {
 		return err
 	}
-	if text := stillOpen(r); text != "" && c.format == formatTable {
+	if text := unfinishedText(r); text != "" && c.format == formatTable {
 		fmt.Fprintf(c.err, "%s Follow it with:  rollcall revoke %s\n", text, r.Person)
 	}
 	if failed != nil {
@@ -207,9 +207,9 @@ func (c *cli) awaitRevocation(ctx context.Context, r store.Revocation, run clien
 	return nil
 }
 
-// stillOpen says which platforms have not accepted a revocation, and which have and are
+// unfinishedText says which platforms have not accepted a revocation, and which have and are
 // not verified yet; empty where all are done.
-func stillOpen(r store.Revocation) string {
+func unfinishedText(r store.Revocation) string {
 	var waiting, verifying []string
 	for _, p := range r.Platforms {
 		switch p.State {
@@ -444,14 +444,14 @@ func writeRevocation(w io.Writer, r store.Revocation, ends map[string]driver.Acc
 	}
 }
 
-// openShown is how many open groups and roles of a platform are shown one by one.
-const openShown = 10
+// maxOpen is how many open groups and roles of a platform are shown one by one.
+const maxOpen = 10
 
 func writeOpen(w io.Writer, p store.RevokedPlatform) {
-	for _, o := range p.Open[:min(openShown, len(p.Open))] {
+	for _, o := range p.Open[:min(maxOpen, len(p.Open))] {
 		fmt.Fprintln(w, visible(fmt.Sprintf("%s: still open: %s of %s", p.Platform, o.Object, o.Tenant)))
 	}
-	if more := len(p.Open) - openShown; more > 0 {
+	if more := len(p.Open) - maxOpen; more > 0 {
 		fmt.Fprintf(w, "%s: still open: %d more, see -o json\n", p.Platform, more)
 	}
 }

@@ -106,10 +106,10 @@ func TestRevokeListsWhatIsStillOpen(t *testing.T) {
 		{Platform: "gone.eu", State: store.RevocationFailed, Problem: "an operator had it forgotten", Open: []store.OpenPlace{place(1)}},
 		{Platform: "stack.eu", State: store.RevocationDone},
 	}}
-	if got, want := stillOpen(r), "Still waiting for cf.eu. Still verifying aws.eu."; got != want {
+	if got, want := unfinishedText(r), "Still waiting for cf.eu. Still verifying aws.eu."; got != want {
 		t.Errorf("what is open: %q, want %q", got, want)
 	}
-	if got := stillOpen(store.Revocation{Platforms: r.Platforms[3:]}); got != "" {
+	if got := unfinishedText(store.Revocation{Platforms: r.Platforms[3:]}); got != "" {
 		t.Errorf("what is open where all is done: %q", got)
 	}
 	var out bytes.Buffer
@@ -125,7 +125,7 @@ func TestRevokeListsWhatIsStillOpen(t *testing.T) {
 	}
 	out.Reset()
 	writeRevocation(&out, r, nil)
-	if strings.Count(out.String(), "still open: admins") != openShown || !strings.Contains(out.String(), "still open: 3 more") {
+	if strings.Count(out.String(), "still open: admins") != maxOpen || !strings.Contains(out.String(), "still open: 3 more") {
 		t.Errorf("13 open groups are listed as:\n%s", out.String())
 	}
 }

@@ -15,20 +15,19 @@ const (
 	// RevokeUserWorkflow is the name under which RevokeUser is registered.
 	RevokeUserWorkflow = "RevokeUser"
 	// RevokeFailedType is the type of the application error of a run that could not
-	// remove the user everywhere. Its details are a RevokeResult, those of a verification
-	// a VerifyRevocationResult.
+	// remove the user everywhere. Its details are a RevokeResult, or the
+	// VerifyRevocationResult of a verification.
 	RevokeFailedType = "RevokeFailed"
-	// revokeCause is what runs of tenants say that a revocation started.
+	// revokeCause is the cause of tenants' runs that a revocation started.
 	revokeCause = "revoke"
-	// starting is how many runs of tenants are started at once.
+	// starting is how many tenants' runs one verification starts at once.
 	starting = 20
 )
 
 // RevokeUserID is the workflow ID of a revocation, by its random id.
 func RevokeUserID(id string) string { return "revoke/" + id }
 
-// RevokeUserInput is what RevokeUser needs to start. Who it is about stands in
-// the database.
+// RevokeUserInput starts RevokeUser. The database names the user.
 type RevokeUserInput struct {
 	ID        string   `json:"id"`
 	Platforms []string `json:"platforms"`
@@ -40,24 +39,23 @@ type RevokeResult struct {
 	Platforms []RevokedOn `json:"platforms,omitempty"`
 }
 
-// RevokedOn is what a revocation did on one platform. How long it took is in the
-// database.
+// RevokedOn sums up a revocation on one platform. The database has the time that it took.
 type RevokedOn struct {
 	Platform string `json:"platform"`
 	Tenants  int    `json:"tenants"`
 	Sets     int    `json:"sets"`
 	Calls    int    `json:"calls"`
-	// Failed says why it was given up.
+	// Failed is the reason why the revocation failed on the platform; empty if it did not.
 	Failed string `json:"failed,omitempty"`
 }
 
-// RevokeUser removes a user from everything:
+// RevokeUser removes a user from every managed group and role:
 //
-//   - on all platforms at once, each by an activity that goes first, and that outlives a
-//     day's outage; its return is the platform's acceptance;
-//   - a platform that has accepted gets a VerifyRevocation, which outlives this run;
-//   - where another caller revokes the user meanwhile, remove once more, at once where
-//     nothing is waited for.
+//   - run one activity for each platform, all at once, with the highest priority and retries
+//     that outlive a day's outage; its return is the platform's acceptance;
+//   - start a VerifyRevocation for each platform that has accepted; it outlives this run;
+//   - remove the user again after a trigger: at once on platforms without a running
+//     activity, on the others after it ends.
 func RevokeUser(ctx workflow.Context, in RevokeUserInput) (RevokeResult, error) {
 	r := &revocation{in: in, on: make([]revokedOn, len(in.Platforms))}
 	triggers := workflow.GetSignalChannel(ctx, TriggerSignal)
@@ -87,8 +85,8 @@ type revokedOn struct {
 	running, again bool
 }
 
-// begin sees to all platforms at once; to those that it sees to already once more
-// when that ends.
+// begin removes the user from all platforms at once. A platform with a running removal
+// gets another one after it.
 func (r *revocation) begin(ctx workflow.Context) {
 	for i, platform := range r.in.Platforms {
 		on := &r.on[i]
@@ -109,7 +107,7 @@ func (r *revocation) begin(ctx workflow.Context) {
 	r.say(ctx)
 }
 
-// running counts the platforms that are waited for.
+// running counts the platforms with a running removal.
 func (r *revocation) running() int {
 	n := 0
 	for _, on := range r.on {
@@ -128,7 +126,7 @@ func (r *revocation) result() RevokeResult {
 	return result
 }
 
-// platform removes the user from one platform and has that verified.
+// platform removes the user from one platform and starts the verification.
 func (r *revocation) platform(ctx workflow.Context, on *RevokedOn, platform string) {
 	*on = RevokedOn{Platform: platform}
 	var out activities.RemoveUserOutput
@@ -143,7 +141,7 @@ func (r *revocation) platform(ctx workflow.Context, on *RevokedOn, platform stri
 	if out.Done {
 		return
 	}
-	in := VerifyRevocationInput{ID: r.in.ID, Platform: platform}
+	in := VerifyRevocationInput{VerifyRemovalInput: activities.VerifyRemovalInput{ID: r.in.ID, Platform: platform}}
 	err = startOrSignal(ctx, VerifyRevocationWorkflow, in, workflow.ChildWorkflowOptions{
 		WorkflowID: VerifyRevocationID(r.in.ID, platform), StaticSummary: "verify a revocation on " + platform,
 		TypedSearchAttributes: engine.PlatformAttributes(platform),
@@ -154,7 +152,7 @@ func (r *revocation) platform(ctx workflow.Context, on *RevokedOn, platform stri
 	}
 }
 
-// failure is the error that a run ends with when a platform was given up.
+// failure returns the error of a run in which a platform failed.
 func (r *revocation) failure() error {
 	var failed []string
 	for _, on := range r.on {
@@ -170,7 +168,7 @@ func (r *revocation) failure() error {
 	})
 }
 
-// say tells people who look at the run which platforms it waits for.
+// say sets the current details of the run: the platforms that it waits for.
 func (r *revocation) say(ctx workflow.Context) {
 	text := fmt.Sprintf("**%d of %d platforms** done.", len(r.on)-r.running(), len(r.on))
 	var waits []string
@@ -185,7 +183,7 @@ func (r *revocation) say(ctx workflow.Context) {
 	workflow.SetCurrentDetails(ctx, text)
 }
 
-// revokeOptions let a revocation go first, and outlive a day's outage.
+// revokeOptions are those of an activity with the priority of revocations.
 func revokeOptions(platform, summary string) workflow.ActivityOptions {
 	o := options(platform, summary)
 	o.TaskQueue = engine.RevocationQueue

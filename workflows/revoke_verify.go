@@ -18,54 +18,51 @@ import (
 const VerifyRevocationWorkflow = "VerifyRevocation"
 
 const (
-	// verifyPause is the pause after the first round of looks. It doubles with each round,
-	// up to longestVerifyPause.
-	verifyPause        = time.Second
-	longestVerifyPause = time.Minute
+	// verifyPause is the pause after the first round of checks. It doubles with each round,
+	// up to maxVerifyPause.
+	verifyPause    = time.Second
+	maxVerifyPause = time.Minute
 )
 
 // VerifyRevocationID is the workflow ID of a revocation's verification on one platform.
 func VerifyRevocationID(id, platform string) string { return RevokeUserID(id) + "/" + platform }
 
-// VerifyRevocationInput is what VerifyRevocation needs to start, and to continue as new.
+// VerifyRevocationInput starts VerifyRevocation, and continues it as new. On the wire the
+// fields of the next check are its own.
 type VerifyRevocationInput struct {
-	ID       string `json:"id"`
-	Platform string `json:"platform"`
-	// Round counts the rounds of looks, Look the looks. After and Problem are where the
-	// round is.
-	Round   int    `json:"round,omitempty"`
-	Look    int    `json:"look,omitempty"`
-	After   string `json:"after,omitempty"`
-	Problem string `json:"problem,omitempty"`
-	// Done is what earlier runs found.
+	// VerifyRemovalInput is the next check. The workflow sets First from Round.
+	activities.VerifyRemovalInput
+	// Round counts the rounds of checks, from 0 on.
+	Round int `json:"round,omitempty"`
+	// Done sums up the earlier runs.
 	Done VerifyRevocationResult `json:"done"`
 }
 
 // VerifyRevocationResult sums up a verification.
 type VerifyRevocationResult struct {
-	// Tenants had a run started, or told to look again.
+	// Tenants counts the tenants whose run was started or triggered.
 	Tenants int `json:"tenants"`
-	// Sets are the groups and roles that had the user again.
+	// Sets counts the groups and roles that had the user again.
 	Sets  int `json:"sets"`
 	Calls int `json:"calls"`
 }
 
-// VerifyRevocation verifies that a user is out of everything on one platform:
+// VerifyRevocation verifies that a user has no access left on one platform:
 //
-//   - look at all affected tenants, a window at a time, and have each replicated: a run
-//     finds what another one granted at the same moment;
-//   - remove the user again from what has them;
+//   - check all affected tenants, a window at a time, and replicate each of them: a run
+//     finds access that another run granted at the same moment;
+//   - remove the user again from every group and role that still has the user;
 //   - repeat after a pause, until a round finds nothing, the revocation is lifted, or only
-//     problems are left that an operator has to solve.
+//     problems are left that an operator must solve.
 //
-// It continues as new between windows, so that no number of tenants is too large.
+// It continues as new between windows, which bounds the history for any number of tenants.
 func VerifyRevocation(ctx workflow.Context, in VerifyRevocationInput) (VerifyRevocationResult, error) {
 	v := &verification{in: in, starts: workflow.NewSemaphore(ctx, starting)}
 	triggers := workflow.GetSignalChannel(ctx, TriggerSignal)
 	for {
-		out, err := v.look(ctx)
+		out, err := v.check(ctx)
 		ended := err != nil || out.Done
-		// A removal since this look needs another one: nothing else verifies it.
+		// A removal during this check needs another check: nothing else verifies it.
 		if again := !temporal.IsCanceledError(err) && ended && drain(triggers); ended && !again {
 			return v.in.Done, v.failure(err)
 		} else if again {
@@ -98,15 +95,15 @@ type verification struct {
 	starts workflow.Semaphore
 }
 
-// restart begins with a first round: the user was removed once more meanwhile.
+// restart goes back to the first round, after another removal of the user.
 func (v *verification) restart() { v.in.Round, v.in.After, v.in.Problem = 0, "", "" }
 
-// pause waits before the next round, at most until another revocation of the user, or its
-// end, is signalled.
+// pause waits before the next round. A signal that the user is revoked again, or that the
+// revocation is lifted, ends it early.
 func (v *verification) pause(ctx workflow.Context, triggers workflow.ReceiveChannel, wait time.Duration) error {
-	wait = max(wait, min(verifyPause<<min(v.in.Round, 10), longestVerifyPause))
+	wait = max(wait, min(verifyPause<<min(v.in.Round, 10), maxVerifyPause))
 	v.in.Round++
-	v.say(ctx, fmt.Sprintf("Looks again after %s.", wait))
+	v.say(ctx, fmt.Sprintf("The next round begins after %s.", wait))
 	triggered, err := workflow.AwaitWithTimeout(ctx, wait, func() bool { return triggers.Len() > 0 })
 	if err != nil {
 		return err
@@ -117,13 +114,12 @@ func (v *verification) pause(ctx workflow.Context, triggers workflow.ReceiveChan
 	return nil
 }
 
-// look verifies one window of tenants and has those of the first round replicated.
-func (v *verification) look(ctx workflow.Context) (activities.VerifyRemovalOutput, error) {
-	v.say(ctx, "Looking at the platform.")
-	options := revokeOptions(v.in.Platform, fmt.Sprintf("look %d at %s", v.in.Look+1, v.in.Platform))
-	in := activities.VerifyRemovalInput{
-		ID: v.in.ID, Platform: v.in.Platform, After: v.in.After, Look: v.in.Look, First: v.in.Round == 0, Problem: v.in.Problem,
-	}
+// check verifies one window of tenants and, in the first round, replicates them.
+func (v *verification) check(ctx workflow.Context) (activities.VerifyRemovalOutput, error) {
+	v.say(ctx, "Checking the platform.")
+	options := revokeOptions(v.in.Platform, fmt.Sprintf("check %d of %s", v.in.Look+1, v.in.Platform))
+	in := v.in.VerifyRemovalInput
+	in.First = v.in.Round == 0
 	v.in.Look++
 	var out activities.VerifyRemovalOutput
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activities.VerifyRemovalActivity, in).Get(ctx, &out)
@@ -136,7 +132,7 @@ func (v *verification) look(ctx workflow.Context) (activities.VerifyRemovalOutpu
 	return out, v.replicateAll(ctx, out.Tenants)
 }
 
-// replicateAll has tenants replicated. It does not wait for their runs.
+// replicateAll starts or triggers the runs of tenants. It does not wait for them to end.
 func (v *verification) replicateAll(ctx workflow.Context, tenants []access.TenantID) error {
 	waiting := workflow.NewWaitGroup(ctx)
 	var failed error
@@ -153,7 +149,7 @@ func (v *verification) replicateAll(ctx workflow.Context, tenants []access.Tenan
 	return failed
 }
 
-// replicate starts a run of the tenant, or has the one that is open look again.
+// replicate starts a run of the tenant, or triggers its open run.
 func (v *verification) replicate(ctx workflow.Context, tenant access.TenantID) error {
 	if err := v.starts.Acquire(ctx, 1); err != nil {
 		return err
@@ -166,7 +162,7 @@ func (v *verification) replicate(ctx workflow.Context, tenant access.TenantID) e
 	})
 }
 
-// startOrSignal starts a run that outlives this one, or triggers the one that is open.
+// startOrSignal starts a run that outlives this one, or triggers the open run of that ID.
 func startOrSignal(ctx workflow.Context, name string, in any, o workflow.ChildWorkflowOptions) error {
 	o.ParentClosePolicy = enumspb.PARENT_CLOSE_POLICY_ABANDON
 	ctx = workflow.WithChildOptions(ctx, o)
@@ -180,12 +176,12 @@ func startOrSignal(ctx workflow.Context, name string, in any, o workflow.ChildWo
 		if err == nil || temporal.IsCanceledError(err) {
 			return err
 		}
-		// It has ended in between.
+		// The open run ended before the signal.
 	}
 	return err
 }
 
-// failure is the error that a run ends with when an operator has to act.
+// failure returns the error of a run that needs an operator to act.
 func (v *verification) failure(err error) error {
 	if err == nil || temporal.IsCanceledError(err) {
 		return err

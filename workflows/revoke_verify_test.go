@@ -25,13 +25,13 @@ import (
 	"github.com/rollcall-iam/rollcall/workflows"
 )
 
-// verifying is a scripted platform that is looked at.
+// verifying is a scripted platform that the verification checks.
 type verifying struct {
-	// look answers the n-th look, from 0 on.
-	look func(n int, in activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error)
+	// check answers the n-th check, from 0 on.
+	check func(n int, in activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error)
 
 	mu         sync.Mutex
-	looks      []activities.VerifyRemovalInput
+	checks     []activities.VerifyRemovalInput
 	at         []time.Time
 	replicated []string
 	env        *testsuite.TestWorkflowEnvironment
@@ -45,13 +45,13 @@ func (p *verifying) run(t *testing.T, in workflows.VerifyRevocationInput) (workf
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
 	env.RegisterActivityWithOptions(func(ctx context.Context, in activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
 		p.mu.Lock()
-		n := len(p.looks)
-		p.looks, p.at = append(p.looks, in), append(p.at, env.Now())
+		n := len(p.checks)
+		p.checks, p.at = append(p.checks, in), append(p.at, env.Now())
 		p.mu.Unlock()
 		if queue := activity.GetInfo(ctx).TaskQueue; queue != engine.RevocationQueue {
-			t.Errorf("looks in queue %s, want the revocations' own", queue)
+			t.Errorf("checks in queue %s, want the revocations' own", queue)
 		}
-		return p.look(n, in)
+		return p.check(n, in)
 	}, activity.RegisterOptions{Name: activities.VerifyRemovalActivity})
 	env.RegisterWorkflowWithOptions(workflows.VerifyRevocation, workflow.RegisterOptions{Name: workflows.VerifyRevocationWorkflow})
 	env.RegisterWorkflowWithOptions(func(_ workflow.Context, in workflows.ReplicateInput) (workflows.ReplicateResult, error) {
@@ -80,9 +80,9 @@ func ofTenants(tenants []access.TenantID, next string) activities.VerifyRemovalO
 	return activities.VerifyRemovalOutput{Tenants: tenants, Next: next, Calls: 1}
 }
 
-func TestVerifyRevocationLooksUntilNothingIsLeft(t *testing.T) {
+func TestVerifyRevocationRepeatsUntilNothingIsLeft(t *testing.T) {
 	t.Parallel()
-	p := &verifying{look: func(n int, _ activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
+	p := &verifying{check: func(n int, _ activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
 		switch n {
 		case 0:
 			return ofTenants(tenantsOn("a.x", "p", "q"), "w.q/a.x"), nil
@@ -104,8 +104,8 @@ func TestVerifyRevocationLooksUntilNothingIsLeft(t *testing.T) {
 		{ID: "r1", Platform: "a.x", First: true, After: "w.q/a.x", Look: 1},
 		{ID: "r1", Platform: "a.x", Look: 2},
 	}
-	if diff := cmp.Diff(want, p.looks); diff != "" {
-		t.Errorf("looks (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, p.checks); diff != "" {
+		t.Errorf("checks (-want +got):\n%s", diff)
 	}
 	if pause := p.at[2].Sub(p.at[1]); pause < 5*time.Second {
 		t.Errorf("the second round began after %s, want the pause that the platform needs", pause)
@@ -117,7 +117,7 @@ func TestVerifyRevocationLooksUntilNothingIsLeft(t *testing.T) {
 
 func TestVerifyRevocationPausesLongerWithEachRound(t *testing.T) {
 	t.Parallel()
-	p := &verifying{look: func(n int, _ activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
+	p := &verifying{check: func(n int, _ activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
 		return activities.VerifyRemovalOutput{Done: n == 12, Wait: time.Second}, nil
 	}}
 	if _, err := p.run(t, workflows.VerifyRevocationInput{}); err != nil {
@@ -130,18 +130,18 @@ func TestVerifyRevocationPausesLongerWithEachRound(t *testing.T) {
 		}
 	}
 	if all := p.at[len(p.at)-1].Sub(p.at[0]); all < 5*time.Minute {
-		t.Errorf("13 looks in %s, want a backoff", all)
+		t.Errorf("13 checks in %s, want a backoff", all)
 	}
 }
 
 func TestVerifyRevocationKeepsProblemsUntilTheRoundEnds(t *testing.T) {
 	t.Parallel()
-	p := &verifying{look: func(n int, in activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
+	p := &verifying{check: func(n int, in activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
 		if n == 0 {
 			return activities.VerifyRemovalOutput{Next: "w.p/a.x", Problem: "w.a/a.x: denied"}, nil
 		}
 		if in.Problem != "w.a/a.x: denied" {
-			t.Errorf("the last look is told of %q, want the problem of the one before", in.Problem)
+			t.Errorf("the last check is told of %q, want the problem of the one before", in.Problem)
 		}
 		return activities.VerifyRemovalOutput{}, temporal.NewApplicationErrorWithOptions(in.Problem, activities.TypeDenied,
 			temporal.ApplicationErrorOptions{NonRetryable: true})
@@ -153,12 +153,12 @@ func TestVerifyRevocationKeepsProblemsUntilTheRoundEnds(t *testing.T) {
 	}
 }
 
-// TestVerifyRevocationBeginsAgainWhenTold: the user was removed once more, or the revocation
-// was lifted: neither waits for the pause to end.
+// TestVerifyRevocationBeginsAgainWhenTold: a second removal of the user, or the end of the
+// revocation, does not wait for the pause to end.
 func TestVerifyRevocationBeginsAgainWhenTold(t *testing.T) {
 	t.Parallel()
 	p := &verifying{}
-	p.look = func(n int, in activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
+	p.check = func(n int, in activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
 		if n == 0 {
 			p.env.RegisterDelayedCallback(func() {
 				p.env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "revoke"})
@@ -166,7 +166,7 @@ func TestVerifyRevocationBeginsAgainWhenTold(t *testing.T) {
 			return activities.VerifyRemovalOutput{Wait: time.Hour}, nil
 		}
 		if !in.First || in.Look != 1 {
-			t.Errorf("the next look is %+v, want one of a first round", in)
+			t.Errorf("the next check is %+v, want one of a first round", in)
 		}
 		return activities.VerifyRemovalOutput{Done: true}, nil
 	}
@@ -174,44 +174,44 @@ func TestVerifyRevocationBeginsAgainWhenTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	if pause := p.at[1].Sub(p.at[0]); pause > time.Minute {
-		t.Errorf("it looked again after %s, want at once when told", pause)
+		t.Errorf("the next check began after %s, want at once after a trigger", pause)
 	}
 }
 
-// TestVerifyRevocationLosesNoTrigger: the user is removed once more while the last look is
-// under way. Nothing else verifies that.
+// TestVerifyRevocationLosesNoTrigger: another removal of the user happens during the last
+// check. Nothing else verifies that removal.
 func TestVerifyRevocationLosesNoTrigger(t *testing.T) {
 	t.Parallel()
 	denied := temporal.NewApplicationErrorWithOptions("denied", activities.TypeDenied, temporal.ApplicationErrorOptions{NonRetryable: true})
 	for name, first := range map[string]error{"done": nil, "failed": denied} {
 		p := &verifying{}
-		p.look = func(n int, in activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
+		p.check = func(n int, in activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
 			if n == 0 {
 				p.env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "revoke"})
 				return activities.VerifyRemovalOutput{Done: true}, first
 			}
 			if !in.First || in.Look != 1 {
-				t.Errorf("%s: the next look is %+v, want one of a first round", name, in)
+				t.Errorf("%s: the next check is %+v, want one of a first round", name, in)
 			}
 			return activities.VerifyRemovalOutput{Done: true}, nil
 		}
-		if _, err := p.run(t, workflows.VerifyRevocationInput{}); err != nil || len(p.looks) != 2 {
-			t.Errorf("%s: %d looks, %v; want a second one", name, len(p.looks), err)
+		if _, err := p.run(t, workflows.VerifyRevocationInput{}); err != nil || len(p.checks) != 2 {
+			t.Errorf("%s: %d checks, %v; want a second one", name, len(p.checks), err)
 		}
 	}
 }
 
-// TestVerifyRevocationOfTenThousandTenantsContinuesAsNew: each run hands over before its
-// history is long, with what it has found.
-func TestVerifyRevocationOfTenThousandTenantsContinuesAsNew(t *testing.T) {
+// TestVerifyRevocationOfManyTenantsContinuesAsNew: each run continues as new before its
+// history is long, and passes on its result.
+func TestVerifyRevocationOfManyTenantsContinuesAsNew(t *testing.T) {
 	t.Parallel()
 	const windows, size = 100, 100
 	in, runs, replicated := workflows.VerifyRevocationInput{}, 0, map[string]bool{}
 	for {
 		runs++
 		p := &verifying{}
-		p.look = func(_ int, in activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
-			p.env.SetContinueAsNewSuggested(len(p.looks) == 7) // 7 windows of 5.1 events a tenant
+		p.check = func(_ int, in activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
+			p.env.SetContinueAsNewSuggested(len(p.checks) == 7) // 7 windows of 5.1 events a tenant
 			at := 0
 			if in.After != "" {
 				if _, err := fmt.Sscanf(in.After, "%d", &at); err != nil {
@@ -238,12 +238,12 @@ func TestVerifyRevocationOfTenThousandTenantsContinuesAsNew(t *testing.T) {
 			}
 			break
 		}
-		again, is := errors.AsType[*workflow.ContinueAsNewError](err)
+		next, is := errors.AsType[*workflow.ContinueAsNewError](err)
 		if !is {
 			t.Fatal(err)
 		}
 		in = workflows.VerifyRevocationInput{} // decoding leaves fields that are not there
-		if err := converter.GetDefaultDataConverter().FromPayloads(again.Input, &in); err != nil {
+		if err := converter.GetDefaultDataConverter().FromPayloads(next.Input, &in); err != nil {
 			t.Fatal(err)
 		}
 	}

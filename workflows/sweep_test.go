@@ -14,24 +14,24 @@ import (
 	"github.com/rollcall-iam/rollcall/workflows"
 )
 
-// swept is a scripted platform of a sweep, on which all tenants drifted. It counts what the
+// sweepPlatform is a scripted platform of a sweep, on which all tenants drifted. It counts what the
 // sweep and the runs of its tenants ask for.
-type swept struct {
+type sweepPlatform struct {
 	tenants int
 	// refuse is a tenant of which the platform refuses a step, differ one that still differs
 	// when it is verified; -1 for none.
 	refuse, differ int
 
 	verifiedTogether []int // tenants, by call
-	verifiedAlone    []access.TenantID
+	verifiedSingle   []access.TenantID
 	applied          map[access.TenantID]int
 }
 
-func sweptTenant(i int) access.TenantID {
+func sweepTenant(i int) access.TenantID {
 	return access.TenantID{Workspace: "marketing", Project: fmt.Sprintf("p%03d", i), Platform: tenant.Platform}
 }
 
-func (s *swept) run(t *testing.T) workflows.SweepResult {
+func (s *sweepPlatform) run(t *testing.T) workflows.SweepResult {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
@@ -43,7 +43,7 @@ func (s *swept) run(t *testing.T) workflows.SweepResult {
 	script(on, activities.DetectDriftActivity, func(activities.DetectDriftInput) (activities.DetectDriftOutput, error) {
 		out := activities.DetectDriftOutput{Settle: time.Minute, Totals: activities.Totals{Calls: 2}}
 		for i := range s.tenants {
-			out.Drifted = append(out.Drifted, activities.Drift{Tenant: sweptTenant(i), Plan: activities.Prepared{Digest: "d"}})
+			out.Drifted = append(out.Drifted, activities.Drift{Tenant: sweepTenant(i), Plan: activities.Prepared{Digest: "d"}})
 		}
 		return out, nil
 	})
@@ -52,13 +52,13 @@ func (s *swept) run(t *testing.T) workflows.SweepResult {
 	script(on, activities.PlanActivity, func(activities.PlanInput) (activities.PlanOutput, error) { return planned, nil })
 	script(on, activities.ApplyActivity, func(in activities.ApplyInput) (activities.ApplyOutput, error) {
 		s.applied[in.Tenant]++
-		if s.refuse >= 0 && in.Tenant == sweptTenant(s.refuse) {
+		if s.refuse >= 0 && in.Tenant == sweepTenant(s.refuse) {
 			return activities.ApplyOutput{Refused: 1, Calls: 1}, nil
 		}
 		return activities.ApplyOutput{Done: 1, Calls: 1}, nil
 	})
 	script(on, activities.VerifyActivity, func(in activities.PlanInput) (activities.PlanOutput, error) {
-		s.verifiedAlone = append(s.verifiedAlone, in.Tenant)
+		s.verifiedSingle = append(s.verifiedSingle, in.Tenant)
 		return activities.PlanOutput{Outcome: activities.Changed, Calls: 1}, nil
 	})
 	script(on, activities.ResolveUsersActivity, func(activities.ResolveInput) (activities.ResolveOutput, error) {
@@ -80,11 +80,11 @@ func (s *swept) run(t *testing.T) workflows.SweepResult {
 	return result
 }
 
-func (s *swept) verify(in activities.VerifyTenantsInput) (activities.DetectDriftOutput, error) {
+func (s *sweepPlatform) verify(in activities.VerifyTenantsInput) (activities.DetectDriftOutput, error) {
 	s.verifiedTogether = append(s.verifiedTogether, len(in.Changed))
 	out := activities.DetectDriftOutput{Totals: activities.Totals{Calls: 1}}
 	for _, c := range in.Changed {
-		if s.differ >= 0 && c.Tenant == sweptTenant(s.differ) {
+		if s.differ >= 0 && c.Tenant == sweepTenant(s.differ) {
 			out.Drifted = append(out.Drifted, activities.Drift{Tenant: c.Tenant, Plan: activities.Prepared{Digest: "d"}})
 			continue
 		}
@@ -101,32 +101,32 @@ func (s *swept) verify(in activities.VerifyTenantsInput) (activities.DetectDrift
 func TestSweep_VerifiesChangedTenantsTogether(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		reason   string
-		swept    swept
-		totals   activities.Totals
-		together int // at most
-		alone    []access.TenantID
-		applied  map[access.TenantID]int // where it is not once
+		reason        string
+		sweepPlatform sweepPlatform
+		totals        activities.Totals
+		together      int // at most
+		single        []access.TenantID
+		applied       map[access.TenantID]int // where it is not once
 	}{
 		{
-			"three tenants, one observation", swept{tenants: 3, refuse: -1, differ: -1},
+			"three tenants, one observation", sweepPlatform{tenants: 3, refuse: -1, differ: -1},
 			activities.Totals{Tenants: 3, Changed: 3, Steps: 3, Calls: 6}, 1, nil, nil,
 		},
 		{
-			"no status waits for more than a hundred others", swept{tenants: 250, refuse: -1, differ: -1},
+			"no status waits for more than a hundred others", sweepPlatform{tenants: 250, refuse: -1, differ: -1},
 			activities.Totals{Tenants: 250, Changed: 250, Steps: 250, Calls: 255}, 3, nil, nil,
 		},
 		{
-			"a tenant that still differs gets a run that verifies itself", swept{tenants: 3, refuse: -1, differ: 1},
-			activities.Totals{Tenants: 3, Changed: 3, Steps: 4, Calls: 8}, 1, []access.TenantID{sweptTenant(1)},
-			map[access.TenantID]int{sweptTenant(1): 2},
+			"a tenant that still differs gets a run that verifies itself", sweepPlatform{tenants: 3, refuse: -1, differ: 1},
+			activities.Totals{Tenants: 3, Changed: 3, Steps: 4, Calls: 8}, 1, []access.TenantID{sweepTenant(1)},
+			map[access.TenantID]int{sweepTenant(1): 2},
 		},
 		{
-			"a tenant with a refused step is not left to the sweep", swept{tenants: 3, refuse: 2, differ: -1},
+			"a tenant with a refused step is not left to the sweep", sweepPlatform{tenants: 3, refuse: 2, differ: -1},
 			activities.Totals{Tenants: 3, Changed: 2, Failed: 1, Steps: 2, Remarks: 1, Calls: 6}, 1, nil, nil,
 		},
 	} {
-		s := c.swept
+		s := c.sweepPlatform
 		got := s.run(t)
 		if diff := cmp.Diff(c.totals, got.Totals); diff != "" {
 			t.Errorf("%s: totals (-want +got):\n%s", c.reason, diff)
@@ -141,16 +141,16 @@ func TestSweep_VerifiesChangedTenantsTogether(t *testing.T) {
 		if len(s.verifiedTogether) > c.together || verified < c.totals.Changed {
 			t.Errorf("%s: %v tenants verified together, want %d in at most %d observations", c.reason, s.verifiedTogether, c.totals.Changed, c.together)
 		}
-		if diff := cmp.Diff(c.alone, s.verifiedAlone); diff != "" {
+		if diff := cmp.Diff(c.single, s.verifiedSingle); diff != "" {
 			t.Errorf("%s: verified by their own runs (-want +got):\n%s", c.reason, diff)
 		}
 		for i := range s.tenants {
 			want := 1
-			if n := c.applied[sweptTenant(i)]; n > 0 {
+			if n := c.applied[sweepTenant(i)]; n > 0 {
 				want = n
 			}
-			if n := s.applied[sweptTenant(i)]; n != want {
-				t.Errorf("%s: %s was applied %d times, want %d", c.reason, sweptTenant(i), n, want)
+			if n := s.applied[sweepTenant(i)]; n != want {
+				t.Errorf("%s: %s was applied %d times, want %d", c.reason, sweepTenant(i), n, want)
 			}
 		}
 	}

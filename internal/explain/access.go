@@ -128,7 +128,7 @@ func (x *explainer) stateOf(it item, h history, s Seen) (State, MissingRole) {
 			missing.State = Refused
 		}
 	case h.added != nil && s.State == Unknown && s.RemovedAt.IsZero():
-		return Written, missing // it was added, and no observation tells what became of it
+		return Written, missing // it was added, and no observation shows it
 	case failed != nil && s.State != Present:
 		missing = x.after(missing, failed.Err)
 	}
@@ -138,8 +138,8 @@ func (x *explainer) stateOf(it item, h history, s Seen) (State, MissingRole) {
 	return missing.State, missing
 }
 
-// after returns the missing role with the state and the reason that a failure gives it, a
-// text of the ledger.
+// after returns the missing role with the state and the reason of a failure, a text of the
+// ledger.
 func (x *explainer) after(m MissingRole, failure string) MissingRole {
 	class, _, _ := strings.Cut(failure, ":")
 	if code, permanent := x.Refusal(class); permanent {
@@ -157,8 +157,8 @@ func (x *explainer) revoking(m access.Member) *access.Remark {
 	})
 }
 
-// warningOn returns the last run's warning that keeps the item from being in place. What
-// Rollcall added before stays with a user who gets no further access.
+// warningOn returns the last run's warning that blocks the item. A user without further access
+// keeps the access that Rollcall added before.
 func (x *explainer) warningOn(it item, h history) (access.Remark, bool) {
 	found := x.revoking(it.member)
 	if found == nil {

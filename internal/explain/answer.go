@@ -61,21 +61,21 @@ const (
 // InPlace reports whether the last observation shows it.
 func (s State) InPlace() bool { return s == Granted || s == Found }
 
-// SeenState is what an observation says about a membership or a role.
+// SeenState is the state of a membership or a role in an observation.
 type SeenState string
 
-// What observations say.
+// The states of observations.
 const (
 	Present SeenState = "present"
 	Absent  SeenState = "absent"
-	// Unknown is what no observation tells.
+	// Unknown is the state without an observation.
 	Unknown SeenState = "unknown"
 )
 
-// Seen is what was last seen of a membership or a role.
+// Seen is the last observed state of a membership or a role.
 type Seen struct {
 	State SeenState `json:"state"`
-	// At is when the observation began that tells it; zero for none.
+	// At is when the observation began; zero without an observation.
 	At time.Time `json:"at,omitzero"`
 	// WrittenAt and RemovedAt are when the platform accepted an addition or a removal that no
 	// observation confirms yet; zero for none.
@@ -96,7 +96,7 @@ type Access struct {
 	// failure as "<class>: <text>"; empty where nothing says why.
 	Code   access.Code `json:"code,omitempty"`
 	Reason string      `json:"reason,omitempty"`
-	// Seen is what was last seen of the membership, or of the user in the role's binding.
+	// Seen is the last observed state of the membership, or of the user in the role's binding.
 	Seen Seen `json:"seen"`
 	// RoleStates has each role of a group.
 	RoleStates []Role `json:"role_states,omitempty"`
@@ -181,7 +181,7 @@ type Leaving struct {
 	Desired bool `json:"desired"`
 	// Since is when the removal was held, forbidden, planned or first tried.
 	Since time.Time `json:"since,omitzero"`
-	// Seen is what was last seen of it.
+	// Seen is the last observed state of the access.
 	Seen Seen `json:"seen"`
 	// EndsBy is when the access ends at the latest after a removal, by the vendor's
 	// documents; zero if the removal is not accepted, or they name no longest time.

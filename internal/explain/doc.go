@@ -7,13 +7,13 @@
 //	facts, err := reader.Read(ctx, tenant, user)
 //	answer := explain.Explain(facts)
 //
-// # What was seen
+// # Observed access
 //
-// The ledger knows what a platform accepted, an observation what it shows. Access is granted
-// only if the last observation shows the membership and each of its roles; each has a [Seen]
-// with the time of that observation. What the last observation found follows from its plan:
-// what the plan adds was absent, what it removes, holds or may not remove was present, and
-// what it does not mention was as desired. An attempt to add or remove something after that
-// observation rests on a newer one, which found the opposite. A step that was applied after
-// the last observation is written, and not seen yet.
+// The ledger has the steps that a platform accepted, an observation the access that it shows.
+// Access is granted only if the last observation shows the membership and each of its roles;
+// each has a [Seen] with the time of that observation. The result of the last observation
+// follows from its plan: access that the plan adds was absent, access that the plan removes,
+// holds or may not remove was present, and all other access was as desired. A later attempt to
+// add or remove access is based on a newer observation, which found the opposite. A step that
+// was applied after the last observation is written, and not seen yet.
 package explain

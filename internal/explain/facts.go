@@ -13,7 +13,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// Facts are what is stored about one tenant, and the user that the question is about.
+// Facts are the stored facts about one tenant, and the user of the question.
 type Facts struct {
 	Input   document.TenantInput
 	Desired desired.Desired
@@ -31,7 +31,7 @@ type Facts struct {
 	Completed bool
 	// Plan is that of the last observation; empty if nothing differed.
 	Plan plan.Plan
-	// Revoked is how the user's revocation stands on the platform; nil if none stands.
+	// Revoked is the state of the user's revocation on the platform; nil without a revocation.
 	Revoked *store.RevokedPlatform
 	// Shared are other tenants that desire a shared role for the user.
 	Shared []SharedRole
@@ -95,7 +95,7 @@ func (f Facts) HasAccounts() bool {
 	return len(x.accounts) > 0
 }
 
-// complete fills in what follows from the rest.
+// complete makes empty lists of nil ones, and collects the texts of Lacks.
 func (a Answer) complete() Answer {
 	a.Access, a.Leaving, a.Reasons = list(a.Access), list(a.Leaving), list(a.Reasons)
 	a.Warnings, a.Groups = list(a.Warnings), list(a.Groups)
@@ -121,7 +121,7 @@ func (x *explainer) isSubject(m access.Member) bool { return x.User == "" || m.P
 // isStale reports whether documents were applied since the last run began.
 func (x *explainer) isStale() bool { return x.Status.Generation < x.Input.Generation }
 
-// nameKey returns what equal account names of the platform have in common.
+// nameKey returns a key that is the same for equal account names of the platform.
 func (x *explainer) nameKey(name string) string {
 	if x.Profile.IgnoresCase {
 		return access.FoldCase(name)

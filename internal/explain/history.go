@@ -17,20 +17,21 @@ type item struct {
 	member access.Member // empty for a group's role, and for a group as a whole
 }
 
-// effect is what a step does to an item.
+// effect is the effect of a step on an item.
 type effect int
 
 const (
 	none effect = iota
 	adds
 	removes
-	// creates is the creation of the item's group: what the group had before is not there.
+	// creates is the creation of the item's group, which begins without members and roles.
 	creates
 	// provisions is the creation of the member's account, without which nothing can be added.
 	provisions
 )
 
-// effectOn returns what a step does to an item, whose group has that name then.
+// effectOn returns the effect of a step on an item. group is the name of the item's group at
+// that time.
 func (x *explainer) effectOn(s plan.Step, it item, group string) effect {
 	key := s.Key()
 	isMember := func(n access.Member) bool { return x.same(n, it.member) }
@@ -65,7 +66,7 @@ func isRename(s plan.Step) bool {
 // isApplied reports whether the platform accepted the step.
 func isApplied(r ledger.Record) bool { return !r.DoneAt.IsZero() && r.Err == "" }
 
-// history is what the ledger has about an item. Of added and removed, at most one is set: the
+// history has the records of the ledger about an item. Of added and removed, at most one is set: the
 // last applied step about it.
 type history struct {
 	added, removed *ledger.Record
@@ -73,7 +74,7 @@ type history struct {
 	// applied step that did; failedRemoval is the same for removals.
 	failedAdd, failedRemoval *ledger.Record
 	// created is when the creation of the item's group began, if no applied step about the item
-	// is newer: the item was not there then.
+	// is newer: the new group did not have the item.
 	created time.Time
 	// triedRemoval is when the oldest of those removals began.
 	triedRemoval time.Time
@@ -113,7 +114,7 @@ func (x *explainer) history(it item) history {
 	return h
 }
 
-// take notes a record, and reports whether no older one counts.
+// take adds a record, and reports whether no older one counts.
 func (h *history) take(r *ledger.Record, e effect) (done bool) {
 	applied := isApplied(*r)
 	switch {

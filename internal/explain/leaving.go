@@ -13,11 +13,12 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// recentRemoval is how long a removal is shown whose end of access the vendor does not bound.
+// recentRemoval is how long a removal is shown if the vendor names no longest time until the
+// access ends.
 const recentRemoval = 24 * time.Hour
 
-// leaving are the removals of the user, or of all users, that did not happen yet, and those
-// after which the access may still count.
+// leaving returns the pending removals of the user, or of all users, and the applied ones after
+// which the access may still count.
 func (x *explainer) leaving() []Leaving {
 	var all []Leaving
 	visited := map[Leaving]bool{} // before they are completed
@@ -42,8 +43,9 @@ func (x *explainer) leaving() []Leaving {
 	return all
 }
 
-// removed returns the accounts from which a step takes access and that the question is about,
-// and an empty one for a step that takes a group, or a role of a group, from all its members.
+// removed returns the accounts, among those of the question, from which a step removes access.
+// It returns one empty account for a step that removes a group, or a role of a group, for all
+// members.
 func (x *explainer) removed(s plan.Step) []access.Member {
 	key := s.Key()
 	if s.Op == plan.Delete && (key.Kind == access.KindGroup || key.Kind == access.KindBinding && key.Group != "") {
@@ -69,15 +71,15 @@ func (x *explainer) isMember(group string) bool {
 	return h.added != nil
 }
 
-// before is the history of the user's membership before a record.
+// before returns the history of the user's membership before a record.
 func (x *explainer) before(r *ledger.Record, group string) history {
 	older := *x
 	older.Records = slices.DeleteFunc(slices.Clone(x.Records), func(o ledger.Record) bool { return !o.IntendedAt.Before(r.IntendedAt) })
 	return older.history(item{group: group, member: access.Member{Person: x.User, Account: access.Account{Name: x.Account}}})
 }
 
-// isDesired reports whether the documents ask for text the step takes: they changed after the
-// plan was made.
+// isDesired reports whether the documents ask for access that the step removes: they changed after
+// the plan was made.
 func (x *explainer) isDesired(s plan.Step, account access.Member) bool {
 	key := s.Key()
 	contains := func(members []access.Member) bool {
@@ -93,7 +95,7 @@ func (x *explainer) isDesired(s plan.Step, account access.Member) bool {
 	})
 }
 
-// itemOf returns text a removal is about.
+// itemOf returns the item that a removal removes.
 func itemOf(s plan.Step, account access.Member) item {
 	key := s.Key()
 	return item{group: key.Group, role: key.Role, member: account}
@@ -118,7 +120,8 @@ func (x *explainer) pendingApproval(s plan.Step, account access.Member, l *Leavi
 	return true
 }
 
-// forbidden completes a removal that a document forbids. Revocations take it all the same.
+// forbidden completes a removal that a document forbids. A revocation removes the access
+// nevertheless.
 func (x *explainer) forbidden(s plan.Step, account access.Member, l *Leaving) bool {
 	if h := x.history(itemOf(s, account)); h.removed != nil && h.removed.DoneAt.After(x.observedAt) {
 		return x.open(s, account, l)

@@ -20,7 +20,7 @@ import (
 // recordsRead is how many of a tenant's newest steps are searched for a user.
 const recordsRead = 10_000
 
-// Platform is what a type of platform can do, and what desired access needs to know of it.
+// Platform describes a type of platform: its features, and the input of desired access.
 type Platform struct {
 	Profile driver.Profile
 	Options desired.Options
@@ -37,11 +37,11 @@ type Reader struct {
 	Completes func(outcome string) bool
 }
 
-// User is the user that the question is about.
+// User is the user of the question.
 type User struct {
-	// Name is what the caller wrote; empty for all users.
+	// Name is the name as the caller wrote it; empty for all users.
 	Name string
-	// Document is the user's own; nil for a user without one, of whom the ledger may know.
+	// Document is the user's own; nil for a user without one. The ledger may still have the user.
 	Document *document.User
 }
 
@@ -113,7 +113,7 @@ func (r Reader) readStatus(ctx context.Context, id access.TenantID, f *Facts) er
 	return err
 }
 
-// readRevocation adds how the user's revocation stands on the platform.
+// readRevocation adds the state of the user's revocation on the platform.
 func (r Reader) readRevocation(ctx context.Context, id access.TenantID, f *Facts) error {
 	if f.User == "" {
 		return nil

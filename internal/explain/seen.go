@@ -7,7 +7,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// seen returns what was last seen of a desired item.
+// seen returns the last observed state of a desired item.
 func (x *explainer) seen(it item, h history) Seen {
 	s := x.observed(it, h)
 	if h.added == nil && h.created.After(x.observedAt) {
@@ -29,7 +29,7 @@ func (x *explainer) seen(it item, h history) Seen {
 	return s
 }
 
-// observed returns what the last stored observation says about a desired item.
+// observed returns the state of a desired item in the last stored observation.
 func (x *explainer) observed(it item, h history) Seen {
 	if x.observedAt.IsZero() {
 		return Seen{State: Unknown}
@@ -44,14 +44,14 @@ func (x *explainer) observed(it item, h history) Seen {
 	case x.current:
 		s.State = Present
 	case h.added != nil && h.added.DoneAt.Before(x.observedAt):
-		// The documents changed since. The plan would add or remove the item if it differed
-		// from the documents of then, which asked for it when Rollcall added it.
+		// The documents changed since. The earlier documents asked for the item when Rollcall
+		// added it; the plan would have added it if it had been absent.
 		s.State = Present
 	}
 	return s
 }
 
-// planned returns what the plan of the last observation does to an item.
+// planned returns the effect of the last observation's plan on an item.
 func (x *explainer) planned(it item) effect {
 	group := it.group
 	for _, s := range x.Plan.Steps {
@@ -73,7 +73,8 @@ func (x *explainer) planned(it item) effect {
 	return first
 }
 
-// isExcluded reports whether the plan would remove the item, and may not.
+// isExcluded reports whether the plan lacks the item's removal because a guard holds it or a
+// document forbids it.
 func (x *explainer) isExcluded(it item) bool {
 	return slices.ContainsFunc(slices.Concat(x.Plan.Held, x.Plan.Forbidden), func(s plan.Step) bool {
 		return s.Carries == "" && x.effectOn(s, it, it.group) == removes

@@ -39,7 +39,7 @@ func (s State) missingText() string {
 }
 
 // MissingTexts say why memberships and roles are missing, unless a warning or a reason of the answer has the same
-// text. Users who lack a role of the same group share one text.
+// text. Users without a role of the same group share one text.
 func (a Answer) MissingTexts(all ...Access) []string {
 	var texts []string
 	add := func(text, reason string) {
@@ -64,7 +64,7 @@ func (a Answer) MissingTexts(all ...Access) []string {
 	return texts
 }
 
-// SeenTexts say what was last seen of the membership and of each role.
+// SeenTexts returns the last observed state of the membership and of each role, in words.
 func (a Access) SeenTexts() []string {
 	name := fmt.Sprintf("the role %q of %s", strings.Join(a.Roles, ", "), a.Account)
 	if a.Group != "" {
@@ -77,7 +77,7 @@ func (a Access) SeenTexts() []string {
 	return texts
 }
 
-// Text is what was last seen, in words: "seen at 2026-03-04 05:06:07".
+// Text is the last observed state in words: "seen at 2026-03-04 05:06:07".
 func (s Seen) Text() string {
 	at := func(t time.Time) string { return t.Format(time.DateTime) }
 	switch {

@@ -89,7 +89,7 @@ func queueNotPut(batch *pgx.Batch, run Run, o Outcome) {
 // another name now.
 func queueOut(batch *pgx.Batch, t access.TenantID, s plan.Step) {
 	if changesGroup(s) {
-		queueMoved(batch, t, s)
+		queueRename(batch, t, s)
 		return
 	}
 	if s.Op == plan.Delete && s.Kind == access.KindGroup {
@@ -108,7 +108,7 @@ func queueOut(batch *pgx.Batch, t access.TenantID, s plan.Step) {
 		append(keyArgs(t, key), t.Platform, accounts, ref)...)
 }
 
-func queueMoved(batch *pgx.Batch, t access.TenantID, s plan.Step) {
+func queueRename(batch *pgx.Batch, t access.TenantID, s plan.Step) {
 	former := formerName(s)
 	if former == "" {
 		return
@@ -216,9 +216,9 @@ type Set struct {
 	plan.Owned
 }
 
-// OwnedRefs returns the objects with these ids that any tenant of the platform owns, also
+// ManagedSets returns the objects with these ids that any tenant of the platform owns, also
 // one that is removed or forgotten since.
-func (l *Ledger) OwnedRefs(ctx context.Context, platform string, refs []string) ([]Set, error) {
+func (l *Ledger) ManagedSets(ctx context.Context, platform string, refs []string) ([]Set, error) {
 	rows, err := l.pool.Query(ctx, `SELECT tenant, kind, group_name, role, name, ref, grants FROM owned
 		WHERE platform = $1 AND ref = ANY($2) AND ref <> '' ORDER BY tenant, kind, group_name, role, name`,
 		platform, append([]string{}, refs...))

@@ -146,13 +146,13 @@ func TestSeenOpensAndCloses(t *testing.T) {
 		}
 	}
 	const one, two, three = "u-1 in members g (id-g)", "u-2 in members g (id-g)", "u-3 in members g (id-g)"
-	here := []access.TenantID{tenant}
+	read := []access.TenantID{tenant}
 	see("the tenant was not read", 0, nil, one, two, three)
-	see("the platform may not show it yet", time.Hour, here, one, two, three)
+	see("the platform may not show it yet", time.Hour, read, one, two, three)
 	accounts = []string{"u-2", "u-3"}
-	see("the first account was not asked about", 0, here, one, three)
+	see("the first account was not asked about", 0, read, one, three)
 	accounts = []string{"u-1"}
-	see("it was", 0, here, three)
+	see("it was", 0, read, three)
 	out, err := l.RecentlyOut(t.Context(), tenant.Platform, []string{"u-1", "u-2", "u-3"}, time.Hour)
 	if err != nil || len(out) != 2 {
 		t.Errorf("recently out: %+v, %v; want the two that were closed", out, err)
@@ -175,8 +175,8 @@ func TestPlacesAreFoundByUser(t *testing.T) {
 	}
 }
 
-// TestOwnedRefsFindsSetsOfAnyTenant: memberships name groups by id.
-func TestOwnedRefsFindsSetsOfAnyTenant(t *testing.T) {
+// TestManagedSets_FindsSetsOfAnyTenant: memberships name groups by id.
+func TestManagedSets_FindsSetsOfAnyTenant(t *testing.T) {
 	t.Parallel()
 	l := fresh(t)
 	group := createGroup()
@@ -184,7 +184,7 @@ func TestOwnedRefsFindsSetsOfAnyTenant(t *testing.T) {
 	other := run
 	other.Tenant.Project, other.RunID = "gone", "other"
 	record(t, l, other, ledger.Outcome{Step: group, Ref: "id-h"})
-	found, err := l.OwnedRefs(t.Context(), tenant.Platform, []string{"id-g", "id-h", "id-of-another", ""})
+	found, err := l.ManagedSets(t.Context(), tenant.Platform, []string{"id-g", "id-h", "id-of-another", ""})
 	if err != nil || len(found) != 2 || found[0].Tenant != other.Tenant && found[1].Tenant != other.Tenant {
 		t.Errorf("sets %+v, %v; want one of each tenant", found, err)
 	}

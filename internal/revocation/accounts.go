@@ -14,14 +14,14 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// find looks up the user's accounts, and the tenants where they may be: where documents
-// give the user something, where the ledger ever named them, and where they have an open
-// place.
+// find looks up the user's accounts and the tenants where they may have access: tenants
+// whose documents name the user, tenants for which the ledger has a step with an account,
+// and tenants with an open place.
 func (r *removal) find(ctx context.Context) error {
-	if reached, err := r.open(ctx); err != nil || !reached {
+	if opened, err := r.open(ctx); err != nil || !opened {
 		return err
 	}
-	euids, err := r.Store.RevokedEUIDs(ctx, r.revoked)
+	euids, err := r.Store.RevokedEUIDs(ctx, r.revocation)
 	if err != nil {
 		return fmt.Errorf("revocation: read %s: %w", r.run.ID, err)
 	}
@@ -35,16 +35,16 @@ func (r *removal) find(ctx context.Context) error {
 	if err := r.where(ctx, euids, names); err != nil {
 		return err
 	}
-	ask, err := r.worthAsking(ctx)
+	possible, err := r.mayHaveAccess(ctx)
 	if err != nil {
 		return err
 	}
-	if !ask {
+	if !possible {
 		r.driver = nil
-		return r.remember(ctx) // they may still be where nothing knows of
+		return r.remember(ctx) // later plans need the accounts
 	}
-	if r.unasked = r.lookUp(ctx, names); r.unasked != nil && len(r.refs) == 0 {
-		return r.unasked
+	if r.resolveErr = r.lookUp(ctx, names); r.resolveErr != nil && len(r.refs) == 0 {
+		return r.resolveErr
 	}
 	if err := r.remember(ctx); err != nil {
 		return err
@@ -52,9 +52,9 @@ func (r *removal) find(ctx context.Context) error {
 	return r.where(ctx, euids, names)
 }
 
-// open opens the driver by the platform's document, or by the last one that is kept. It
-// returns false where there is none and nothing to reach. Where there is something, that is
-// an error.
+// open opens the driver with the platform's document, or with the last document that the
+// store had. Without any document it returns false, or an error if the user has open places
+// on the platform.
 func (r *removal) open(ctx context.Context) (bool, error) {
 	doc, err := r.Store.RememberedPlatform(ctx, r.run.Platform)
 	if errors.Is(err, store.ErrNotFound) {
@@ -71,10 +71,9 @@ func (r *removal) open(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// unreachable returns an error where the user has open places on a platform of which no
-// document is left.
+// unreachable returns an error if the user has open places on a platform without documents.
 func (r *removal) unreachable(ctx context.Context) error {
-	places, err := r.Ledger.Places(ctx, r.run.Platform, r.revoked.Person, nil)
+	places, err := r.Ledger.Places(ctx, r.run.Platform, r.revocation.Person, nil)
 	if err != nil {
 		return fmt.Errorf("revocation: read the ledger: %w", err)
 	}
@@ -85,17 +84,17 @@ func (r *removal) unreachable(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("revocation: read why %s was forgotten: %w", r.run.Platform, err)
 	}
-	why := "its documents are removed"
+	reason := "its documents are removed"
 	if abandoned != "" {
-		why = "an operator had it forgotten"
+		reason = "an operator had it forgotten"
 	}
-	return fmt.Errorf("revocation: %w: %d groups and roles of %s cannot be reached: %s: remove the user there by hand",
-		fault.ErrInvalid, len(places), r.run.Platform, why)
+	return fmt.Errorf("revocation: %w: %d groups and roles of %s cannot be opened: %s: remove the user there by hand",
+		fault.ErrInvalid, len(places), r.run.Platform, reason)
 }
 
-// worthAsking reports whether the user may have anything on the platform. Where
-// memberships are listed, that includes what removed tenants left there.
-func (r *removal) worthAsking(ctx context.Context) (bool, error) {
+// mayHaveAccess reports whether the user may have access on the platform. A list of
+// memberships includes the groups and roles of removed tenants.
+func (r *removal) mayHaveAccess(ctx context.Context) (bool, error) {
 	if _, lists := r.driver.(driver.MembershipLister); len(r.tenants) > 0 || !lists {
 		return len(r.tenants) > 0, nil
 	}
@@ -106,8 +105,8 @@ func (r *removal) worthAsking(ctx context.Context) (bool, error) {
 	return len(former) > 0, nil
 }
 
-// remember stores which accounts are the user's: from then on no plan gives them anything,
-// or holds what removes it.
+// remember stores the user's accounts. Later plans grant them no access, and hold none of
+// their removals.
 func (r *removal) remember(ctx context.Context) error {
 	if err := r.Store.RememberRevoked(ctx, r.run.ID, r.run.Platform, r.refs); err != nil {
 		return fmt.Errorf("revocation: remember the accounts of %s: %w", r.run.ID, err)
@@ -115,14 +114,14 @@ func (r *removal) remember(ctx context.Context) error {
 	return nil
 }
 
-// known finds the accounts that were the user's before: under the names that they have, or
-// had when something was done for them.
+// known finds the user's earlier accounts: those with one of the names, and those that the
+// ledger recorded for the user.
 func (r *removal) known(ctx context.Context, names []string) error {
 	found, err := r.Store.KnownRefs(ctx, r.run.Platform, r.driver.Profile().LookupAttribute, names)
 	if err != nil {
 		return fmt.Errorf("revocation: read known accounts: %w", err)
 	}
-	recorded, err := r.Ledger.RefsOf(ctx, r.run.Platform, r.revoked.Person)
+	recorded, err := r.Ledger.RefsOf(ctx, r.run.Platform, r.revocation.Person)
 	if err != nil {
 		return fmt.Errorf("revocation: read the ledger: %w", err)
 	}
@@ -135,8 +134,8 @@ func (r *removal) known(ctx context.Context, names []string) error {
 	return nil
 }
 
-// notOthers leaves out the accounts that are another user's by the documents: they were
-// the user's by a mistake that was corrected since.
+// notOthers leaves out the accounts that the documents assign to another user: a
+// correction of the documents took them from the revoked user.
 func (r *removal) notOthers(ctx context.Context, refs []string) ([]string, error) {
 	if len(refs) == 0 {
 		return nil, nil
@@ -145,7 +144,7 @@ func (r *removal) notOthers(ctx context.Context, refs []string) ([]string, error
 	if err != nil {
 		return nil, fmt.Errorf("revocation: name accounts: %w", err)
 	}
-	euids, err := r.Store.OtherEUIDs(ctx, r.revoked.Person)
+	euids, err := r.Store.OtherEUIDs(ctx, r.revocation.Person)
 	if err != nil {
 		return nil, fmt.Errorf("revocation: read the users: %w", err)
 	}
@@ -160,13 +159,13 @@ func (r *removal) notOthers(ctx context.Context, refs []string) ([]string, error
 	return slices.DeleteFunc(refs, func(ref string) bool { return others[access.FoldCase(named[ref])] }), nil
 }
 
-// where finds the tenants.
+// where finds the tenants where the accounts may have access.
 func (r *removal) where(ctx context.Context, euids, names []string) error {
 	places, err := r.Ledger.Places(ctx, r.run.Platform, "", r.refs)
 	if err != nil {
 		return fmt.Errorf("revocation: read the ledger: %w", err)
 	}
-	found, err := r.Ledger.TenantsOf(ctx, r.run.Platform, r.revoked.Person, r.refs)
+	found, err := r.Ledger.TenantsOf(ctx, r.run.Platform, r.revocation.Person, r.refs)
 	if err != nil {
 		return fmt.Errorf("revocation: read the ledger: %w", err)
 	}
@@ -175,11 +174,11 @@ func (r *removal) where(ctx context.Context, euids, names []string) error {
 	}
 	pending, err := r.Store.HeldTenants(ctx, r.run.Platform, r.refs, names)
 	if err != nil {
-		return fmt.Errorf("revocation: read what is held: %w", err)
+		return fmt.Errorf("revocation: read the removals pending approval: %w", err)
 	}
 	found = append(found, pending...)
 	for _, euid := range append([]string{""}, euids...) {
-		desired, err := r.Store.PersonTenants(ctx, r.revoked.Person, euid, r.run.Platform)
+		desired, err := r.Store.PersonTenants(ctx, r.revocation.Person, euid, r.run.Platform)
 		if err != nil {
 			return fmt.Errorf("revocation: read the documents: %w", err)
 		}
@@ -188,8 +187,8 @@ func (r *removal) where(ctx context.Context, euids, names []string) error {
 	return r.reachable(ctx, found)
 }
 
-// reachable keeps those of the tenants that documents, tombstones or former documents
-// have, as affected.
+// reachable sets tenants to those of the found ones with documents, tombstones or former
+// documents, and affected to those without the last group.
 func (r *removal) reachable(ctx context.Context, found []access.TenantID) error {
 	current, err := r.Store.Tenants(ctx, store.TenantFilter{Platform: r.run.Platform})
 	if err != nil {
@@ -209,8 +208,8 @@ func (r *removal) reachable(ctx context.Context, found []access.TenantID) error 
 	return nil
 }
 
-// lookUp asks the platform for the accounts. Of several under one name only those that
-// were found to be the user's before are theirs.
+// lookUp asks the platform for the accounts. If several accounts have one name, it adds
+// none of them: only the known ones are the user's.
 func (r *removal) lookUp(ctx context.Context, names []string) error {
 	if len(names) == 0 {
 		return nil
@@ -225,8 +224,8 @@ func (r *removal) lookUp(ctx context.Context, names []string) error {
 			continue
 		}
 		if len(answer.Refs) > 1 {
-			r.warnings = append(r.warnings, access.Remark{Code: access.UserAmbiguous, Object: r.revoked.Person, Text: fmt.Sprintf(
-				"the platform has %d accounts named %q, and only those that Rollcall knew before were removed: check the others there",
+			r.warnings = append(r.warnings, access.Remark{Code: access.UserAmbiguous, Object: r.revocation.Person, Text: fmt.Sprintf(
+				"the platform has %d accounts named %q, and Rollcall removed only those that it knew before: check the others there",
 				len(answer.Refs), names[i])})
 		}
 	}
@@ -235,9 +234,9 @@ func (r *removal) lookUp(ctx context.Context, names []string) error {
 	return nil
 }
 
-// additions notes what is on its way to give the user something, and reports whether
-// anything is. A run that read the documents before the revocation was stored had recorded
-// its intent before that.
+// additions reads the recent additions of the user's accounts, and reports whether any has
+// no outcome yet. A run that read the documents before the revocation was stored recorded
+// its intents before that, too, so the ledger has all of them.
 func (r *removal) additions(ctx context.Context) (open bool, err error) {
 	if len(r.refs) == 0 {
 		return false, nil

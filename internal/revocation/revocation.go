@@ -18,11 +18,12 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-// InFlight is how long additions that were on their way count as such: until a worker
-// that died is noticed and another has taken over.
+// InFlight is how long after a revocation an addition that began before it may still reach
+// the platform: the time until Temporal notices that a worker died, and another worker
+// retries.
 const InFlight = 45 * time.Second
 
-// tenant is a tenant as far as it is known.
+// tenant is a tenant with its documents and the observed access of the user.
 type tenant struct {
 	document document.TenantInput
 	observed access.State
@@ -30,7 +31,7 @@ type tenant struct {
 	scope    driver.Scope
 }
 
-// Config is what a Remover works with.
+// Config configures a Remover.
 type Config struct {
 	Store  *store.Store
 	Ledger *ledger.Ledger
@@ -40,86 +41,86 @@ type Config struct {
 	Installation string
 	// Records returns the ledger for the executor of one run.
 	Records func(ledger.Run) reconcile.Ledger
-	// InFlight is how long after the acceptance additions may be on their way.
+	// InFlight is how long after the acceptance earlier additions may reach the platform.
 	InFlight time.Duration
 }
 
-// Remover removes revoked users. It is safe for use by many goroutines.
+// Remover removes revoked users. It is safe for concurrent use.
 type Remover struct{ Config }
 
 // New returns a Remover.
 func New(c Config) *Remover { return &Remover{c} }
 
-// Run says on whose behalf a Remover works.
+// Run identifies the caller of a Remover.
 type Run struct {
 	// ID is the revocation's.
 	ID       string
 	Platform string
-	// WorkflowID and RunID are what the ledger records with each removal.
+	// WorkflowID and RunID go into the ledger with each removal.
 	WorkflowID, RunID string
 	// Attempt counts the calls with the same purpose, from 1 on.
 	Attempt int
 }
 
-// Removed is what Remove did, without people.
+// Removed sums up a call of Remove. It names no user.
 type Removed struct {
-	// Tenants counts those that Verify looks at, Sets the groups and roles that lost the
-	// user, Calls the calls to the platform.
+	// Tenants counts the tenants that Verify checks, Sets the groups and roles from which
+	// the user was removed, Calls the calls to the platform.
 	Tenants, Sets, Calls int
 	// Done is true where there is nothing to verify: the user has nothing on the
 	// platform, or the revocation was lifted.
 	Done bool
 }
 
-// removal is one user being removed from everything on one platform.
+// removal is the state of one call of Remove or Verify.
 type removal struct {
 	*Remover
-	run     Run
-	meter   *budget.Meter
-	revoked store.Revocation
-	doc     document.Platform
-	driver  driver.Driver // nil until there is anything to read
-	delay   time.Duration // the platform's propagation delay
+	run        Run
+	counter    *budget.Meter
+	revocation store.Revocation
+	doc        document.Platform
+	driver     driver.Driver // nil if the platform cannot be read, or need not be
+	delay      time.Duration // the platform's propagation delay
 	// refs are the user's accounts.
 	refs []string
-	// tenants are those where the user may be in a set, affected those of them that
-	// documents or tombstones have.
+	// tenants are the tenants where the user may be in a set. affected are those of them
+	// with documents or tombstones.
 	tenants, affected []access.TenantID
-	// unasked is why the platform could not be asked for accounts: those that are known
-	// are removed all the same.
-	unasked error
-	// recent are additions that are on their way, or that the platform may not show yet.
+	// resolveErr is the error of the account lookup. The known accounts are removed
+	// nevertheless.
+	resolveErr error
+	// recent are additions without an outcome, and those that the platform may not show yet.
 	recent []ledger.Addition
-	// done are the steps that were done, and when.
+	// done has the time of each step that this call applied, by the step's ID.
 	done map[string]time.Time
-	// out are places that others closed, and that the platform may show still.
-	out    map[ledger.Place]bool
-	passes int
-	// changed is true where the last pass met something else than it had seen.
+	// out are the recently closed places that the platform may still show.
+	out          map[ledger.Place]bool
+	observations int
+	// changed is true if the platform changed between the last observation and its removals.
 	changed bool
-	// inUse is true where the last pass left a role that another one rests on.
+	// inUse is true if the last observation has a role that another role depends on.
 	inUse    bool
 	warnings []access.Remark
-	before   store.RevokedPlatform // what earlier calls did
+	before   store.RevokedPlatform // the report of earlier calls
 }
 
 func (r *Remover) begin(ctx context.Context, run Run) (context.Context, *removal) {
-	ctx, meter := budget.WithMeter(ctx)
-	return ctx, &removal{Remover: r, run: run, meter: meter, done: map[string]time.Time{}}
+	ctx, counter := budget.WithMeter(ctx)
+	return ctx, &removal{Remover: r, run: run, counter: counter, done: map[string]time.Time{}}
 }
 
-// sets counts the groups and roles that lost the user.
+// sets counts the groups and roles from which this call removed the user.
 func (r *removal) sets() int { return len(r.done) }
 
-// calls returns how many calls to the platform the work with this context took.
-func (r *removal) calls() int { return r.meter.Calls() }
+// calls counts the calls to the platform with the context of begin.
+func (r *removal) calls() int { return r.counter.Calls() }
 
-// maxPasses is how many times Remove looks while the platform changes.
-const maxPasses = 8
+// maxObservations is how many times Remove observes a platform that keeps changing.
+const maxObservations = 8
 
 // Remove finds the user's accounts on the platform and removes them from every managed
-// group and role. It returns when the platform has accepted the removals, whether or not
-// it shows them already. No guard applies. Unmanaged groups and roles stay, with a warning.
+// group and role. It returns when the platform has accepted the removals, even if it does
+// not show them yet. No guard applies. Unmanaged groups and roles stay, with a warning.
 func (r *Remover) Remove(ctx context.Context, run Run) (Removed, error) {
 	ctx, w := r.begin(budget.Urgent(ctx), run)
 	done, err := w.remove(ctx)
@@ -130,8 +131,8 @@ func (r *Remover) Remove(ctx context.Context, run Run) (Removed, error) {
 }
 
 func (r *removal) remove(ctx context.Context) (done bool, err error) {
-	standing, err := r.load(ctx)
-	if err != nil || !standing {
+	active, err := r.load(ctx)
+	if err != nil || !active {
 		return true, err
 	}
 	if err := r.find(ctx); err != nil {
@@ -142,25 +143,25 @@ func (r *removal) remove(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	for r.changed = true; r.changed; {
-		if r.passes == maxPasses {
+		if r.observations == maxObservations {
 			return false, fmt.Errorf("revocation: %w: %s changes while the user is removed", fault.ErrUnavailable, r.run.Platform)
 		}
-		if err := r.pass(ctx); err != nil {
+		if err := r.removeOnce(ctx); err != nil {
 			return false, err
 		}
 	}
-	if err := r.Store.ExpectVerification(ctx, r.run.ID, r.run.Platform, r.toVerify()); err != nil {
-		return false, fmt.Errorf("revocation: store what to verify: %w", err)
+	if err := r.Store.RequireVerification(ctx, r.run.ID, r.run.Platform, r.toVerify()); err != nil {
+		return false, fmt.Errorf("revocation: store the tenants to verify: %w", err)
 	}
 	if len(r.tenants)+r.sets() == 0 && !open {
-		return true, r.store(ctx, store.RevocationDone, "")
+		return true, r.recordState(ctx, store.RevocationDone, "")
 	}
-	return false, r.store(ctx, store.RevocationAccepted, "")
+	return false, r.recordState(ctx, store.RevocationAccepted, "")
 }
 
-// pass removes the user from what the platform shows now.
-func (r *removal) pass(ctx context.Context) error {
-	r.passes++
+// removeOnce observes the platform and removes the user from every set that has the user.
+func (r *removal) removeOnce(ctx context.Context) error {
+	r.observations++
 	r.changed, r.inUse = false, false
 	before := r.sets()
 	if len(r.refs) == 0 || r.driver == nil {
@@ -175,13 +176,13 @@ func (r *removal) pass(ctx context.Context) error {
 	} else {
 		found, unread = r.observed(ctx, r.tenants)
 	}
-	err := r.worst(r.apply(ctx, found), unread, r.unasked)
+	err := r.selectError(r.apply(ctx, found), unread, r.resolveErr)
 	r.changed = r.changed || r.inUse && r.sets() > before
 	return err
 }
 
-// toVerify returns the tenants that Verify has to read. Where memberships are listed, they
-// answer for tenants that no document has any more.
+// toVerify returns the tenants that Verify must read. A list of memberships makes reading
+// tenants without documents unnecessary.
 func (r *removal) toVerify() []access.TenantID {
 	if _, lists := r.driver.(driver.MembershipLister); lists {
 		return r.affected
@@ -189,7 +190,7 @@ func (r *removal) toVerify() []access.TenantID {
 	return r.tenants
 }
 
-// load reads the revocation, and reports whether it stands.
+// load reads the revocation. It returns false if the revocation was lifted.
 func (r *removal) load(ctx context.Context) (bool, error) {
 	found, err := r.Store.Revocations(ctx, store.RevocationFilter{ID: r.run.ID, Lifted: true})
 	if err != nil {
@@ -198,34 +199,34 @@ func (r *removal) load(ctx context.Context) (bool, error) {
 	if len(found) == 0 {
 		return false, fmt.Errorf("revocation: %w: there is no revocation %s", fault.ErrInvalid, r.run.ID)
 	}
-	r.revoked = found[0]
-	i := slices.IndexFunc(r.revoked.Platforms, func(p store.RevokedPlatform) bool { return p.Platform == r.run.Platform })
-	if i >= 0 && r.revoked.Platforms[i].State != store.RevocationDone {
-		r.before = r.revoked.Platforms[i]
+	r.revocation = found[0]
+	i := slices.IndexFunc(r.revocation.Platforms, func(p store.RevokedPlatform) bool { return p.Platform == r.run.Platform })
+	if i >= 0 && r.revocation.Platforms[i].State != store.RevocationDone {
+		r.before = r.revocation.Platforms[i]
 	}
-	if r.revoked.LiftedAt.IsZero() {
+	if r.revocation.LiftedAt.IsZero() {
 		return true, nil
 	}
 	if err := r.Store.EndVerification(ctx, r.run.ID, r.run.Platform); err != nil {
 		return false, fmt.Errorf("revocation: end the verification: %w", err)
 	}
-	return false, r.store(ctx, store.RevocationDone, "")
+	return false, r.recordState(ctx, store.RevocationDone, "")
 }
 
-// store stores how far the revocation is on the platform.
-func (r *removal) store(ctx context.Context, state store.RevocationState, problem string) error {
+// recordState stores the state of the revocation on the platform.
+func (r *removal) recordState(ctx context.Context, state store.RevocationState, problem string) error {
 	report := store.RevokedPlatform{
 		Platform: r.run.Platform, State: state, Problem: problem, Settle: r.delay,
 		Tenants: max(r.before.Tenants, len(r.affected)), Sets: r.before.Sets + r.sets(), Calls: r.before.Calls + r.calls(),
 		Remarks: access.SortRemarks(slices.Clone(r.warnings)),
 	}
 	if err := r.Store.RevokedOn(ctx, r.run.ID, report); err != nil {
-		return fmt.Errorf("revocation: store how far %s is: %w", r.run.ID, err)
+		return fmt.Errorf("revocation: store the state of %s: %w", r.run.ID, err)
 	}
 	return nil
 }
 
-// fail stores what is in the way.
+// fail stores the cause of a failed call.
 func (r *removal) fail(ctx context.Context, cause error) error {
 	state := store.RevocationWaiting
 	switch {
@@ -234,18 +235,18 @@ func (r *removal) fail(ctx context.Context, cause error) error {
 	case !r.before.AcceptedAt.IsZero():
 		state = store.RevocationAccepted
 	}
-	return r.store(context.WithoutCancel(ctx), state, cause.Error())
+	return r.recordState(context.WithoutCancel(ctx), state, cause.Error())
 }
 
-// worst returns the first error that may pass by itself, else the first one: what does not
-// depend on it goes on meanwhile.
-func (r *removal) worst(errs ...error) error {
+// selectError returns the first temporary error, else the first error: retries go on as
+// long as a part of the work can still succeed.
+func (r *removal) selectError(errs ...error) error {
 	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 	if len(errs) == 0 {
 		return nil
 	}
-	if passing := slices.DeleteFunc(slices.Clone(errs), reconcile.Permanent); len(passing) > 0 {
-		return reconcile.MaxRetryAfter(passing)
+	if temporary := slices.DeleteFunc(slices.Clone(errs), reconcile.Permanent); len(temporary) > 0 {
+		return reconcile.MaxRetryAfter(temporary)
 	}
 	return errs[0]
 }

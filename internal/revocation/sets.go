@@ -20,14 +20,14 @@ import (
 )
 
 const (
-	// tenantsAtOnce is how many tenants one user is removed from at once.
+	// tenantsAtOnce is how many tenants execute their removals at once.
 	tenantsAtOnce = 16
-	// maxFailures is how many parts of the tenants fail before the platform is taken for
-	// the reason, as long as none could be read.
+	// maxFailures is how many parts of the tenants may fail, with no part read, before
+	// isolate attributes the failure to the platform.
 	maxFailures = 16
 )
 
-// planned is what to remove the user from in one tenant.
+// planned has the planned removals of one tenant.
 type planned struct {
 	plan     plan.Plan
 	scope    driver.Scope
@@ -48,16 +48,16 @@ func (r *removal) listed(ctx context.Context, lister driver.MembershipLister) ([
 			refs = append(refs, m.Ref())
 		}
 	}
-	owned, err := r.Ledger.OwnedRefs(ctx, r.run.Platform, refs)
+	managed, err := r.Ledger.ManagedSets(ctx, r.run.Platform, refs)
 	if err != nil {
 		return nil, fmt.Errorf("revocation: read the ledger: %w", err)
 	}
 	l := listing{removal: r, tenants: map[access.TenantID]*tenant{}}
 	for _, account := range r.refs {
-		l.add(account, found[account], owned)
+		l.add(account, found[account], managed)
 	}
 	for _, a := range r.recent {
-		l.expect(a)
+		l.addRecent(a)
 	}
 	if err := errors.Join(l.document(ctx), l.name(ctx)); err != nil {
 		return nil, err
@@ -84,11 +84,11 @@ func (l *listing) tenantOf(id access.TenantID, scopeID string) *tenant {
 	return t
 }
 
-// add notes the managed ones of the sets that have an account.
-func (l *listing) add(account string, sets []driver.Membership, owned []ledger.Set) {
+// add adds the managed sets among the account's memberships.
+func (l *listing) add(account string, sets []driver.Membership, managed []ledger.Set) {
 	member := access.Member{Account: access.Account{Ref: account}}
 	for _, m := range sets {
-		for _, o := range owned {
+		for _, o := range managed {
 			if o.Ref != m.Ref() {
 				continue
 			}
@@ -103,8 +103,8 @@ func (l *listing) add(account string, sets []driver.Membership, owned []ledger.S
 	}
 }
 
-// expect notes a group whose new members the platform may not list yet.
-func (l *listing) expect(a ledger.Addition) {
+// addRecent adds a group whose new members the platform may not list yet.
+func (l *listing) addRecent(a ledger.Addition) {
 	key := a.Step.Key()
 	if a.Open || key.Kind != access.KindMembers || a.Step.Want.Members.GroupRef == "" {
 		return
@@ -112,19 +112,19 @@ func (l *listing) expect(a ledger.Addition) {
 	for _, member := range a.Step.Adds() {
 		if slices.Contains(l.refs, member.Ref) {
 			g := access.Group{Ref: a.Step.Want.Members.GroupRef, Mark: access.Unread()}
-			owned := plan.Owned{Key: access.Key{Kind: access.KindGroup, Group: key.Group}, Ref: g.Ref}
-			l.tenantOf(a.Tenant, "").group(g, owned, access.Member{Account: access.Account{Ref: member.Ref}})
+			managed := plan.Owned{Key: access.Key{Kind: access.KindGroup, Group: key.Group}, Ref: g.Ref}
+			l.tenantOf(a.Tenant, "").group(g, managed, access.Member{Account: access.Account{Ref: member.Ref}})
 		}
 	}
 }
 
 // group adds a member to a managed group of the tenant, by the ledger's name of the group.
-func (t *tenant) group(g access.Group, owned plan.Owned, member access.Member) {
+func (t *tenant) group(g access.Group, managed plan.Owned, member access.Member) {
 	at := slices.IndexFunc(t.observed.Groups, func(h access.Group) bool { return h.Ref == g.Ref })
 	if at < 0 {
-		g.Name, g.Members = owned.Key.Group, nil
+		g.Name, g.Members = managed.Key.Group, nil
 		at = len(t.observed.Groups)
-		t.observed.Groups, t.managed = append(t.observed.Groups, g), append(t.managed, owned)
+		t.observed.Groups, t.managed = append(t.observed.Groups, g), append(t.managed, managed)
 	}
 	members := &t.observed.Groups[at].Members
 	if !slices.ContainsFunc(*members, func(m access.Member) bool { return m.Ref == member.Ref }) {
@@ -133,14 +133,14 @@ func (t *tenant) group(g access.Group, owned plan.Owned, member access.Member) {
 }
 
 // binding adds a managed role of the tenant.
-func (t *tenant) binding(b access.Binding, owned plan.Owned) {
+func (t *tenant) binding(b access.Binding, managed plan.Owned) {
 	if !slices.ContainsFunc(t.observed.Bindings, func(c access.Binding) bool { return c.Ref == b.Ref }) {
-		t.observed.Bindings, t.managed = append(t.observed.Bindings, b), append(t.managed, owned)
+		t.observed.Bindings, t.managed = append(t.observed.Bindings, b), append(t.managed, managed)
 	}
 }
 
-// document adds the documents of the tenants, as far as any are kept. What the platform
-// lists is affected, too.
+// document adds the documents of the tenants that have any. Tenants that only the platform
+// lists are affected, too.
 func (l *listing) document(ctx context.Context) error {
 	if err := l.reachable(ctx, slices.Concat(l.removal.tenants, l.order)); err != nil {
 		return err
@@ -182,7 +182,8 @@ func (l *listing) name(ctx context.Context) error {
 	return nil
 }
 
-// plan plans the removals. A complete list closes all other places of the accounts.
+// plan plans the removals. The list is complete, so it closes all other places of the
+// accounts.
 func (l *listing) plan(ctx context.Context) ([]planned, error) {
 	places, err := l.Ledger.Places(ctx, l.run.Platform, "", l.refs)
 	if err != nil {
@@ -201,8 +202,8 @@ func (l *listing) plan(ctx context.Context) ([]planned, error) {
 	return l.planAll(ctx, tenants, answered)
 }
 
-// planAll plans the removals from the tenants, and tells the ledger where the accounts
-// are in those of which the platform has answered.
+// planAll plans the removals from the tenants. In the ledger it records the places of the
+// accounts in the answered tenants, which are those that the platform returned.
 func (r *removal) planAll(ctx context.Context, tenants []tenant, answered []access.TenantID) ([]planned, error) {
 	var all []planned
 	var in []ledger.Place
@@ -213,7 +214,7 @@ func (r *removal) planAll(ctx context.Context, tenants []tenant, answered []acce
 		}, r.refs)
 		r.warnings = append(r.warnings, p.Remarks...)
 		for _, s := range p.Steps {
-			if !r.unsettled(id, s) {
+			if !r.unconfirmed(id, s) {
 				in = append(in, placesOf(id, s)...)
 			}
 		}
@@ -225,12 +226,12 @@ func (r *removal) planAll(ctx context.Context, tenants []tenant, answered []acce
 	return all, nil
 }
 
-// rules are the bounds of plans for a tenant.
+// rules returns the rules of plans for a tenant.
 func (r *removal) rules(t *tenant) plan.Rules {
 	return reconcile.Rules(r.driver.Profile(), t.document, r.Installation)
 }
 
-// placesOf are the places that a step takes accounts out of.
+// placesOf returns the places of the accounts that a step removes.
 func placesOf(of access.TenantID, s plan.Step) []ledger.Place {
 	key, ref := s.Key(), ""
 	switch {
@@ -246,9 +247,9 @@ func placesOf(of access.TenantID, s plan.Step) []ledger.Place {
 	return places
 }
 
-// observed plans the removals from tenants, from markers read now. Where some tenants are
-// why they cannot be read together, it returns the plans of the others and the error: no
-// user stays in a set because of what is wrong elsewhere.
+// observed observes tenants and plans the removals from them. If some tenants make it
+// impossible to read all of them together, it returns the plans of the others and the
+// error, so that one broken tenant does not keep the user in the sets of others.
 func (r *removal) observed(ctx context.Context, tenants []access.TenantID) ([]planned, error) {
 	r.warnings = slices.DeleteFunc(r.warnings, func(m access.Remark) bool { return m.Code == access.UserRevoked })
 	if len(tenants) == 0 {
@@ -261,17 +262,17 @@ func (r *removal) observed(ctx context.Context, tenants []access.TenantID) ([]pl
 	read, unread, all := r.isolate(ctx, tenants)
 	switch {
 	case all && len(unread) == 0:
-		return read, nil // the platform has come back meanwhile
+		return read, nil // the platform recovered meanwhile
 	case len(read) > 0 && len(unread) > 0:
-		return read, r.worst(unread...)
+		return read, r.selectError(unread...)
 	default:
 		return read, err
 	}
 }
 
-// isolate reads ever smaller parts of the tenants, until each part can be read or is a
-// single tenant, which unread tells of. It has not read all where it takes the platform for
-// the reason.
+// isolate reads halves of the tenants, and halves of the parts that fail, until each part
+// is read or is a single tenant. unread has the errors of single tenants. all is false if
+// isolate stopped early, because it attributes the failure to the platform.
 func (r *removal) isolate(ctx context.Context, tenants []access.TenantID) (read []planned, unread []error, all bool) {
 	parts := [][]access.TenantID{tenants[:len(tenants)/2], tenants[len(tenants)/2:]}
 	for failed := 0; len(parts) > 0; {
@@ -289,7 +290,7 @@ func (r *removal) isolate(ctx context.Context, tenants []access.TenantID) (read 
 			parts = append(parts[1:], part[:len(part)/2], part[len(part)/2:])
 		}
 		if errors.Is(err, fault.ErrForbidden) {
-			continue // the platform was not asked: that says nothing about it
+			continue // no call was made, so this does not count against the platform
 		}
 		if failed++; failed >= maxFailures && len(read) == 0 {
 			return nil, unread, false
@@ -298,7 +299,7 @@ func (r *removal) isolate(ctx context.Context, tenants []access.TenantID) (read 
 	return read, unread, true
 }
 
-// observe plans the removals from tenants that are read together.
+// observe observes tenants together and plans the removals from them.
 func (r *removal) observe(ctx context.Context, tenants []access.TenantID) ([]planned, error) {
 	found, err := r.Tenants.Observe(ctx, r.driver, tenants)
 	if errors.Is(err, store.ErrNotFound) {
@@ -310,14 +311,14 @@ func (r *removal) observe(ctx context.Context, tenants []access.TenantID) ([]pla
 	seen := make([]tenant, len(found))
 	for i, t := range found {
 		seen[i] = tenant{document: t.Document(), observed: t.Observed(), managed: t.Managed(), scope: r.Tenants.Scope(t, true)}
-		r.expect(&seen[i])
+		r.includeRecent(&seen[i])
 	}
 	return r.planAll(ctx, seen, tenants)
 }
 
-// expect adds to what is seen the members that the platform may not show yet. Removing an
-// account that is not there is no mistake.
-func (r *removal) expect(t *tenant) {
+// includeRecent adds the members that the platform may not show yet. Removing an account
+// that is no member is harmless.
+func (r *removal) includeRecent(t *tenant) {
 	for _, a := range r.recent {
 		key := a.Step.Key()
 		if a.Tenant != t.document.Tenant.TenantID || a.Open || key.Kind != access.KindMembers {
@@ -331,12 +332,12 @@ func (r *removal) expect(t *tenant) {
 	}
 }
 
-// with returns the members and those of the added ones that are the user's accounts.
+// with returns the members, with those of the added ones that are the user's accounts.
 func (r *removal) with(members, added []access.Member) []access.Member {
 	members = slices.Clone(members)
 	for _, member := range added {
-		there := slices.ContainsFunc(members, func(m access.Member) bool { return m.Ref == member.Ref })
-		if !there && slices.Contains(r.refs, member.Ref) {
+		present := slices.ContainsFunc(members, func(m access.Member) bool { return m.Ref == member.Ref })
+		if !present && slices.Contains(r.refs, member.Ref) {
 			members = append(members, member)
 		}
 	}
@@ -350,7 +351,7 @@ func (r *removal) apply(ctx context.Context, all []planned) error {
 	group.SetLimit(tenantsAtOnce)
 	for i, p := range all {
 		if p.plan.Steps = slices.DeleteFunc(slices.Clone(p.plan.Steps), func(s plan.Step) bool {
-			return r.unsettled(p.plan.Tenant, s)
+			return r.unconfirmed(p.plan.Tenant, s)
 		}); len(p.plan.Steps) == 0 {
 			continue
 		}
@@ -359,7 +360,7 @@ func (r *removal) apply(ctx context.Context, all []planned) error {
 			return nil
 		})
 	}
-	_ = group.Wait() // they answer through reports
+	_ = group.Wait() // the errors are in the reports
 	errs := make([]error, len(reports))
 	for i, e := range reports {
 		r.changed, errs[i] = r.changed || e.replan, e.err
@@ -367,11 +368,11 @@ func (r *removal) apply(ctx context.Context, all []planned) error {
 			r.done[id] = time.Now()
 		}
 	}
-	return r.worst(errs...)
+	return r.selectError(errs...)
 }
 
-// unsettled reports whether the step was done and the platform may not show it yet.
-func (r *removal) unsettled(of access.TenantID, s plan.Step) bool {
+// unconfirmed reports whether the step was applied and the platform may not show that yet.
+func (r *removal) unconfirmed(of access.TenantID, s plan.Step) bool {
 	if done, is := r.done[s.ID]; is && time.Since(done) < r.delay {
 		return true
 	}
@@ -380,7 +381,7 @@ func (r *removal) unsettled(of access.TenantID, s plan.Step) bool {
 	})
 }
 
-// executed is what became of the removals in one tenant.
+// executed is the outcome of the removals from one tenant.
 type executed struct {
 	done   []string
 	replan bool
@@ -398,13 +399,13 @@ func (r *removal) execute(ctx context.Context, p planned) executed {
 	for _, s := range p.plan.Steps {
 		attempts[s.ID] = r.run.Attempt - 1
 	}
-	// No check: the revocation was read, and lifting it replicates the tenant. No limit
-	// holds a revocation.
+	// The executor needs no check: load has read the revocation, and the end of a revocation
+	// replicates the tenant. No guard holds a revocation.
 	e := reconcile.New(reconcile.Config{
 		Plan: p.plan, Driver: r.driver, Scope: p.scope, Attempts: attempts, IgnoreNeeds: true,
 		Ledger: r.Records(ledger.Run{
-			Tenant: id, WorkflowID: r.run.WorkflowID, RunID: r.run.RunID, Pass: r.run.Attempt<<8 + r.passes,
-			Digest: digest, Actor: r.revoked.By, Cause: "revoke",
+			Tenant: id, WorkflowID: r.run.WorkflowID, RunID: r.run.RunID, Pass: r.run.Attempt<<8 + r.observations,
+			Digest: digest, Actor: r.revocation.By, Cause: "revoke",
 		}),
 	})
 	var out executed

@@ -17,53 +17,54 @@ import (
 )
 
 const (
-	// window is how many tenants one look verifies.
+	// window is how many tenants one check verifies.
 	window = 100
-	// shortly is how long to wait before the next look where a removal or an addition may
-	// show up at any moment.
+	// shortly is the least pause before the next round. A removal or an addition may become
+	// visible at any moment.
 	shortly = time.Second
-	// verifyTimeout is how long after the acceptance a verification goes on while the platform
+	// patience is how long after the acceptance a verification goes on while the platform
 	// shows the user.
-	verifyTimeout = 24 * time.Hour
+	patience = 24 * time.Hour
 )
 
-// Observation is one look at a part of what a revocation has to verify.
-type Observation struct {
-	// After is Verified.Next of the look before in the same round; empty for the first one.
+// Check selects the part of the tenants that one call of Verify checks.
+type Check struct {
+	// After is Verified.Next of the previous check of the round; empty for the first check.
 	After string
-	// Number counts the looks of a verification, from 0 on.
+	// Number counts the checks of a verification, from 0 on.
 	Number int
-	// First is true in the first round, whose tenants need a run each.
+	// First is true in the first round, which returns the tenants to replicate.
 	First bool
-	// Problem is Verified.Problem of the looks before in the same round.
+	// Problem is Verified.Problem of the previous check of the round.
 	Problem string
 }
 
-// Verified is what one look found, without people.
+// Verified is the result of one check. It names no user.
 type Verified struct {
-	// Tenants were looked at for the first time. Each needs a run: it grants what is left
-	// of the documents and warns of them.
+	// Tenants are the tenants of a first round. The caller replicates each of them: a run
+	// replaces the tenant's warnings and applies the remaining documents.
 	Tenants []access.TenantID
-	// Next is where the next look of the round begins; empty after the last one.
+	// Next is Check.After of the next check of the round; empty after the last check.
 	Next string
-	// Done is true where nothing is left to verify.
+	// Done is true if nothing is left to verify.
 	Done bool
 	// Wait is the least time before the next round.
 	Wait time.Duration
-	// Problem is why a part cannot be verified until an operator acts.
+	// Problem is the first failure of the round that needs an operator to act.
 	Problem string
-	// Sets counts the groups and roles that lost the user in this observation.
+	// Sets counts the groups and roles from which this check removed the user, Calls the
+	// calls to the platform.
 	Sets, Calls int
 }
 
-// Verify looks once at a part of the tenants and, after the last part, at the memberships
-// of the accounts. It removes the user again from what has them. Where all is verified the
-// revocation is done on the platform. Where only problems are left, the last look of the
-// round fails for good.
-func (r *Remover) Verify(ctx context.Context, run Run, observation Observation) (Verified, error) {
+// Verify checks a part of the tenants and, after the last part, the memberships of the
+// accounts. It removes the user again from every set that has the user. If nothing is left
+// to verify, the revocation is done on the platform. If only problems are left, the last
+// check of the round returns a permanent error.
+func (r *Remover) Verify(ctx context.Context, run Run, check Check) (Verified, error) {
 	ctx, w := r.begin(ctx, run)
-	w.passes = observation.Number
-	out, err := w.verify(ctx, observation)
+	w.observations = check.Number
+	out, err := w.verify(ctx, check)
 	out.Sets, out.Calls = w.sets(), w.calls()
 	if err != nil {
 		err = errors.Join(err, w.fail(ctx, err))
@@ -71,13 +72,13 @@ func (r *Remover) Verify(ctx context.Context, run Run, observation Observation) 
 	return out, err
 }
 
-func (r *removal) verify(ctx context.Context, observation Observation) (Verified, error) {
-	standing, err := r.load(ctx)
-	if err != nil || !standing {
+func (r *removal) verify(ctx context.Context, check Check) (Verified, error) {
+	active, err := r.load(ctx)
+	if err != nil || !active {
 		return Verified{Done: err == nil}, err
 	}
 	r.warnings = slices.Clone(r.before.Remarks)
-	if reached, err := r.open(ctx); err != nil || !reached {
+	if opened, err := r.open(ctx); err != nil || !opened {
 		return Verified{Done: err == nil}, err
 	}
 	if r.refs, err = r.Store.RevokedAccounts(ctx, r.run.ID, r.run.Platform); err != nil {
@@ -90,27 +91,27 @@ func (r *removal) verify(ctx context.Context, observation Observation) (Verified
 	if err := r.recentlyOut(ctx); err != nil {
 		return Verified{}, err
 	}
-	out := Verified{Problem: observation.Problem}
-	tenants, err := r.Store.Unverified(ctx, r.run.ID, r.run.Platform, observation.After, window)
+	out := Verified{Problem: check.Problem}
+	tenants, err := r.Store.Unverified(ctx, r.run.ID, r.run.Platform, check.After, window)
 	if err != nil {
-		return out, fmt.Errorf("revocation: read what to verify: %w", err)
+		return out, fmt.Errorf("revocation: read the tenants to verify: %w", err)
 	}
-	if observation.First {
+	if check.First {
 		if out.Tenants, err = r.current(ctx, tenants); err != nil {
 			return out, err
 		}
 	}
-	if err := r.verifyTenants(ctx, tenants, &out); err != nil {
+	if err := r.checkTenants(ctx, tenants, &out); err != nil {
 		return out, err
 	}
 	if len(tenants) == window {
 		out.Next = tenants[window-1].String()
-		return out, r.store(ctx, store.RevocationAccepted, "")
+		return out, r.recordState(ctx, store.RevocationAccepted, "")
 	}
 	return out, r.endRound(ctx, open, &out)
 }
 
-// current keeps those of the tenants that documents or tombstones have.
+// current returns the tenants that have documents or tombstones.
 func (r *removal) current(ctx context.Context, tenants []access.TenantID) ([]access.TenantID, error) {
 	if len(tenants) == 0 {
 		return nil, nil
@@ -122,26 +123,26 @@ func (r *removal) current(ctx context.Context, tenants []access.TenantID) ([]acc
 	return found, nil
 }
 
-// verifyTenants verifies tenants, and removes the user again from those that have them.
-func (r *removal) verifyTenants(ctx context.Context, tenants []access.TenantID, out *Verified) error {
-	kept := slices.DeleteFunc(slices.Clone(r.warnings), func(m access.Remark) bool { return m.Code != access.UserRevoked })
+// checkTenants verifies tenants, and removes the user again from those that have the user.
+func (r *removal) checkTenants(ctx context.Context, tenants []access.TenantID, out *Verified) error {
+	others := slices.DeleteFunc(slices.Clone(r.warnings), func(m access.Remark) bool { return m.Code != access.UserRevoked })
 	found, unread := r.observed(ctx, tenants)
-	r.warnings = mergeWarnings(r.warnings, kept)
-	var clean []access.TenantID
+	r.warnings = mergeWarnings(r.warnings, others)
+	var verified []access.TenantID
 	for _, p := range found {
 		if len(p.plan.Steps) == 0 {
-			clean = append(clean, p.plan.Tenant)
+			verified = append(verified, p.plan.Tenant)
 		}
 	}
-	if err := r.Store.Verified(ctx, r.run.ID, r.run.Platform, clean); err != nil {
-		return fmt.Errorf("revocation: store what is verified: %w", err)
+	if err := r.Store.Verified(ctx, r.run.ID, r.run.Platform, verified); err != nil {
+		return fmt.Errorf("revocation: store the verified tenants: %w", err)
 	}
 	return r.note(out, r.apply(budget.Urgent(ctx), found), unread)
 }
 
-// note keeps a failure that only an operator can end for the end of the round.
+// note stores a permanent failure as the problem of the round, and returns a temporary one.
 func (r *removal) note(out *Verified, errs ...error) error {
-	err := r.worst(errs...)
+	err := r.selectError(errs...)
 	if err != nil && reconcile.Permanent(err) {
 		if out.Problem == "" {
 			out.Problem = err.Error()
@@ -151,8 +152,8 @@ func (r *removal) note(out *Verified, errs ...error) error {
 	return err
 }
 
-// endRound looks at the memberships of the accounts and decides how the verification goes
-// on.
+// endRound checks the memberships of the accounts. It ends the verification, or sets the
+// pause before the next round.
 func (r *removal) endRound(ctx context.Context, open bool, out *Verified) error {
 	left := 0
 	if lister, lists := r.driver.(driver.MembershipLister); lists && len(r.refs) > 0 {
@@ -169,7 +170,7 @@ func (r *removal) endRound(ctx context.Context, open bool, out *Verified) error 
 	}
 	remaining, err := r.Store.Unverified(ctx, r.run.ID, r.run.Platform, "", 1)
 	if err != nil {
-		return fmt.Errorf("revocation: read what to verify: %w", err)
+		return fmt.Errorf("revocation: read the tenants to verify: %w", err)
 	}
 	age := time.Duration(0)
 	if !r.before.AcceptedAt.IsZero() {
@@ -178,25 +179,25 @@ func (r *removal) endRound(ctx context.Context, open bool, out *Verified) error 
 	switch {
 	case open && age < r.InFlight:
 		out.Wait = shortly
-		return r.store(ctx, store.RevocationAccepted, "")
+		return r.recordState(ctx, store.RevocationAccepted, "")
 	case out.Problem != "":
 		return fmt.Errorf("revocation: %w: %s", fault.ErrDenied, out.Problem)
 	case left == 0 && len(remaining) == 0 && !r.changed:
 		return r.end(ctx, out)
-	case age > verifyTimeout:
+	case age > patience:
 		return fmt.Errorf("revocation: %w: %s shows the user a day after it accepted the removals: find out there what adds the user again",
 			fault.ErrDenied, r.run.Platform)
 	}
 	out.Wait = max(shortly, r.delay-age)
 	problem := ""
 	if age > r.delay+r.InFlight {
-		problem = r.run.Platform + " takes the removals and still shows what was removed"
+		problem = r.run.Platform + " accepts the removals and still shows the user"
 	}
-	return r.store(ctx, store.RevocationAccepted, problem)
+	return r.recordState(ctx, store.RevocationAccepted, problem)
 }
 
-// end ends the verification, unless places opened meanwhile: those are looked at again. A
-// place that no document reaches stays open.
+// end ends the verification, unless places opened meanwhile: the next round checks their
+// tenants. A place without any document stays open and is an error.
 func (r *removal) end(ctx context.Context, out *Verified) error {
 	places, err := r.Ledger.Places(ctx, r.run.Platform, "", r.refs)
 	if err != nil {
@@ -204,7 +205,7 @@ func (r *removal) end(ctx context.Context, out *Verified) error {
 	}
 	if len(places) == 0 {
 		out.Done = true
-		return r.store(ctx, store.RevocationDone, "")
+		return r.recordState(ctx, store.RevocationDone, "")
 	}
 	tenants := make([]access.TenantID, len(places))
 	for i, p := range places {
@@ -214,17 +215,17 @@ func (r *removal) end(ctx context.Context, out *Verified) error {
 		return err
 	}
 	if len(r.tenants) == 0 {
-		return fmt.Errorf("revocation: %w: %d groups and roles of %s cannot be reached: the documents of their tenants are gone: "+
+		return fmt.Errorf("revocation: %w: %d groups and roles of %s cannot be opened: the documents of their tenants are gone: "+
 			"remove the user there by hand", fault.ErrInvalid, len(places), r.run.Platform)
 	}
-	if err := r.Store.ExpectVerification(ctx, r.run.ID, r.run.Platform, r.tenants); err != nil {
-		return fmt.Errorf("revocation: store what to verify: %w", err)
+	if err := r.Store.RequireVerification(ctx, r.run.ID, r.run.Platform, r.tenants); err != nil {
+		return fmt.Errorf("revocation: store the tenants to verify: %w", err)
 	}
 	out.Wait = shortly
-	return r.store(ctx, store.RevocationAccepted, "")
+	return r.recordState(ctx, store.RevocationAccepted, "")
 }
 
-// recentlyOut notes the removals that the platform may not show yet, whoever made them.
+// recentlyOut reads the places that any run closed and that the platform may still show.
 func (r *removal) recentlyOut(ctx context.Context) error {
 	if r.delay == 0 || len(r.refs) == 0 {
 		return nil
@@ -240,7 +241,7 @@ func (r *removal) recentlyOut(ctx context.Context) error {
 	return nil
 }
 
-// mergeWarnings adds to fresh warnings those of earlier looks, of other tenants.
+// mergeWarnings adds the warnings of earlier checks to fresh ones, each once.
 func mergeWarnings(fresh, before []access.Remark) []access.Remark {
 	for _, w := range before {
 		if !slices.Contains(fresh, w) {

@@ -117,8 +117,8 @@ func (s *Store) RevocationWaits(ctx context.Context, id, platform, problem strin
 		WHERE revocation = $1 AND platform = $2 AND state IN ('waiting', 'accepted') AND problem <> $3`, id, platform, problem)
 }
 
-// ExpectVerification notes the tenants that a revocation has to verify on a platform.
-func (s *Store) ExpectVerification(ctx context.Context, id, platform string, tenants []access.TenantID) error {
+// RequireVerification stores the tenants that a revocation has to verify on a platform.
+func (s *Store) RequireVerification(ctx context.Context, id, platform string, tenants []access.TenantID) error {
 	return s.exec(ctx, `INSERT INTO revocation_tenants (revocation, platform, tenant)
 		SELECT $1, $2, tenant FROM unnest($3::text[]) AS expected (tenant) ON CONFLICT DO NOTHING`, id, platform, notNil(texts(tenants)))
 }

@@ -135,7 +135,7 @@ func TestOnKeystone(t *testing.T) {
 	t.Run("FaultsTakeNothing", keystoneFaultsTakeNothing)
 	t.Run("IncidentTruncatedAnswerTakenForAll", incidentTruncatedAnswerTakenForAll)
 	t.Run("LeaverIsRemoved", leaverIsRemoved)
-	t.Run("LeaverIsRemovedFromRemovedTenants", leaverIsRemovedFromRemovedTenants)
+	t.Run("RemovesLeaverFromFormerTenants", removesLeaverFromFormerTenants)
 	t.Run("Probe", keystoneProbe)
 	t.Run("OutageIsWaitedFor", keystoneOutageIsWaitedFor)
 }

@@ -387,9 +387,9 @@ func leaverIsRemoved(t *testing.T) {
 	t.Logf("out of 20 groups after %d ms, in %d calls", on["openstack.lab"].AcceptedMS, on["openstack.lab"].Calls)
 }
 
-// leaverIsRemovedFromRemovedTenants: Keystone keeps the groups of removed tenants, and a revocation
+// removesLeaverFromFormerTenants: Keystone keeps the groups of removed tenants, and a revocation
 // reaches them, also where the platform's document is removed.
-func leaverIsRemovedFromRemovedTenants(t *testing.T) {
+func removesLeaverFromFormerTenants(t *testing.T) {
 	server := keystone.ForTest(t, keystone.Options{})
 	s := newStack(t)
 	c := newCloud(t, server, server.URL(), 2, 3)

@@ -31,7 +31,7 @@ func (d *Driver) Memberships(ctx context.Context, account string) ([]driver.Memb
 			if m == nil || !isGroupRef(m.Group) || !strings.HasPrefix(m.Membership, m.Group+"/memberships/") {
 				return "", unreadable(operation, "memberships")
 			}
-			d.names.remember(m.Group, account, m.Membership)
+			d.names.add(m.Group, account, m.Membership)
 			sets = append(sets, driver.Membership{Group: &access.Group{
 				Name: m.DisplayName, Ref: m.Group, Mark: access.ParseMark(m.Description),
 			}})
@@ -47,8 +47,8 @@ func (d *Driver) Memberships(ctx context.Context, account string) ([]driver.Memb
 	return sets, nil
 }
 
-// remember remembers one membership of a group whose others may be unknown.
-func (m *membershipNames) remember(group, member, name string) {
+// add caches one membership of a group whose others may be unknown.
+func (m *membershipNames) add(group, member, name string) {
 	m.mu.Lock()
 	known := m.names[group] != nil
 	m.mu.Unlock()

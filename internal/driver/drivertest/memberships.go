@@ -22,7 +22,7 @@ func membershipsAreWhole(l *lab) {
 	want := t.want(people, people[:1])
 	t.sync(want)
 	t.converges(want)
-	others := t.addGroups(people[0])
+	others := t.createGroups(people[0])
 	for _, who := range people {
 		expected := setsWith(t.look(), who.Ref)
 		if who.Ref == people[0].Ref {
@@ -36,31 +36,31 @@ func membershipsAreWhole(l *lab) {
 			return cmp.Diff(sortedRefs(expected), t.named(got))
 		})
 	}
-	for _, unknown := range []string{"00000000-0000-4000-8000-000000000000", "unknown.laws@example.com", "no/such account", ""} {
-		if got, err := lister.Memberships(l.Context(), unknown); err != nil || len(got) > 0 {
-			l.Errorf("Memberships of the account %q, which does not exist = %v, %v; want none", unknown, got, err)
+	for _, account := range []string{"00000000-0000-4000-8000-000000000000", "nobody.laws@example.com", "no/such account", ""} {
+		if got, err := lister.Memberships(l.Context(), account); err != nil || len(got) > 0 {
+			l.Errorf("Memberships of the account %q, which does not exist = %v, %v; want none", account, got, err)
 		}
 	}
 	t.leavesByID(lister, people[1].Ref)
 }
 
-// addGroups makes groups of another installation that have the member, on more than one
+// createGroups makes groups of another installation that have the member, on more than one
 // page where there are pages, and returns their ids.
-func (t *tenant) addGroups(member access.Member) []string {
+func (t *tenant) createGroups(member access.Member) []string {
 	t.Helper()
 	if !t.profile.Groups {
 		return nil
 	}
-	var foreign access.State
+	var unmanaged access.State
 	for i := range t.world.PageSize + 1 {
 		g := access.Group{Name: fmt.Sprintf("laws-member-%04d", i), Members: []access.Member{member}}
 		if t.profile.Marks {
 			g.Mark = access.Mark{Installation: "another", Tenant: t.scope.Tenant.String()}
 		}
-		foreign.Groups = append(foreign.Groups, g)
+		unmanaged.Groups = append(unmanaged.Groups, g)
 	}
 	var refs []string
-	for _, g := range t.world.Plant(t, t.scope.ID, foreign).Groups {
+	for _, g := range t.world.Plant(t, t.scope.ID, unmanaged).Groups {
 		refs = append(refs, g.Ref)
 	}
 	return refs
