@@ -411,7 +411,9 @@ func (tr *track) revoke() {
 			}, workflow.RegisterOptions{Name: workflows.VerifyRevocationWorkflow})
 			env.RegisterActivityWithOptions(tr.revocations.RemoveUser, activity.RegisterOptions{Name: activities.RemoveUserActivity})
 		})
-	tr.revocation(workflows.VerifyRevocationWorkflow, workflows.VerifyRevocationInput{ID: r.ID, Platform: tr.tenant.Platform},
+	tr.revocation(workflows.VerifyRevocationWorkflow, workflows.VerifyRevocationInput{
+		VerifyRemovalInput: activities.VerifyRemovalInput{ID: r.ID, Platform: tr.tenant.Platform},
+	},
 		func(env *testsuite.TestWorkflowEnvironment) {
 			env.RegisterWorkflowWithOptions(workflows.VerifyRevocation, workflow.RegisterOptions{Name: workflows.VerifyRevocationWorkflow})
 			env.RegisterActivityWithOptions(tr.revocations.VerifyRemoval, activity.RegisterOptions{Name: activities.VerifyRemovalActivity})

@@ -68,14 +68,30 @@ func (p *Platform) together(
 	if err := p.tenants.RecordFailures(ctx, info.WorkflowExecution.RunID, failuresOf(unread)); err != nil {
 		return DetectDriftOutput{}, toTemporal(err)
 	}
-	var out DetectDriftOutput
-	for range unread {
-		out.Totals.Count(Failed, 0, 1, 0)
-	}
 	recorded, err := p.tenants.Record(ctx, tenants, of)
 	if err != nil {
 		return DetectDriftOutput{}, toTemporal(err)
 	}
+	out := p.count(ctx, platform, tenants, recorded, of)
+	for range unread {
+		out.Totals.Count(Failed, 0, 1, 0)
+	}
+	if len(out.Drifted) > 0 {
+		d, _, err := p.tenants.Driver(ctx, tenants[0].Document().Platform)
+		if err != nil {
+			return DetectDriftOutput{}, toTemporal(err)
+		}
+		out.Settle = d.Profile().Settle
+	}
+	out.Totals.Calls += meter.Calls()
+	return out, nil
+}
+
+// count counts tenants by outcome, and lists those that have steps to apply.
+func (p *Platform) count(
+	ctx context.Context, platform string, tenants []*reconcile.Tenant, recorded []reconcile.Recorded,
+	of func(access.TenantID) reconcile.Run,
+) (out DetectDriftOutput) {
 	changed := map[int64]int{}
 	for i, t := range tenants {
 		if recorded[i].Outcome == Open {
@@ -91,15 +107,7 @@ func (p *Platform) together(
 	for revision, n := range changed {
 		p.measureChange(ctx, platform, revision, n)
 	}
-	if len(out.Drifted) > 0 {
-		d, _, err := p.tenants.Driver(ctx, tenants[0].Document().Platform)
-		if err != nil {
-			return DetectDriftOutput{}, toTemporal(err)
-		}
-		out.Settle = d.Profile().Settle
-	}
-	out.Totals.Calls += meter.Calls()
-	return out, nil
+	return out
 }
 
 // failuresOf returns the warnings about tenants that cannot be compared.

@@ -151,9 +151,7 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 			return r.conclude(ctx, activities.Failed, p, err)
 		}
 		if r.verify && r.in.VerifyLater && len(p.Renamings) == 0 {
-			result := r.result(activities.Open, p.Held, p.Remarks)
-			result.RunID = workflow.GetInfo(ctx).WorkflowExecution.RunID
-			return result, nil
+			return r.applied(ctx, p), nil
 		}
 		switch {
 		case r.unfinished.any() && renewalDue(ctx):
@@ -164,6 +162,13 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 		}
 	}
 	return r.planOnceMore(ctx)
+}
+
+// applied is the result of a run that leaves the verification to its sweep.
+func (r *replication) applied(ctx workflow.Context, p activities.PlanOutput) ReplicateResult {
+	result := r.result(activities.Open, p.Held, p.Remarks)
+	result.RunID = workflow.GetInfo(ctx).WorkflowExecution.RunID
+	return result
 }
 
 // stuck reports whether another plan would end as the last one did, which began when so
@@ -372,7 +377,8 @@ func (r *replication) end(ctx workflow.Context, result ReplicateResult) (Replica
 		return result, nil
 	}
 	if result.RunID != "" {
-		r.say(ctx, fmt.Sprintf("**Applied**: %d steps. The sweep that started the run verifies them, together with those of other tenants.", result.Steps))
+		r.say(ctx, fmt.Sprintf("**Applied**: %d steps. The sweep that started the run verifies them with those of other tenants.",
+			result.Steps))
 		return result, nil
 	}
 	r.say(ctx, fmt.Sprintf("**%s**: %d steps, %d held, %d warnings.", result.Outcome, result.Steps, result.Held, result.Remarks))

@@ -86,7 +86,8 @@ WITH applied AS (
 		JOIN records r ON r.tenant = run.tenant AND (r.run_id = run.id OR r.intended_at > coalesce(s.at, '-infinity'))
 )
 SELECT applied.tenant, w ->> 'code', w ->> 'object', w ->> 'text' FROM applied JOIN plans USING (digest)
-	CROSS JOIN LATERAL json_array_elements(CASE json_typeof(plans.body -> 'warnings') WHEN 'array' THEN plans.body -> 'warnings' ELSE '[]' END)
+	CROSS JOIN LATERAL json_array_elements(
+			CASE json_typeof(plans.body -> 'warnings') WHEN 'array' THEN plans.body -> 'warnings' ELSE '[]' END)
 		WITH ORDINALITY AS every (w, n)
 	WHERE w ->> 'code' = ANY($3) ORDER BY applied.digest, n`, tenants, ids, codes)
 	if err != nil {

@@ -233,7 +233,8 @@ func (s *Store) TombstonesDone(ctx context.Context, ids []access.TenantID) error
 WITH gone AS (DELETE FROM tombstones WHERE tenant = ANY($1) RETURNING `+tombstone+`),
 former AS (DELETE FROM former_tenants WHERE tenant IN (SELECT tenant FROM gone)
 	AND NOT EXISTS (SELECT FROM owned WHERE owned.tenant = former_tenants.tenant)),
-kept AS (INSERT INTO former_tenants (`+tombstone+`) SELECT `+tombstone+` FROM gone WHERE EXISTS (SELECT FROM owned WHERE owned.tenant = gone.tenant)
+kept AS (INSERT INTO former_tenants (`+tombstone+`) SELECT `+tombstone+` FROM gone
+	WHERE EXISTS (SELECT FROM owned WHERE owned.tenant = gone.tenant)
 	ON CONFLICT (tenant) DO UPDATE SET tenant_doc = excluded.tenant_doc, project_doc = excluded.project_doc,
 		platform_doc = excluded.platform_doc, zone_doc = excluded.zone_doc, landing_zone = excluded.landing_zone,
 		removed_at = excluded.removed_at),
