@@ -25,6 +25,8 @@ const (
 	// verifiedTogether is how many changed tenants are observed together, and the most for
 	// which the status waits for others.
 	verifiedTogether = 100
+	// longestUnverified is how long a changed tenant waits for others before it is verified.
+	longestUnverified = time.Minute
 )
 
 // SweepID is the workflow ID that makes sweeps of one platform exclusive.
@@ -110,9 +112,16 @@ func (s *sweep) shard(ctx workflow.Context) (next string, err error) {
 // changed before, as far as they are among earlier, verify what they do themselves.
 func (s *sweep) replicate(ctx workflow.Context, drifted []activities.Drift, earlier map[access.TenantID]activities.Tally) error {
 	slots := workflow.NewSemaphore(ctx, window)
-	waiting := workflow.NewWaitGroup(ctx)
-	done := 0
+	waiting, verifying := workflow.NewWaitGroup(ctx), workflow.NewWaitGroup(ctx)
+	done, ended := 0, false
 	var failed error
+	verifying.Add(1)
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		defer verifying.Done()
+		if err := s.verifyInTime(ctx, &ended); err != nil {
+			failed = err
+		}
+	})
 	for _, drift := range drifted {
 		if err := slots.Acquire(ctx, 1); err != nil {
 			return err
@@ -133,7 +142,30 @@ func (s *sweep) replicate(ctx workflow.Context, drifted []activities.Drift, earl
 		})
 	}
 	waiting.Wait(ctx)
+	ended = true
+	verifying.Wait(ctx)
 	return cmp.Or(ctx.Err(), failed)
+}
+
+// verifyInTime verifies changed tenants that have waited long enough for others, until all
+// runs have ended: one run may wait for its platform for a day.
+func (s *sweep) verifyInTime(ctx workflow.Context, ended *bool) error {
+	for {
+		err := workflow.Await(ctx, func() bool { return *ended || len(s.changed) > 0 })
+		if err != nil || *ended {
+			return err
+		}
+		early, err := workflow.AwaitWithTimeout(ctx, longestUnverified, func() bool { return *ended || len(s.changed) == 0 })
+		switch {
+		case err != nil || *ended:
+			return err
+		case early:
+			continue
+		}
+		if err := s.verify(ctx, 1); err != nil {
+			return err
+		}
+	}
 }
 
 // verify has the changed tenants verified together, if they are so many at least, and

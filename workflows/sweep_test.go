@@ -21,7 +21,10 @@ type sweepPlatform struct {
 	// refuse is a tenant of which the platform refuses a step, differ one that still differs
 	// when it is verified; -1 for none.
 	refuse, differ int
+	// failing is a tenant of which each step fails for three hours; -1 for none.
+	failing int
 
+	verifiedAfter    []time.Duration
 	verifiedTogether []int // tenants, by call
 	verifiedSingle   []access.TenantID
 	applied          map[access.TenantID]int
@@ -40,6 +43,7 @@ func (s *sweepPlatform) run(t *testing.T) workflows.SweepResult {
 	on := &stage{env: env}
 	defer on.end()
 	s.applied = map[access.TenantID]int{}
+	began := env.Now()
 	script(on, activities.DetectDriftActivity, func(activities.DetectDriftInput) (activities.DetectDriftOutput, error) {
 		out := activities.DetectDriftOutput{Settle: time.Minute, Totals: activities.Totals{Calls: 2}}
 		for i := range s.tenants {
@@ -52,6 +56,9 @@ func (s *sweepPlatform) run(t *testing.T) workflows.SweepResult {
 	script(on, activities.PlanActivity, func(activities.PlanInput) (activities.PlanOutput, error) { return planned, nil })
 	script(on, activities.ApplyActivity, func(in activities.ApplyInput) (activities.ApplyOutput, error) {
 		s.applied[in.Tenant]++
+		if s.failing >= 0 && in.Tenant == sweepTenant(s.failing) && env.Now().Sub(began) < 3*time.Hour {
+			return activities.ApplyOutput{Unfinished: 1, Calls: 1, Reason: "an outage", Type: activities.TypeUnavailable}, nil
+		}
 		if s.refuse >= 0 && in.Tenant == sweepTenant(s.refuse) {
 			return activities.ApplyOutput{Refused: 1, Calls: 1}, nil
 		}
@@ -67,7 +74,10 @@ func (s *sweepPlatform) run(t *testing.T) workflows.SweepResult {
 	script(on, activities.RecordOutcomeActivity, func(activities.RecordOutcomeInput) (activities.RecordOutcomeOutput, error) {
 		return activities.RecordOutcomeOutput{Remarks: 1}, nil
 	})
-	script(on, activities.VerifyTenantsActivity, s.verify)
+	script(on, activities.VerifyTenantsActivity, func(in activities.VerifyTenantsInput) (activities.DetectDriftOutput, error) {
+		s.verifiedAfter = append(s.verifiedAfter, env.Now().Sub(began))
+		return s.verify(in)
+	})
 	workflows.Register(env)
 	env.ExecuteWorkflow(workflows.SweepWorkflow, workflows.SweepInput{Platform: tenant.Platform})
 	if !env.IsWorkflowCompleted() || env.GetWorkflowError() != nil {
@@ -109,20 +119,20 @@ func TestSweep_VerifiesChangedTenantsTogether(t *testing.T) {
 		applied       map[access.TenantID]int // where it is not once
 	}{
 		{
-			"three tenants, one observation", sweepPlatform{tenants: 3, refuse: -1, differ: -1},
+			"three tenants, one observation", sweepPlatform{tenants: 3, refuse: -1, differ: -1, failing: -1},
 			activities.Totals{Tenants: 3, Changed: 3, Steps: 3, Calls: 6}, 1, nil, nil,
 		},
 		{
-			"no status waits for more than a hundred others", sweepPlatform{tenants: 250, refuse: -1, differ: -1},
+			"no status waits for more than a hundred others", sweepPlatform{tenants: 250, refuse: -1, differ: -1, failing: -1},
 			activities.Totals{Tenants: 250, Changed: 250, Steps: 250, Calls: 255}, 3, nil, nil,
 		},
 		{
-			"a tenant that still differs gets a run that verifies itself", sweepPlatform{tenants: 3, refuse: -1, differ: 1},
+			"a tenant that still differs gets a run that verifies itself", sweepPlatform{tenants: 3, refuse: -1, differ: 1, failing: -1},
 			activities.Totals{Tenants: 3, Changed: 3, Steps: 4, Calls: 8}, 1, []access.TenantID{sweepTenant(1)},
 			map[access.TenantID]int{sweepTenant(1): 2},
 		},
 		{
-			"a tenant with a refused step is not left to the sweep", sweepPlatform{tenants: 3, refuse: 2, differ: -1},
+			"a tenant with a refused step is not left to the sweep", sweepPlatform{tenants: 3, refuse: 2, differ: -1, failing: -1},
 			activities.Totals{Tenants: 3, Changed: 2, Failed: 1, Steps: 2, Remarks: 1, Calls: 6}, 1, nil, nil,
 		},
 	} {
@@ -153,5 +163,19 @@ func TestSweep_VerifiesChangedTenantsTogether(t *testing.T) {
 				t.Errorf("%s: %s was applied %d times, want %d", c.reason, sweepTenant(i), n, want)
 			}
 		}
+	}
+}
+
+// TestSweep_VerifiesWhileARunWaits: the run of a tenant with failing steps may wait for a
+// day. The others get their statuses meanwhile.
+func TestSweep_VerifiesWhileARunWaits(t *testing.T) {
+	t.Parallel()
+	s := sweepPlatform{tenants: 40, refuse: -1, differ: -1, failing: 1}
+	got := s.run(t)
+	if got.Totals.Changed != 40 {
+		t.Errorf("totals %+v, want all tenants changed", got.Totals)
+	}
+	if len(s.verifiedTogether) != 2 || s.verifiedTogether[0] != 39 || s.verifiedAfter[0] > 2*time.Minute {
+		t.Errorf("verified %v tenants after %v, want all but one within two minutes", s.verifiedTogether, s.verifiedAfter)
 	}
 }
