@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -99,5 +100,35 @@ func TestVerifyTenants_KeepsEvents(t *testing.T) {
 	}
 	if warnings := l.remarks(); len(warnings) != 1 {
 		t.Errorf("warnings %v, want one about the removed member", warnings)
+	}
+}
+
+// TestVerifyTenants_LeavesOutForgottenTenants: a removed tenant is forgotten once another run
+// finds it cleaned up. The others are verified all the same.
+func TestVerifyTenants_LeavesOutForgottenTenants(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.want(2)
+	l.converge()
+	forgotten := access.TenantID{Workspace: "acme", Project: "former", Platform: web.Platform}
+	for _, c := range []struct {
+		reason  string
+		tenants []access.TenantID
+		changed int
+	}{
+		{"one of two is forgotten", []access.TenantID{forgotten, web}, 1},
+		{"all are forgotten", []access.TenantID{forgotten}, 0},
+	} {
+		in := activities.VerifyTenantsInput{Platform: web.Platform}
+		for _, id := range c.tenants {
+			in.Changed = append(in.Changed, activities.ChangedTenant{Tenant: id, RunID: "run-1", Done: activities.Tally{Steps: 1}})
+		}
+		out, err := execute[activities.DetectDriftOutput](l, activities.VerifyTenantsActivity, in)
+		if err != nil || out.Totals.Changed != c.changed || out.Totals.Failed != 0 {
+			t.Errorf("%s: %+v, %v; want %d changed", c.reason, out, err, c.changed)
+		}
+	}
+	if all, err := l.store.Statuses(t.Context(), store.TenantFilter{}); err != nil || len(all) != 1 || all[0].RunID != "run-1" {
+		t.Errorf("statuses %+v, %v; want that of the tenant that is left", all, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
 const (
@@ -21,7 +22,8 @@ const (
 
 // CompareShard plans a shard of a platform's tenants. Where that fails because of some of
 // them, it returns the others, and why each of those cannot be read. An error is one of
-// the whole shard. The attempt counts from 1.
+// the whole shard. The attempt counts from 1. Tenants that were forgotten since they were
+// listed are left out.
 func (r *Reconciler) CompareShard(
 	ctx context.Context, ids []access.TenantID, attempt int,
 ) ([]*Tenant, map[access.TenantID]error, error) {
@@ -30,6 +32,12 @@ func (r *Reconciler) CompareShard(
 		return nil, nil, fmt.Errorf("reconcile: read the time: %w", err)
 	}
 	tenants, err := r.compareSince(ctx, ids, startedAt)
+	if errors.Is(err, store.ErrNotFound) {
+		if ids, err = r.store.Tenants(ctx, store.TenantFilter{IDs: ids}); err != nil {
+			return nil, nil, fmt.Errorf("reconcile: list the tenants that are left: %w", err)
+		}
+		tenants, err = r.compareSince(ctx, ids, startedAt)
+	}
 	if err == nil || len(ids) < 2 || !Permanent(err) && attempt < isolateAfter {
 		return tenants, nil, err
 	}
