@@ -63,6 +63,9 @@ func TestRevokeReachesKeptGroups(t *testing.T) {
 				l.t.Fatal(err)
 			}
 		}},
+		{"the documents take the tenant's id on the platform away", func(l *lab) {
+			l.put(strings.ReplaceAll(l.cleanupOff(), ", platformTenantId: t1", ""))
+		}},
 		{"the tenant is gone from the platform, too", func(l *lab) {
 			l.removeTenant()
 			l.edit(func(w *memory.World) { w.Tenants, w.Bindings = nil, nil })

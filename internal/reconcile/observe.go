@@ -22,7 +22,7 @@ func (r *Reconciler) Observe(ctx context.Context, d driver.Driver, ids []access.
 	}
 	tenants := make([]*Tenant, len(documents))
 	for i, in := range documents {
-		tenants[i] = &Tenant{inputs: inputs{document: in}}
+		tenants[i] = &Tenant{inputs: inputs{document: in, everyGroup: true}}
 	}
 	return tenants, r.observe(ctx, d, tenants, true)
 }
@@ -80,11 +80,14 @@ func (r *Reconciler) observeTogether(ctx context.Context, d driver.Driver, tenan
 
 // neverExisted reports whether nothing of the tenant can be on its platform: it never
 // had an id there. The groups of one that was removed may be there all the same,
-// where the id was taken from the document before.
+// where the id was taken from the document before. They count for a tenant that stays, too,
+// where it is asked for every group.
 func (t *Tenant) neverExisted() bool {
-	return t.document.Tenant.LocalID == "" && !(t.document.Deleted && slices.ContainsFunc(t.managed, func(o plan.Owned) bool {
-		return o.Key.Kind == access.KindGroup
-	}))
+	if t.document.Tenant.LocalID != "" {
+		return false
+	}
+	groups := slices.ContainsFunc(t.managed, func(o plan.Owned) bool { return o.Key.Kind == access.KindGroup })
+	return !groups || !t.document.Deleted && !t.everyGroup
 }
 
 // Scope says where to observe a tenant, and which groups besides those bound there.

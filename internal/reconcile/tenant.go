@@ -28,7 +28,10 @@ type Tenant struct {
 // inputs is what the documents and the database say.
 type inputs struct {
 	document document.TenantInput
-	desired  desired.Desired
+	// everyGroup is true where managed groups are read although the documents give the
+	// tenant no id on its platform: accounts may be in them.
+	everyGroup bool
+	desired    desired.Desired
 	// decisions are about removals that a guard holds.
 	decisions []store.Decision
 	// adoptions are groups that a user asked to adopt, adopt the names of groups to plan
