@@ -147,6 +147,7 @@ func (r *replication) waitForUnfinished(ctx workflow.Context) error {
 		AddReceive(r.triggers, func(workflow.ReceiveChannel, bool) {
 			drain(r.triggers)
 			r.since, u.Count = r.pass+1, 0
+			r.in.VerifyLater = false // the caller that triggered looks at the status
 			r.immovableIn.renamings, r.immovableIn.runs = nil, nil
 		}).
 		Select(ctx)

@@ -155,7 +155,8 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 		}
 		switch {
 		case r.unfinished.any() && renewalDue(ctx):
-			drain(r.triggers) // the new run begins with a plan
+			triggered := drain(r.triggers) // the new run begins with a plan
+			r.in.VerifyLater = r.in.VerifyLater && !triggered
 			return ReplicateResult{}, r.renew(ctx)
 		case !r.renamings.busy && !r.unfinished.any(): // the time that others need is not counted
 			round++

@@ -512,6 +512,33 @@ func TestTriggerEndsTheWaitForThePlatform(t *testing.T) {
 	}
 }
 
+// TestTriggerDuringAWaitIsVerifiedByTheRun: the caller that triggers a run of a sweep looks
+// at the tenant's status, so the run does not leave the verification to the sweep.
+func TestTriggerDuringAWaitIsVerifiedByTheRun(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		reason    string
+		triggered bool
+		outcome   activities.Outcome
+	}{
+		{"nothing triggers, so the sweep verifies", false, activities.Open},
+		{"an apply triggers while the run waits", true, activities.Changed},
+	} {
+		p := platform{
+			plans:   []answer[activities.PlanOutput]{open(1), open(1), ended(activities.Changed)},
+			applies: []answer[activities.ApplyOutput]{failing(), applied(activities.ApplyOutput{Done: 1})},
+		}
+		got, err := p.run(t, workflows.ReplicateInput{Tenant: tenant, VerifyLater: true}, func(env *testsuite.TestWorkflowEnvironment) {
+			if c.triggered {
+				env.RegisterDelayedCallback(func() { env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "apply"}) }, time.Second)
+			}
+		})
+		if err != nil || got.Outcome != c.outcome {
+			t.Errorf("%s: %+v, %v; want the outcome %q", c.reason, got, err, c.outcome)
+		}
+	}
+}
+
 // TestTriggersDoNotProlongTheWaitForThePlatform: removals wait for an hour for what the
 // platform is still carrying out, or fails for now, however often a sweep or an apply
 // triggers the run.
