@@ -230,7 +230,7 @@ func TestVerifyRemovesAgain(t *testing.T) {
 // TestVerifyGivesUpAfterADay: a platform that shows the user for so long needs an operator.
 func TestVerifyGivesUpAfterADay(t *testing.T) {
 	t.Parallel()
-	for since, gives := range map[string]bool{"23 hours": false, "25 hours": true} {
+	for since, expired := range map[string]bool{"23 hours": false, "25 hours": true} {
 		l := newLab(t)
 		l.want(2)
 		l.converge()
@@ -243,12 +243,49 @@ func TestVerifyGivesUpAfterADay(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.edit(func(w *memory.World) { w.Groups[0].Members = append(w.Groups[0].Members, "u-adaline") })
-		if _, err = l.verifyRemoval(r); (err != nil) != gives {
-			t.Errorf("%s after the acceptance: %v; gives up: want %v", since, err, gives)
+		if _, err = l.verifyRemoval(r); (err != nil) != expired {
+			t.Errorf("%s after the acceptance: %v; gives up: want %v", since, err, expired)
 		}
-		want := map[bool]store.RevocationState{true: store.RevocationFailed, false: store.RevocationDone}[gives]
+		want := map[bool]store.RevocationState{true: store.RevocationFailed, false: store.RevocationDone}[expired]
 		if p := l.stands(r); p.State != want {
 			t.Errorf("%s after the acceptance the revocation is %+v, want it %s", since, p, want)
+		}
+	}
+}
+
+// TestRevokeReachesGroupsWithoutRecordedID: a worker died after the platform had created the
+// group, and before it recorded the id. Later runs know the group by its marker, and put
+// members into it. The acceptance of a revocation counts on the list of memberships alone.
+func TestRevokeReachesGroupsWithoutRecordedID(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		reason string
+		remove bool // the tenant, whose platform keeps the group
+	}{
+		{"the tenant stays", false},
+		{"the tenant is removed, its platform keeps the group", true},
+	} {
+		l := newLab(t)
+		l.put(l.cleanupOff())
+		l.converge()
+		if _, err := l.store.Pool().Exec(t.Context(), "UPDATE owned SET ref = '', state = 'intended' WHERE kind = 'group'"); err != nil {
+			t.Fatal(err)
+		}
+		l.edit(func(w *memory.World) { w.Groups[0].Members = nil })
+		l.runOnce()
+		if c.remove {
+			l.removeTenant()
+		}
+		r := l.revoke("adaline")
+		out, err := l.accept(r)
+		if err != nil || out.Sets != 1 || !slices.Equal(l.members(), []string{"u-benedict"}) {
+			t.Errorf("%s: accepted with %+v, %v and the members %v; want the user removed", c.reason, out, err, l.members())
+		}
+		if _, err := l.verifyRemoval(r); err != nil {
+			t.Error(err)
+		}
+		if p := l.stands(r); p.State != store.RevocationDone || len(p.Open) != 0 {
+			t.Errorf("%s: the revocation is %+v, want it done", c.reason, p)
 		}
 	}
 }

@@ -218,10 +218,15 @@ type Set struct {
 }
 
 // ManagedSets returns the objects with these ids that any tenant of the platform owns, also
-// one that is removed or forgotten since.
+// one that is removed or forgotten since. A group whose id was never recorded, because a
+// worker died before that, is known by the id that its open places have.
 func (l *Ledger) ManagedSets(ctx context.Context, platform string, refs []string) ([]Set, error) {
 	rows, err := l.pool.Query(ctx, `SELECT tenant, kind, group_name, role, name, ref, grants FROM owned
-		WHERE platform = $1 AND ref = ANY($2) AND ref <> '' ORDER BY tenant, kind, group_name, role, name`,
+		WHERE platform = $1 AND ref = ANY($2) AND ref <> ''
+		UNION SELECT tenant, o.kind, group_name, o.role, o.name, p.ref, grants FROM owned o JOIN places p USING (tenant, group_name)
+		WHERE o.platform = $1 AND o.ref = '' AND o.kind = 'group' AND p.kind = 'members' AND p.ref = ANY($2) AND p.ref <> ''
+			AND p.out_at IS NULL
+		ORDER BY 1, 2, 3, 4, 5, 6`,
 		platform, append([]string{}, refs...))
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
