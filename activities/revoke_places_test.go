@@ -10,8 +10,11 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
+	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -286,6 +289,45 @@ func TestRevokeReachesGroupsWithoutRecordedID(t *testing.T) {
 		}
 		if p := l.stands(r); p.State != store.RevocationDone || len(p.Open) != 0 {
 			t.Errorf("%s: the revocation is %+v, want it done", c.reason, p)
+		}
+	}
+}
+
+// TestRemovedTenantWithoutIDForgetsNoRoles: the documents take a tenant's id on the platform
+// away, and then the tenant. Nothing reads where its roles are, so none of them is known to
+// be gone, and revocations still count them.
+func TestRemovedTenantWithoutIDForgetsNoRoles(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		reason string
+		id     string // of the tenant on its platform, before it is removed
+		open   int    // places
+	}{
+		{"the tenant is read, and the role is not there", "t1", 0},
+		{"the tenant has no id and is not read", "", 1},
+	} {
+		l := newLab(t)
+		l.want(0)
+		run := ledger.Run{Tenant: web, RunID: "run-1", Pass: 1}
+		role := access.Binding{Role: "developer", Name: "u-adaline", Ref: "role-1", Subjects: []access.Member{
+			{Account: access.Account{Ref: "u-adaline"}, Person: "adaline"},
+		}}
+		step := plan.Step{ID: "s-1", Op: plan.Create, Kind: access.KindBinding, Want: plan.Object{Binding: &role}}
+		if err := l.ledger.Record(t.Context(), run, []ledger.Outcome{{Step: step, Ref: "role-1"}}); err != nil {
+			t.Fatal(err)
+		}
+		l.put(strings.ReplaceAll(l.text(0), "platformTenantId: t1", fmt.Sprintf("platformTenantId: %q", c.id)))
+		if _, err := l.store.Delete(t.Context(), []document.ID{{Kind: document.KindTenant, Name: web.String()}}, store.Checks{}); err != nil {
+			t.Fatal(err)
+		}
+		l.runOnce()
+		places, err := l.ledger.Places(t.Context(), web.Platform, "adaline", nil)
+		if err != nil || len(places) != c.open {
+			t.Errorf("%s: open places %+v, %v; want %d", c.reason, places, err, c.open)
+		}
+		former, err := l.store.FormerTenants(t.Context(), web.Platform)
+		if err != nil || len(former) != c.open {
+			t.Errorf("%s: former tenants %v, %v; want %d", c.reason, former, err, c.open)
 		}
 	}
 }

@@ -225,7 +225,8 @@ func (t *Tenant) groupsNamed(name string) []access.Group {
 
 // missingObjects are the objects of the ledger that the platform does not have any more.
 // Of roles that tenants share that cannot be said: they are not this tenant's alone, and
-// they may lie beside a tenant that is missing.
+// they may lie beside a tenant that is missing. Nor can it be said of roles of users where
+// the documents give the tenant no id: nothing reads the place where the roles are.
 func (t *Tenant) missingObjects(profile driver.Profile) []access.Key {
 	seen := map[access.Key]bool{}
 	for _, g := range t.seen.State.Groups {
@@ -236,7 +237,8 @@ func (t *Tenant) missingObjects(profile driver.Profile) []access.Key {
 	}
 	var keys []access.Key
 	for _, o := range t.managed {
-		if !seen[o.Key] && !slices.Contains(profile.SharedRoles, o.Key.Role) {
+		unread := t.document.Tenant.LocalID == "" && o.Key.Kind == access.KindBinding && o.Key.Group == ""
+		if !unread && !seen[o.Key] && !slices.Contains(profile.SharedRoles, o.Key.Role) {
 			keys = append(keys, o.Key)
 		}
 	}
