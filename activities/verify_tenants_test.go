@@ -103,21 +103,21 @@ func TestVerifyTenants_KeepsEvents(t *testing.T) {
 	}
 }
 
-// TestVerifyTenants_LeavesOutForgottenTenants: a removed tenant is forgotten once another run
+// TestVerifyTenants_LeavesOutDeletedTenants: a removed tenant is forgotten once another run
 // finds it cleaned up. The others are verified all the same.
-func TestVerifyTenants_LeavesOutForgottenTenants(t *testing.T) {
+func TestVerifyTenants_LeavesOutDeletedTenants(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.want(2)
 	l.converge()
-	forgotten := access.TenantID{Workspace: "acme", Project: "former", Platform: web.Platform}
+	deleted := access.TenantID{Workspace: "acme", Project: "former", Platform: web.Platform}
 	for _, c := range []struct {
 		reason  string
 		tenants []access.TenantID
 		changed int
 	}{
-		{"one of two is forgotten", []access.TenantID{forgotten, web}, 1},
-		{"all are forgotten", []access.TenantID{forgotten}, 0},
+		{"one of two is forgotten", []access.TenantID{deleted, web}, 1},
+		{"all are forgotten", []access.TenantID{deleted}, 0},
 	} {
 		in := activities.VerifyTenantsInput{Platform: web.Platform}
 		for _, id := range c.tenants {

@@ -25,8 +25,8 @@ const (
 	// verifiedTogether is how many changed tenants are observed together, and the most for
 	// which the status waits for others.
 	verifiedTogether = 100
-	// longestUnverified is how long a changed tenant waits for others before it is verified.
-	longestUnverified = time.Minute
+	// maxUnverified is how long a changed tenant waits for others before it is verified.
+	maxUnverified = time.Minute
 )
 
 // SweepID is the workflow ID that makes sweeps of one platform exclusive.
@@ -155,7 +155,7 @@ func (s *sweep) verifyInTime(ctx workflow.Context, ended *bool) error {
 		if err != nil || *ended {
 			return err
 		}
-		early, err := workflow.AwaitWithTimeout(ctx, longestUnverified, func() bool { return *ended || len(s.changed) == 0 })
+		early, err := workflow.AwaitWithTimeout(ctx, maxUnverified, func() bool { return *ended || len(s.changed) == 0 })
 		switch {
 		case err != nil || *ended:
 			return err

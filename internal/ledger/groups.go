@@ -66,6 +66,9 @@ func (l *Ledger) Serve(ctx context.Context, roles map[access.TenantID]map[string
 		}
 	}
 	batch := &pgx.Batch{}
+	// Rows are locked in one order, so that two that note the same wait for each other.
+	batch.Queue(`SELECT FROM owned WHERE tenant = ANY($1) AND kind = $2 ORDER BY tenant, group_name FOR UPDATE`,
+		tenants, string(access.KindGroup))
 	batch.Queue(`UPDATE owned o SET grants = seen.grants
 		FROM unnest($1::text[], $2::text[], $3::text[]) AS seen (tenant, group_name, grants)
 		WHERE o.tenant = seen.tenant AND o.kind = $4 AND o.group_name = seen.group_name AND o.grants <> seen.grants`,

@@ -22,9 +22,9 @@ const (
 	// shortly is the least pause before the next round. A removal or an addition may become
 	// visible at any moment.
 	shortly = time.Second
-	// patience is how long after the acceptance a verification goes on while the platform
+	// verificationTimeout is how long after the acceptance a verification goes on while the platform
 	// shows the user.
-	patience = 24 * time.Hour
+	verificationTimeout = 24 * time.Hour
 )
 
 // Check selects the part of the tenants that one call of Verify checks.
@@ -184,7 +184,7 @@ func (r *removal) endRound(ctx context.Context, open bool, out *Verified) error 
 		return fmt.Errorf("revocation: %w: %s", fault.ErrDenied, out.Problem)
 	case left == 0 && len(remaining) == 0 && !r.changed:
 		return r.end(ctx, out)
-	case age > patience:
+	case age > verificationTimeout:
 		return fmt.Errorf("revocation: %w: %s shows the user a day after it accepted the removals: find out there what adds the user again",
 			fault.ErrDenied, r.run.Platform)
 	}

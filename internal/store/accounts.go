@@ -88,6 +88,10 @@ func (s *Store) KeepLookups(ctx context.Context, key LookupKey, answers map[stri
 		}
 	}
 	batch := &pgx.Batch{}
+	if len(found) > 0 && len(others) > 0 { // two with opposite answers wait for each other
+		batch.Queue("SELECT FROM accounts WHERE platform = $1 AND attribute = $2 AND name = ANY($3) ORDER BY name FOR UPDATE",
+			key.Platform, key.Attribute, slices.Concat(found, others))
+	}
 	if len(found) > 0 {
 		batch.Queue(`INSERT INTO accounts (platform, attribute, name, ref)
 			SELECT $1, $2, name, ref FROM unnest($3::text[], $4::text[]) AS found (name, ref)

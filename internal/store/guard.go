@@ -148,6 +148,7 @@ func queueTouched(batch *pgx.Batch, tenants, unnamed []access.TenantID) {
 	}
 	batch.Queue(`INSERT INTO affected_tenants AS a (tenant, revision, unnamed)
 		SELECT tenant, revision, coalesce(tenant = ANY($2::text[]), false) FROM unnest($1::text[]) AS t (tenant), installation
+		ORDER BY tenant
 		ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision, unnamed = a.unnamed OR excluded.unnamed`,
 		texts(tenants), texts(unnamed))
 }
@@ -163,6 +164,10 @@ func (s *Store) EndUnnamed(ctx context.Context, revisions map[access.TenantID]in
 	for tenant, revision := range revisions {
 		tenants, of = append(tenants, tenant.String()), append(of, revision)
 	}
-	return s.exec(ctx, `UPDATE affected_tenants a SET unnamed = false FROM unnest($1::text[], $2::bigint[]) AS done (tenant, revision)
-		WHERE a.tenant = done.tenant AND a.revision <= done.revision AND a.unnamed`, tenants, of)
+	// Rows are locked in one order, so that two that end the same wait for each other.
+	return s.exec(ctx, `
+WITH locked AS (SELECT tenant FROM affected_tenants WHERE tenant = ANY($1) ORDER BY tenant FOR UPDATE)
+UPDATE affected_tenants a SET unnamed = false
+	FROM unnest($1::text[], $2::bigint[]) AS done (tenant, revision) JOIN locked USING (tenant)
+	WHERE a.tenant = done.tenant AND a.revision <= done.revision AND a.unnamed`, tenants, of)
 }
