@@ -128,6 +128,14 @@ func TestExplainFollowsTheRuns(t *testing.T) {
 				failed(l)
 			}, "", "", "", explain.RemovalRefused, "platform-refused",
 		},
+		"removal waits for its addition": {
+			"the run goes on, and the other role fails for now", func(l *lab) {
+				converged(l)
+				l.documents(settings{bound: 3, mappings: "[{projectRoleRef: {name: user}, groupAlias: user, roles: [viewer]}]"})
+				faults(l, memory.Fault{Op: "write:bindings.create", Class: "unavailable"})
+				l.applied()
+			}, explain.Pending, "seen at", "not there at", explain.Waiting, "not-replicated",
+		},
 		"removed": {
 			"no observation confirms it", func(l *lab) { converged(l); l.rebind("adaline"); l.applied() },
 			"", "", "", explain.Removed, "removal-not-effective",

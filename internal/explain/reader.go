@@ -94,14 +94,22 @@ func (r Reader) readDecisions(ctx context.Context, id access.TenantID, f *Facts)
 	return err
 }
 
-// readStatus adds the outcome of the tenant's last run, and the plan of the last observation. A
-// status of an earlier program has no observation: then it is the plan of the run.
+// readStatus adds the outcome of the tenant's last run, and the plan of the last observation, by
+// that run or by one that goes on. A status of an earlier program has no observation: then it is the plan of the run.
 func (r Reader) readStatus(ctx context.Context, id access.TenantID, f *Facts) error {
 	statuses, err := r.Store.Statuses(ctx, store.TenantFilter{IDs: []access.TenantID{id}})
 	if err != nil || len(statuses) == 0 {
 		return err
 	}
 	f.Status, f.Replicated, f.Completed = statuses[0], true, r.Completes(statuses[0].Outcome)
+	// A run that goes on has observed the tenant since.
+	newer, found, err := r.Store.AppliedObservation(ctx, id, f.Status.Observed.At)
+	if err != nil {
+		return err
+	}
+	if found {
+		f.Status.Observed = newer
+	}
 	digest := f.Status.Observed.Digest
 	if f.Status.Observed.At.IsZero() {
 		digest = f.Status.Digest

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -67,6 +69,22 @@ func (s *Store) PutPlans(ctx context.Context, plans []DatedPlan) ([]string, erro
 		return all, nil
 	}
 	return all, put()
+}
+
+// AppliedObservation returns the newest observation of a tenant since a time whose plan a run
+// has begun to apply, and false if there is none: the run may not have ended yet.
+func (s *Store) AppliedObservation(ctx context.Context, tenant access.TenantID, since time.Time) (Observation, bool, error) {
+	var o Observation
+	err := s.pool.QueryRow(ctx, `SELECT p.observed_at, p.digest, p.revision FROM plans p
+		WHERE p.digest IN (SELECT digest FROM records WHERE tenant = $1 AND intended_at > $2) AND p.observed_at > $2
+		ORDER BY p.observed_at DESC LIMIT 1`, tenant.String(), since).Scan(&o.At, &o.Digest, &o.Revision)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Observation{}, false, nil
+	}
+	if err != nil {
+		return Observation{}, false, fmt.Errorf("store: %w", err)
+	}
+	return o, true, nil
 }
 
 // Plan returns the plan of that digest and the newest generation of documents
