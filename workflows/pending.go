@@ -142,8 +142,9 @@ func (r *replication) waitForUnfinished(ctx workflow.Context) error {
 	timer, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	var err error
+	wait := workflow.NewTimerWithOptions(timer, pause, workflow.TimerOptions{Summary: "until unfinished steps are tried again"})
 	workflow.NewSelector(ctx).
-		AddFuture(workflow.NewTimer(timer, pause), func(f workflow.Future) { err = f.Get(ctx, nil) }).
+		AddFuture(wait, func(f workflow.Future) { err = f.Get(ctx, nil) }).
 		AddReceive(r.triggers, func(workflow.ReceiveChannel, bool) {
 			drain(r.triggers)
 			r.since, u.Count = r.pass+1, 0

@@ -191,7 +191,7 @@ func (r *recreation) apply(ctx workflow.Context, batches []activities.Batch, sta
 	r.result.State = state
 	for i, batch := range batches {
 		r.say(ctx, fmt.Sprintf("**%s**: part %d of %d, %d steps done so far.", doing, i+1, len(batches), r.result.Steps))
-		summary := fmt.Sprintf("%s: part %d of %d, %d steps", state, i+1, len(batches), batch.Steps())
+		summary := fmt.Sprintf("%s: %d of %d: %s", state, i+1, len(batches), steps(batch.Steps()))
 		var out activities.ApplyOutput
 		err := workflow.ExecuteActivity(r.activity(ctx, summary), activities.ApplyActivity, activities.ApplyInput{
 			Tenant: r.in.Tenant, Digest: r.digest, Desired: r.desired, Pass: r.pass, Cause: r.in.Cause, Batch: batch,

@@ -159,5 +159,5 @@ func (r *replication) waitForOrphan(ctx workflow.Context) error {
 	}
 	pause := min(firstWait<<min(r.waits-1, 10), longestWait)
 	r.say(ctx, fmt.Sprintf("**Waiting %s** for the renaming of a group that an earlier run left behind.", pause))
-	return workflow.Sleep(ctx, pause)
+	return sleep(ctx, pause, "for a group replacement that an earlier run left behind")
 }

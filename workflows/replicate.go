@@ -47,7 +47,7 @@ func ReplicateTenant(ctx workflow.Context, in ReplicateInput) (ReplicateResult, 
 		if in.DryRun || !drain(r.triggers) {
 			return r.end(ctx, result)
 		}
-		if err := workflow.Sleep(ctx, gather); err != nil {
+		if err := sleep(ctx, gather, "collect triggers"); err != nil {
 			return result, err
 		}
 		drain(r.triggers)        // those gathered meanwhile are served by the next round
@@ -127,7 +127,7 @@ func (r *replication) pause(ctx workflow.Context, p activities.PlanOutput) error
 	if r.refused > 0 && r.refused == r.accounts && r.done.Steps == r.last.done {
 		return nil // nothing was written
 	}
-	return workflow.Sleep(ctx, min(p.Settle, replanPause))
+	return sleep(ctx, min(p.Settle, replanPause), "before the tenant is planned again")
 }
 
 // run replicates once, until the tenant is as desired or cannot be.
@@ -210,7 +210,7 @@ func (r *replication) resolve(ctx workflow.Context) error {
 		return nil
 	}
 	r.say(ctx, "Looking up the accounts of the tenant's users.")
-	ctx = workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, "look up the users of "+r.in.Tenant.String()))
+	ctx = workflow.WithActivityOptions(ctx, r.reading("look up the users of "))
 	var platform *activities.Platform // for the names and types of its methods
 	var out activities.ResolveOutput
 	err := workflow.ExecuteActivity(ctx, platform.ResolveUsers, activities.ResolveInput{
@@ -219,6 +219,19 @@ func (r *replication) resolve(ctx workflow.Context) error {
 	r.done.Calls += out.Calls
 	r.lookup = lookup{at: out.At, ended: workflow.Now(ctx)}
 	return err
+}
+
+// dryRunTimeout is how long a dry run waits for a platform that does not answer: its caller
+// waits for it.
+const dryRunTimeout = 15 * time.Minute
+
+// reading are the options of an activity that reads the tenant.
+func (r *replication) reading(doing string) workflow.ActivityOptions {
+	o := options(r.in.Tenant.Platform, doing+r.in.Tenant.String())
+	if r.in.DryRun {
+		o.ScheduleToCloseTimeout = dryRunTimeout
+	}
+	return o
 }
 
 // plan compares the documents with the platform. After a change it verifies.
@@ -235,11 +248,11 @@ func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) 
 	var planned workflow.Future
 	if r.verify {
 		r.say(ctx, "Verifying that the platform shows what was written.")
-		ctx := workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, "verify "+r.in.Tenant.String()))
+		ctx := workflow.WithActivityOptions(ctx, r.reading("verify "))
 		planned = workflow.ExecuteActivity(ctx, platform.Verify, in)
 	} else {
 		r.say(ctx, "Comparing the documents with the platform.")
-		ctx := workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, "plan "+r.in.Tenant.String()))
+		ctx := workflow.WithActivityOptions(ctx, r.reading("plan "))
 		planned = workflow.ExecuteActivity(ctx, platform.Plan, in)
 	}
 	var p activities.PlanOutput
@@ -302,7 +315,7 @@ func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput, batch
 	for i, batch := range batches {
 		r.say(ctx, fmt.Sprintf("Applying plan `%s`: **%d of %d steps** done, %d held, %d warnings.",
 			p.Digest, applied, p.Steps, p.Held, p.Remarks))
-		summary := fmt.Sprintf("apply part %d of %d, %d steps", i+1, len(batches), batch.Steps())
+		summary := fmt.Sprintf("apply %d of %d: %s", i+1, len(batches), steps(batch.Steps()))
 		ctx := workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, summary))
 		var out activities.ApplyOutput
 		err := workflow.ExecuteActivity(ctx, activities.ApplyActivity, activities.ApplyInput{

@@ -90,7 +90,11 @@ func (s *sweep) result() SweepResult { return SweepResult{Totals: s.in.Totals, B
 // shard surveys one shard and replicates what drifted there.
 func (s *sweep) shard(ctx workflow.Context) (next string, err error) {
 	s.say(ctx, "Comparing the documents with the platform.", 0, 0)
-	options := options(s.in.Platform, "survey tenants after "+s.in.After)
+	summary := "compare the tenants of " + s.in.Platform
+	if s.in.After != "" {
+		summary += " after " + s.in.After
+	}
+	options := options(s.in.Platform, summary)
 	var out activities.DetectDriftOutput
 	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activities.DetectDriftActivity,
 		activities.DetectDriftInput{Platform: s.in.Platform, After: s.in.After, Limit: shardSize}).Get(ctx, &out)
