@@ -140,6 +140,30 @@ func TestRevokeReachesAdoptedGroups(t *testing.T) {
 	l.isOut(l.revoke("adaline"), "u-benedict")
 }
 
+// TestRevokeReportsUnmarkedGroups: another system removed the ownership marker of a group into
+// which Rollcall had put the user. Rollcall leaves the group alone, and the revocation is not
+// done.
+func TestRevokeReportsUnmarkedGroups(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.want(2)
+	l.converge()
+	l.edit(func(w *memory.World) { w.Groups[0].Description = "taken over" })
+	r := l.revoke("adaline")
+	if _, err := l.accept(r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.verifyRemoval(r); err == nil || !strings.Contains(err.Error(), "ownership marker") {
+		t.Errorf("the verification ends with %v, want the group that lost its marker", err)
+	}
+	if p := l.stands(r); p.State != store.RevocationFailed || len(p.Open) != 1 {
+		t.Errorf("the revocation is %+v, want it failed with one open place", p)
+	}
+	if got := l.members(); !slices.Equal(got, []string{"u-adaline", "u-benedict"}) {
+		t.Errorf("members %v, want an unmanaged group untouched", got)
+	}
+}
+
 // TestRevokeReportsUnreachablePlaces: an operator had the platform forgotten. The user may
 // still be there, so the revocation is not done.
 func TestRevokeReportsUnreachablePlaces(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 // plan.
 func TestVerifyTenants_RecordsChangedTenants(t *testing.T) {
 	t.Parallel()
-	for _, tenants := range []int{5, 100} {
+	for _, tenants := range []int{5, 40} {
 		l, statements := newShard(t, tenants)
 		drift, err := execute[activities.DetectDriftOutput](l, activities.DetectDriftActivity, activities.DetectDriftInput{Platform: "sandbox.local"})
 		if err != nil {

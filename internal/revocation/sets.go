@@ -206,7 +206,7 @@ func (l *listing) plan(ctx context.Context) ([]planned, error) {
 // accounts in the answered tenants, which are those that the platform returned.
 func (r *removal) planAll(ctx context.Context, tenants []tenant, answered []access.TenantID) ([]planned, error) {
 	var all []planned
-	var in []ledger.Place
+	var in, others []ledger.Place
 	for _, t := range tenants {
 		id := t.document.Tenant.TenantID
 		p := plan.Revoke(plan.Input{
@@ -218,12 +218,70 @@ func (r *removal) planAll(ctx context.Context, tenants []tenant, answered []acce
 				in = append(in, placesOf(id, s)...)
 			}
 		}
+		others = append(others, r.unmanagedPlaces(id, t.observed, p.Steps)...)
 		all = append(all, planned{plan: p, scope: t.scope, revision: t.document.Generation})
 	}
-	if err := r.Ledger.Seen(ctx, r.run.Platform, r.refs, answered, in, r.delay); err != nil {
+	unmarked, err := r.unmarkedPlaces(ctx, others)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Ledger.Seen(ctx, r.run.Platform, r.refs, answered, append(in, unmarked...), r.delay); err != nil {
 		return nil, fmt.Errorf("revocation: record where the accounts are: %w", err)
 	}
 	return all, nil
+}
+
+// unmanagedPlaces returns the places of the accounts in observed sets of which no step removes
+// them: the sets are unmanaged.
+func (r *removal) unmanagedPlaces(of access.TenantID, seen access.State, steps []plan.Step) []ledger.Place {
+	removed := map[ledger.Place]bool{}
+	for _, s := range steps {
+		for _, p := range placesOf(of, s) {
+			removed[ledger.Place{Key: p.Key, Account: p.Account}] = true
+		}
+	}
+	var places []ledger.Place
+	add := func(key access.Key, ref string, members []access.Member) {
+		for _, m := range members {
+			if slices.Contains(r.refs, m.Ref) && !removed[ledger.Place{Key: key, Account: m.Ref}] {
+				places = append(places, ledger.Place{Tenant: of, Key: key, Ref: ref, Account: m.Ref})
+			}
+		}
+	}
+	for _, g := range seen.Groups {
+		add(access.Key{Kind: access.KindMembers, Group: g.Name}, g.Ref, g.Members)
+	}
+	for _, b := range seen.Bindings {
+		add(b.Key(), b.Ref, b.Subjects)
+	}
+	return places
+}
+
+// unmarkedPlaces returns those of the places in unmanaged sets in which Rollcall put the
+// account: the sets were managed, and another system has removed their ownership marker.
+// They stay open, because no step removes the user from them.
+func (r *removal) unmarkedPlaces(ctx context.Context, others []ledger.Place) ([]ledger.Place, error) {
+	if len(others) == 0 {
+		return nil, nil
+	}
+	open, err := r.Ledger.Places(ctx, r.run.Platform, "", r.refs)
+	if err != nil {
+		return nil, fmt.Errorf("revocation: read the ledger: %w", err)
+	}
+	put := map[ledger.Place]bool{}
+	for _, p := range open {
+		if !p.Found {
+			put[ledger.Place{Tenant: p.Tenant, Key: p.Key, Account: p.Account}] = true
+		}
+	}
+	var unmarked []ledger.Place
+	for _, p := range others {
+		place := ledger.Place{Tenant: p.Tenant, Key: p.Key, Account: p.Account}
+		if put[place] {
+			unmarked, r.unmarked[place] = append(unmarked, p), true
+		}
+	}
+	return unmarked, nil
 }
 
 // rules returns the rules of plans for a tenant.

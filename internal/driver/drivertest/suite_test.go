@@ -31,6 +31,21 @@ type broken struct {
 	resolve func(context.Context, []string) ([]access.Resolution, error)
 	observe func(context.Context, []driver.Scope) ([]driver.Observation, error)
 	apply   func(context.Context, driver.Scope, []plan.Step) []driver.Result
+
+	memberships func([]driver.Membership) []driver.Membership
+}
+
+// Memberships implements driver.MembershipLister.
+func (b broken) Memberships(ctx context.Context, account string) ([]driver.Membership, error) {
+	lister, lists := b.Driver.(driver.MembershipLister)
+	if !lists {
+		return nil, fmt.Errorf("%w: the driver lists no memberships", fault.ErrUnsupported)
+	}
+	found, err := lister.Memberships(ctx, account)
+	if b.memberships != nil && err == nil {
+		found = b.memberships(found)
+	}
+	return found, err
 }
 
 func (b broken) Profile() driver.Profile {
@@ -146,6 +161,9 @@ func spoils() map[drivertest.Law]spoil {
 
 func spoiltReads() map[drivertest.Law]spoil {
 	return map[drivertest.Law]spoil{
+		drivertest.MembershipsAreWhole: func(driver.Driver) broken {
+			return broken{memberships: func(all []driver.Membership) []driver.Membership { return all[:max(0, len(all)-1)] }}
+		},
 		drivertest.ProfileIsTotal: func(driver.Driver) broken {
 			return broken{profile: func(p driver.Profile) driver.Profile { p.Parallel = 0; return p }}
 		},
