@@ -468,7 +468,7 @@ func TestRevokeWaitsUntilItIsShown(t *testing.T) {
 	l.want(2)
 	l.converge()
 	time.Sleep(lateness) // what put them in is settled
-	began := time.Now()
+	start := time.Now()
 	r, before := l.revoke("benedict"), l.revision()
 	d.shown = time.Now().Add(lateness)
 	d.change = func(g *access.Group) {
@@ -486,7 +486,7 @@ func TestRevokeWaitsUntilItIsShown(t *testing.T) {
 	if writes := l.revision() - before; writes != 1 {
 		t.Errorf("it made %d write calls, want one", writes)
 	}
-	if p := l.stands(r); p.Sets != 1 || p.Took >= time.Since(began) {
+	if p := l.stands(r); p.Sets != 1 || p.Took >= time.Since(start) {
 		t.Errorf("it stands as %+v, want one set, and the time until the platform had accepted it", p)
 	}
 }

@@ -22,6 +22,10 @@ func ReplicateTenantID(t access.TenantID) string { return "tenant/" + t.String()
 // PlanTenantID is the ID of a dry run. It does not exclude a real one.
 func PlanTenantID(t access.TenantID) string { return "plan/" + t.String() }
 
+// platform and revocations are nil: workflows use the methods for their names and types.
+func platform() *activities.Platform       { return nil }
+func revocations() *activities.Revocations { return nil }
+
 // ReplicateInput is what ReplicateTenant needs to start.
 type ReplicateInput struct {
 	Tenant access.TenantID `json:"tenant"`

@@ -169,7 +169,7 @@ func (r *recreation) settle(ctx workflow.Context) error {
 func (r *recreation) confirm(ctx workflow.Context) (activities.ConfirmOutput, error) {
 	r.say(ctx, "**Checking** that the new group is complete on the platform.")
 	var out activities.ConfirmOutput
-	err := workflow.ExecuteActivity(r.activity(ctx, "check that the new group is complete"), activities.ConfirmReplacementActivity,
+	err := workflow.ExecuteActivity(r.activity(ctx, "check that the new group is complete"), platform().ConfirmReplacement,
 		activities.ConfirmInput{
 			Tenant: r.in.Tenant, ID: r.in.Renaming.ID, Patience: r.in.Settle, Cause: r.in.Cause,
 		}).Get(ctx, &out)
@@ -193,7 +193,7 @@ func (r *recreation) apply(ctx workflow.Context, batches []activities.Batch, sta
 		r.say(ctx, fmt.Sprintf("**%s**: part %d of %d, %d steps done so far.", doing, i+1, len(batches), r.result.Steps))
 		summary := fmt.Sprintf("%s: %d of %d: %s", state, i+1, len(batches), steps(batch.Steps()))
 		var out activities.ApplyOutput
-		err := workflow.ExecuteActivity(r.activity(ctx, summary), activities.ApplyActivity, activities.ApplyInput{
+		err := workflow.ExecuteActivity(r.activity(ctx, summary), platform().Apply, activities.ApplyInput{
 			Tenant: r.in.Tenant, Digest: r.digest, Desired: r.desired, Pass: r.pass, Cause: r.in.Cause, Batch: batch,
 			WaitExpired: r.in.WaitExpired, Attempts: r.in.Attempts,
 			Stage: activities.Stage{ID: r.in.Renaming.ID, State: state},
@@ -253,7 +253,7 @@ func (r *recreation) exhausted(ctx workflow.Context, cause error) (RecreateResul
 	r.say(ctx, "**Taking away again what was built**: the old group is untouched.")
 	r.pass++
 	var out activities.UndoOutput
-	err := workflow.ExecuteActivity(r.activity(ctx, "take away what was built"), activities.CompensateReplacementActivity,
+	err := workflow.ExecuteActivity(r.activity(ctx, "take away what was built"), platform().CompensateReplacement,
 		activities.UndoInput{
 			Tenant: r.in.Tenant, ID: r.in.Renaming.ID, Digest: r.digest, Pass: r.pass, Cause: r.in.Cause,
 		}).Get(ctx, &out)
@@ -294,7 +294,7 @@ func (r *recreation) goOn(ctx workflow.Context) (RecreateResult, error) {
 
 // end records how the run left the renaming, where that is not recorded yet.
 func (r *recreation) end(ctx workflow.Context) (RecreateResult, error) {
-	err := workflow.ExecuteActivity(r.activity(ctx, "record that it is "+string(r.result.State)), activities.RecordReplacementActivity,
+	err := workflow.ExecuteActivity(r.activity(ctx, "record that it is "+string(r.result.State)), platform().RecordReplacement,
 		activities.RecordReplacementInput{
 			Tenant: r.in.Tenant, ID: r.in.Renaming.ID, Digest: r.digest, State: r.result.State,
 		}).Get(ctx, nil)

@@ -211,9 +211,8 @@ func (r *replication) resolve(ctx workflow.Context) error {
 	}
 	r.say(ctx, "Looking up the accounts of the tenant's users.")
 	ctx = workflow.WithActivityOptions(ctx, r.reading("look up the users of "))
-	var platform *activities.Platform // for the names and types of its methods
 	var out activities.ResolveOutput
-	err := workflow.ExecuteActivity(ctx, platform.ResolveUsers, activities.ResolveInput{
+	err := workflow.ExecuteActivity(ctx, platform().ResolveUsers, activities.ResolveInput{
 		Tenant: r.in.Tenant, Fresh: r.unsure,
 	}).Get(ctx, &out)
 	r.done.Calls += out.Calls
@@ -239,7 +238,6 @@ func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) 
 	if err := r.resolve(ctx); err != nil {
 		return activities.PlanOutput{}, err
 	}
-	var platform *activities.Platform // for the names and types of its methods
 	in := activities.PlanInput{
 		Tenant: r.in.Tenant, DryRun: r.in.DryRun, Fresh: r.unsure, Resolved: r.lookup.at, Done: r.done, Prepared: r.in.Prepared,
 		Patience: r.patience, Adopt: r.in.Adopt, RefusedSince: r.refusedSince(),
@@ -249,11 +247,11 @@ func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) 
 	if r.verify {
 		r.say(ctx, "Verifying that the platform shows what was written.")
 		ctx := workflow.WithActivityOptions(ctx, r.reading("verify "))
-		planned = workflow.ExecuteActivity(ctx, platform.Verify, in)
+		planned = workflow.ExecuteActivity(ctx, platform().Verify, in)
 	} else {
 		r.say(ctx, "Comparing the documents with the platform.")
 		ctx := workflow.WithActivityOptions(ctx, r.reading("plan "))
-		planned = workflow.ExecuteActivity(ctx, platform.Plan, in)
+		planned = workflow.ExecuteActivity(ctx, platform().Plan, in)
 	}
 	var p activities.PlanOutput
 	err := planned.Get(ctx, &p)
@@ -318,7 +316,7 @@ func (r *replication) apply(ctx workflow.Context, p activities.PlanOutput, batch
 		summary := fmt.Sprintf("apply %d of %d: %s", i+1, len(batches), steps(batch.Steps()))
 		ctx := workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, summary))
 		var out activities.ApplyOutput
-		err := workflow.ExecuteActivity(ctx, activities.ApplyActivity, activities.ApplyInput{
+		err := workflow.ExecuteActivity(ctx, platform().Apply, activities.ApplyInput{
 			Tenant: r.in.Tenant, Digest: p.Digest, Desired: p.Desired, Pass: r.pass, Since: r.since, Cause: r.in.Cause, Batch: batch,
 			WaitExpired: r.unfinished.expired, Repeated: r.last.repeated,
 		}).Get(ctx, &out)
@@ -362,7 +360,7 @@ func (r *replication) conclude(
 	}
 	ctx = workflow.WithActivityOptions(ctx, options(r.in.Tenant.Platform, "store the outcome"))
 	var out activities.RecordOutcomeOutput
-	if err := workflow.ExecuteActivity(ctx, activities.RecordOutcomeActivity, in).Get(ctx, &out); err != nil {
+	if err := workflow.ExecuteActivity(ctx, platform().RecordOutcome, in).Get(ctx, &out); err != nil {
 		return ReplicateResult{}, err
 	}
 	return r.result(in.Outcome, p.Held, out.Remarks), nil

@@ -131,7 +131,7 @@ func (r *revocation) platform(ctx workflow.Context, on *RevokedOn, platform stri
 	*on = RevokedOn{Platform: platform}
 	var out activities.RemoveUserOutput
 	options := revokeOptions(platform, "remove a user from "+platform)
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activities.RemoveUserActivity,
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), revocations().RemoveUser,
 		activities.RemoveUserInput{ID: r.in.ID, Platform: platform}).Get(ctx, &out)
 	if err != nil {
 		on.Failed = Reason(err)

@@ -122,7 +122,7 @@ func (v *verification) check(ctx workflow.Context) (activities.VerifyRemovalOutp
 	in.First = v.in.Round == 0
 	v.in.Look++
 	var out activities.VerifyRemovalOutput
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activities.VerifyRemovalActivity, in).Get(ctx, &out)
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), revocations().VerifyRemoval, in).Get(ctx, &out)
 	if err != nil {
 		return out, err
 	}

@@ -96,7 +96,7 @@ func (s *sweep) shard(ctx workflow.Context) (next string, err error) {
 	}
 	options := options(s.in.Platform, summary)
 	var out activities.DetectDriftOutput
-	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activities.DetectDriftActivity,
+	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), platform().DetectDrift,
 		activities.DetectDriftInput{Platform: s.in.Platform, After: s.in.After, Limit: shardSize}).Get(ctx, &out)
 	if err != nil {
 		return "", err
@@ -181,10 +181,9 @@ func (s *sweep) verify(ctx workflow.Context, least int) error {
 	changed := s.changed
 	s.changed = nil
 	s.say(ctx, fmt.Sprintf("Verifying %d tenants together.", len(changed)), 0, 0)
-	var platform *activities.Platform // for the names and types of its methods
 	options := options(s.in.Platform, fmt.Sprintf("verify %d tenants", len(changed)))
 	var out activities.DetectDriftOutput
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), platform.VerifyTenants,
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), platform().VerifyTenants,
 		activities.VerifyTenantsInput{Platform: s.in.Platform, Changed: changed, Patience: s.patience}).Get(ctx, &out)
 	if err != nil {
 		return err

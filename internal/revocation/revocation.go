@@ -98,9 +98,9 @@ type removal struct {
 	observations int
 	// changed is true if the platform changed between the last observation and its removals.
 	changed bool
-	// unmarked are places in sets that have lost the ownership marker, of the tenants that
+	// withoutMarker are places in sets that have lost the ownership marker, of the tenants that
 	// this call observed.
-	unmarked map[ledger.Place]bool
+	withoutMarker map[ledger.Place]bool
 	// inUse is true if the last observation has a role that another role depends on.
 	inUse    bool
 	warnings []access.Remark
@@ -109,7 +109,7 @@ type removal struct {
 
 func (r *Remover) begin(ctx context.Context, run Run) (context.Context, *removal) {
 	ctx, counter := budget.WithMeter(ctx)
-	return ctx, &removal{Remover: r, run: run, counter: counter, done: map[string]time.Time{}, unmarked: map[ledger.Place]bool{}}
+	return ctx, &removal{Remover: r, run: run, counter: counter, done: map[string]time.Time{}, withoutMarker: map[ledger.Place]bool{}}
 }
 
 // sets counts the groups and roles from which this call removed the user.

@@ -221,11 +221,11 @@ func (r *removal) planAll(ctx context.Context, tenants []tenant, answered []acce
 		others = append(others, r.unmanagedPlaces(id, t.observed, p.Steps)...)
 		all = append(all, planned{plan: p, scope: t.scope, revision: t.document.Generation})
 	}
-	unmarked, err := r.unmarkedPlaces(ctx, others)
+	withoutMarker, err := r.withoutOwnershipMarker(ctx, others)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Ledger.Seen(ctx, r.run.Platform, r.refs, answered, append(in, unmarked...), r.delay); err != nil {
+	if err := r.Ledger.Seen(ctx, r.run.Platform, r.refs, answered, append(in, withoutMarker...), r.delay); err != nil {
 		return nil, fmt.Errorf("revocation: record where the accounts are: %w", err)
 	}
 	return all, nil
@@ -257,10 +257,10 @@ func (r *removal) unmanagedPlaces(of access.TenantID, seen access.State, steps [
 	return places
 }
 
-// unmarkedPlaces returns those of the places in unmanaged sets in which Rollcall put the
+// withoutOwnershipMarker returns those of the places in unmanaged sets in which Rollcall put the
 // account: the sets were managed, and another system has removed their ownership marker.
 // They stay open, because no step removes the user from them.
-func (r *removal) unmarkedPlaces(ctx context.Context, others []ledger.Place) ([]ledger.Place, error) {
+func (r *removal) withoutOwnershipMarker(ctx context.Context, others []ledger.Place) ([]ledger.Place, error) {
 	if len(others) == 0 {
 		return nil, nil
 	}
@@ -274,14 +274,14 @@ func (r *removal) unmarkedPlaces(ctx context.Context, others []ledger.Place) ([]
 			put[ledger.Place{Tenant: p.Tenant, Key: p.Key, Account: p.Account}] = true
 		}
 	}
-	var unmarked []ledger.Place
+	var withoutMarker []ledger.Place
 	for _, p := range others {
 		place := ledger.Place{Tenant: p.Tenant, Key: p.Key, Account: p.Account}
 		if put[place] {
-			unmarked, r.unmarked[place] = append(unmarked, p), true
+			withoutMarker, r.withoutMarker[place] = append(withoutMarker, p), true
 		}
 	}
-	return unmarked, nil
+	return withoutMarker, nil
 }
 
 // rules returns the rules of plans for a tenant.

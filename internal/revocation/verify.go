@@ -208,16 +208,16 @@ func (r *removal) end(ctx context.Context, out *Verified) error {
 		return r.recordState(ctx, store.RevocationDone, "")
 	}
 	tenants := make([]access.TenantID, len(places))
-	unmarked := 0
+	withoutMarker := 0
 	for i, p := range places {
 		tenants[i] = p.Tenant
-		if r.unmarked[ledger.Place{Tenant: p.Tenant, Key: p.Key, Account: p.Account}] {
-			unmarked++
+		if r.withoutMarker[ledger.Place{Tenant: p.Tenant, Key: p.Key, Account: p.Account}] {
+			withoutMarker++
 		}
 	}
-	if unmarked == len(places) {
+	if withoutMarker == len(places) {
 		return fmt.Errorf("revocation: %w: %d groups and roles of %s have lost Rollcall's ownership marker and still have the user: "+
-			"remove the user there by hand, or adopt the groups", fault.ErrDenied, unmarked, r.run.Platform)
+			"remove the user there by hand, or adopt the groups", fault.ErrDenied, withoutMarker, r.run.Platform)
 	}
 	if err := r.reachable(ctx, tenants); err != nil {
 		return err
