@@ -69,7 +69,7 @@ func (a *application) deferUnfinished(ctx context.Context, err error) error {
 		return err
 	}
 	after, _ := fault.RetryAfter(err)
-	expired := a.attempt > 1 && time.Since(a.scheduled) > attemptsTimeout
+	expired := a.attempt > 1 && a.elapsed > attemptsTimeout
 	if a.attempt < maxAttempts && after <= maxRetryDelay && !expired {
 		return err
 	}
@@ -99,11 +99,11 @@ type application struct {
 	// awaited are the IDs of steps about objects of which this pass is the first to fail:
 	// removals wait for them whatever ApplyInput.WaitExpired says.
 	awaited map[string]bool
-	// attempt is which attempt of the activity this is, and scheduled the time of the first.
-	attempt   int
-	scheduled time.Time
-	guard     document.Guard
-	out       ApplyOutput
+	// attempt is which attempt of the activity this is, elapsed the time since the first.
+	attempt int
+	elapsed time.Duration
+	guard   document.Guard
+	out     ApplyOutput
 }
 
 func (p *Platform) application(ctx context.Context, in ApplyInput) (*application, error) {
@@ -123,7 +123,7 @@ func (p *Platform) application(ctx context.Context, in ApplyInput) (*application
 	execution := info.WorkflowExecution
 	a := &application{
 		platform: p, driver: d, in: in, plan: stored, guard: input.Guard,
-		attempt: int(info.Attempt), scheduled: info.ScheduledTime,
+		attempt: int(info.Attempt), elapsed: elapsed(info),
 		scope: driver.Scope{
 			Tenant: in.Tenant, ID: input.Tenant.LocalID,
 			Mark: access.Mark{Installation: p.installation, Tenant: in.Tenant.String()},

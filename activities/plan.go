@@ -63,12 +63,18 @@ func (p *Platform) Verify(ctx context.Context, in PlanInput) (PlanOutput, error)
 // what was written: it is scheduled for less than patience, and does not see it.
 func unseen(ctx context.Context, patience time.Duration, seen bool) error {
 	info := activity.GetInfo(ctx)
-	left := patience - time.Since(info.ScheduledTime)
-	if seen || left <= 0 {
+	left := patience - elapsed(info)
+	if seen || patience <= 0 || left <= 0 {
 		return nil
 	}
 	pause := min(firstPause<<min(info.Attempt-1, 10), longestPause, left)
 	return fault.Pending(errUnseen, pause)
+}
+
+// elapsed returns how long after the activity was scheduled this attempt began. Both times are
+// the server's: the clock of a worker may be wrong by minutes.
+func elapsed(info activity.Info) time.Duration {
+	return max(0, info.StartedTime.Sub(info.ScheduledTime))
 }
 
 // errUnseen is the failure of a look that comes too early.

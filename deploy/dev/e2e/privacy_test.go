@@ -125,7 +125,7 @@ func TestExampleNamesNoUser(t *testing.T) {
 // by design, and secrets in none, nor in what commands write.
 func (s *stack) databaseNames(people, secrets []string) {
 	s.t.Helper()
-	about := []string{"documents", "allocations", "accounts", "plans", "statuses", "records", "decisions", "tombstones"}
+	about := []string{"documents", "allocations", "accounts", "lookups", "places", "plans", "statuses", "records", "decisions", "tombstones"}
 	others, all := scan{t: s.t, texts: map[string]string{}}, scan{t: s.t, texts: map[string]string{"commands' output": s.said.text()}}
 	for name, text := range s.tables() {
 		all.texts["table "+name] = text
