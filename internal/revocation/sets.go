@@ -189,6 +189,7 @@ func (l *listing) plan(ctx context.Context) ([]planned, error) {
 	if err != nil {
 		return nil, fmt.Errorf("revocation: read the ledger: %w", err)
 	}
+	slices.SortFunc(l.order, access.TenantID.Compare) // so that equal failures are reported alike
 	answered := slices.Clone(l.order)
 	for _, p := range places {
 		answered = append(answered, p.Tenant)

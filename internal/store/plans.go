@@ -72,11 +72,13 @@ func (s *Store) PutPlans(ctx context.Context, plans []DatedPlan) ([]string, erro
 }
 
 // AppliedObservation returns the newest observation of a tenant since a time whose plan a run
-// has begun to apply, and false if there is none: the run may not have ended yet.
+// of the tenant has begun to apply, and false if there is none: the run may not have ended
+// yet. Plans of revocations and of group replacements are parts of what is observed.
 func (s *Store) AppliedObservation(ctx context.Context, tenant access.TenantID, since time.Time) (Observation, bool, error) {
 	var o Observation
 	err := s.pool.QueryRow(ctx, `SELECT p.observed_at, p.digest, p.revision FROM plans p
-		WHERE p.digest IN (SELECT digest FROM records WHERE tenant = $1 AND intended_at > $2) AND p.observed_at > $2
+		WHERE p.digest IN (SELECT digest FROM records
+			WHERE tenant = $1 AND intended_at > $2 AND workflow_id NOT LIKE 'revoke/%' AND workflow_id NOT LIKE 'group/%') AND p.observed_at > $2
 		ORDER BY p.observed_at DESC LIMIT 1`, tenant.String(), since).Scan(&o.At, &o.Digest, &o.Revision)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Observation{}, false, nil

@@ -349,8 +349,8 @@ func (s *scenario) usersRevoked() {
 	s.must(done, "revoke", "fay", "--reason", "left, HR-1", "--as", "hr", "--wait")
 	s.verified("fay")
 	s.run("revoke-shown", done, "revoke", "fay", "-o", "json")
+	s.idle() // the runs that the verification starts observe the tenants
 	s.run("explain-revoked", done, "explain", "fay", webSandbox, "-o", "json")
-	s.idle()
 	s.run("revoke-lifted", waiting, "revoke", "--lift", "fay", "--as", "hr", "--wait", "-o", "json")
 	s.run("revoke-lifted-shown", done, "revoke", "fay", "-o", "json")
 	s.run("revoke-unknown", invalid, "revoke", "nobody", "--reason", "left", "--as", "hr", "-o", "json")
