@@ -142,27 +142,37 @@ func (r *replication) run(ctx workflow.Context) (ReplicateResult, error) {
 		if p.Outcome != activities.Open {
 			return r.settled(p), nil
 		}
-		before := r.done.Steps
-		err = r.follow(ctx, p)
-		if err != nil || r.stuck(before) {
-			return r.conclude(ctx, activities.Failed, p, err)
+		result, ended, err := r.attempt(ctx, p)
+		if ended {
+			return result, err
 		}
-		if err := r.pause(ctx, p); err != nil {
-			return r.conclude(ctx, activities.Failed, p, err)
-		}
-		if r.verify && r.in.VerifyLater && len(p.Renamings) == 0 {
-			return r.applied(ctx, p), nil
-		}
-		switch {
-		case r.unfinished.any() && renewalDue(ctx):
-			triggered := drain(r.triggers) // the new run begins with a plan
-			r.in.VerifyLater = r.in.VerifyLater && !triggered
-			return ReplicateResult{}, r.renew(ctx)
-		case !r.renamings.busy && !r.unfinished.any(): // the time that others need is not counted
+		if !r.renamings.busy && !r.unfinished.any() { // the time that others need is not counted
 			round++
 		}
 	}
 	return r.planOnceMore(ctx)
+}
+
+// attempt applies a plan and prepares the next one, and reports whether the run ends instead.
+func (r *replication) attempt(ctx workflow.Context, p activities.PlanOutput) (result ReplicateResult, ended bool, err error) {
+	before := r.done.Steps
+	err = r.follow(ctx, p)
+	stuck := r.stuck(before)
+	if err == nil && !stuck {
+		err = r.pause(ctx, p)
+	}
+	switch {
+	case err != nil || stuck:
+		result, err = r.conclude(ctx, activities.Failed, p, err)
+		return result, true, err
+	case r.verify && r.in.VerifyLater && len(p.Renamings) == 0:
+		return r.applied(ctx, p), true, nil
+	case r.unfinished.any() && renewalDue(ctx):
+		triggered := drain(r.triggers) // the new run begins with a plan
+		r.in.VerifyLater = r.in.VerifyLater && !triggered
+		return ReplicateResult{}, true, r.renew(ctx)
+	}
+	return ReplicateResult{}, false, nil
 }
 
 // applied is the result of a run that leaves the verification to its sweep.

@@ -119,7 +119,8 @@ func queueRename(batch *pgx.Batch, t access.TenantID, s plan.Step) {
 			AND q.kind = p.kind AND q.group_name = $4 AND q.role = p.role AND q.name = p.name)`, args...)
 	batch.Queue(`UPDATE places q SET out_at = NULL FROM places p
 		WHERE p.tenant = $1 AND p.kind = $2 AND p.group_name = $3 AND p.out_at IS NULL
-			AND q.platform = p.platform AND q.account = p.account AND q.tenant = p.tenant AND q.kind = p.kind AND q.group_name = $4`, args...)
+			AND q.platform = p.platform AND q.account = p.account AND q.tenant = p.tenant
+			AND q.kind = p.kind AND q.group_name = $4`, args...)
 	batch.Queue(`UPDATE places SET out_at = now() WHERE tenant = $1 AND kind = $2 AND group_name = $3 AND out_at IS NULL`, args[:3]...)
 }
 

@@ -78,7 +78,8 @@ func (s *Store) AppliedObservation(ctx context.Context, tenant access.TenantID, 
 	var o Observation
 	err := s.pool.QueryRow(ctx, `SELECT p.observed_at, p.digest, p.revision FROM plans p
 		WHERE p.digest IN (SELECT digest FROM records
-			WHERE tenant = $1 AND intended_at > $2 AND workflow_id NOT LIKE 'revoke/%' AND workflow_id NOT LIKE 'group/%') AND p.observed_at > $2
+			WHERE tenant = $1 AND intended_at > $2 AND workflow_id NOT LIKE 'revoke/%' AND workflow_id NOT LIKE 'group/%')
+			AND p.observed_at > $2
 		ORDER BY p.observed_at DESC LIMIT 1`, tenant.String(), since).Scan(&o.At, &o.Digest, &o.Revision)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Observation{}, false, nil

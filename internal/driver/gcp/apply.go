@@ -161,7 +161,7 @@ func (d *Driver) blame(ctx context.Context, scope driver.Scope, step plan.Step, 
 	case !d.young(ctx, g):
 		return fmt.Errorf("%w, for the group %q", err, name)
 	default:
-		return fmt.Errorf("gcp: group %q: %w: IAM may not know a group so new yet: %v", name, fault.ErrUnavailable, err)
+		return fmt.Errorf("gcp: group %q: %w: IAM may not know a group so new yet: %s", name, fault.ErrUnavailable, err.Error())
 	}
 }
 
