@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -41,24 +42,29 @@ func (d Document) tree() (map[string]any, error) {
 	if err := dec.Decode(&tree); err != nil {
 		return nil, err
 	}
-	plainNumbers(tree)
+	forYAML(tree)
 	if d.Drawn != nil {
 		tree["rollcall"] = map[string]any{"tenantPlatformNumber": d.Drawn.Number, "rand": d.Drawn.Random}
 	}
 	return tree, nil
 }
 
-// plainNumbers puts numbers in the place of json.Number, which YAML would write
-// as a text.
-func plainNumbers(value any) any {
+// forYAML replaces the values that the YAML encoder writes wrong: json.Number, which it
+// writes as a text, and texts that begin with a tab and have several lines, which it
+// writes as a block that no parser accepts.
+func forYAML(value any) any {
 	switch v := value.(type) {
 	case map[string]any:
 		for key, field := range v {
-			v[key] = plainNumbers(field)
+			v[key] = forYAML(field)
 		}
 	case []any:
 		for i, item := range v {
-			v[i] = plainNumbers(item)
+			v[i] = forYAML(item)
+		}
+	case string:
+		if strings.HasPrefix(v, "\t") {
+			return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: v}
 		}
 	case json.Number:
 		if n, err := v.Int64(); err == nil {

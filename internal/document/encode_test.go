@@ -106,7 +106,7 @@ func TestEncodeOrder(t *testing.T) {
 func TestAnyUserRoundTrips(t *testing.T) {
 	text := rapid.OneOf(
 		rapid.String(),
-		rapid.SampledFrom([]string{"yes", "no", "~", "null", "0123", "1e3", "1_000", "2024-01-01", "<<", "=", "- a", "a: b", "#a", " a ", "a\n", "\ta", "\u2028", "\u0085x", "'", "\"", "!!str", "&a", "*a", "%a", "@a", "`a"}),
+		rapid.SampledFrom([]string{"yes", "no", "~", "null", "0123", "1e3", "1_000", "2024-01-01", "<<", "=", "- a", "a: b", "#a", " a ", "a\n", "\ta", "\t\n", "\n\ta\n", " \n\t", "\u2028", "\u0085x", "'", "\"", "!!str", "&a", "*a", "%a", "@a", "`a"}),
 	).Filter(func(s string) bool { return !strings.ContainsRune(s, 0) })
 	rapid.Check(t, func(t *rapid.T) {
 		tags := fmt.Sprintf("%q", text.Draw(t, "tag"))
