@@ -35,8 +35,8 @@ func TestWorkersShareARate(t *testing.T) {
 	}
 	t.Logf("%d calls in %s", r.Calls, took)
 	for i, log := range s.logs {
-		if !strings.Contains(log.text(), "tenant compared") {
-			t.Errorf("worker %d did nothing", i)
+		if !strings.Contains(log.text(), "plan applied") {
+			t.Errorf("worker %d applied no plan", i)
 		}
 	}
 	for _, w := range workers {
