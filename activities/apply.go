@@ -73,7 +73,7 @@ func (a *application) deferUnfinished(ctx context.Context, err error) error {
 	if a.attempt < maxAttempts && after <= maxRetryDelay && !expired {
 		return err
 	}
-	a.out.UnfinishedAfter, a.out.Reason, a.out.Type, a.out.Attempts = after, err.Error(), typeOf(err), a.attempt
+	a.out.UnfinishedAfter, a.out.Reason, a.out.Type, a.out.Attempts = after, err.Error(), fault.Name(err), a.attempt
 	return nil
 }
 
@@ -308,7 +308,7 @@ func answerOf(err error) string {
 	if known, ok := errors.AsType[recorded](err); ok {
 		return string(known)
 	}
-	text := typeOf(err) + ": " + strings.ReplaceAll(err.Error(), "\n", " ")
+	text := fault.Name(err) + ": " + strings.ReplaceAll(err.Error(), "\n", " ")
 	if advice := fault.Advice(err); advice != "" {
 		text += "\n" + advice
 	}

@@ -13,16 +13,16 @@ import (
 // Types of the application errors that activities return; people filter by
 // them in the Temporal UI.
 const (
-	TypeInvalid     = "Invalid"
-	TypeUnsupported = "Unsupported"
-	TypeDenied      = "Denied"
-	TypeForbidden   = "Forbidden"
-	TypeNotFound    = "NotFound"
-	TypeConflict    = "Conflict"
-	TypeThrottled   = "Throttled"
-	TypePending     = "Pending"
-	TypeExhausted   = "Exhausted"
-	TypeUnavailable = "Unavailable"
+	TypeInvalid     = fault.NameInvalid
+	TypeUnsupported = fault.NameUnsupported
+	TypeDenied      = fault.NameDenied
+	TypeForbidden   = fault.NameForbidden
+	TypeNotFound    = fault.NameNotFound
+	TypeConflict    = fault.NameConflict
+	TypeThrottled   = fault.NameThrottled
+	TypePending     = fault.NamePending
+	TypeExhausted   = fault.NameExhausted
+	TypeUnavailable = fault.NameUnavailable
 )
 
 // toTemporal decides what Temporal does about err: give up, come back when the
@@ -37,18 +37,13 @@ func toTemporal(err error) error {
 		options.NonRetryable = true
 		return temporal.NewApplicationErrorWithOptions(err.Error(), TypeNotFound, options)
 	}
-	options.NonRetryable = permanent(err)
+	options.NonRetryable = fault.Permanent(err)
 	if errors.Is(err, fault.ErrThrottled) || errors.Is(err, fault.ErrPending) {
 		options.Category = temporal.ApplicationErrorCategoryBenign
 		options.NextRetryDelay, _ = fault.RetryAfter(err)
 	}
-	return temporal.NewApplicationErrorWithOptions(err.Error(), typeOf(err), options)
+	return temporal.NewApplicationErrorWithOptions(err.Error(), fault.Name(err), options)
 }
-
-func typeOf(err error) string { return fault.Name(err) }
-
-// permanent reports whether only a user or an operator can end the failure.
-func permanent(err error) bool { return fault.Permanent(err) }
 
 // lasting reports whether failures of a type stay until a user or an operator acts.
 func lasting(failure string) bool { return fault.Permanent(fault.Named(failure)) }

@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -82,7 +81,7 @@ func (p *Platform) ConfirmReplacement(ctx context.Context, in ConfirmInput) (Con
 	ctx, meter := budget.WithMeter(ctx)
 	d, t, err := p.compare(ctx, PlanInput{Tenant: in.Tenant, Fresh: true})
 	if err == nil {
-		r, listed := t.Replacement(in.ID)
+		r, listed := t.Plan().Replacement(in.ID)
 		err = unseen(ctx, in.Patience, !listed || len(r.Build) == 0)
 	}
 	measure(ctx, in.Tenant.Platform, meter.Calls(), 0, err)
@@ -117,14 +116,6 @@ func (p *Platform) confirmed(ctx context.Context, t *reconcile.Tenant, profile d
 	return out, p.bring(ctx, thisRun(ctx, in.Tenant), made, Stage{ID: in.ID, State: out.State})
 }
 
-func renamingIn(p plan.Plan, id string) (plan.Renaming, bool) {
-	i := slices.IndexFunc(p.Renames, func(r plan.Renaming) bool { return r.ID == id })
-	if i < 0 {
-		return plan.Renaming{}, false
-	}
-	return p.Renames[i], true
-}
-
 // RecordReplacement records how a run left a renaming.
 func (p *Platform) RecordReplacement(ctx context.Context, in RecordReplacementInput) error {
 	made, _, err := p.store.Plan(ctx, in.Digest)
@@ -146,7 +137,7 @@ func (p *Platform) bring(ctx context.Context, run ledger.Run, made plan.Plan, st
 	if stage.ID == "" {
 		return nil
 	}
-	r, _ := renamingIn(made, stage.ID)
+	r, _ := made.Replacement(stage.ID)
 	r.ID = stage.ID
 	if err := p.ledger.Bring(ctx, run, r, stage.State); err != nil {
 		return fmt.Errorf("activities: record how far a renaming of %s is: %w", run.Tenant, err)

@@ -32,7 +32,7 @@ type RemoveUserInput struct {
 	Platform string `json:"platform"`
 }
 
-// RemoveUserOutput says what was done, without people.
+// RemoveUserOutput says what was done. It names no user.
 type RemoveUserOutput struct {
 	// Affected counts the tenants where the user may have been. Each needs a run, which
 	// finds what another run grants at the same moment.
@@ -44,25 +44,25 @@ type RemoveUserOutput struct {
 	Done bool `json:"done,omitempty"`
 }
 
-// VerifyRemovalInput asks for one look at a part of what a revocation has to verify.
+// VerifyRemovalInput asks for one check of a part of what a revocation has to verify.
 type VerifyRemovalInput struct {
 	ID       string `json:"id"`
 	Platform string `json:"platform"`
-	// After is Next of the look before in the same round; empty for the first one.
+	// After is Next of the check before in the same round; empty for the first one.
 	After string `json:"after,omitempty"`
-	// Look counts the looks of the verification, from 0 on.
-	Look int `json:"look,omitempty"`
+	// Check counts the checks of the verification, from 0 on.
+	Check int `json:"check,omitempty"`
 	// First is true in the first round, whose tenants need a run each.
 	First bool `json:"first,omitempty"`
-	// Problem is that of the looks before in the same round.
+	// Problem is that of the checks before in the same round.
 	Problem string `json:"problem,omitempty"`
 }
 
-// VerifyRemovalOutput says what one look found, without people.
+// VerifyRemovalOutput says what one check found. It names no user.
 type VerifyRemovalOutput struct {
-	// Tenants were looked at for the first time. Each needs a run.
+	// Tenants were checked for the first time. Each needs a run.
 	Tenants []access.TenantID `json:"tenants,omitempty"`
-	// Next is where the next look of the round begins; empty after the last one.
+	// Next is where the next check of the round begins; empty after the last one.
 	Next string `json:"next,omitempty"`
 	// Done is true where nothing is left to verify.
 	Done bool `json:"done,omitempty"`
@@ -134,18 +134,18 @@ func (r *Revocations) RemoveUser(ctx context.Context, in RemoveUserInput) (Remov
 	return RemoveUserOutput{Affected: out.Tenants, Sets: out.Sets, Calls: out.Calls, Done: out.Done}, nil
 }
 
-// VerifyRemoval looks once whether a user is out of a part of the tenants of one platform,
+// VerifyRemoval checks once whether a user is out of a part of the tenants of one platform,
 // and removes the user again where that is not so.
 func (r *Revocations) VerifyRemoval(ctx context.Context, in VerifyRemovalInput) (VerifyRemovalOutput, error) {
 	p, err := r.platform(ctx, in.ID, in.Platform)
 	if err != nil {
 		return VerifyRemovalOutput{}, toTemporal(err)
 	}
-	check := revocation.Check{After: in.After, Number: in.Look, First: in.First, Problem: in.Problem}
+	check := revocation.Check{After: in.After, Number: in.Check, First: in.First, Problem: in.Problem}
 	out, err := p.remover().Verify(ctx, runOf(ctx, in.ID, in.Platform), check)
 	measure(ctx, in.Platform, out.Calls, out.Sets, err)
-	activity.GetLogger(ctx).Info("removal looked at", "revocation", in.ID, "platform", in.Platform,
-		"look", in.Look, "sets", out.Sets, "calls", out.Calls, "done", out.Done)
+	activity.GetLogger(ctx).Info("removal checked", "revocation", in.ID, "platform", in.Platform,
+		"check", in.Check, "sets", out.Sets, "calls", out.Calls, "done", out.Done)
 	if err != nil {
 		return VerifyRemovalOutput{}, toTemporal(err)
 	}

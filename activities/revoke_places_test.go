@@ -145,22 +145,45 @@ func TestRevokeReachesAdoptedGroups(t *testing.T) {
 // done.
 func TestRevokeReportsUnmarkedGroups(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.want(2)
-	l.converge()
-	l.edit(func(w *memory.World) { w.Groups[0].Description = "taken over" })
-	r := l.revoke("adaline")
-	if _, err := l.accept(r); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.verifyRemoval(r); err == nil || !strings.Contains(err.Error(), "ownership marker") {
-		t.Errorf("the verification ends with %v, want the group that lost its marker", err)
-	}
-	if p := l.stands(r); p.State != store.RevocationFailed || len(p.Open) != 1 {
-		t.Errorf("the revocation is %+v, want it failed with one open place", p)
-	}
-	if got := l.members(); !slices.Equal(got, []string{"u-adaline", "u-benedict"}) {
-		t.Errorf("members %v, want an unmanaged group untouched", got)
+	for _, c := range []struct {
+		reason string
+		lists  bool // the platform lists memberships
+		former bool // the user also has a place in a tenant without documents
+		open   int
+	}{
+		{"the group is the only place", true, false, 1},
+		{"memberships are not listed", false, false, 1},
+		{"memberships are listed, so that the other place is known to be closed", true, true, 1},
+		{"no read can close the other place either", false, true, 2},
+	} {
+		l := newLab(t)
+		if !c.lists {
+			l.wall(walled{}) // it hides all but driver.Driver
+			l.register()
+		}
+		l.want(2)
+		l.converge()
+		l.edit(func(w *memory.World) { w.Groups[0].Description = "taken over" })
+		if c.former {
+			_, err := l.store.Pool().Exec(t.Context(), `INSERT INTO places (tenant, kind, group_name, role, name, platform, ref, origin, account, user_name)
+				VALUES ('acme.former/sandbox.local', 'members', 'former-user', '', '', 'sandbox.local', 'g-former', 'put', 'u-adaline', 'adaline')`)
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := l.revoke("adaline")
+		if _, err := l.accept(r); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.verifyRemoval(r); err == nil || !strings.Contains(err.Error(), "1 have lost Rollcall's ownership marker") {
+			t.Errorf("%s: the verification ends with %v, want the group that lost its marker", c.reason, err)
+		}
+		if p := l.stands(r); p.State != store.RevocationFailed || len(p.Open) != c.open {
+			t.Errorf("%s: the revocation is %+v, want it failed with %d open places", c.reason, p, c.open)
+		}
+		if got := l.members(); !slices.Equal(got, []string{"u-adaline", "u-benedict"}) {
+			t.Errorf("%s: members %v, want an unmanaged group untouched", c.reason, got)
+		}
 	}
 }
 

@@ -73,7 +73,7 @@ func (l *lab) verifyRemoval(r store.Revocation) (revoked, error) {
 		if out.Done {
 			return all, nil
 		}
-		in.Look, in.After, in.Problem = in.Look+1, out.Next, out.Problem
+		in.Check, in.After, in.Problem = in.Check+1, out.Next, out.Problem
 		if out.Next == "" {
 			in.First, in.Problem = false, ""
 			all.Waits++

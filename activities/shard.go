@@ -11,6 +11,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
+	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/reconcile"
 )
 
@@ -48,7 +49,11 @@ func (p *Platform) together(
 ) (DetectDriftOutput, error) {
 	ctx, meter := budget.WithMeter(ctx)
 	info := activity.GetInfo(ctx)
-	tenants, unread, err := p.tenants.CompareShard(ctx, ids, int(info.Attempt))
+	startedAt, err := p.store.Now(ctx)
+	if err != nil {
+		return DetectDriftOutput{}, toTemporal(fmt.Errorf("activities: read the time: %w", err))
+	}
+	tenants, unread, err := p.tenants.CompareShard(ctx, ids, startedAt, int(info.Attempt))
 	if err == nil {
 		inSync := !slices.ContainsFunc(tenants, func(t *reconcile.Tenant) bool { return !t.InSync() })
 		if err := unseen(ctx, patience, inSync); err != nil {
@@ -56,7 +61,7 @@ func (p *Platform) together(
 		}
 	}
 	measure(ctx, platform, meter.Calls(), 0, err)
-	if err != nil && !permanent(err) {
+	if err != nil && !fault.Permanent(err) {
 		return DetectDriftOutput{}, toTemporal(err)
 	}
 	if err != nil { // a user or an operator has to act: each tenant says so
@@ -65,7 +70,7 @@ func (p *Platform) together(
 			unread[id] = err
 		}
 	}
-	if err := p.tenants.RecordFailures(ctx, info.WorkflowExecution.RunID, failuresOf(unread)); err != nil {
+	if err := p.tenants.RecordFailures(ctx, failuresOf(unread), startedAt, of); err != nil {
 		return DetectDriftOutput{}, toTemporal(err)
 	}
 	recorded, err := p.tenants.Record(ctx, tenants, of)
@@ -73,8 +78,8 @@ func (p *Platform) together(
 		return DetectDriftOutput{}, toTemporal(err)
 	}
 	out := p.count(ctx, platform, tenants, recorded, of)
-	for range unread {
-		out.Totals.Count(Failed, 0, 1, 0)
+	for id := range unread {
+		out.Totals.Count(Failed, of(id).Steps, 1, of(id).Calls)
 	}
 	if len(out.Drifted) > 0 {
 		d, _, err := p.tenants.Driver(ctx, tenants[0].Document().Platform)
@@ -114,7 +119,7 @@ func (p *Platform) count(
 func failuresOf(unread map[access.TenantID]error) []reconcile.Failure {
 	failures := make([]reconcile.Failure, 0, len(unread))
 	for id, cause := range unread {
-		code := refusalCode(typeOf(cause))
+		code := refusalCode(fault.Name(cause))
 		failures = append(failures, reconcile.Failure{Tenant: id, Warning: access.Remark{
 			Code: code, Object: id.Platform, Text: cause.Error() + ": " + advice(code),
 		}})

@@ -91,7 +91,7 @@ func (p *Platform) undo(ctx context.Context, in UndoInput) (ApplyOutput, error) 
 	if err != nil || a.out.Replan {
 		return ApplyOutput{Replan: err == nil}, err
 	}
-	r, listed := renamingIn(a.plan, in.ID)
+	r, listed := a.plan.Replacement(in.ID)
 	if !listed {
 		return ApplyOutput{}, fmt.Errorf("activities: %w: plan %s has no renaming %s", fault.ErrInvalid, in.Digest, in.ID)
 	}

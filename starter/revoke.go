@@ -249,7 +249,7 @@ func (c *cli) sayAccepted(r store.Revocation, said map[string]bool) {
 // acceptedText says what a platform has accepted.
 func acceptedText(p store.RevokedPlatform) string {
 	if p.Sets == 0 {
-		return fmt.Sprintf("%s: was in no group or role, known after %s", p.Platform, shortly(p.Took))
+		return fmt.Sprintf("%s: no group or role had the user when it was read, after %s", p.Platform, shortly(p.Took))
 	}
 	sets := "1 group or role"
 	if p.Sets > 1 {

@@ -195,7 +195,7 @@ func TestRevokeCompletes(t *testing.T) {
 func TestAcceptedTextCounts(t *testing.T) {
 	t.Parallel()
 	for sets, want := range map[int]string{
-		0: "cf.eu: was in no group or role, known after 45ms", 1: "cf.eu: out of 1 group or role after 45ms",
+		0: "cf.eu: no group or role had the user when it was read, after 45ms", 1: "cf.eu: out of 1 group or role after 45ms",
 		7: "cf.eu: out of 7 groups and roles after 45ms",
 	} {
 		if got := acceptedText(store.RevokedPlatform{Platform: "cf.eu", Took: 45 * time.Millisecond, Sets: sets}); got != want {

@@ -117,10 +117,10 @@ func (v *verification) pause(ctx workflow.Context, triggers workflow.ReceiveChan
 // check verifies one window of tenants and, in the first round, replicates them.
 func (v *verification) check(ctx workflow.Context) (activities.VerifyRemovalOutput, error) {
 	v.say(ctx, "Checking the platform.")
-	options := revokeOptions(v.in.Platform, fmt.Sprintf("check %d of %s", v.in.Look+1, v.in.Platform))
+	options := revokeOptions(v.in.Platform, fmt.Sprintf("check %d of %s", v.in.Check+1, v.in.Platform))
 	in := v.in.VerifyRemovalInput
 	in.First = v.in.Round == 0
-	v.in.Look++
+	v.in.Check++
 	var out activities.VerifyRemovalOutput
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), revocations().VerifyRemoval, in).Get(ctx, &out)
 	if err != nil {

@@ -101,8 +101,8 @@ func TestVerifyRevocationRepeatsUntilNothingIsLeft(t *testing.T) {
 	}
 	want := []activities.VerifyRemovalInput{
 		{ID: "r1", Platform: "a.x", First: true},
-		{ID: "r1", Platform: "a.x", First: true, After: "w.q/a.x", Look: 1},
-		{ID: "r1", Platform: "a.x", Look: 2},
+		{ID: "r1", Platform: "a.x", First: true, After: "w.q/a.x", Check: 1},
+		{ID: "r1", Platform: "a.x", Check: 2},
 	}
 	if diff := cmp.Diff(want, p.checks); diff != "" {
 		t.Errorf("checks (-want +got):\n%s", diff)
@@ -165,7 +165,7 @@ func TestVerifyRevocationBeginsAgainWhenTold(t *testing.T) {
 			}, 10*time.Second)
 			return activities.VerifyRemovalOutput{Wait: time.Hour}, nil
 		}
-		if !in.First || in.Look != 1 {
+		if !in.First || in.Check != 1 {
 			t.Errorf("the next check is %+v, want one of a first round", in)
 		}
 		return activities.VerifyRemovalOutput{Done: true}, nil
@@ -190,7 +190,7 @@ func TestVerifyRevocationLosesNoTrigger(t *testing.T) {
 				p.env.SignalWorkflow(workflows.TriggerSignal, workflows.Trigger{Cause: "revoke"})
 				return activities.VerifyRemovalOutput{Done: true}, first
 			}
-			if !in.First || in.Look != 1 {
+			if !in.First || in.Check != 1 {
 				t.Errorf("%s: the next check is %+v, want one of a first round", name, in)
 			}
 			return activities.VerifyRemovalOutput{Done: true}, nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/desired"
@@ -56,7 +55,10 @@ func (r Reader) Read(ctx context.Context, id access.TenantID, user User) (Facts,
 	if !known {
 		return Facts{}, fmt.Errorf("explain: %s: no driver for platforms of the type %q", id, in.Platform.Type)
 	}
-	f := Facts{Input: in, Profile: platform.Profile, Refusal: r.Refusal, Now: time.Now(), User: user.Name}
+	f := Facts{Input: in, Profile: platform.Profile, Refusal: r.Refusal, User: user.Name}
+	if f.Now, err = r.Store.Now(ctx); err != nil { // what it is compared with has the same clock
+		return Facts{}, err
+	}
 	if user.Document != nil {
 		f.User, f.Account = user.Document.Name, AccountName(*user.Document, in.Platform)
 	}

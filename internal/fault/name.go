@@ -5,17 +5,32 @@ import (
 	"errors"
 )
 
-// names are the classes with names of their own, as the ledger and Temporal have them.
+// Names of classes, as the ledger, Temporal and scripts have them. NameUnavailable is that of
+// all failures that another attempt may end.
+const (
+	NameInvalid     = "Invalid"
+	NameUnsupported = "Unsupported"
+	NameDenied      = "Denied"
+	NameForbidden   = "Forbidden"
+	NameNotFound    = "NotFound"
+	NameConflict    = "Conflict"
+	NameThrottled   = "Throttled"
+	NamePending     = "Pending"
+	NameExhausted   = "Exhausted"
+	NameUnavailable = "Unavailable"
+)
+
+// names are the classes with names of their own.
 func names() map[error]string {
 	return map[error]string{
-		ErrInvalid: "Invalid", ErrUnsupported: "Unsupported", ErrDenied: "Denied", ErrForbidden: "Forbidden", ErrNotFound: "NotFound",
-		ErrConflict: "Conflict", ErrThrottled: "Throttled", ErrPending: "Pending", ErrExhausted: "Exhausted",
+		ErrInvalid: NameInvalid, ErrUnsupported: NameUnsupported, ErrDenied: NameDenied, ErrForbidden: NameForbidden,
+		ErrNotFound: NameNotFound, ErrConflict: NameConflict, ErrThrottled: NameThrottled, ErrPending: NamePending,
+		ErrExhausted: NameExhausted,
 	}
 }
 
-// Name returns the name of an error's class, such as "Denied"; "Unavailable" for all that
-// another attempt may do. The ledger, Temporal and scripts know classes by these names.
-func Name(err error) string { return cmp.Or(names()[Class(err)], "Unavailable") }
+// Name returns the name of an error's class.
+func Name(err error) string { return cmp.Or(names()[Class(err)], NameUnavailable) }
 
 // Named returns the class of a name that Name returned, ErrUnavailable for any other.
 func Named(name string) error {

@@ -25,6 +25,9 @@ type Place struct {
 	Since   time.Time
 }
 
+// Identity returns the place without what may change: two reads of one place have the same.
+func (p Place) Identity() Place { return Place{Tenant: p.Tenant, Key: p.Key, Account: p.Account} }
+
 // setOf returns the set of accounts that a step changes, and the platform's id of it.
 func setOf(s plan.Step) (access.Key, string) {
 	for _, o := range []plan.Object{s.Want, s.Have} {
@@ -137,12 +140,23 @@ func refs(members []access.Member) []string {
 // Places returns the open places of the accounts on a platform, and those of accounts that
 // were put there for the user, sorted.
 func (l *Ledger) Places(ctx context.Context, platform, user string, accounts []string) ([]Place, error) {
+	return l.places(ctx, "(account = ANY($2) OR $3 <> '' AND user_name = $3) AND out_at IS NULL",
+		platform, append([]string{}, accounts...), user)
+}
+
+// RecentlyOut returns the places of the accounts that were closed within the given time,
+// sorted.
+func (l *Ledger) RecentlyOut(ctx context.Context, platform string, accounts []string, within time.Duration) ([]Place, error) {
+	return l.places(ctx, "account = ANY($2) AND out_at > now() - $3::interval", platform, append([]string{}, accounts...), within)
+}
+
+// places reads the places of the platform $1 that meet a condition.
+func (l *Ledger) places(ctx context.Context, condition string, args ...any) ([]Place, error) {
 	rows, err := l.pool.Query(ctx, `SELECT p.tenant, p.kind, p.group_name, p.role, p.name, coalesce(nullif(o.ref, ''), p.ref), account,
 			origin = 'found', p.since
 		FROM places p LEFT JOIN owned o ON o.tenant = p.tenant AND o.group_name = p.group_name AND o.role = p.role AND o.name = p.name
 			AND o.kind = CASE p.kind WHEN 'members' THEN 'group' ELSE p.kind END
-		WHERE p.platform = $1 AND (account = ANY($2) OR $3 <> '' AND user_name = $3) AND out_at IS NULL
-		ORDER BY 1, 2, 3, 4, 5, 7`, platform, append([]string{}, accounts...), user)
+		WHERE p.platform = $1 AND `+condition+` ORDER BY 1, 2, 3, 4, 5, 7`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
@@ -152,28 +166,6 @@ func (l *Ledger) Places(ctx context.Context, platform, user string, accounts []s
 	_, err = pgx.ForEachRow(rows, []any{
 		&tenant, &p.Key.Kind, &p.Key.Group, &p.Key.Role, &p.Key.Name, &p.Ref, &p.Account, &p.Found, &p.Since,
 	}, func() error {
-		var err error
-		p.Tenant, err = access.ParseTenantID(tenant)
-		places = append(places, p)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
-	return places, nil
-}
-
-// RecentlyOut returns the places of the accounts that were closed within the given time.
-func (l *Ledger) RecentlyOut(ctx context.Context, platform string, accounts []string, within time.Duration) ([]Place, error) {
-	rows, err := l.pool.Query(ctx, `SELECT tenant, kind, group_name, role, name, account FROM places
-		WHERE platform = $1 AND account = ANY($2) AND out_at > now() - $3::interval`, platform, append([]string{}, accounts...), within)
-	if err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
-	var places []Place
-	var p Place
-	var tenant string
-	_, err = pgx.ForEachRow(rows, []any{&tenant, &p.Key.Kind, &p.Key.Group, &p.Key.Role, &p.Key.Name, &p.Account}, func() error {
 		var err error
 		p.Tenant, err = access.ParseTenantID(tenant)
 		places = append(places, p)

@@ -144,6 +144,15 @@ func (p Plan) Step(id string) (Step, bool) {
 	return p.Steps[i], true
 }
 
+// Replacement returns the group replacement with that ID.
+func (p Plan) Replacement(id string) (Renaming, bool) {
+	i := slices.IndexFunc(p.Renames, func(r Renaming) bool { return r.ID == id })
+	if i < 0 {
+		return Renaming{}, false
+	}
+	return p.Renames[i], true
+}
+
 // Removes reports whether the plan takes anything from anybody, held or not, or
 // lays hands on a group that is there: renames it, or takes it over. None of that
 // rests on what is only remembered of the platform.

@@ -21,7 +21,7 @@
 //
 // # Failures
 //
-// A refused step (see [Permanent]) stops only the steps that need it. A refused unit of
+// A refused step (see [fault.Permanent]) stops only the steps that need it. A refused unit of
 // several steps or accounts is repeated in ever smaller parts, removals first, until the
 // platform refuses a single step or account; the outcomes of the parts are recorded, too.
 //

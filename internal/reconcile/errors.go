@@ -7,9 +7,6 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
-// Permanent reports whether a failure stays until a user or an operator acts.
-func Permanent(err error) bool { return fault.Permanent(err) }
-
 // MaxRetryAfter returns the error of errs that asks for the longest wait before the next
 // attempt; the first one where none asks for any. It needs at least one error.
 func MaxRetryAfter(errs []error) error {

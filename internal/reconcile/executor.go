@@ -329,7 +329,7 @@ func (e *Executor) record(ctx context.Context, outcomes []Outcome) error {
 			e.done[o.Step.ID] = true
 		case errors.Is(o.Err, fault.ErrConflict), errors.Is(o.Err, fault.ErrNotFound):
 			e.report.Replan, fate = true, plan.Unfinished
-		case Permanent(o.Err):
+		case fault.Permanent(o.Err):
 			fate = plan.Refused
 		case e.config.AllowPending && errors.Is(o.Err, fault.ErrPending):
 			after, _ := fault.RetryAfter(o.Err)

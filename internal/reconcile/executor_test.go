@@ -425,30 +425,6 @@ func TestExecutor_RecordsBeforeAndAfter(t *testing.T) {
 	})
 }
 
-func TestPermanent(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		reason string
-		err    error
-		want   bool
-	}{
-		{"the request can never work", fmt.Errorf("a: %w", fault.ErrInvalid), true},
-		{"the platform cannot", fault.ErrUnsupported, true},
-		{"an administrator has to act", fault.ErrDenied, true},
-		{"the operator forbids it", fault.ErrForbidden, true},
-		{"another plan may help", fault.ErrNotFound, false},
-		{"another plan may help", fault.ErrConflict, false},
-		{"it passes", fault.ErrThrottled, false},
-		{"a cancelled call says nothing", context.Canceled, false},
-		{"an unknown failure is tried again", errors.New("what?"), false},
-		{"no failure", nil, false},
-	} {
-		if got := reconcile.Permanent(c.err); got != c.want {
-			t.Errorf("Permanent(%v) = %t: %s", c.err, got, c.reason)
-		}
-	}
-}
-
 func TestMaxRetryAfter(t *testing.T) {
 	t.Parallel()
 	plain, short, long := fault.ErrUnavailable, fault.Throttled(nil, time.Second), fault.Throttled(nil, time.Minute)

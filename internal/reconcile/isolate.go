@@ -57,7 +57,7 @@ func (e *Executor) removeAlone(ctx context.Context, outcomes []Outcome) []Outcom
 
 // isUnfit reports whether a failure that is no refusal may stay whatever attempts follow.
 func (e *Executor) isUnfit(o Outcome) bool {
-	if o.Err == nil || Permanent(o.Err) {
+	if o.Err == nil || fault.Permanent(o.Err) {
 		return false
 	}
 	expired := e.config.WaitExpired && !e.config.Awaited[o.Step.ID]
@@ -114,7 +114,7 @@ func (i *isolation) complete(whole Outcome, parts [][]plan.Step) {
 	for _, unit := range parts {
 		for _, s := range unit {
 			o, tried := i.latest[s.ID]
-			if all = all && tried && o.Err == nil; tried && o.Err != nil && !Permanent(o.Err) {
+			if all = all && tried && o.Err == nil; tried && o.Err != nil && !fault.Permanent(o.Err) {
 				whole.Err = o.Err
 				i.note(whole)
 				return
@@ -174,7 +174,7 @@ func (i *isolation) split(refused []Outcome) [][]plan.Step {
 func refusedOf(outcomes []Outcome) []Outcome {
 	var refused []Outcome
 	for _, o := range outcomes {
-		if Permanent(o.Err) {
+		if fault.Permanent(o.Err) {
 			refused = append(refused, o)
 		}
 	}

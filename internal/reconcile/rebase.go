@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -83,7 +84,7 @@ func (b *subjects) note(s plan.Step, err error) {
 	case !changesSubjects(s):
 	case err == nil && b.has(s):
 		b.set(s, s.Want.Binding.Subjects)
-	case Permanent(err):
+	case fault.Permanent(err):
 		b.set(s, s.Have.Binding.Subjects)
 	}
 }

@@ -311,9 +311,12 @@ type Failure struct {
 	Warning access.Remark
 }
 
-// RecordFailures stores that the tenants could not be compared, and keeps the warnings that
-// only a look at the platform can end.
-func (r *Reconciler) RecordFailures(ctx context.Context, runID string, failures []Failure) error {
+// RecordFailures stores that tenants could not be compared, and keeps the warnings that only
+// a look at the platform can end, and those about changes that their runs have made. A status
+// that was stored after startedAt, by the database's clock, stays.
+func (r *Reconciler) RecordFailures(
+	ctx context.Context, failures []Failure, startedAt time.Time, of func(access.TenantID) Run,
+) error {
 	if len(failures) == 0 {
 		return nil
 	}
@@ -321,11 +324,22 @@ func (r *Reconciler) RecordFailures(ctx context.Context, runID string, failures 
 	if err != nil {
 		return fmt.Errorf("reconcile: read the revision of the documents: %w", err)
 	}
+	runs := map[access.TenantID]string{}
+	for _, f := range failures {
+		if run := of(f.Tenant); run.Steps > 0 {
+			runs[f.Tenant] = run.ID
+		}
+	}
+	events, err := r.Events(ctx, runs)
+	if err != nil {
+		return err
+	}
 	statuses := make([]store.Status, len(failures))
 	for i, f := range failures {
+		run := of(f.Tenant)
 		statuses[i] = store.Status{
-			Tenant: f.Tenant, Outcome: string(Failed), RunID: runID, Generation: revision, Blind: true,
-			Remarks: []access.Remark{f.Warning},
+			Tenant: f.Tenant, Outcome: string(Failed), RunID: run.ID, Steps: run.Steps, Calls: run.Calls, Generation: revision,
+			Blind: true, Seen: startedAt, Remarks: WithEvents([]access.Remark{f.Warning}, events[f.Tenant]),
 		}
 	}
 	if err := r.store.PutStatuses(ctx, statuses); err != nil {

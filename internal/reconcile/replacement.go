@@ -7,18 +7,9 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
-// replacementIn returns a plan's group replacement of that ID.
-func replacementIn(p plan.Plan, id string) (plan.Renaming, bool) {
-	i := slices.IndexFunc(p.Renames, func(r plan.Renaming) bool { return r.ID == id })
-	if i < 0 {
-		return plan.Renaming{}, false
-	}
-	return p.Renames[i], true
-}
-
 // ReplacementState says what a fresh plan makes of a group replacement.
 func ReplacementState(p plan.Plan, id string) ledger.RenamingState {
-	r, listed := replacementIn(p, id)
+	r, listed := p.Replacement(id)
 	switch {
 	case !listed:
 		return ledger.Replanned

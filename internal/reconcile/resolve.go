@@ -50,7 +50,15 @@ type Lookup struct {
 // comparison soon after it need not ask. If the last run left the tenant as the documents
 // still are, it asks only for accounts that were not found within a day.
 func (r *Reconciler) Resolve(ctx context.Context, id access.TenantID, fresh bool) (Lookup, error) {
-	d, tenants, err := r.load(ctx, []access.TenantID{id}, Options{})
+	documents, err := r.store.TenantInput(ctx, id)
+	if err != nil {
+		return Lookup{}, fmt.Errorf("reconcile: read the documents of %s: %w", id, err)
+	}
+	d, _, err := r.Driver(ctx, documents.Platform)
+	if err != nil {
+		return Lookup{}, err
+	}
+	want, err := desiredOf(documents, d.Profile())
 	if err != nil {
 		return Lookup{}, err
 	}
@@ -62,7 +70,7 @@ func (r *Reconciler) Resolve(ctx context.Context, id access.TenantID, fresh bool
 	if lookup.At, err = r.store.Now(ctx); err != nil {
 		return lookup, fmt.Errorf("reconcile: read the time: %w", err)
 	}
-	names := tenants[0].desired.Accounts()
+	names := want.Accounts()
 	found, requested, err := r.lookUp(ctx, d, id.Platform, names, Options{}.since(fresh || !unchanged))
 	if err != nil {
 		return lookup, err

@@ -23,54 +23,62 @@ const (
 // CompareShard plans a shard of a platform's tenants. Where that fails because of some of
 // them, it returns the others, and why each of those cannot be read. An error is one of
 // the whole shard. The attempt counts from 1. Tenants that were forgotten since they were
-// listed are left out.
+// listed are left out. A status that was stored after startedAt, by the database's clock,
+// stays when the tenants are recorded.
 func (r *Reconciler) CompareShard(
-	ctx context.Context, ids []access.TenantID, attempt int,
+	ctx context.Context, ids []access.TenantID, startedAt time.Time, attempt int,
 ) ([]*Tenant, map[access.TenantID]error, error) {
-	startedAt, err := r.store.Now(ctx)
-	if err != nil {
-		return nil, nil, fmt.Errorf("reconcile: read the time: %w", err)
+	compare := func(ctx context.Context, ids []access.TenantID) ([]*Tenant, error) {
+		_, tenants, err := r.Compare(ctx, ids, Options{})
+		for _, t := range tenants {
+			t.startedAt = startedAt
+		}
+		return tenants, err
 	}
-	tenants, err := r.compareSince(ctx, ids, startedAt)
+	tenants, err := compare(ctx, ids)
 	if errors.Is(err, store.ErrNotFound) {
 		if ids, err = r.store.Tenants(ctx, store.TenantFilter{IDs: ids}); err != nil {
 			return nil, nil, fmt.Errorf("reconcile: list the tenants that are left: %w", err)
 		}
-		tenants, err = r.compareSince(ctx, ids, startedAt)
+		tenants, err = compare(ctx, ids)
 	}
-	if err == nil || len(ids) < 2 || !Permanent(err) && attempt < isolateAfter {
+	if err == nil || len(ids) < 2 || !fault.Permanent(err) && attempt < isolateAfter {
 		return tenants, nil, err
 	}
-	var unread map[access.TenantID]error
-	if tenants, unread = r.compareIsolated(ctx, ids, startedAt); len(tenants) == 0 {
+	tenants, unread, complete := Isolate(ctx, ids, compare)
+	if !complete || len(tenants) == 0 {
+		return nil, nil, err
+	}
+	for id := range unread { // the platform may have come back meanwhile
+		if retried, err := compare(ctx, []access.TenantID{id}); err == nil {
+			tenants = append(tenants, retried...)
+			delete(unread, id)
+		}
+	}
+	if ctx.Err() != nil {
 		return nil, nil, err
 	}
 	return tenants, unread, nil
 }
 
-func (r *Reconciler) compareSince(ctx context.Context, ids []access.TenantID, startedAt time.Time) ([]*Tenant, error) {
-	_, tenants, err := r.Compare(ctx, ids, Options{})
-	for _, t := range tenants {
-		t.startedAt = startedAt
-	}
-	return tenants, err
-}
-
-// compareIsolated compares ever smaller parts of a shard, until each part can be read
-// or is a single tenant. It returns no tenants where the platform is the reason.
-func (r *Reconciler) compareIsolated(
-	ctx context.Context, ids []access.TenantID, startedAt time.Time,
-) ([]*Tenant, map[access.TenantID]error) {
-	var all []*Tenant
-	unread := map[access.TenantID]error{}
+// Isolate reads halves of tenants that cannot be read together, and halves of the parts that
+// fail, until each part is read or is a single tenant, whose error it returns. It is not
+// complete if it stopped early: the context ended, or so many parts failed, and none was
+// read, that the platform is the reason.
+func Isolate[T any](
+	ctx context.Context, ids []access.TenantID, read func(context.Context, []access.TenantID) ([]T, error),
+) (all []T, unread map[access.TenantID]error, complete bool) {
+	unread = map[access.TenantID]error{}
 	parts := [][]access.TenantID{ids[:len(ids)/2], ids[len(ids)/2:]}
-	for failed := 0; len(parts) > 0 && ctx.Err() == nil; {
+	for failed := 0; len(parts) > 0; {
 		part := parts[0]
 		parts = parts[1:]
-		tenants, err := r.compareSince(ctx, part, startedAt)
+		found, err := read(ctx, part)
 		switch {
+		case ctx.Err() != nil:
+			return all, unread, false
 		case err == nil:
-			all = append(all, tenants...)
+			all = append(all, found...)
 			continue
 		case len(part) == 1:
 			unread[part[0]] = err
@@ -81,17 +89,8 @@ func (r *Reconciler) compareIsolated(
 			continue // the platform was not asked: that says nothing about it
 		}
 		if failed++; failed >= maxUnread && len(all) == 0 {
-			return nil, nil
+			return nil, unread, false
 		}
 	}
-	for id := range unread { // the platform may have come back meanwhile
-		if tenants, err := r.compareSince(ctx, []access.TenantID{id}, startedAt); err == nil {
-			all = append(all, tenants...)
-			delete(unread, id)
-		}
-	}
-	if ctx.Err() != nil {
-		return nil, nil
-	}
-	return all, unread
+	return all, unread, true
 }

@@ -102,9 +102,6 @@ func (t *Tenant) NotFound() bool { return t.seen.Missing }
 // DesiredDigest names what the documents ask for.
 func (t *Tenant) DesiredDigest() string { return t.desired.Digest() }
 
-// Replacement returns the plan's group replacement of that ID.
-func (t *Tenant) Replacement(id string) (plan.Renaming, bool) { return replacementIn(t.plan, id) }
-
 // InSync reports whether nothing differs. A managed object that only its marker tells of
 // may be one that this run removed and that the platform still shows.
 func (t *Tenant) InSync() bool {

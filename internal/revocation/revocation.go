@@ -233,7 +233,7 @@ func (r *removal) recordState(ctx context.Context, state store.RevocationState, 
 func (r *removal) fail(ctx context.Context, cause error) error {
 	state := store.RevocationWaiting
 	switch {
-	case reconcile.Permanent(cause):
+	case fault.Permanent(cause):
 		state = store.RevocationFailed
 	case !r.before.AcceptedAt.IsZero():
 		state = store.RevocationAccepted
@@ -248,7 +248,7 @@ func (r *removal) selectError(errs ...error) error {
 	if len(errs) == 0 {
 		return nil
 	}
-	if temporary := slices.DeleteFunc(slices.Clone(errs), reconcile.Permanent); len(temporary) > 0 {
+	if temporary := slices.DeleteFunc(slices.Clone(errs), fault.Permanent); len(temporary) > 0 {
 		return reconcile.MaxRetryAfter(temporary)
 	}
 	return errs[0]

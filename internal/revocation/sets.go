@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,13 +20,8 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
-const (
-	// tenantsAtOnce is how many tenants execute their removals at once.
-	tenantsAtOnce = 16
-	// maxFailures is how many parts of the tenants may fail, with no part read, before
-	// isolate attributes the failure to the platform.
-	maxFailures = 16
-)
+// tenantsAtOnce is how many tenants execute their removals at once.
+const tenantsAtOnce = 16
 
 // planned has the planned removals of one tenant.
 type planned struct {
@@ -238,14 +234,15 @@ func (r *removal) unmanagedPlaces(of access.TenantID, seen access.State, steps [
 	removed := map[ledger.Place]bool{}
 	for _, s := range steps {
 		for _, p := range placesOf(of, s) {
-			removed[ledger.Place{Key: p.Key, Account: p.Account}] = true
+			removed[p.Identity()] = true
 		}
 	}
 	var places []ledger.Place
 	add := func(key access.Key, ref string, members []access.Member) {
 		for _, m := range members {
-			if slices.Contains(r.refs, m.Ref) && !removed[ledger.Place{Key: key, Account: m.Ref}] {
-				places = append(places, ledger.Place{Tenant: of, Key: key, Ref: ref, Account: m.Ref})
+			p := ledger.Place{Tenant: of, Key: key, Ref: ref, Account: m.Ref}
+			if slices.Contains(r.refs, m.Ref) && !removed[p.Identity()] {
+				places = append(places, p)
 			}
 		}
 	}
@@ -272,14 +269,13 @@ func (r *removal) withoutOwnershipMarker(ctx context.Context, others []ledger.Pl
 	put := map[ledger.Place]bool{}
 	for _, p := range open {
 		if !p.Found {
-			put[ledger.Place{Tenant: p.Tenant, Key: p.Key, Account: p.Account}] = true
+			put[p.Identity()] = true
 		}
 	}
 	var withoutMarker []ledger.Place
 	for _, p := range others {
-		place := ledger.Place{Tenant: p.Tenant, Key: p.Key, Account: p.Account}
-		if put[place] {
-			withoutMarker, r.withoutMarker[place] = append(withoutMarker, p), true
+		if put[p.Identity()] {
+			withoutMarker, r.withoutMarker[p.Identity()] = append(withoutMarker, p), true
 		}
 	}
 	return withoutMarker, nil
@@ -315,47 +311,22 @@ func (r *removal) observed(ctx context.Context, tenants []access.TenantID) ([]pl
 		return nil, nil
 	}
 	found, err := r.observe(ctx, tenants)
-	if err == nil || len(tenants) < 2 || !reconcile.Permanent(err) && r.run.Attempt < 2 {
+	if err == nil || len(tenants) < 2 || !fault.Permanent(err) && r.run.Attempt < 2 {
 		return found, err
 	}
-	read, unread, all := r.isolate(ctx, tenants)
+	read, unread, complete := reconcile.Isolate(ctx, tenants, r.observe)
+	errs := make([]error, 0, len(unread))
+	for _, id := range slices.SortedFunc(maps.Keys(unread), access.TenantID.Compare) {
+		errs = append(errs, fmt.Errorf("revocation: %s: %w", id, unread[id]))
+	}
 	switch {
-	case all && len(unread) == 0:
+	case complete && len(unread) == 0:
 		return read, nil // the platform recovered meanwhile
 	case len(read) > 0 && len(unread) > 0:
-		return read, r.selectError(unread...)
+		return read, r.selectError(errs...)
 	default:
 		return read, err
 	}
-}
-
-// isolate reads halves of the tenants, and halves of the parts that fail, until each part
-// is read or is a single tenant. unread has the errors of single tenants. all is false if
-// isolate stopped early, because it attributes the failure to the platform.
-func (r *removal) isolate(ctx context.Context, tenants []access.TenantID) (read []planned, unread []error, all bool) {
-	parts := [][]access.TenantID{tenants[:len(tenants)/2], tenants[len(tenants)/2:]}
-	for failed := 0; len(parts) > 0; {
-		part := parts[0]
-		found, err := r.observe(ctx, part)
-		switch {
-		case ctx.Err() != nil:
-			return read, unread, false
-		case err == nil:
-			read, parts = append(read, found...), parts[1:]
-			continue
-		case len(part) == 1:
-			unread, parts = append(unread, fmt.Errorf("revocation: %s: %w", part[0], err)), parts[1:]
-		default:
-			parts = append(parts[1:], part[:len(part)/2], part[len(part)/2:])
-		}
-		if errors.Is(err, fault.ErrForbidden) {
-			continue // no call was made, so this does not count against the platform
-		}
-		if failed++; failed >= maxFailures && len(read) == 0 {
-			return nil, unread, false
-		}
-	}
-	return read, unread, true
 }
 
 // observe observes tenants together and plans the removals from them.
@@ -436,7 +407,7 @@ func (r *removal) unconfirmed(of access.TenantID, s plan.Step) bool {
 		return true
 	}
 	return !slices.ContainsFunc(placesOf(of, s), func(p ledger.Place) bool {
-		return !r.out[ledger.Place{Tenant: p.Tenant, Key: p.Key, Account: p.Account}]
+		return !r.out[p.Identity()]
 	})
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
-	"github.com/rollcall-iam/rollcall/internal/reconcile"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -143,7 +142,7 @@ func (r *removal) checkTenants(ctx context.Context, tenants []access.TenantID, o
 // note stores a permanent failure as the problem of the round, and returns a temporary one.
 func (r *removal) note(out *Verified, errs ...error) error {
 	err := r.selectError(errs...)
-	if err != nil && reconcile.Permanent(err) {
+	if err != nil && fault.Permanent(err) {
 		if out.Problem == "" {
 			out.Problem = err.Error()
 		}
@@ -172,9 +171,9 @@ func (r *removal) endRound(ctx context.Context, open bool, out *Verified) error 
 	if err != nil {
 		return fmt.Errorf("revocation: read the tenants to verify: %w", err)
 	}
-	age := time.Duration(0)
-	if !r.before.AcceptedAt.IsZero() {
-		age = time.Since(r.before.AcceptedAt)
+	age, err := r.sinceAccepted(ctx)
+	if err != nil {
+		return err
 	}
 	switch {
 	case open && age < r.InFlight:
@@ -183,7 +182,7 @@ func (r *removal) endRound(ctx context.Context, open bool, out *Verified) error 
 	case out.Problem != "":
 		return fmt.Errorf("revocation: %w: %s", fault.ErrDenied, out.Problem)
 	case left == 0 && len(remaining) == 0 && !r.changed:
-		return r.end(ctx, out)
+		return r.end(ctx, age, out)
 	case age > verificationTimeout:
 		return fmt.Errorf("revocation: %w: %s shows the user a day after it accepted the removals: find out there what adds the user again",
 			fault.ErrDenied, r.run.Platform)
@@ -196,9 +195,23 @@ func (r *removal) endRound(ctx context.Context, open bool, out *Verified) error 
 	return r.recordState(ctx, store.RevocationAccepted, problem)
 }
 
+// sinceAccepted returns how long ago the platform accepted the removals. Both times are the
+// database's: the clock of a worker may be wrong by minutes.
+func (r *removal) sinceAccepted(ctx context.Context) (time.Duration, error) {
+	if r.before.AcceptedAt.IsZero() {
+		return 0, nil
+	}
+	now, err := r.Store.Now(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("revocation: read the time: %w", err)
+	}
+	return now.Sub(r.before.AcceptedAt), nil
+}
+
 // end ends the verification, unless places opened meanwhile: the next round checks their
-// tenants. A place without any document stays open and is an error.
-func (r *removal) end(ctx context.Context, out *Verified) error {
+// tenants. Places that no check can close stay open and are an error: those whose tenants have
+// no documents, and those in sets that have lost the ownership marker.
+func (r *removal) end(ctx context.Context, age time.Duration, out *Verified) error {
 	places, err := r.Ledger.Places(ctx, r.run.Platform, "", r.refs)
 	if err != nil {
 		return fmt.Errorf("revocation: read the ledger: %w", err)
@@ -208,23 +221,25 @@ func (r *removal) end(ctx context.Context, out *Verified) error {
 		return r.recordState(ctx, store.RevocationDone, "")
 	}
 	tenants := make([]access.TenantID, len(places))
-	withoutMarker := 0
 	for i, p := range places {
 		tenants[i] = p.Tenant
-		if r.withoutMarker[ledger.Place{Tenant: p.Tenant, Key: p.Key, Account: p.Account}] {
-			withoutMarker++
-		}
-	}
-	if withoutMarker == len(places) {
-		return fmt.Errorf("revocation: %w: %d groups and roles of %s have lost Rollcall's ownership marker and still have the user: "+
-			"remove the user there by hand, or adopt the groups", fault.ErrDenied, withoutMarker, r.run.Platform)
 	}
 	if err := r.reachable(ctx, tenants); err != nil {
 		return err
 	}
-	if len(r.tenants) == 0 {
-		return fmt.Errorf("revocation: %w: %d groups and roles of %s cannot be opened: the documents of their tenants are gone: "+
-			"remove the user there by hand", fault.ErrInvalid, len(places), r.run.Platform)
+	withoutMarker, withoutDocuments := 0, 0
+	for _, p := range places {
+		switch {
+		case r.withoutMarker[p.Identity()]:
+			withoutMarker++
+		case !slices.Contains(r.tenants, p.Tenant):
+			withoutDocuments++
+		}
+	}
+	if withoutMarker+withoutDocuments == len(places) || age > verificationTimeout {
+		return fmt.Errorf("revocation: %w: the user is still in %d groups and roles of %s, of which %d have lost "+
+			"Rollcall's ownership marker and %d belong to tenants without documents: remove the user there by hand",
+			fault.ErrDenied, len(places), r.run.Platform, withoutMarker, withoutDocuments)
 	}
 	if err := r.Store.RequireVerification(ctx, r.run.ID, r.run.Platform, r.tenants); err != nil {
 		return fmt.Errorf("revocation: store the tenants to verify: %w", err)
@@ -244,7 +259,7 @@ func (r *removal) recentlyOut(ctx context.Context) error {
 	}
 	r.out = make(map[ledger.Place]bool, len(places))
 	for _, p := range places {
-		r.out[p] = true
+		r.out[p.Identity()] = true
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (f *failedRun) state(id string) string {
 		return ""
 	case o.Err == nil:
 		return stepDone
-	case reconcile.Permanent(o.Err):
+	case fault.Permanent(o.Err):
 		return stepRefused
 	default:
 		return stepUnfinished
