@@ -10,6 +10,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/types"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -58,7 +59,7 @@ The types' settings are in their schema.`,
 
 func reportPlatform(p driver.Profile) platformReport {
 	return platformReport{
-		Type: p.Type, Lookup: p.LookupAttribute, IgnoresCase: p.IgnoresCase, Creates: creates(p), Marks: p.Marks,
+		Type: p.Type, Lookup: p.LookupAttribute, IgnoresCase: p.AccountNames == identity.IgnoreCase, Creates: creates(p), Marks: p.Marks,
 		AdditionalPermissions: string(p.AdditionalPermissions), Cleanup: p.Cleanup, Conditions: p.Conditions,
 		BringsIn: string(p.BringIn), VerifyOne: p.Cost.VerifyOne, VerifyAll: p.Cost.VerifyAll,
 		ChangeOne: p.Cost.ChangeOne, Missed: p.Cost.Missed, AccessEnd: p.AccessEnd.Report(),
@@ -147,7 +148,7 @@ func platformTable() string {
 }
 
 func lookup(p driver.Profile) string {
-	if p.IgnoresCase {
+	if p.AccountNames == identity.IgnoreCase {
 		return p.LookupAttribute + ", ignoring case"
 	}
 	return p.LookupAttribute

@@ -19,7 +19,23 @@ type Resolution struct {
 	// Refs holds the platform's ids: exactly one for Yes, Disabled and Pending,
 	// several for Ambiguous, none for No.
 	Refs []string `json:"refs,omitempty"`
+	// Similar says, for No, how an account that the platform has differs from the one that
+	// was looked up; empty where the driver saw none.
+	Similar Similarity `json:"similar,omitempty"`
 }
+
+// Similarity is how an account differs from one that was looked up and not found. It is for
+// messages: a similar account is another account.
+type Similarity string
+
+// The differences. An account of another origin has the name and belongs to another identity
+// provider.
+const (
+	DiffersByCase        Similarity = "case"
+	DiffersByComposition Similarity = "composition"
+	DiffersByBlanks      Similarity = "blanks"
+	DiffersByOrigin      Similarity = "origin"
+)
 
 // Keep protects members of one set, whose key is a group's or a binding's,
 // although they are not among the desired ones: accounts that are ambiguous or

@@ -22,6 +22,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/euid"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 var (
@@ -37,8 +38,8 @@ var (
 
 // Options is what Compute has to know about the platform.
 type Options struct {
-	// IgnoresCase is true where two account names that differ in case only are one.
-	IgnoresCase bool
+	// AccountNames decides whether two account names are one.
+	AccountNames identity.Comparison
 	// Groups is false where bindings hold the people themselves.
 	Groups bool
 	// LookupAttribute names what accounts are looked up by, for the texts of
@@ -149,8 +150,8 @@ func compute(in document.TenantInput, o Options, d *Desired) error {
 	}
 	mappings := mapped(in)
 	grants, unmapped := dropUnmapped(in, mappings, grants)
-	grants, gone := dropRevoked(in, grants, pattern, o.IgnoresCase)
-	accounts, nameless := accountNames(in, grants, pattern, o.IgnoresCase)
+	grants, gone := dropRevoked(in, grants, pattern, o.AccountNames)
+	accounts, nameless := accountNames(in, grants, pattern, o.AccountNames)
 	d.Revoked, d.Remarks = gone.accounts, slices.Concat(unmapped, gone.remarks, nameless)
 	if !o.Groups {
 		d.State = bindings(mappings, byRole(grants), accounts, o.EveryPerson)

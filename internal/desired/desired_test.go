@@ -17,6 +17,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/desired"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/euid"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/naming"
 )
 
@@ -36,7 +37,7 @@ func TestGolden(t *testing.T) {
 		options desired.Options
 	}{
 		{"groups", options()},
-		{"groups-ignoring-case", desired.Options{Groups: true, IgnoresCase: true}},
+		{"groups-ignoring-case", desired.Options{Groups: true, AccountNames: identity.IgnoreCase}},
 		{"people", peopleOptions()},
 		{"revoked", options()},
 	}
@@ -333,7 +334,7 @@ func TestAccounts(t *testing.T) {
 // for a crowd.
 func TestOrderDoesNotMatter(t *testing.T) {
 	for name, in := range map[string]document.TenantInput{"shop": shop(), "crowd": crowd(60)} {
-		for _, o := range []desired.Options{options(), peopleOptions(), {Groups: true, IgnoresCase: true}} {
+		for _, o := range []desired.Options{options(), peopleOptions(), {Groups: true, AccountNames: identity.IgnoreCase}} {
 			d := compute(t, in, o)
 			want := toJSON(t, d) + toJSON(t, settle(t, d, everybody(d)))
 			t.Run(name, rapid.MakeCheck(func(rt *rapid.T) {
@@ -494,7 +495,7 @@ func TestComputeRevoked(t *testing.T) {
 			want:   admins("bob jane kim"), remarks: remarks(),
 		},
 		{
-			reason: "unless the platform ignores case", options: desired.Options{Groups: true, IgnoresCase: true},
+			reason: "unless the platform ignores case", options: desired.Options{Groups: true, AccountNames: identity.IgnoreCase},
 			change: revoke(document.Revocation{Person: "left", EUID: "Bob"}),
 			want: slices.Concat([]string{"retail.shop-admin: jane kim", "retail.shop-project-reader: ", "retail.shop-user: jane kim omar"},
 				admins("")[3:]),

@@ -9,6 +9,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/euid"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // grant is one way in which a person holds a role on the project.
@@ -120,14 +121,14 @@ func andMore(reason string, n int) string {
 // accountNames returns the account name of every person with a grant. Left out, with
 // a remark, are people without an euid, and those whose accounts are one.
 func accountNames(
-	in document.TenantInput, grants []grant, pattern euid.Pattern, ignoresCase bool,
+	in document.TenantInput, grants []grant, pattern euid.Pattern, names identity.Comparison,
 ) (map[string]string, []access.Remark) {
 	holds := make(map[string]bool, len(grants))
 	for _, g := range grants {
 		holds[g.person] = true
 	}
 	accounts := make(map[string]string, len(holds))
-	owners := make(map[string][]string, len(holds)) // people by what their account is compared by
+	owners := make(map[identity.Key][]string, len(holds)) // people by what their account is compared by
 	var remarks []access.Remark
 	for _, u := range in.Users {
 		if _, again := accounts[u.Name]; again || !holds[u.Name] {
@@ -141,10 +142,7 @@ func accountNames(
 		}
 		account := pattern.Apply(u.EUID)
 		accounts[u.Name] = account
-		key := account
-		if ignoresCase {
-			key = access.FoldCase(account)
-		}
+		key := names.Key(account)
 		owners[key] = append(owners[key], u.Name)
 	}
 	for _, people := range owners {

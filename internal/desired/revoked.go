@@ -9,6 +9,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/euid"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // revoked is what comes of grants to people whose access is revoked by name.
@@ -22,12 +23,12 @@ type revoked struct {
 // Somebody else with the same account is the same for the platform: what was
 // revoked does not come back under another name.
 func dropRevoked(
-	in document.TenantInput, grants []grant, pattern euid.Pattern, ignoresCase bool,
+	in document.TenantInput, grants []grant, pattern euid.Pattern, names identity.Comparison,
 ) ([]grant, revoked) {
 	if len(in.Revoked) == 0 {
 		return grants, revoked{}
 	}
-	gone := revokedPeople(in, pattern, ignoresCase)
+	gone := revokedPeople(in, pattern, names)
 	var rest []grant
 	lost := map[string]bool{}
 	for _, g := range grants {
@@ -51,25 +52,19 @@ func dropRevoked(
 
 // revokedPeople returns those of the users who are revoked, each with the names
 // of the accounts that may be theirs.
-func revokedPeople(in document.TenantInput, pattern euid.Pattern, ignoresCase bool) map[string][]string {
-	key := func(account string) string {
-		if ignoresCase {
-			return access.FoldCase(account)
-		}
-		return account
-	}
-	byPerson, byAccount := map[string]string{}, map[string]bool{}
+func revokedPeople(in document.TenantInput, pattern euid.Pattern, compare identity.Comparison) map[string][]string {
+	byPerson, byAccount := map[string]string{}, map[identity.Key]bool{}
 	for _, r := range in.Revoked {
 		byPerson[r.Person] = account(pattern, r.EUID)
 		if name := account(pattern, r.EUID); name != "" {
-			byAccount[key(name)] = true
+			byAccount[compare.Key(name)] = true
 		}
 	}
 	gone := map[string][]string{}
 	for _, u := range in.Users {
 		now := account(pattern, u.EUID)
 		then, named := byPerson[u.Name]
-		if !named && (now == "" || !byAccount[key(now)]) {
+		if !named && (now == "" || !byAccount[compare.Key(now)]) {
 			continue
 		}
 		names := slices.DeleteFunc([]string{then, now}, func(name string) bool { return name == "" })

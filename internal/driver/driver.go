@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -104,8 +105,8 @@ type Profile struct {
 	Type string
 	// LookupAttribute names the attribute accounts are looked up by.
 	LookupAttribute string
-	// IgnoresCase is true where two account names that differ in case only are one.
-	IgnoresCase bool
+	// AccountNames decides whether two account names are one.
+	AccountNames identity.Comparison
 	// GroupsIgnoreCase is true where two groups whose names differ in case only
 	// cannot both be.
 	GroupsIgnoreCase bool

@@ -13,8 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/cases"
-	"golang.org/x/text/language"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // Default is the pattern of a platform whose document names none.
@@ -97,13 +96,12 @@ func wrong(at int, found string) error {
 
 // Apply returns the account name for an euid. Upper case follows the full
 // Unicode rules of no language in particular: "straße" becomes "STRASSE", and
-// "i" becomes "I" also for a Turkish name. Apply normalises nothing.
+// "i" becomes "I" also for a Turkish name. The name is in normalisation form C.
 func (p Pattern) Apply(euid string) string {
 	if p.upper {
-		// A Caser holds state: one per call keeps Apply safe for goroutines.
-		euid = cases.Upper(language.Und).String(euid)
+		euid = identity.Upper(identity.Normalize(euid))
 	}
-	return p.before + euid + p.after
+	return identity.Normalize(p.before + euid + p.after)
 }
 
 // String returns the pattern's text. Parse reads it back.

@@ -10,6 +10,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/explain"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -341,7 +342,7 @@ func TestExplain_IdentifiesAccounts(t *testing.T) {
 	t.Parallel()
 	withRef := jane()
 	withRef.Ref = "u-1"
-	ignoring := func(f *fixture) *fixture { f.Profile.IgnoresCase = true; return f }
+	ignoring := func(f *fixture) *fixture { f.Profile.AccountNames = identity.IgnoreCase; return f }
 	for name, tc := range map[string]struct {
 		reason  string
 		facts   *fixture

@@ -122,12 +122,7 @@ func (x *explainer) isSubject(m access.Member) bool { return x.User == "" || m.P
 func (x *explainer) isStale() bool { return x.Status.Generation < x.Input.Generation }
 
 // nameKey returns a key that is the same for equal account names of the platform.
-func (x *explainer) nameKey(name string) string {
-	if x.Profile.IgnoresCase {
-		return access.FoldCase(name)
-	}
-	return name
-}
+func (x *explainer) nameKey(name string) string { return string(x.Profile.AccountNames.Key(name)) }
 
 // indexAccounts collects the user's accounts, and the ids of all accounts by the ledger.
 func (x *explainer) indexAccounts() {

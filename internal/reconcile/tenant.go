@@ -269,7 +269,7 @@ func (t *Tenant) revokedMembers() []string {
 // DesiredOptions are the profile's facts that desired access depends on.
 func DesiredOptions(profile driver.Profile) desired.Options {
 	return desired.Options{
-		IgnoresCase: profile.IgnoresCase, Groups: profile.Groups, LookupAttribute: profile.LookupAttribute,
+		AccountNames: profile.AccountNames, Groups: profile.Groups, LookupAttribute: profile.LookupAttribute,
 		EveryGroup: profile.EveryGroup, EveryPerson: profile.EveryPerson, Conditions: profile.Conditions, NoBindings: profile.NoBindings,
 		BringIn: profile.BringIn != "", Deprecated: profile.BringIn == driver.DeprecatedMaker,
 	}

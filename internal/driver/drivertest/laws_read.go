@@ -9,6 +9,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // These laws read. A wrong answer here removes people, so "nothing" must mean
@@ -45,7 +46,7 @@ func emptyIsEmpty(l *lab) {
 func resolveIsExact(l *lab) {
 	ada, bob := l.world.User(l, "ada.laws@example.com"), l.world.User(l, "bob.laws@example.com")
 	upper := access.Resolution{Found: access.No}
-	if l.profile.IgnoresCase {
+	if l.profile.AccountNames == identity.IgnoreCase {
 		upper = found(ada)
 	}
 	cases := []struct {

@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -65,7 +66,7 @@ func Profile() driver.Profile {
 		LookupAttribute: "userName",
 		// Nothing says whether user names are compared with their case. They are
 		// compared to the letter here, so that nobody is taken for somebody else.
-		IgnoresCase:           false,
+		AccountNames:          identity.Exact,
 		Groups:                true,
 		Marks:                 true, // on groups, in their description
 		AdditionalPermissions: plan.KeepAdditional,

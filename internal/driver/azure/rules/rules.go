@@ -13,6 +13,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -83,7 +84,7 @@ func tokenEnd() driver.AccessEnd {
 func Directory() driver.Profile {
 	return driver.Profile{
 		LookupAttribute:       "userPrincipalName or mail",
-		IgnoresCase:           true,
+		AccountNames:          identity.IgnoreCase,
 		Groups:                true,
 		Marks:                 true, // in the group's description
 		AdditionalPermissions: plan.RemoveAdditional,

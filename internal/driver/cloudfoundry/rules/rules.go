@@ -12,6 +12,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -42,7 +43,7 @@ func Profile() driver.Profile {
 	return driver.Profile{
 		Type:                  Type,
 		LookupAttribute:       "username",
-		IgnoresCase:           true, // UAA compares user names so
+		AccountNames:          identity.IgnoreCase, // UAA compares user names so
 		AdditionalPermissions: plan.KeepAdditional,
 		Unit:                  plan.PerObject,
 		Parallel:              8,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -38,7 +39,7 @@ func Profile() driver.Profile {
 	return driver.Profile{
 		Type:                  Type,
 		LookupAttribute:       "primaryEmail",
-		IgnoresCase:           true, // an address is the same in upper case
+		AccountNames:          identity.IgnoreCase, // an address is the same in upper case
 		GroupsIgnoreCase:      true, // a group's name is an address
 		Groups:                true,
 		Marks:                 true, // on groups, in their description

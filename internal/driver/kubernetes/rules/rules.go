@@ -11,6 +11,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -31,7 +32,7 @@ func Profile() driver.Profile {
 		// The name that the cluster's authenticator gives a person. There is no
 		// object to look up.
 		LookupAttribute:       "metadata.name",
-		IgnoresCase:           false,
+		AccountNames:          identity.Exact,
 		Groups:                false,
 		Marks:                 true, // a label and an annotation on each binding
 		AdditionalPermissions: plan.KeepAdditional,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -24,7 +25,7 @@ func Profile() driver.Profile {
 	return driver.Profile{
 		Type:                  Type,
 		LookupAttribute:       "name",
-		IgnoresCase:           false,
+		AccountNames:          identity.Exact,
 		Groups:                true,
 		Marks:                 true,
 		AdditionalPermissions: plan.KeepAdditional,

@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	kubernetes "github.com/rollcall-iam/rollcall/internal/driver/kubernetes/rules"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -28,7 +29,7 @@ func Profile() driver.Profile {
 	return driver.Profile{
 		Type:                  Type,
 		LookupAttribute:       "metadata.name",
-		IgnoresCase:           false,
+		AccountNames:          identity.Exact,
 		Groups:                true,
 		Marks:                 true, // labels and an annotation on each group and binding
 		AdditionalPermissions: plan.KeepAdditional,

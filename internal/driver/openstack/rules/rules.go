@@ -12,6 +12,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -34,7 +35,7 @@ func Profile() driver.Profile {
 		LookupAttribute: "name",
 		// MySQL behind Keystone ignores case in a lookup, PostgreSQL does not.
 		// Names are compared here, to the letter.
-		IgnoresCase:           false,
+		AccountNames:          identity.Exact,
 		Groups:                true,
 		Marks:                 true, // on groups, in their description
 		AdditionalPermissions: plan.KeepAdditional,
