@@ -65,8 +65,9 @@ func (r *Reconciler) Driver(ctx context.Context, platform document.Platform) (dr
 // holds what the guards hold. It returns the driver, and the tenants in the order of ids.
 //
 // What is remembered about accounts and ownership markers serves a first plan only. A
-// plan that removes anything, or finds an object of unclear ownership, is made again from
-// fresh answers: remembered knowledge removes nothing.
+// plan that removes anything, finds an object of unclear ownership, or adds an account whose
+// name is another account's now, is made again from fresh answers: remembered knowledge
+// removes nothing and grants nothing.
 func (r *Reconciler) Compare(ctx context.Context, ids []access.TenantID, o Options) (driver.Driver, []*Tenant, error) {
 	d, tenants, err := r.load(ctx, ids, o)
 	if err != nil || len(tenants) == 0 {
@@ -76,7 +77,11 @@ func (r *Reconciler) Compare(ctx context.Context, ids []access.TenantID, o Optio
 		return nil, nil, err
 	}
 	if !o.Fresh {
-		needsFresh := slices.DeleteFunc(slices.Clone(tenants), func(t *Tenant) bool { return !t.needsFresh() })
+		stale, err := r.staleAdditions(ctx, d, tenants)
+		if err != nil {
+			return nil, nil, err
+		}
+		needsFresh := slices.DeleteFunc(slices.Clone(tenants), func(t *Tenant) bool { return !t.needsFresh() && !stale[t] })
 		if len(needsFresh) > 0 {
 			if err := r.plan(ctx, d, needsFresh, o.since(true), true); err != nil {
 				return nil, nil, err

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 )
 
 const (
-	// remembered is how long an account that was found serves plans that remove nothing.
+	// remembered is how long an account that was found serves plans that neither add nor
+	// remove it.
 	remembered = 24 * time.Hour
 	// freshFor is how long the answers of a lookup serve as fresh ones.
 	freshFor = 10 * time.Minute
@@ -71,12 +73,12 @@ func (r *Reconciler) Resolve(ctx context.Context, id access.TenantID, fresh bool
 		return lookup, fmt.Errorf("reconcile: read the time: %w", err)
 	}
 	names := want.Accounts()
-	found, requested, err := r.lookUp(ctx, d, id.Platform, names, Options{}.since(fresh || !unchanged))
+	answers, err := r.lookUp(ctx, d, id.Platform, names, Options{}.since(fresh || !unchanged))
 	if err != nil {
 		return lookup, err
 	}
-	lookup.Users, lookup.Requested = len(names), requested
-	for _, answer := range found {
+	lookup.Users, lookup.Requested = len(names), answers.requested
+	for _, answer := range answers.found {
 		if answer.Found != access.Yes {
 			lookup.Unresolved++
 		}
@@ -91,7 +93,7 @@ func (r *Reconciler) resolve(ctx context.Context, d driver.Driver, tenants []*Te
 		names = append(names, t.desired.Accounts()...)
 	}
 	slices.Sort(names)
-	found, _, err := r.lookUp(ctx, d, tenants[0].ID().Platform, slices.Compact(names), since)
+	answers, err := r.lookUp(ctx, d, tenants[0].ID().Platform, slices.Compact(names), since)
 	if err != nil {
 		return err
 	}
@@ -104,17 +106,49 @@ func (r *Reconciler) resolve(ctx context.Context, d driver.Driver, tenants []*Te
 		known[ref] = true
 	}
 	for _, t := range tenants {
-		resolved, err := t.desired.Settle(found, revoked...)
+		resolved, err := t.desired.Settle(answers.found, revoked...)
 		if err != nil {
 			return fmt.Errorf("reconcile: %s: %w", t.ID(), err)
 		}
 		for _, ref := range resolved.Revoked {
 			known[ref] = true
 		}
-		t.accounts = accounts{resolved: resolved, revoked: known}
+		t.accounts = accounts{resolved: resolved, revoked: known, remembered: answers.remembered}
 		progress.Report(ctx, "resolve accounts")
 	}
 	return nil
+}
+
+// staleAdditions looks up the accounts again that plans add on remembered answers. It
+// returns the tenants whose plans rest on an answer that the platform does not give any more:
+// the name may be another account's now.
+func (r *Reconciler) staleAdditions(ctx context.Context, d driver.Driver, tenants []*Tenant) (map[*Tenant]bool, error) {
+	added, stale := make(map[*Tenant][]access.Member, len(tenants)), map[*Tenant]bool{}
+	var names []string
+	for _, t := range tenants {
+		if t.needsFresh() {
+			continue // the whole plan is made again
+		}
+		added[t] = t.rememberedAdditions()
+		for _, m := range added[t] {
+			names = append(names, m.Name)
+		}
+	}
+	slices.Sort(names)
+	if names = slices.Compact(names); len(names) == 0 {
+		return stale, nil
+	}
+	found, err := r.request(ctx, d, tenants[0].ID().Platform, names)
+	if err != nil {
+		return nil, err
+	}
+	for t, members := range added {
+		stale[t] = slices.ContainsFunc(members, func(m access.Member) bool {
+			answer := found[m.Name]
+			return answer.Found != access.Yes || answer.Refs[0] != m.Ref
+		})
+	}
+	return stale, nil
 }
 
 // revokedRefs are the accounts that a revocation has found on the platform, of all
@@ -130,33 +164,76 @@ func (r *Reconciler) revokedRefs(ctx context.Context, tenants []*Tenant) ([]stri
 	return refs, nil
 }
 
-// lookUp answers for every account, and returns how many it asked the platform for. It
-// stores all answers and forgets those that the platform contradicts.
+// rememberedAdditions returns the accounts that the plan adds on remembered answers.
+func (t *Tenant) rememberedAdditions() []access.Member {
+	var added []access.Member
+	for _, s := range t.plan.Steps {
+		for _, m := range s.Adds() {
+			if t.remembered[m.Name] {
+				added = append(added, m)
+			}
+		}
+	}
+	return added
+}
+
+// lookups are the answers about some accounts.
+type lookups struct {
+	found map[string]access.Resolution
+	// remembered are the names of which the answer is older than this run's lookups.
+	remembered map[string]bool
+	// requested is of how many the platform was asked.
+	requested int
+}
+
+// lookUp answers for every account. It stores all answers of the platform and forgets those
+// that the platform contradicts.
 func (r *Reconciler) lookUp(
 	ctx context.Context, d driver.Driver, platform string, names []string, since answersSince,
-) (found map[string]access.Resolution, requested int, err error) {
+) (lookups, error) {
 	key := store.LookupKey{Platform: platform, Attribute: d.Profile().LookupAttribute}
-	found, err = r.store.Lookups(ctx, key, names, store.LookupAge{Found: since.found, Since: since.lookup, Within: freshFor})
+	known, err := r.store.Lookups(ctx, key, names, store.LookupAge{Found: since.found, Since: since.lookup, Within: freshFor})
 	if err != nil {
-		return nil, 0, fmt.Errorf("reconcile: read known accounts: %w", err)
+		return lookups{}, fmt.Errorf("reconcile: read known accounts: %w", err)
 	}
-	unknown := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		_, known := found[name]
-		return known
-	})
+	out := lookups{found: make(map[string]access.Resolution, len(names)), remembered: map[string]bool{}}
+	var unknown []string
+	for _, name := range names {
+		answer, is := known[name]
+		switch {
+		case !is:
+			unknown = append(unknown, name)
+			continue
+		case !answer.Fresh:
+			out.remembered[name] = true
+		}
+		out.found[name] = answer.Resolution
+	}
 	if len(unknown) == 0 {
-		return found, 0, nil
+		return out, nil
 	}
-	answers, err := d.Resolve(ctx, unknown)
+	answers, err := r.request(ctx, d, platform, unknown)
 	if err != nil {
-		return nil, 0, fmt.Errorf("reconcile: look up accounts: %w", err)
+		return lookups{}, err
 	}
-	fresh := make(map[string]access.Resolution, len(unknown))
+	out.requested = len(unknown)
+	maps.Copy(out.found, answers)
+	return out, nil
+}
+
+// request asks the platform for accounts and stores the answers.
+func (r *Reconciler) request(ctx context.Context, d driver.Driver, platform string, names []string) (map[string]access.Resolution, error) {
+	key := store.LookupKey{Platform: platform, Attribute: d.Profile().LookupAttribute}
+	answers, err := d.Resolve(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("reconcile: look up accounts: %w", err)
+	}
+	fresh := make(map[string]access.Resolution, len(names))
 	for i, answer := range answers {
-		found[unknown[i]], fresh[unknown[i]] = answer, answer
+		fresh[names[i]] = answer
 	}
 	if err := r.store.KeepLookups(ctx, key, fresh); err != nil {
-		return nil, 0, fmt.Errorf("reconcile: store %d lookups: %w", len(fresh), err)
+		return nil, fmt.Errorf("reconcile: store %d lookups: %w", len(fresh), err)
 	}
-	return found, len(unknown), nil
+	return fresh, nil
 }

@@ -29,7 +29,7 @@ func (r *Reconciler) CompareShard(
 	ctx context.Context, ids []access.TenantID, startedAt time.Time, attempt int,
 ) ([]*Tenant, map[access.TenantID]error, error) {
 	compare := func(ctx context.Context, ids []access.TenantID) ([]*Tenant, error) {
-		_, tenants, err := r.Compare(ctx, ids, Options{})
+		_, tenants, err := r.Compare(ctx, ids, Options{Resolved: startedAt})
 		for _, t := range tenants {
 			t.startedAt = startedAt
 		}

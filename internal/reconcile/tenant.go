@@ -52,6 +52,8 @@ type accounts struct {
 	resolved desired.Settled
 	// revoked are the accounts of the platform that are known to be revoked by name.
 	revoked map[string]bool
+	// remembered are the names of which the answer is older than this run's lookups.
+	remembered map[string]bool
 }
 
 // observed is what is on the platform, and which of it is managed.

@@ -42,27 +42,36 @@ type LookupAge struct {
 	Within time.Duration
 }
 
+// Lookup is a stored answer about an account.
+type Lookup struct {
+	access.Resolution
+	// Fresh is true for an answer since LookupAge.Since that is younger than
+	// LookupAge.Within.
+	Fresh bool
+}
+
 // Lookups returns the stored answers about accounts that count. Names without one are
 // left out.
-func (s *Store) Lookups(ctx context.Context, key LookupKey, names []string, age LookupAge) (map[string]access.Resolution, error) {
+func (s *Store) Lookups(ctx context.Context, key LookupKey, names []string, age LookupAge) (map[string]Lookup, error) {
 	var since *time.Time
 	if !age.Since.IsZero() {
 		since = &age.Since
 	}
 	rows, err := s.pool.Query(ctx, `
-SELECT name, 'found', ARRAY[ref] FROM accounts WHERE platform = $1 AND attribute = $2 AND name = ANY($3)
+SELECT name, 'found', ARRAY[ref], '', coalesce(found_at >= $5 AND found_at > now() - $6::interval, false)
+	FROM accounts WHERE platform = $1 AND attribute = $2 AND name = ANY($3)
 	AND (found_at > now() - $4::interval OR found_at >= $5 AND found_at > now() - $6::interval)
 UNION ALL
-SELECT name, answer, refs FROM lookups WHERE platform = $1 AND attribute = $2 AND name = ANY($3)
+SELECT name, answer, refs, similar_by, true FROM lookups WHERE platform = $1 AND attribute = $2 AND name = ANY($3)
 	AND answered_at >= $5 AND answered_at > now() - $6::interval`,
 		key.Platform, key.Attribute, names, age.Found, since, age.Within)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	found := make(map[string]access.Resolution, len(names))
+	found := make(map[string]Lookup, len(names))
 	var name string
-	var answer access.Resolution
-	_, err = pgx.ForEachRow(rows, []any{&name, &answer.Found, &answer.Refs}, func() error {
+	var answer Lookup
+	_, err = pgx.ForEachRow(rows, []any{&name, &answer.Found, &answer.Refs, &answer.Similar, &answer.Fresh}, func() error {
 		found[name] = answer
 		answer.Refs = nil // the next row has refs of its own
 		return nil
@@ -73,7 +82,7 @@ SELECT name, answer, refs FROM lookups WHERE platform = $1 AND attribute = $2 AN
 // KeepLookups stores the answers that a platform has just given about accounts, in place
 // of earlier ones.
 func (s *Store) KeepLookups(ctx context.Context, key LookupKey, answers map[string]access.Resolution) error {
-	var found, ids, others, kinds, refs []string
+	var found, ids, others, kinds, refs, similar []string
 	// Sorted, so that two that store the same accounts wait for each other instead of for
 	// ever.
 	for _, name := range slices.Sorted(maps.Keys(answers)) {
@@ -85,6 +94,7 @@ func (s *Store) KeepLookups(ctx context.Context, key LookupKey, answers map[stri
 				return fmt.Errorf("store: %w", err)
 			}
 			others, kinds, refs = append(others, name), append(kinds, string(answer.Found)), append(refs, string(list))
+			similar = append(similar, string(answer.Similar))
 		}
 	}
 	batch := &pgx.Batch{}
@@ -93,20 +103,21 @@ func (s *Store) KeepLookups(ctx context.Context, key LookupKey, answers map[stri
 			key.Platform, key.Attribute, slices.Concat(found, others))
 	}
 	if len(found) > 0 {
-		batch.Queue(`INSERT INTO accounts (platform, attribute, name, ref)
+		// PostgreSQL runs the insertion first: both statements take accounts before lookups.
+		batch.Queue(`WITH gone AS (DELETE FROM lookups WHERE platform = $1 AND attribute = $2 AND name = ANY($3))
+			INSERT INTO accounts (platform, attribute, name, ref)
 			SELECT $1, $2, name, ref FROM unnest($3::text[], $4::text[]) AS found (name, ref)
 			ON CONFLICT (platform, attribute, name) DO UPDATE SET ref = excluded.ref, found_at = excluded.found_at`,
 			key.Platform, key.Attribute, found, ids)
-		batch.Queue("DELETE FROM lookups WHERE platform = $1 AND attribute = $2 AND name = ANY($3)", key.Platform, key.Attribute, found)
 	}
 	if len(others) > 0 {
 		batch.Queue("DELETE FROM accounts WHERE platform = $1 AND attribute = $2 AND name = ANY($3)", key.Platform, key.Attribute, others)
-		batch.Queue(`INSERT INTO lookups (platform, attribute, name, answer, refs)
-			SELECT $1, $2, name, answer, ARRAY(SELECT jsonb_array_elements_text(refs::jsonb))
-			FROM unnest($3::text[], $4::text[], $5::text[]) AS answered (name, answer, refs)
+		batch.Queue(`INSERT INTO lookups (platform, attribute, name, answer, refs, similar_by)
+			SELECT $1, $2, name, answer, ARRAY(SELECT jsonb_array_elements_text(refs::jsonb)), similar_by
+			FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS answered (name, answer, refs, similar_by)
 			ON CONFLICT (platform, attribute, name) DO UPDATE SET answer = excluded.answer, refs = excluded.refs,
-				answered_at = excluded.answered_at`,
-			key.Platform, key.Attribute, others, kinds, refs)
+				similar_by = excluded.similar_by, answered_at = excluded.answered_at`,
+			key.Platform, key.Attribute, others, kinds, refs, similar)
 		// No run needs older ones; whoever else deletes now takes others.
 		batch.Queue(`DELETE FROM lookups WHERE (platform, attribute, name) IN (SELECT platform, attribute, name FROM lookups
 			WHERE answered_at < now() - interval '1 day' ORDER BY answered_at LIMIT 1000 FOR UPDATE SKIP LOCKED)`)
