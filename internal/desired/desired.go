@@ -72,6 +72,10 @@ type Desired struct {
 	// Newcomers are the people to bring in if the platform does not know their
 	// accounts, by account name; nil where nobody is brought in.
 	Newcomers map[string]access.Newcomer `json:"provisioned,omitempty"`
+	// Shared are the account names that users here share with another user, by the
+	// documents or with a user whose access is revoked; sorted. They gain nothing and lose
+	// nothing.
+	Shared []string `json:"shared,omitempty"`
 	// Revoked are the account names of people to whom the documents would give
 	// something here, had their access not been revoked by name; sorted. They are
 	// in no set, and are looked up to be known when they are found in one.
@@ -150,9 +154,12 @@ func compute(in document.TenantInput, o Options, d *Desired) error {
 	}
 	mappings := mapped(in)
 	grants, unmapped := dropUnmapped(in, mappings, grants)
-	grants, gone := dropRevoked(in, grants, pattern, o.AccountNames)
-	accounts, nameless := accountNames(in, grants, pattern, o.AccountNames)
-	d.Revoked, d.Remarks = gone.accounts, slices.Concat(unmapped, gone.remarks, nameless)
+	names := accountNames{pattern: pattern, comparison: o.AccountNames}
+	grants, gone := dropRevoked(in, grants, names)
+	found := names.of(in, grants, gone.keys)
+	accounts := found.names
+	d.Revoked, d.Shared = gone.accounts, found.shared
+	d.Remarks = slices.Concat(unmapped, gone.remarks, found.remarks)
 	if !o.Groups {
 		d.State = bindings(mappings, byRole(grants), accounts, o.EveryPerson)
 		return nil

@@ -81,7 +81,8 @@ type computeCase struct {
 	options desired.Options
 	want    []string
 	remarks []string
-	why     string // of the first subject, where it is the point
+	shared  []string // accounts of several users
+	why     string   // of the first subject, where it is the point
 }
 
 func (tc computeCase) run(t *testing.T) {
@@ -94,6 +95,9 @@ func (tc computeCase) run(t *testing.T) {
 	}
 	if diff := cmp.Diff(tc.remarks, codes(d.Remarks)); diff != "" {
 		t.Errorf("remarks (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(tc.shared, d.Shared); diff != "" {
+		t.Errorf("shared accounts (-want +got):\n%s", diff)
 	}
 	if tc.why != "" && d.State.Bindings[0].Subjects[0].Why != tc.why {
 		t.Errorf("why is %q, want %q", d.State.Bindings[0].Subjects[0].Why, tc.why)
@@ -223,7 +227,7 @@ func TestComputePeople(t *testing.T) {
 func TestComputeLeavesOut(t *testing.T) {
 	for _, tc := range []computeCase{
 		{
-			reason: "two people with one account are both left out, where case counts only if it is the same", options: options(),
+			reason: "users of one account share it, where case counts only if it is the same", options: options(),
 			change: func(in *document.TenantInput) {
 				in.GroupBindings = nil
 				in.Users[1].EUID, in.Users[2].EUID = "bob", "bob"
@@ -231,19 +235,56 @@ func TestComputeLeavesOut(t *testing.T) {
 				in.Platform.Replication.RoleMappings = in.Platform.Replication.RoleMappings[1:2]
 				in.UserBindings[2].Role = "project-admin"
 			},
-			want:    []string{"retail.shop-admin: jane", "admin → retail.shop-admin", "member → retail.shop-admin"},
-			remarks: []string{"account-collision bob", "account-collision bob2"},
+			want:    []string{"retail.shop-admin: bob bob2 jane", "admin → retail.shop-admin", "member → retail.shop-admin"},
+			remarks: []string{"account-collision bob", "account-collision bob2"}, shared: []string{"bob@example.com"},
 		},
 		{
-			reason: "accounts that only the pattern's upper case makes one collide too", options: options(),
+			reason: "accounts that only the pattern's upper case makes one are shared, too", options: options(),
 			change: func(in *document.TenantInput) {
 				in.GroupBindings = nil
 				in.UserBindings = []document.Binding{binding("b1", "project-admin", "bob"), binding("b2", "project-admin", "bob2")}
 				in.Platform.Replication.EUIDPattern = "%S"
 				in.Platform.Replication.RoleMappings = []document.RoleMapping{{Role: "project-admin"}}
 			},
+			want:    []string{"retail.shop-project-admin: bob bob2"},
+			remarks: []string{"account-collision bob", "account-collision bob2"}, shared: []string{"BOB"},
+		},
+		{
+			reason: "a user of another tenant may have the account", options: options(),
+			change: func(in *document.TenantInput) {
+				in.GroupBindings = nil
+				in.UserBindings = []document.Binding{binding("b1", "project-admin", "jane")}
+				in.Platform.Replication.EUIDPattern = "%S"
+				in.Platform.Replication.RoleMappings = []document.RoleMapping{{Role: "project-admin"}}
+				in.SameAccount = []document.User{{Name: "mallory", EUID: "JANE"}, {Name: "other", EUID: "jane2"}}
+			},
+			want:    []string{"retail.shop-project-admin: jane"},
+			remarks: []string{"account-collision jane"}, shared: []string{"JANE"},
+		},
+		{
+			reason: "a user of another tenant with another account to the platform counts for nothing", options: options(),
+			change: func(in *document.TenantInput) {
+				in.GroupBindings = nil
+				in.UserBindings = []document.Binding{binding("b1", "project-admin", "jane")}
+				in.Platform.Replication.RoleMappings = []document.RoleMapping{{Role: "project-admin"}}
+				in.SameAccount = []document.User{{Name: "mallory", EUID: "JANE"}}
+			},
+			want: []string{"retail.shop-project-admin: jane"},
+		},
+		{
+			reason: "an euid that was stored before invisible characters were refused gives no account", options: options(),
+			change: func(in *document.TenantInput) {
+				in.GroupBindings = nil
+				in.UserBindings = []document.Binding{binding("b1", "project-admin", "jane")}
+				in.Platform.Replication.RoleMappings = []document.RoleMapping{{Role: "project-admin"}}
+				for i := range in.Users {
+					if in.Users[i].Name == "jane" {
+						in.Users[i].EUID = "\ufeffjane"
+					}
+				}
+			},
 			want:    []string{"retail.shop-project-admin: "},
-			remarks: []string{"account-collision bob", "account-collision bob2"},
+			remarks: []string{"user-without-euid jane"},
 		},
 		{
 			reason: "who is bound to an unmapped role only needs no account", options: options(),
@@ -485,9 +526,9 @@ func TestComputeRevoked(t *testing.T) {
 			remarks: remarks("user-revoked jane"),
 		},
 		{
-			reason: "also when the euid changed since, and under another name", options: options(),
-			change: revoke(document.Revocation{Person: "left", EUID: "bob"}),
-			want:   admins("jane kim"), remarks: remarks("user-revoked bob"),
+			reason:  "another user with the account of a revoked one gains nothing, and loses nothing that is not known to be the revoked one's",
+			options: options(), change: revoke(document.Revocation{Person: "left", EUID: "bob"}),
+			want: admins("bob jane kim"), remarks: remarks("user-revoked bob"), shared: []string{"bob@example.com"},
 		},
 		{
 			reason: "an account that differs in case is another one", options: options(),
@@ -497,9 +538,10 @@ func TestComputeRevoked(t *testing.T) {
 		{
 			reason: "unless the platform ignores case", options: desired.Options{Groups: true, AccountNames: identity.IgnoreCase},
 			change: revoke(document.Revocation{Person: "left", EUID: "Bob"}),
-			want: slices.Concat([]string{"retail.shop-admin: jane kim", "retail.shop-project-reader: ", "retail.shop-user: jane kim omar"},
+			want: slices.Concat([]string{"retail.shop-admin: bob jane kim", "retail.shop-project-reader: ", "retail.shop-user: bob2 jane kim omar"},
 				admins("")[3:]),
-			remarks: remarks("user-revoked bob", "user-revoked bob2"),
+			remarks: slices.Concat([]string{"account-collision bob", "account-collision bob2"}, remarks()),
+			shared:  []string{"BOB@example.com", "bob@example.com"},
 		},
 		{
 			reason: "who has nothing here leaves no remark, and no euid is nobody's", options: options(),

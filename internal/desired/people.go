@@ -118,58 +118,103 @@ func andMore(reason string, n int) string {
 	return fmt.Sprintf("%s, and %d more", reason, n)
 }
 
-// accountNames returns the account name of every person with a grant. Left out, with
-// a remark, are people without an euid, and those whose accounts are one.
-func accountNames(
-	in document.TenantInput, grants []grant, pattern euid.Pattern, names identity.Comparison,
-) (map[string]string, []access.Remark) {
-	holds := make(map[string]bool, len(grants))
-	for _, g := range grants {
-		holds[g.person] = true
-	}
-	accounts := make(map[string]string, len(holds))
-	owners := make(map[identity.Key][]string, len(holds)) // people by what their account is compared by
-	var remarks []access.Remark
-	for _, u := range in.Users {
-		if _, again := accounts[u.Name]; again || !holds[u.Name] {
-			continue
-		}
-		if strings.TrimSpace(u.EUID) == "" {
-			remarks = append(remarks, access.Remark{Code: access.UserWithoutEUID, Object: u.Name, Text: fmt.Sprintf(
-				"%s has a role on this project but no euid, so no account can be looked up: "+
-					"set spec.euid of the meshUser, or remove the binding", u.Name)})
-			continue
-		}
-		account := pattern.Apply(u.EUID)
-		accounts[u.Name] = account
-		key := names.Key(account)
-		owners[key] = append(owners[key], u.Name)
-	}
-	for _, people := range owners {
-		if len(people) > 1 {
-			remarks = append(remarks, collisions(people, accounts)...)
-		}
-	}
-	return accounts, remarks
+// accountNames turns euids into the names of accounts on one platform.
+type accountNames struct {
+	pattern    euid.Pattern
+	comparison identity.Comparison
 }
 
-// collisions takes the account from each of these people, for it is the same
-// one, and returns a remark for each.
-func collisions(people []string, accounts map[string]string) []access.Remark {
-	slices.Sort(people)
-	remarks := make([]access.Remark, 0, len(people))
-	for i, person := range people {
-		other := people[0]
-		if i == 0 {
-			other = people[1]
+// name returns the name of the account, empty without an euid.
+func (a accountNames) name(euid string) string {
+	if strings.TrimSpace(euid) == "" {
+		return ""
+	}
+	return a.pattern.Apply(euid)
+}
+
+// key returns the canonical key of the account, empty without an euid.
+func (a accountNames) key(euid string) identity.Key { return a.comparison.Key(a.name(euid)) }
+
+// accounts are the accounts of users with grants.
+type accounts struct {
+	names map[string]string // by user
+	// shared are the names of those that several users have, sorted.
+	shared  []string
+	remarks []access.Remark
+}
+
+// of returns the accounts of all users with a grant. It leaves out, with a warning, users
+// without a usable euid. An account is shared if another user has it, wherever that user's
+// bindings are, or if it is one of the revoked.
+func (a accountNames) of(in document.TenantInput, grants []grant, revoked map[identity.Key]bool) accounts {
+	out := accounts{names: make(map[string]string, len(grants))}
+	granted := make(map[string]bool, len(grants))
+	for _, g := range grants {
+		granted[g.person] = true
+	}
+	owners := make(map[identity.Key][]string, len(in.Users))
+	for _, u := range slices.Concat(in.Users, in.SameAccount) {
+		if key := a.key(u.EUID); key != "" && !slices.Contains(owners[key], u.Name) {
+			owners[key] = append(owners[key], u.Name)
 		}
-		remarks = append(remarks, access.Remark{Code: access.AccountCollision, Object: person, Text: fmt.Sprintf(
-			"%s would have the account %q, which %s has too, so neither is granted anything: "+
-				"correct the euid of one of them, or the platform's euidPattern",
-			person, accounts[person], andMore(other, len(people)-2))})
 	}
-	for _, person := range people {
-		delete(accounts, person)
+	for _, u := range in.Users {
+		if _, duplicate := out.names[u.Name]; duplicate || !granted[u.Name] {
+			continue
+		}
+		account := a.name(u.EUID)
+		if err := identity.Check(account); err != nil {
+			out.remarks = append(out.remarks, withoutEUID(u, err))
+			continue
+		}
+		out.names[u.Name] = account
+		key := a.comparison.Key(account)
+		switch {
+		case len(owners[key]) > 1:
+			out.remarks = append(out.remarks, collision(u.Name, account, owners[key]))
+		case revoked[key]:
+			out.remarks = append(out.remarks, revokedAccount(u.Name, account))
+		default:
+			continue
+		}
+		out.shared = append(out.shared, account)
 	}
-	return remarks
+	slices.Sort(out.shared)
+	out.shared = slices.Compact(out.shared)
+	return out
+}
+
+// withoutEUID returns the warning about a user without an euid, or with one that gives no
+// usable name.
+func withoutEUID(u document.User, err error) access.Remark {
+	r := access.Remark{Code: access.UserWithoutEUID, Object: u.Name, Text: fmt.Sprintf(
+		"%s has a role on this project but no euid, so no account can be looked up: "+
+			"set spec.euid of the meshUser, or remove the binding", u.Name)}
+	if strings.TrimSpace(u.EUID) != "" {
+		r.Text = fmt.Sprintf("%s has a role on this project, and no account is looked up for %s: %s",
+			u.Name, identity.Quote(u.EUID), strings.TrimPrefix(err.Error(), "identity: "))
+	}
+	return r
+}
+
+// sharedText ends the warnings about accounts of several users.
+const sharedText = "%s gains nothing and loses nothing: "
+
+// collision returns the warning that several users have one account.
+func collision(user, account string, owners []string) access.Remark {
+	others := slices.DeleteFunc(slices.Clone(owners), func(name string) bool { return name == user })
+	slices.Sort(others)
+	return access.Remark{Code: access.AccountCollision, Object: user, Text: fmt.Sprintf(
+		"%s would have the account %s, which %s has too, so "+sharedText+
+			"correct the euid of one of them, or the platform's euidPattern",
+		user, identity.Quote(account), andMore(others[0], len(others)-1), user)}
+}
+
+// revokedAccount returns the warning that the account is one of a user whose access is
+// revoked.
+func revokedAccount(user, account string) access.Remark {
+	return access.Remark{Code: access.UserRevoked, Object: user, Text: fmt.Sprintf(
+		"the account %s is one of a user whose access is revoked by name, so "+sharedText+
+			"correct the euid of one of them, or lift the revocation with rollcall revoke --lift",
+		identity.Quote(account), user)}
 }

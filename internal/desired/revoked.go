@@ -4,82 +4,72 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
-	"github.com/rollcall-iam/rollcall/internal/euid"
 	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
-// revoked is what comes of grants to people whose access is revoked by name.
+// revoked are the grants to users whose access is revoked by name.
 type revoked struct {
-	// accounts are the names of their accounts, sorted.
+	// accounts are the names of their accounts, sorted, without those that another user has.
 	accounts []string
-	remarks  []access.Remark
+	// keys are those of the accounts of all revoked users, also of ones without a grant.
+	keys    map[identity.Key]bool
+	remarks []access.Remark
 }
 
-// dropRevoked returns the grants but for those of people whose access is revoked.
-// Somebody else with the same account is the same for the platform: what was
-// revoked does not come back under another name.
-func dropRevoked(
-	in document.TenantInput, grants []grant, pattern euid.Pattern, names identity.Comparison,
-) ([]grant, revoked) {
+// dropRevoked returns the grants but for those of users whose access is revoked.
+func dropRevoked(in document.TenantInput, grants []grant, names accountNames) ([]grant, revoked) {
 	if len(in.Revoked) == 0 {
 		return grants, revoked{}
 	}
-	gone := revokedPeople(in, pattern, names)
+	euids, others := revokedEUIDs(in, names)
+	out := revoked{keys: map[identity.Key]bool{}}
+	for _, euid := range slices.Concat(slices.Collect(maps.Values(euids))...) {
+		if key := names.key(euid); key != "" {
+			out.keys[key] = true
+		}
+	}
 	var rest []grant
 	lost := map[string]bool{}
 	for _, g := range grants {
-		if _, is := gone[g.person]; is {
+		if _, gone := euids[g.person]; gone {
 			lost[g.person] = true
 			continue
 		}
 		rest = append(rest, g)
 	}
-	var out revoked
-	for _, person := range slices.Sorted(maps.Keys(lost)) {
-		out.accounts = append(out.accounts, gone[person]...)
-		out.remarks = append(out.remarks, access.Remark{Code: access.UserRevoked, Object: person, Text: fmt.Sprintf(
+	for _, user := range slices.Sorted(maps.Keys(lost)) {
+		for _, euid := range euids[user] {
+			if name := names.name(euid); name != "" && !others[names.key(euid)] {
+				out.accounts = append(out.accounts, name)
+			}
+		}
+		out.remarks = append(out.remarks, access.Remark{Code: access.UserRevoked, Object: user, Text: fmt.Sprintf(
 			"the access of %s is revoked by name, so nothing is granted although the documents give a role here: "+
-				"remove the binding or the membership that does, or lift the revocation with rollcall revoke --lift", person)})
+				"remove the binding or the membership that does, or lift the revocation with rollcall revoke --lift", user)})
 	}
 	slices.Sort(out.accounts)
 	out.accounts = slices.Compact(out.accounts)
 	return rest, out
 }
 
-// revokedPeople returns those of the users who are revoked, each with the names
-// of the accounts that may be theirs.
-func revokedPeople(in document.TenantInput, pattern euid.Pattern, compare identity.Comparison) map[string][]string {
-	byPerson, byAccount := map[string]string{}, map[identity.Key]bool{}
+// revokedEUIDs returns the euids of each revoked user, of when the access was revoked and of
+// now, and the keys of all other users.
+func revokedEUIDs(in document.TenantInput, names accountNames) (euids map[string][]string, others map[identity.Key]bool) {
+	euids, others = make(map[string][]string, len(in.Revoked)), map[identity.Key]bool{}
 	for _, r := range in.Revoked {
-		byPerson[r.Person] = account(pattern, r.EUID)
-		if name := account(pattern, r.EUID); name != "" {
-			byAccount[compare.Key(name)] = true
+		euids[r.Person] = append(euids[r.Person], r.EUID)
+	}
+	for _, u := range slices.Concat(in.Users, in.SameAccount) {
+		if _, gone := euids[u.Name]; gone {
+			euids[u.Name] = append(euids[u.Name], u.EUID)
+		} else {
+			others[names.key(u.EUID)] = true
 		}
 	}
-	gone := map[string][]string{}
-	for _, u := range in.Users {
-		now := account(pattern, u.EUID)
-		then, named := byPerson[u.Name]
-		if !named && (now == "" || !byAccount[compare.Key(now)]) {
-			continue
-		}
-		names := slices.DeleteFunc([]string{then, now}, func(name string) bool { return name == "" })
-		slices.Sort(names)
-		gone[u.Name] = slices.Compact(names)
-	}
-	return gone
-}
-
-// account returns the name of the account, empty without an euid.
-func account(pattern euid.Pattern, euid string) string {
-	if strings.TrimSpace(euid) == "" {
-		return ""
-	}
-	return pattern.Apply(euid)
+	return euids, others
 }
 
 // AccountsOf returns the names of the accounts that people with those euids have
@@ -89,9 +79,10 @@ func AccountsOf(p document.Platform, euids []string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("desired: platform %s: %w", p.Identifier(), err)
 	}
+	accounts := accountNames{pattern: pattern}
 	var names []string
 	for _, e := range euids {
-		if name := account(pattern, e); name != "" {
+		if name := accounts.name(e); name != "" {
 			names = append(names, name)
 		}
 	}

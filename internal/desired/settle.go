@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // Settled is desired access in the platform's own terms: what a plan is made from.
@@ -29,8 +30,7 @@ type Settled struct {
 // granted anything; one that is ambiguous, disabled or invited keeps what it
 // has; one that is not found is left out. Each of those has a remark.
 //
-// Two names that turn out to be one account are one person too many: the first
-// by name keeps it, the other is left out with a remark.
+// Two names that turn out to be one account gain nothing and lose nothing.
 //
 // Nobody gets an account that is known to be that of somebody whose access is
 // revoked by name: the accounts by id that are known from elsewhere, and those that
@@ -50,6 +50,10 @@ func (d Desired) Settle(found map[string]access.Resolution, revoked ...string) (
 	}
 	s := settler{
 		found: found, people: people, attribute: d.LookupAttribute, owner: map[string]string{}, newcomers: d.Newcomers,
+		shared: make(map[string]bool, len(d.Shared)),
+	}
+	for _, name := range d.Shared {
+		s.shared[name] = true
 	}
 	s.out.Remarks = slices.Clone(d.Remarks)
 	s.revoke(d.Revoked, names, revoked)
@@ -94,8 +98,9 @@ type settler struct {
 	found     map[string]access.Resolution
 	people    map[string]string // by account name
 	attribute string
-	owner     map[string]string // the account name that keeps a ref
+	owner     map[string]string // the first account name with a ref
 	newcomers map[string]access.Newcomer
+	shared    map[string]bool // account names that several users have
 	out       Settled
 }
 
@@ -128,6 +133,9 @@ func (s *settler) revoke(gone, all, known []string) {
 // granted anything.
 func (s *settler) account(name string) {
 	answer := s.found[name]
+	if s.shared[name] {
+		return // Compute has warned of it
+	}
 	if who, brought := s.newcomers[name]; brought && answer.Found == access.No {
 		s.out.Newcomers = append(s.out.Newcomers, who)
 		return
@@ -149,10 +157,19 @@ func (s *settler) account(name string) {
 		s.owner[ref] = name
 		return
 	}
+	s.collision(name, first)
+	if !s.shared[first] {
+		s.collision(first, name)
+	}
+}
+
+// collision warns that the platform has one account for two names.
+func (s *settler) collision(name, other string) {
+	s.shared[name] = true
 	s.out.Remarks = append(s.out.Remarks, access.Remark{
 		Code: access.AccountCollision, Object: s.people[name], Text: fmt.Sprintf(
-			"on the platform, %q is the same account as %q of %s, so %s is not granted anything: correct the euid of one of them",
-			name, first, s.people[first], s.people[name]),
+			"on the platform, %s is the same account as %s of %s, so "+sharedText+"correct the euid of one of them",
+			identity.Quote(name), identity.Quote(other), s.people[other], s.people[name]),
 	})
 }
 
@@ -163,7 +180,7 @@ func (s *settler) set(key access.Key, members []access.Member) ([]access.Member,
 	var keep []string
 	for _, m := range members {
 		answer := s.found[m.Name]
-		if answer.Found != access.Yes {
+		if answer.Found != access.Yes || s.shared[m.Name] {
 			keep = append(keep, s.keepable(answer.Refs)...)
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/euid"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/naming"
 )
 
@@ -14,7 +15,7 @@ import (
 // is wrong. It takes time in proportion to the size of the set.
 func (s *Set) Validate() error {
 	c := &checker{
-		set: s, euids: map[string]int{}, localIDs: map[[2]string]int{}, numbers: map[[2]string]int{},
+		set: s, euids: map[identity.Key]int{}, localIDs: map[[2]string]int{}, numbers: map[[2]string]int{},
 		guarded: map[string]int{},
 	}
 	for i := range s.docs {
@@ -29,7 +30,7 @@ type checker struct {
 	problems Problems
 	// The first document that has an euid, a platform and local id, or a
 	// platform and tenant number.
-	euids    map[string]int
+	euids    map[identity.Key]int
 	localIDs map[[2]string]int
 	numbers  map[[2]string]int
 	// guarded is the first guard that names a platform, or none.
@@ -94,11 +95,25 @@ func (c *checker) user(i int, u User) {
 	if u.EUID == "" {
 		return
 	}
-	if first, taken := c.euids[u.EUID]; taken {
-		c.clash(first, i, "spec.euid", quoted(u.EUID)+" is also that of "+placeholder+": an euid is one person's")
+	input := c.set.docs[i].File != ""
+	if err := identity.Check(u.EUID); err != nil && input {
+		c.add(i, "spec.euid", strings.TrimPrefix(err.Error(), "identity: "))
 		return
 	}
-	c.euids[u.EUID] = i
+	key := identity.Exact.Key(u.EUID)
+	first, taken := c.euids[key]
+	if !taken {
+		c.euids[key] = i
+		return
+	}
+	if !input && c.set.docs[first].File == "" {
+		return // they were stored before euids were compared so: plans warn of them
+	}
+	text := quoted(u.EUID) + " is also that of " + placeholder + ": an euid is one person's"
+	if other, _ := c.set.typed[first].(User); other.EUID != u.EUID {
+		text += "; the two differ by composition only, as an accented letter can be one character or two"
+	}
+	c.clash(first, i, "spec.euid", text)
 }
 
 func (c *checker) userGroup(i int, g UserGroup) {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // Set is all documents that count, ready to be asked. It does not change and is
@@ -19,6 +20,8 @@ type Set struct {
 	bindings map[string][]int
 	// groups are the indices of the user groups with one name.
 	groups map[string][]int
+	// euids are the indices of the users with one identity.SearchKey.
+	euids map[string][]int
 	// roleRefs are the indices of the roles that one reference may mean: by name
 	// and by display name.
 	roleRefs map[string][]int
@@ -38,6 +41,7 @@ func NewSet(docs []Document) (*Set, error) {
 		at:       make(map[ID]int, len(docs)),
 		bindings: map[string][]int{},
 		groups:   map[string][]int{},
+		euids:    map[string][]int{},
 		roleRefs: map[string][]int{},
 		guards:   map[string]int{},
 		of:       map[Kind][]int{},
@@ -70,6 +74,11 @@ func (s *Set) index(i int, typed any) {
 		s.roleRefs[v.Name] = append(s.roleRefs[v.Name], i)
 		if v.DisplayName != "" && v.DisplayName != v.Name {
 			s.roleRefs[v.DisplayName] = append(s.roleRefs[v.DisplayName], i)
+		}
+	case User:
+		if v.EUID != "" {
+			key := identity.SearchKey(v.EUID)
+			s.euids[key] = append(s.euids[key], i)
 		}
 	case UserGroup:
 		s.groups[v.Name] = append(s.groups[v.Name], i)
@@ -152,7 +161,25 @@ func (s *Set) people(in *TenantInput, project string) {
 			s.mark(users, KindUser, member)
 		}
 	}
-	in.Users = pick[User](s, users)
+	in.Users, in.SameAccount = pick[User](s, users), pick[User](s, s.sameAccount(users))
+}
+
+// sameAccount returns the users, besides these, whose euids may end in the account of one of
+// these.
+func (s *Set) sameAccount(users map[int]bool) map[int]bool {
+	others := map[int]bool{}
+	for i := range users {
+		user, _ := s.typed[i].(User)
+		if user.EUID == "" {
+			continue
+		}
+		for _, other := range s.euids[identity.SearchKey(user.EUID)] {
+			if !users[other] {
+				others[other] = true
+			}
+		}
+	}
+	return others
 }
 
 func (s *Set) mark(set map[int]bool, kind Kind, name string) {

@@ -98,6 +98,26 @@ func TestValidate(t *testing.T) {
 			want:   []string{`new.yaml:1: meshWorkspaceUserGroup w.devs: spec.members[1]: there is no meshUser "gone"`},
 		},
 		{
+			name:   "an euid with what cannot be seen, and one that is another way to write a letter",
+			reason: "no user tells it from the one without",
+			input: `{apiVersion: v2, kind: meshUser, metadata: {name: zoe}, spec: {euid: "zo\u200be"}}
+--- {apiVersion: v2, kind: meshUser, metadata: {name: kim}, spec: {euid: "\u212aim"}}
+`,
+			want: []string{
+				`new.yaml:1: meshUser zoe: spec.euid: unusable name: at byte 3 is U+200B ZERO WIDTH SPACE, a format character, which is not shown: remove it`,
+				`new.yaml:2: meshUser kim: spec.euid: unusable name: at byte 1 is U+212A KELVIN SIGN, which is another way to write U+004B LATIN CAPITAL LETTER K: write that one`,
+			},
+		},
+		{
+			name:   "euids that differ by composition",
+			reason: "they are one text to Unicode, and one account to platforms",
+			input: `{apiVersion: v2, kind: meshUser, metadata: {name: zoe}, spec: {euid: "zo\u00eb"}}
+--- {apiVersion: v2, kind: meshUser, metadata: {name: zoey}, spec: {euid: "zoe\u0308"}}
+`,
+			want: []string{"new.yaml:2: meshUser zoey: spec.euid: \"zoe\u0308\" is also that of meshUser zoe (new.yaml:1): an euid is one person's; " +
+				"the two differ by composition only, as an accented letter can be one character or two"},
+		},
+		{
 			name:   "two people with one euid",
 			reason: "one would get the other's access; only exact equality counts",
 			input: `{apiVersion: v2, kind: meshUser, metadata: {name: zoe}, spec: {euid: " anna.example "}}

@@ -221,7 +221,10 @@ type TenantInput struct {
 	// UserGroups are those bound, Users everybody bound directly or through one.
 	UserGroups []UserGroup
 	Users      []User
-	Drawn      Drawn
+	// SameAccount are the other users whose euids may end in the account of one of Users on
+	// some platform.
+	SameAccount []User
+	Drawn       Drawn
 	// Guard is the one in force on the platform, the default where no document
 	// names another.
 	Guard Guard

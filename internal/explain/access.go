@@ -153,7 +153,7 @@ func (x *explainer) after(m MissingRole, failure string) MissingRole {
 func (x *explainer) revoking(m access.Member) *access.Remark {
 	return x.find(func(r access.Remark) bool {
 		return r.Object == m.Person && m.Person != "" &&
-			(r.Code == access.UserNotFound || r.Code == access.AccountCollision || r.Code == access.UserRevoked)
+			(r.Code == access.UserNotFound || r.Code == access.UserRevoked)
 	})
 }
 

@@ -65,7 +65,7 @@ func TestKey_EveryCharacter(t *testing.T) {
 			continue
 		}
 		a, b := norm.NFD.String(string(r)), norm.NFD.String(string(other))
-		if a != b && !(len(a) == 1 && strings.EqualFold(a, b) && len(b) == 1) {
+		if a != b && (len(a) > 1 || len(b) > 1 || !strings.EqualFold(a, b)) {
 			t.Errorf("%U and %U share the key %+q", r, other, key)
 		}
 	}
@@ -78,8 +78,8 @@ func TestProperties(t *testing.T) {
 	comparison := rapid.SampledFrom([]identity.Comparison{identity.Exact, identity.IgnoreCase})
 	pattern := rapid.SampledFrom([]string{"%s", "%S", "%s@example.com", "corp\\%S", "ä%S\u0301"})
 	t.Run("a key is its own key", rapid.MakeCheck(func(t *rapid.T) {
-		c, key := comparison.Draw(t, "comparison"), identity.Key("")
-		key = c.Key(text.Draw(t, "name"))
+		c := comparison.Draw(t, "comparison")
+		key := c.Key(text.Draw(t, "name"))
 		if second := c.Key(string(key)); second != key {
 			t.Fatalf("the key of %+q is %+q", key, second)
 		}
@@ -192,7 +192,7 @@ func TestSimilar(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		reason, name, existing string
-		want                 access.Similarity
+		want                   access.Similarity
 	}{
 		{"equal", "ana", "ana", ""},
 		{"another name", "ana", "anna", ""},

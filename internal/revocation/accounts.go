@@ -10,6 +10,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/desired"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -29,7 +30,7 @@ func (r *removal) find(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("revocation: %w: %w", fault.ErrInvalid, err)
 	}
-	if err := r.known(ctx, names); err != nil {
+	if err := r.known(ctx, euids, names); err != nil {
 		return err
 	}
 	if err := r.where(ctx, euids, names); err != nil {
@@ -115,8 +116,9 @@ func (r *removal) remember(ctx context.Context) error {
 }
 
 // known finds the user's earlier accounts: those with one of the names, and those that the
-// ledger recorded for the user.
-func (r *removal) known(ctx context.Context, names []string) error {
+// ledger recorded for the user. An account whose name another user has, too, is the user's
+// only if the ledger recorded it so.
+func (r *removal) known(ctx context.Context, euids, names []string) error {
 	found, err := r.Store.KnownRefs(ctx, r.run.Platform, r.driver.Profile().LookupAttribute, names)
 	if err != nil {
 		return fmt.Errorf("revocation: read known accounts: %w", err)
@@ -125,38 +127,73 @@ func (r *removal) known(ctx context.Context, names []string) error {
 	if err != nil {
 		return fmt.Errorf("revocation: read the ledger: %w", err)
 	}
-	recorded, err = r.notOthers(ctx, slices.DeleteFunc(recorded, func(ref string) bool { return slices.Contains(found, ref) }))
+	others, err := r.Store.EUIDsOfSameAccount(ctx, r.revocation.Person, euids)
 	if err != nil {
+		return fmt.Errorf("revocation: read the users: %w", err)
+	}
+	if r.shared, err = r.keys(others); err != nil {
 		return err
 	}
-	r.refs = slices.Concat(found, recorded)
+	current := make(map[identity.Key]bool, len(names))
+	for _, name := range names {
+		current[r.key(name)] = true
+	}
+	named, err := r.Store.AccountNames(ctx, r.run.Platform, slices.Concat(found, recorded))
+	if err != nil {
+		return fmt.Errorf("revocation: name accounts: %w", err)
+	}
+	r.recorded = make(map[string]bool, len(recorded))
+	var former []string // since they were recorded
+	for _, ref := range recorded {
+		if r.recorded[ref] = true; !current[r.key(named[ref])] {
+			former = append(former, ref)
+		}
+	}
+	if former, err = r.notOthers(ctx, former, named); err != nil {
+		return err
+	}
+	r.refs = former
+	for _, ref := range slices.Concat(found, recorded) {
+		if key := r.key(named[ref]); current[key] && (r.recorded[ref] || !r.shared[key]) {
+			r.refs = append(r.refs, ref)
+		}
+	}
 	slices.Sort(r.refs)
+	r.refs = slices.Compact(r.refs)
 	return nil
+}
+
+// key returns the canonical key of an account name on the platform.
+func (r *removal) key(name string) identity.Key { return r.driver.Profile().AccountNames.Key(name) }
+
+// keys returns the keys of the accounts that users with those euids have on the platform.
+func (r *removal) keys(euids []string) (map[identity.Key]bool, error) {
+	names, err := desired.AccountsOf(r.doc, euids)
+	if err != nil {
+		return nil, fmt.Errorf("revocation: %w: %w", fault.ErrInvalid, err)
+	}
+	keys := make(map[identity.Key]bool, len(names))
+	for _, name := range names {
+		keys[r.key(name)] = true
+	}
+	return keys, nil
 }
 
 // notOthers leaves out the accounts that the documents assign to another user: a
 // correction of the documents took them from the revoked user.
-func (r *removal) notOthers(ctx context.Context, refs []string) ([]string, error) {
+func (r *removal) notOthers(ctx context.Context, refs []string, named map[string]string) ([]string, error) {
 	if len(refs) == 0 {
 		return nil, nil
-	}
-	named, err := r.Store.AccountNames(ctx, r.run.Platform, refs)
-	if err != nil {
-		return nil, fmt.Errorf("revocation: name accounts: %w", err)
 	}
 	euids, err := r.Store.OtherEUIDs(ctx, r.revocation.Person)
 	if err != nil {
 		return nil, fmt.Errorf("revocation: read the users: %w", err)
 	}
-	names, err := desired.AccountsOf(r.doc, euids)
+	others, err := r.keys(euids)
 	if err != nil {
-		return nil, fmt.Errorf("revocation: %w: %w", fault.ErrInvalid, err)
+		return nil, err
 	}
-	others := make(map[string]bool, len(names))
-	for _, name := range names {
-		others[access.FoldCase(name)] = true
-	}
-	return slices.DeleteFunc(refs, func(ref string) bool { return others[access.FoldCase(named[ref])] }), nil
+	return slices.DeleteFunc(refs, func(ref string) bool { return others[r.key(named[ref])] }), nil
 }
 
 // where finds the tenants where the accounts may have access.
@@ -209,7 +246,8 @@ func (r *removal) reachable(ctx context.Context, found []access.TenantID) error 
 }
 
 // lookUp asks the platform for the accounts. If several accounts have one name, it adds
-// none of them: only the known ones are the user's.
+// none of them: only the known ones are the user's. The same holds for an account whose name
+// another user has, too.
 func (r *removal) lookUp(ctx context.Context, names []string) error {
 	if len(names) == 0 {
 		return nil
@@ -220,7 +258,9 @@ func (r *removal) lookUp(ctx context.Context, names []string) error {
 	}
 	for i, answer := range answers {
 		if len(answer.Refs) == 1 {
-			r.refs = append(r.refs, answer.Refs...)
+			if r.recorded[answer.Refs[0]] || !r.shared[r.key(names[i])] {
+				r.refs = append(r.refs, answer.Refs...)
+			}
 			continue
 		}
 		if len(answer.Refs) > 1 {

@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/reconcile"
@@ -81,8 +82,11 @@ type removal struct {
 	doc        document.Platform
 	driver     driver.Driver // nil if the platform cannot be read, or need not be
 	delay      time.Duration // the platform's propagation delay
-	// refs are the user's accounts.
-	refs []string
+	// refs are the user's accounts, recorded those that the ledger recorded for the user.
+	refs     []string
+	recorded map[string]bool
+	// shared are the keys of account names that other users have, too.
+	shared map[identity.Key]bool
 	// tenants are the tenants where the user may be in a set. affected are those of them
 	// with documents or tombstones.
 	tenants, affected []access.TenantID

@@ -8,6 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // Migration is a change of a database's schema: the one that Migrate would make, or
@@ -81,9 +83,24 @@ func Migrate(ctx context.Context, url string) (Migration, error) {
 	}
 	defer s.Close()
 	planned, err := s.pending(ctx)
-	if err != nil || planned.From >= planned.Program {
+	if err != nil {
 		return planned, err
 	}
+	if planned.From > planned.Program {
+		return planned, nil // the tables are a newer program's
+	}
+	if planned.From == planned.Program {
+		return planned, s.fillSearchKeys(ctx)
+	}
+	made, err := s.migrate(ctx, planned)
+	if err != nil {
+		return Migration{}, err
+	}
+	return made, s.fillSearchKeys(ctx)
+}
+
+// migrate makes the planned migration, and returns what it changed.
+func (s *Store) migrate(ctx context.Context, planned Migration) (Migration, error) {
 	provider, err := s.migrator()
 	if err != nil {
 		return Migration{}, err
@@ -106,6 +123,21 @@ func Migrate(ctx context.Context, url string) (Migration, error) {
 		made.From = made.Steps[0].Version - 1
 	}
 	return made, nil
+}
+
+// fillSearchKeys computes the search keys of users that no program of this version stored.
+func (s *Store) fillSearchKeys(ctx context.Context) error {
+	euids, err := s.pairs(ctx, `SELECT name, trim(body -> 'spec' ->> 'euid') FROM documents
+		WHERE kind = 'meshUser' AND subject = '' AND trim(body -> 'spec' ->> 'euid') <> ''`)
+	if err != nil || len(euids) == 0 {
+		return err
+	}
+	var names, keys []string
+	for name, euid := range euids {
+		names, keys = append(names, name), append(keys, identity.SearchKey(euid))
+	}
+	return s.exec(ctx, `UPDATE documents SET subject = key FROM unnest($1::text[], $2::text[]) AS filled (user_name, key)
+		WHERE kind = 'meshUser' AND name = user_name`, names, keys)
 }
 
 // migrator runs this program's migrations, one call at a time.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // Revocation is a person whose access somebody revoked by name, on everything.
@@ -267,6 +268,17 @@ func (s *Store) RevokedEUIDs(ctx context.Context, r Revocation) ([]string, error
 func (s *Store) OtherEUIDs(ctx context.Context, person string) ([]string, error) {
 	return s.list(ctx, `SELECT DISTINCT body -> 'spec' ->> 'euid' FROM documents
 		WHERE kind = 'meshUser' AND name <> $1 AND trim(body -> 'spec' ->> 'euid') <> ''`, person)
+}
+
+// EUIDsOfSameAccount returns the euids of other users that may end in the account of one of
+// the euids.
+func (s *Store) EUIDsOfSameAccount(ctx context.Context, person string, euids []string) ([]string, error) {
+	keys := make([]string, len(euids))
+	for i, euid := range euids {
+		keys[i] = identity.SearchKey(strings.TrimSpace(euid))
+	}
+	return s.list(ctx, `SELECT DISTINCT body -> 'spec' ->> 'euid' FROM documents
+		WHERE kind = 'meshUser' AND subject = ANY($2) AND subject <> '' AND name <> $1`, person, keys)
 }
 
 // PersonTenants returns the tenants on which documents give something to the

@@ -2,9 +2,11 @@ package store
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // row is one document with what it refers to, as a row of table documents.
@@ -16,7 +18,8 @@ type row struct {
 // refs are the names that a document holds, by which it is found again.
 type refs struct {
 	workspace, project, platform, landingZone string
-	// subject is a binding's, and a user group's own name: what bindings call it.
+	// subject is a binding's, and a user group's own name: what bindings call it. A user's is
+	// the search key of the euid, by which users of one account are found.
 	subject string
 	// members are a user group's; the platforms that a guard names.
 	members []string
@@ -34,6 +37,8 @@ func newRow(d document.Document) (row, error) {
 		r.workspace = o.Name
 	case document.Project:
 		r.workspace, r.project = o.Workspace, o.Name
+	case document.User:
+		r.subject = identity.SearchKey(strings.TrimSpace(o.EUID))
 	case document.UserGroup:
 		r.workspace, r.subject, r.members = o.Workspace, o.Name, o.Members
 	case document.Binding:

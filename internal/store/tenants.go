@@ -123,32 +123,33 @@ groups AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshWorkspaceUser
 	AND subject IN (SELECT subject FROM bindings WHERE kind = 'meshProjectGroupBinding')),
 people AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshUser' AND name IN (
 	SELECT subject FROM bindings WHERE kind = 'meshProjectUserBinding' UNION SELECT unnest(members) FROM groups)),
+others AS (SELECT ` + columns + ` FROM documents d WHERE kind = 'meshUser' AND subject IN (SELECT subject FROM people WHERE subject <> '')
+	AND NOT EXISTS (SELECT FROM people p WHERE p.name = d.name)),
 roles AS (SELECT ` + columns + ` FROM documents WHERE kind IN ('meshProjectRole', 'Guard')),
 rest AS (SELECT ` + columns + ` FROM documents WHERE (kind, name) IN (
 	SELECT 'meshProject', workspace || '.' || project FROM tenants
 	UNION SELECT 'meshPlatform', platform FROM tenants
 	UNION SELECT 'meshLandingZone', landing_zone FROM tenants))
 SELECT ` + columns + ` FROM (TABLE tenants UNION ALL TABLE bindings UNION ALL TABLE groups
-	UNION ALL TABLE people UNION ALL TABLE roles UNION ALL TABLE rest) AS parts`
+	UNION ALL TABLE people UNION ALL TABLE others UNION ALL TABLE roles UNION ALL TABLE rest) AS parts`
 
 func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string) error {
 	p.drawn, p.tombs = map[string]document.Drawn{}, map[string][]document.Document{}
 	batch := &pgx.Batch{}
 	p.unnamed = map[string]bool{}
-	batch.Queue("SELECT tenant FROM affected_tenants WHERE tenant = ANY($1) AND unnamed", tenants).Query(func(rows pgx.Rows) error {
-		var tenant string
-		_, err := pgx.ForEachRow(rows, []any{&tenant}, func() error {
-			p.unnamed[tenant] = true
-			return nil
-		})
-		return err
-	})
 	batch.Queue("SELECT revision FROM installation").QueryRow(func(r pgx.Row) error { return r.Scan(&p.generation) })
-	batch.Queue("SELECT tenant, number, random FROM allocations WHERE tenant = ANY($1)", tenants).Query(func(rows pgx.Rows) error {
+	const numbers = `SELECT tenant, number, random, false FROM allocations WHERE tenant = ANY($1)
+		UNION ALL SELECT tenant, 0, '', true FROM affected_tenants WHERE tenant = ANY($1) AND unnamed`
+	batch.Queue(numbers, tenants).Query(func(rows pgx.Rows) error {
 		var tenant string
 		var d document.Drawn
-		_, err := pgx.ForEachRow(rows, []any{&tenant, &d.Number, &d.Random}, func() error {
-			p.drawn[tenant] = d
+		var unnamed bool
+		_, err := pgx.ForEachRow(rows, []any{&tenant, &d.Number, &d.Random, &unnamed}, func() error {
+			if unnamed {
+				p.unnamed[tenant] = true
+			} else {
+				p.drawn[tenant] = d
+			}
 			return nil
 		})
 		return err

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -178,4 +179,46 @@ func platforms(t *testing.T, s *store.Store) []document.Platform {
 		t.Fatal(err)
 	}
 	return found
+}
+
+// TestTenantInput_HasUsersOfTheSameAccount: the users are found whatever tenant they have
+// access to, and also after a migration from a program that stored no search keys.
+func TestTenantInput_HasUsersOfTheSameAccount(t *testing.T) {
+	s := fresh(t)
+	apply(t, s, store.ApplyRequest{Documents: decode(t, `
+{apiVersion: v2, kind: meshUser, metadata: {name: lookalike}, spec: {euid: "STRASSE"}}
+--- {apiVersion: v2, kind: meshUser, metadata: {name: another}, spec: {euid: "strase"}}
+--- {apiVersion: v2, kind: meshUser, metadata: {name: none}, spec: {firstName: N}}
+`)})
+	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
+	var user document.User
+	input, err := s.TenantInput(t.Context(), db)
+	if err != nil || len(input.Users) != 1 {
+		t.Fatalf("input %+v, %v; want one user", input, err)
+	}
+	user = input.Users[0]
+	apply(t, s, store.ApplyRequest{Documents: decode(t, fmt.Sprintf(
+		`{apiVersion: v2, kind: meshUser, metadata: {name: %s}, spec: {euid: "straße"}}`, user.Name))})
+	others := func(when string) {
+		t.Helper()
+		input, err := s.TenantInput(t.Context(), db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(input.SameAccount) != 1 || input.SameAccount[0].Name != "lookalike" {
+			t.Errorf("%s, the users of the same account are %+v, want lookalike", when, input.SameAccount)
+		}
+		euids, err := s.EUIDsOfSameAccount(t.Context(), user.Name, []string{"straße"})
+		if err != nil || !slices.Equal(euids, []string{"STRASSE"}) {
+			t.Errorf("%s, their euids are %q, %v; want that of lookalike", when, euids, err)
+		}
+	}
+	others("stored by this program")
+	if _, err := s.Pool().Exec(t.Context(), "UPDATE documents SET subject = '' WHERE kind = 'meshUser'"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Migrate(t.Context(), s.Pool().Config().ConnString()); err != nil {
+		t.Fatal(err)
+	}
+	others("after Migrate")
 }

@@ -40,7 +40,7 @@ func Profile() driver.Profile {
 		Type:                  Type,
 		LookupAttribute:       "primaryEmail",
 		AccountNames:          identity.IgnoreCase, // an address is the same in upper case
-		GroupsIgnoreCase:      true, // a group's name is an address
+		GroupsIgnoreCase:      true,                // a group's name is an address
 		Groups:                true,
 		Marks:                 true, // on groups, in their description
 		AdditionalPermissions: plan.KeepAdditional,

@@ -1,0 +1,133 @@
+package activities_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/driver/memory"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// rename gives an account another name.
+func (l *lab) rename(id, name string) {
+	l.t.Helper()
+	l.edit(func(w *memory.World) {
+		for i := range w.Users {
+			if w.Users[i].ID == id {
+				w.Users[i].Name = name
+			}
+		}
+	})
+}
+
+// outcome returns the outcome of the tenant's last run and the codes of its warnings.
+func (l *lab) outcome() (activities.Outcome, []access.Code) {
+	l.t.Helper()
+	status, err := l.store.Statuses(l.t.Context(), store.TenantFilter{})
+	if err != nil || len(status) != 1 {
+		l.t.Fatalf("statuses %+v, %v; want one", status, err)
+	}
+	var codes []access.Code
+	for _, r := range status[0].Remarks {
+		codes = append(codes, r.Code)
+	}
+	return activities.Outcome(status[0].Outcome), codes
+}
+
+// TestPlan_GrantsNoRememberedAccount: a name that is another account's now is granted to that
+// account, although the former one was found under it within a day.
+func TestPlan_GrantsNoRememberedAccount(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		reason string
+		change func(*lab)
+		want   []string
+	}{
+		{"a new user has the name of one who left", func(l *lab) {
+			l.rename("u-benedict", "benedict.left")
+			l.edit(func(w *memory.World) { w.Users = append(w.Users, memory.User{ID: "u-new", Name: "benedict"}) })
+		}, []string{"u-adaline", "u-new"}},
+		{"the account is gone", func(l *lab) {
+			l.edit(func(w *memory.World) { w.RemoveUser("u-benedict") })
+		}, []string{"u-adaline"}},
+		{"nothing changed", func(*lab) {}, []string{"u-adaline", "u-benedict"}},
+	} {
+		t.Run(tc.reason, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			l.want(1)
+			l.converge()
+			if err := l.keep(map[string]access.Resolution{"benedict": {Found: access.Yes, Refs: []string{"u-benedict"}}}); err != nil {
+				t.Fatal(err)
+			}
+			tc.change(l)
+			l.want(2)
+			l.converge()
+			if diff := cmp.Diff(tc.want, l.members()); diff != "" {
+				t.Errorf("members (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestAccountOfTwoUsers: users who end in one account gain nothing and lose nothing, wherever
+// the second one has access, and a revocation reaches the account only if it was given to the
+// revoked user.
+func TestAccountOfTwoUsers(t *testing.T) {
+	t.Parallel()
+	upper := func(second string) settings {
+		euids := map[string]string{"adaline": "kim"}
+		if second != "" {
+			euids["benedict"] = second
+		}
+		return settings{bound: 1, replication: `euidPattern: "%S",`, euids: euids}
+	}
+	begin := func(t *testing.T) *lab {
+		t.Helper()
+		l := newLab(t)
+		l.edit(func(w *memory.World) { w.Users = append(w.Users, memory.User{ID: "u-kim", Name: "KIM"}) })
+		return l
+	}
+	members := func(t *testing.T, l *lab, want []string, when string) {
+		t.Helper()
+		if diff := cmp.Diff(want, l.members()); diff != "" {
+			t.Errorf("members %s (-want +got):\n%s", when, diff)
+		}
+	}
+	t.Run("before the first run", func(t *testing.T) {
+		t.Parallel()
+		l := begin(t)
+		l.documents(upper("Kim"))
+		l.runOnce()
+		members(t, l, nil, "of an account that two users have from the start")
+		if _, codes := l.outcome(); !cmp.Equal(codes, []access.Code{access.AccountCollision}) {
+			t.Errorf("warnings %v, want %s", codes, access.AccountCollision)
+		}
+		l.documents(upper(""))
+		l.converge()
+		members(t, l, []string{"u-kim"}, "after the second user has another euid")
+	})
+	t.Run("after it was given", func(t *testing.T) {
+		t.Parallel()
+		l := begin(t)
+		l.documents(upper(""))
+		l.converge()
+		l.documents(upper("Kim"))
+		l.converge()
+		members(t, l, []string{"u-kim"}, "after another user came to the account")
+		if _, err := l.removeUser(l.revoke("benedict")); err != nil {
+			t.Fatal(err)
+		}
+		l.converge()
+		members(t, l, []string{"u-kim"}, "after the other user was revoked, who was never given the account")
+		if out, err := l.removeUser(l.revoke("adaline")); err != nil || out.Sets != 1 {
+			t.Errorf("%+v, %v; want one set", out, err)
+		}
+		members(t, l, nil, "after the user was revoked to whom the account was given")
+		l.converge()
+		members(t, l, nil, "after a run")
+	})
+}
