@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/reconcile"
@@ -124,6 +125,7 @@ func (r *Revocations) RemoveUser(ctx context.Context, in RemoveUserInput) (Remov
 	if err != nil {
 		return RemoveUserOutput{}, toTemporal(err)
 	}
+	ctx, _ = budget.WithMeter(ctx)
 	out, err := p.remover().Remove(ctx, runOf(ctx, in.ID, in.Platform))
 	measure(ctx, in.Platform, out.Calls, out.Sets, err)
 	activity.GetLogger(ctx).Info("user removed", "revocation", in.ID, "platform", in.Platform,
@@ -141,6 +143,7 @@ func (r *Revocations) VerifyRemoval(ctx context.Context, in VerifyRemovalInput) 
 	if err != nil {
 		return VerifyRemovalOutput{}, toTemporal(err)
 	}
+	ctx, _ = budget.WithMeter(ctx)
 	check := revocation.Check{After: in.After, Number: in.Check, First: in.First, Problem: in.Problem}
 	out, err := p.remover().Verify(ctx, runOf(ctx, in.ID, in.Platform), check)
 	measure(ctx, in.Platform, out.Calls, out.Sets, err)

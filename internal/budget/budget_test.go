@@ -196,6 +196,28 @@ func TestRefusedCallFreesItsPlace(t *testing.T) {
 	})
 }
 
+// TestMeter_Nested: an activity measures what a package below it counts for itself.
+func TestMeter_Nested(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget.New(budget.Limits{CallsPerSecond: 1})
+		ctx, outer := budget.WithMeter(t.Context())
+		inner, meter := budget.WithMeter(ctx)
+		for _, of := range []context.Context{ctx, inner, inner} {
+			done, err := b.Pass(of)
+			if err != nil {
+				t.Fatal(err)
+			}
+			done()
+		}
+		if outer.Calls() != 3 || meter.Calls() != 2 {
+			t.Errorf("counted %d and %d calls, want 3 and 2", outer.Calls(), meter.Calls())
+		}
+		if meter.Waited() < time.Second || outer.Waited() != meter.Waited() {
+			t.Errorf("counted waits of %s and %s, want the same, and a second at least", outer.Waited(), meter.Waited())
+		}
+	})
+}
+
 func TestMeter(t *testing.T) {
 	var none *budget.Budget
 	ctx, meter := budget.WithMeter(t.Context())

@@ -7,7 +7,10 @@ import (
 )
 
 // Meter counts the calls made on behalf of one context.
-type Meter struct{ calls, waited atomic.Int64 }
+type Meter struct {
+	calls, waited atomic.Int64
+	outer         *Meter // counts the same calls; nil where there is none
+}
 
 // Calls returns how many calls were made.
 func (m *Meter) Calls() int { return int(m.calls.Load()) }
@@ -24,13 +27,13 @@ func Waited(ctx context.Context) time.Duration {
 }
 
 func (m *Meter) call() {
-	if m != nil {
+	for ; m != nil; m = m.outer {
 		m.calls.Add(1)
 	}
 }
 
 func (m *Meter) wait(d time.Duration) {
-	if m != nil && d > 0 {
+	for ; m != nil && d > 0; m = m.outer {
 		m.waited.Add(int64(d))
 	}
 }
@@ -40,9 +43,11 @@ type (
 	urgentKey struct{}
 )
 
-// WithMeter returns a context whose calls are counted, and the counter.
+// WithMeter returns a context whose calls are counted, and the counter. A Meter that ctx has
+// counts them, too.
 func WithMeter(ctx context.Context) (context.Context, *Meter) {
 	m := &Meter{}
+	m.outer, _ = ctx.Value(meterKey{}).(*Meter)
 	return context.WithValue(ctx, meterKey{}, m), m
 }
 
