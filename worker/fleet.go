@@ -60,7 +60,7 @@ type fleet struct {
 // was migrated beyond this program.
 func (f *fleet) serve(ctx context.Context) error {
 	f.platforms, f.unserved, f.failed = map[string]worker.Worker{}, map[string]string{}, make(chan error, 1)
-	stories := worker.New(f.temporal, engine.WorkflowQueue, f.options(worker.Options{DisableEagerActivities: true}))
+	stories := worker.New(f.temporal, engine.WorkflowQueue, f.options(workflowOptions()))
 	workflows.Register(stories)
 	if err := stories.Start(); err != nil {
 		return fmt.Errorf("start the workflow worker: %w", err)
@@ -90,6 +90,17 @@ func (f *fleet) serve(ctx context.Context) error {
 			return fmt.Errorf("worker failed: %w", err)
 		case <-time.After(lookout):
 		}
+	}
+}
+
+// workflowOptions returns the options of the worker for workflows. A fixed number of
+// pollers all poll the queue of the runs that the worker knows while that has a backlog. A
+// revocation is a new run, which would wait until the backlog is gone, whatever its
+// priority. Autoscaling keeps one poller at the queue of new runs.
+func workflowOptions() worker.Options {
+	return worker.Options{
+		DisableEagerActivities:     true,
+		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
 	}
 }
 
