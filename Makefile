@@ -78,6 +78,7 @@ soak: packages ## what is too long for CI: the last line sums it up
 	$$soak -run '^($(soak_tests))$$' ./internal/plan -rapid.checks=$(SOAK_CHECKS) || status=1; \
 	$$soak -race -run '^TestWhoWasTakenOutStaysOut$$' ./activities || status=1; \
 	cd deploy/dev && $$soak -run '^TestWorkerKilled' ./e2e || status=1; \
+	$$soak -run '^TestRevocationDuringSweeps$$' ./e2e || status=1; \
 	$$soak -run '^TestDemoRename$$' . || status=1; \
 	} > $(bin)/soak.log 2>&1; \
 	grep -E '^(ok|FAIL|panic:)|^ *--- FAIL' $(bin)/soak.log; \

@@ -14,8 +14,8 @@ import (
 
 // timers keeps what is recorded with each timer, by name.
 type timers struct {
-	mu   sync.Mutex
-	took map[string]time.Duration
+	mu       sync.Mutex
+	recorded map[string]time.Duration
 }
 
 func (m *timers) WithTags(map[string]string) client.MetricsHandler { return m }
@@ -31,7 +31,7 @@ type timer struct {
 func (t timer) Record(d time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.took[t.name] += d
+	t.recorded[t.name] += d
 }
 
 // TestRevocationMeasuresItsWaits: a revocation on a platform that allows few calls says how
@@ -51,7 +51,7 @@ func TestRevocationMeasuresItsWaits(t *testing.T) {
 		{activities.RemoveUserActivity, "the removal is urgent and waits for the whole rate", activities.RemoveUserInput{ID: r.ID, Platform: s.tenant("").Platform}},
 		{activities.VerifyRemovalActivity, "the check waits as all other work", activities.VerifyRemovalInput{ID: r.ID, Platform: s.tenant("").Platform, First: true}},
 	} {
-		metrics := &timers{took: map[string]time.Duration{}}
+		metrics := &timers{recorded: map[string]time.Duration{}}
 		var suite testsuite.WorkflowTestSuite
 		suite.SetMetricsHandler(metrics)
 		env := suite.NewTestActivityEnvironment()
@@ -60,7 +60,7 @@ func TestRevocationMeasuresItsWaits(t *testing.T) {
 		if _, err := env.ExecuteActivity(c.activity, c.input); err != nil {
 			t.Fatalf("%s: %v", c.activity, err)
 		}
-		if got := metrics.took["rollcall_rate_limit_wait"]; got == 0 {
+		if got := metrics.recorded["rollcall_rate_limit_wait"]; got == 0 {
 			t.Errorf("%s measured no wait for the rate limit, want some: %s", c.activity, c.reason)
 		}
 	}
