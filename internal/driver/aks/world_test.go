@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,6 +31,10 @@ import (
 	engine "github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 	simulated "github.com/rollcall-iam/rollcall/internal/simulate/azure"
 )
+
+// principalName is what a userPrincipalName can be
+// (https://learn.microsoft.com/graph/api/resources/user, userPrincipalName).
+var principalName = regexp.MustCompile(`^[A-Za-z0-9'._!#^~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
 
 // pageSize is that of Entra and Azure. Package kubernetes has its own pages tested.
 const pageSize = 7
@@ -224,6 +229,7 @@ func (w *world) laws() drivertest.World {
 		Tenant:   w.tenant,
 		Remove:   w.remove,
 		User:     func(_ testing.TB, name string) string { return w.cloud.AddUser(w.tenantID, name, name, true) },
+		Holds:    principalName.MatchString,
 		Twin: func(_ testing.TB, name string) string {
 			return w.cloud.AddUser(w.tenantID, "twin-of-"+name, name, true)
 		},

@@ -160,7 +160,10 @@ func (d *Driver) createUser(ctx context.Context, _ driver.Scope, step plan.Step)
 			if err != nil {
 				return "", err
 			}
-			return there.id, nil
+			if !d.Profile().AccountNames.Same(aws.ToString(there.UserName), who.Name) {
+				return "", refused // the account of somebody else
+			}
+			return aws.ToString(there.UserId), nil
 		})
 	case refused != nil:
 		return "", refused

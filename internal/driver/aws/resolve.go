@@ -10,14 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/identitystore/types"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/aws/rules"
 )
-
-// user is what is looked at of a user of the Identity Store.
-type user struct {
-	id, name string
-	status   types.UserStatus
-}
 
 // Resolve implements driver.Driver: two calls for each name, or where they are
 // many pages of all users, but never more of these.
@@ -29,46 +24,59 @@ func (d *Driver) Resolve(ctx context.Context, accounts []string) ([]access.Resol
 	if err != nil {
 		return nil, err
 	}
-	names := slices.DeleteFunc(slices.Clone(accounts), func(name string) bool { return !rules.UserName(name) })
+	compare := d.Profile().AccountNames
+	var names []string
+	for _, name := range accounts {
+		if rules.UserName(name) {
+			names = append(names, string(compare.Key(name)))
+		}
+	}
 	slices.Sort(names)
-	found, err := d.usersNamed(ctx, id, slices.Compact(names))
-	if err != nil {
+	known := driver.NewAccounts(compare)
+	if err := d.addUsers(ctx, id, slices.Compact(names), known); err != nil {
 		return nil, err
 	}
 	answers := make([]access.Resolution, len(accounts))
 	for i, name := range accounts {
-		answers[i] = toResolution(found[name])
+		answers[i] = known.Find(name)
 	}
 	return answers, nil
 }
 
-// usersNamed returns the users of exactly these names, by name. A name has two
-// only while somebody renames them.
-func (d *Driver) usersNamed(ctx context.Context, id identity, names []string) (map[string][]user, error) {
-	found := map[string][]user{}
+// addUsers adds at least the users of these names. A name has two users only while one of
+// them is renamed.
+func (d *Driver) addUsers(ctx context.Context, id identity, names []string, known *driver.Accounts) error {
 	if most := d.users.affords(2 * len(names)); most > 0 {
-		whole, err := d.listUsers(ctx, id, most, found)
+		whole, err := d.listUsers(ctx, id, most, known)
 		if whole || err != nil {
-			return found, err
+			return err
 		}
 	}
-	rest := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return len(found[name]) > 0 })
-	users := make([]*user, len(rest))
+	rest := slices.DeleteFunc(names, func(name string) bool { return known.Find(name).Found != access.No })
+	users := make([]*types.User, len(rest))
 	err := each(ctx, rest, func(ctx context.Context, i int, name string) (err error) {
 		users[i], err = d.userNamed(ctx, id, name)
 		return err
 	})
-	for i, u := range users {
+	for _, u := range users {
 		if u != nil {
-			found[rest[i]] = []user{*u}
+			add(known, *u)
 		}
 	}
-	return found, err
+	return err
 }
 
-// listUsers reads pages of all users into found, by name, and reports whether
-// those were all.
-func (d *Driver) listUsers(ctx context.Context, id identity, most int, found map[string][]user) (whole bool, err error) {
+// add adds a user of the Identity Store.
+func add(known *driver.Accounts, u types.User) {
+	state := access.Yes
+	if u.UserStatus == types.UserStatusDisabled {
+		state = access.Disabled
+	}
+	known.Add(aws.ToString(u.UserName), aws.ToString(u.UserId), state)
+}
+
+// listUsers adds pages of all users, and reports whether those were all.
+func (d *Driver) listUsers(ctx context.Context, id identity, most int, known *driver.Accounts) (whole bool, err error) {
 	const operation = "identitystore ListUsers"
 	all, whole, err := listUpTo(operation, most, func(token *string) (page[types.User], error) {
 		out, err := ask(ctx, d.api, operation, func(ctx context.Context, with *clients) (*identitystore.ListUsersOutput, error) {
@@ -86,14 +94,14 @@ func (d *Driver) listUsers(ctx context.Context, id identity, most int, found map
 	}
 	d.users.learn(most, whole)
 	for _, u := range all {
-		name := aws.ToString(u.UserName)
-		found[name] = append(found[name], user{aws.ToString(u.UserId), name, u.UserStatus})
+		add(known, u)
 	}
 	return whole, nil
 }
 
-// userNamed returns the user of exactly that name, or nil.
-func (d *Driver) userNamed(ctx context.Context, id identity, name string) (*user, error) {
+// userNamed returns the user whom the Identity Store finds by the name, or nil. The user may
+// have another spelling of it.
+func (d *Driver) userNamed(ctx context.Context, id identity, name string) (*types.User, error) {
 	const operation = "identitystore GetUserId"
 	ref, err := ask(ctx, d.api, operation, func(ctx context.Context, with *clients) (*identitystore.GetUserIdOutput, error) {
 		return with.store.GetUserId(ctx, &identitystore.GetUserIdInput{
@@ -120,10 +128,8 @@ func (d *Driver) userNamed(ctx context.Context, id identity, name string) (*user
 		return nil, err
 	case aws.ToString(out.UserName) == "":
 		return nil, unreadable(describe)
-	case *out.UserName != name:
-		return nil, nil //nolint:nilnil // a likeness is no match
 	default:
-		return &user{*ref.UserId, name, out.UserStatus}, nil
+		return &types.User{UserId: ref.UserId, UserName: out.UserName, UserStatus: out.UserStatus}, nil
 	}
 }
 
@@ -132,23 +138,4 @@ func attribute(path, value string) types.AlternateIdentifier {
 	return &types.AlternateIdentifierMemberUniqueAttribute{Value: types.UniqueAttribute{
 		AttributePath: &path, AttributeValue: document.NewLazyDocument(value),
 	}}
-}
-
-// toResolution is the answer for a name that these users have.
-func toResolution(users []user) access.Resolution {
-	var refs []string
-	for _, u := range users {
-		refs = append(refs, u.id)
-	}
-	slices.Sort(refs)
-	switch {
-	case len(users) == 0:
-		return access.Resolution{Found: access.No}
-	case len(users) > 1:
-		return access.Resolution{Found: access.Ambiguous, Refs: refs}
-	case users[0].status == types.UserStatusDisabled:
-		return access.Resolution{Found: access.Disabled, Refs: refs}
-	default:
-		return access.Resolution{Found: access.Yes, Refs: refs}
-	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/aws"
+	"github.com/rollcall-iam/rollcall/internal/driver/aws/rules"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	simulated "github.com/rollcall-iam/rollcall/internal/simulate/aws"
@@ -86,6 +87,7 @@ func (w *world) laws(page int) drivertest.World {
 			w.settle()
 		},
 		User:  w.user,
+		Holds: rules.UserName,
 		Plant: w.plant,
 		Remark: func(_ testing.TB, groupRef string, mark access.Mark) {
 			w.cloud.Describe(groupRef, mark.Text())

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/azure/rules"
 )
 
 // user is an account as it is asked for.
@@ -22,65 +24,91 @@ type user struct {
 // guest reports whether the account belongs to another directory.
 func (u user) guest() bool { return strings.EqualFold(u.Type, "Guest") || u.State != "" }
 
+// state says whether the account may sign in. A guest may from when they have accepted.
+func (u user) state() access.Found {
+	switch {
+	case !*u.Enabled:
+		return access.Disabled
+	case u.State != "" && !strings.EqualFold(u.State, "Accepted"):
+		return access.Pending
+	default:
+		return access.Yes
+	}
+}
+
 // Resolve looks up all the accounts at once, 15 of them to a filter and 20 filters
 // to a call.
 func (d *Directory) Resolve(ctx context.Context, accounts []string) ([]access.Resolution, error) {
 	if len(accounts) == 0 {
 		return nil, ctx.Err()
 	}
-	names := make([]string, len(accounts))
-	for i, name := range accounts {
-		names[i] = access.FoldCase(name)
-	}
-	byUPN, byMail, err := d.users(ctx, names)
+	compare := rules.Profile().AccountNames
+	// Entra makes up another userPrincipalName for a guest.
+	known, guests := driver.NewAccounts(compare), driver.NewAccounts(compare)
+	users, err := d.users(ctx, d.filters(lookupKeys(accounts)))
 	if err != nil {
 		return nil, err
 	}
-	answers := make([]access.Resolution, len(names))
-	for i, name := range names {
-		matches := byMail[name]
-		if d.by == byUsername {
-			matches = byUPN[name]
-			if len(matches) == 0 { // Entra makes up another name for a guest
-				matches = slices.DeleteFunc(slices.Clone(byMail[name]), func(u user) bool { return !u.guest() })
-			}
+	for _, u := range users {
+		switch {
+		case d.by == byMail:
+			known.Add(u.Mail, u.ID, u.state())
+		case u.guest():
+			guests.Add(u.Mail, u.ID, u.state())
+			fallthrough
+		default:
+			known.Add(u.UPN, u.ID, u.state())
 		}
-		answers[i] = toResolution(matches)
+	}
+	answers := make([]access.Resolution, len(accounts))
+	for i, name := range accounts {
+		answers[i] = known.Find(name)
+		if guest := guests.Find(name); answers[i].Found == access.No && guest.Found != access.No {
+			answers[i] = guest
+		}
 	}
 	return answers, nil
 }
 
-// users returns the accounts of these names, which are folded, by name and by
-// mail. What Graph takes for equal is compared here again.
-func (d *Directory) users(ctx context.Context, names []string) (byUPN, byMail map[string][]user, err error) {
-	wanted := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(names))), func(name string) bool { return name == "" })
-	filters := among("mail", wanted)
-	if d.by == byUsername {
-		filters = append(filters, among("userPrincipalName", wanted)...)
+// lookupKeys returns the keys of names, each once, without the empty one.
+func lookupKeys(names []string) []string {
+	compare := rules.Profile().AccountNames
+	var all []string
+	for _, name := range names {
+		if name != "" {
+			all = append(all, string(compare.Key(name)))
+		}
 	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// filters returns filters for the accounts of these names.
+func (d *Directory) filters(names []string) []string {
+	filters := among("mail", names)
+	if d.by == byUsername {
+		filters = append(filters, among("userPrincipalName", names)...)
+	}
+	return filters
+}
+
+// users returns the accounts that the filters let through.
+func (d *Directory) users(ctx context.Context, filters []string) ([]user, error) {
 	requests := make([]request, len(filters))
 	for i, filter := range filters {
 		requests[i] = askUsers(filter)
 	}
 	lists, err := pages[user](ctx, d.graph, requests, nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	byUPN, byMail = map[string][]user{}, map[string][]user{}
-	seen := map[string]bool{}
-	for _, u := range slices.Concat(lists...) {
+	users := slices.Concat(lists...)
+	for _, u := range users {
 		if u.ID == "" || u.Enabled == nil {
-			return nil, nil, unreadable("GET /users", "accountEnabled")
+			return nil, unreadable("GET /users", "accountEnabled")
 		}
-		if seen[u.ID] {
-			continue
-		}
-		seen[u.ID] = true
-		upn, mail := access.FoldCase(u.UPN), access.FoldCase(u.Mail)
-		byUPN[upn] = append(byUPN[upn], u)
-		byMail[mail] = append(byMail[mail], u)
 	}
-	return byUPN, byMail, nil
+	return users, nil
 }
 
 // askUsers asks for the accounts that a filter lets through
@@ -92,25 +120,3 @@ func askUsers(filter string) request {
 
 // maxPageSize is how many objects a page may have (https://learn.microsoft.com/graph/paging).
 const maxPageSize = 999
-
-// toResolution is the answer for a name that these accounts have. Somebody
-// invited counts only once they have accepted.
-func toResolution(matches []user) access.Resolution {
-	var refs []string
-	for _, u := range matches {
-		refs = append(refs, u.ID)
-	}
-	slices.Sort(refs)
-	switch {
-	case len(matches) == 0:
-		return access.Resolution{Found: access.No}
-	case len(matches) > 1:
-		return access.Resolution{Found: access.Ambiguous, Refs: refs}
-	case !*matches[0].Enabled:
-		return access.Resolution{Found: access.Disabled, Refs: refs}
-	case matches[0].State != "" && !strings.EqualFold(matches[0].State, "Accepted"):
-		return access.Resolution{Found: access.Pending, Refs: refs}
-	default:
-		return access.Resolution{Found: access.Yes, Refs: refs}
-	}
-}

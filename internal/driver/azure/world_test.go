@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -20,6 +21,10 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	simulated "github.com/rollcall-iam/rollcall/internal/simulate/azure"
 )
+
+// principalName is what a userPrincipalName can be
+// (https://learn.microsoft.com/graph/api/resources/user, userPrincipalName).
+var principalName = regexp.MustCompile(`^[A-Za-z0-9'._!#^~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
 
 // pageSize keeps lists short, so that there are pages to turn.
 const pageSize = 7
@@ -125,6 +130,7 @@ func (w *world) laws() drivertest.World {
 		Tenant:     func(testing.TB, string) string { return w.cloud.AddSubscription(w.tenant, "") },
 		Remove:     func(_ testing.TB, tenant string) { w.cloud.RemoveSubscription(tenant) },
 		User:       func(_ testing.TB, name string) string { return w.cloud.AddUser(w.tenant, name, name, true) },
+		Holds:      principalName.MatchString,
 		Twin: func(_ testing.TB, name string) string {
 			return w.cloud.AddUser(w.tenant, "twin-of-"+name, name, true)
 		},

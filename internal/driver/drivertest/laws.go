@@ -15,6 +15,7 @@ const (
 	TableMatchesProfile         Law = "TableMatchesProfile"
 	EmptyIsEmpty                Law = "EmptyIsEmpty"
 	ResolveIsExact              Law = "ResolveIsExact"
+	AccountNamesAreCompared     Law = "AccountNamesAreCompared"
 	TwinsAreAmbiguous           Law = "TwinsAreAmbiguous"
 	DisabledIsDisabled          Law = "DisabledIsDisabled"
 	MissingScope                Law = "MissingScope"
@@ -80,6 +81,8 @@ func lawsOfReading() []entry {
 			check: emptyIsEmpty},
 		{law: ResolveIsExact, says: "every account gets its answer, in order; a likeness is no match",
 			check: resolveIsExact},
+		{law: AccountNamesAreCompared, says: "a name finds the account with an equal key, whatever the platform takes for equal",
+			check: accountNamesAreCompared},
 		{law: TwinsAreAmbiguous, says: "two accounts of one name are ambiguous, never one of them",
 			needs: []func(World) string{needsTwin}, check: twinsAreAmbiguous},
 		{law: DisabledIsDisabled, says: "an account that cannot sign in is not \"not found\"",

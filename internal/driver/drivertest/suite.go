@@ -85,6 +85,12 @@ type World struct {
 	Touch func(t testing.TB, tenant string, b access.Binding)
 	// Twin makes a second account of the name. Optional.
 	Twin func(t testing.TB, name string) (ref string)
+	// Holds reports whether the platform can have an account of the name; nil if it can have
+	// any. Where it returns false, AccountNamesAreCompared does not make such an account.
+	Holds func(name string) bool
+	// OtherOrigin makes an account of the name that another identity provider vouches for
+	// than the one whose users are looked up. Optional.
+	OtherOrigin func(t testing.TB, name string) (ref string)
 	// Disable stops an account from signing in. Optional.
 	Disable func(t testing.TB, ref string)
 

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
@@ -179,9 +181,10 @@ func spoiltReads() map[drivertest.Law]spoil {
 				return good.Resolve(ctx, lower)
 			}}
 		},
-		drivertest.TwinsAreAmbiguous:  resolution(access.Ambiguous, access.Yes),
-		drivertest.DisabledIsDisabled: resolution(access.Disabled, access.No),
-		drivertest.MissingScope:       observation(func(o *driver.Observation) { o.Missing = false }),
+		drivertest.AccountNamesAreCompared: lookup(access.FoldCase),
+		drivertest.TwinsAreAmbiguous:       resolution(access.Ambiguous, access.Yes),
+		drivertest.DisabledIsDisabled:      resolution(access.Disabled, access.No),
+		drivertest.MissingScope:            observation(func(o *driver.Observation) { o.Missing = false }),
 		drivertest.MissingKeepGroups: observation(func(o *driver.Observation) {
 			if o.Missing {
 				o.State = access.State{}
@@ -305,6 +308,78 @@ func spoiltFailures() map[drivertest.Law]spoil {
 			}
 			return r
 		}),
+	}
+}
+
+// lookup looks other names up than those that were asked for.
+func lookup(name func(string) string) spoil {
+	return func(good driver.Driver) broken {
+		return broken{resolve: func(ctx context.Context, accounts []string) ([]access.Resolution, error) {
+			others := make([]string, len(accounts))
+			for i, a := range accounts {
+				others[i] = name(a)
+			}
+			return good.Resolve(ctx, others)
+		}}
+	}
+}
+
+// TestAccountNamesAreCompared_FindsBreakers: each way to compare names too loosely, or to fail
+// because of one name, is found.
+func TestAccountNamesAreCompared_FindsBreakers(t *testing.T) {
+	t.Parallel()
+	without := func(what string) func(string) string {
+		return func(name string) string { return strings.ReplaceAll(name, what, "") }
+	}
+	for name, tc := range map[string]struct {
+		reason string
+		ruin   spoil
+	}{
+		"full case mapping":     {"U+017F becomes s", lookup(func(name string) string { return strings.ToLower(strings.ToUpper(name)) })},
+		"ASCII case":            {"the platform distinguishes case", lookup(strings.ToLower)},
+		"compatibility":         {"a fullwidth letter becomes a", lookup(norm.NFKC.String)},
+		"accents":               {"U+00E9 becomes e", lookup(func(name string) string { return without("\u0301")(norm.NFD.String(name)) })},
+		"zero width characters": {"they are removed", lookup(without("\u200b"))},
+		"a list":                {"the first of two users is taken", lookup(func(name string) string { first, _, _ := strings.Cut(name, ","); return first })},
+		"an escape":             {"it is decoded", lookup(func(name string) string { return strings.ReplaceAll(name, "%61", "a") })},
+		"an error for all": {"one name stops the others", func(good driver.Driver) broken {
+			return broken{resolve: func(ctx context.Context, accounts []string) ([]access.Resolution, error) {
+				if slices.Contains(accounts, "..") {
+					return nil, fmt.Errorf("memory: GET /users/..: %w", fault.ErrNotFound)
+				}
+				return good.Resolve(ctx, accounts)
+			}}
+		}},
+		"an unfounded hint": {"no account is similar", func(good driver.Driver) broken {
+			return broken{resolve: func(ctx context.Context, accounts []string) ([]access.Resolution, error) {
+				got, err := good.Resolve(ctx, accounts)
+				for i := range got {
+					if got[i].Found == access.No {
+						got[i].Similar = access.DiffersByOrigin
+					}
+				}
+				return got, err
+			}}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			suite := memorytest.Suite()
+			suite.New = func(t testing.TB) drivertest.World {
+				w := memorytest.New(t)
+				open := w.Open
+				w.Open = func(t testing.TB) driver.Driver {
+					good := open(t)
+					bad := tc.ruin(good)
+					bad.Driver = good
+					return bad
+				}
+				return w
+			}
+			if len(watch(t, suite, drivertest.AccountNamesAreCompared)) == 0 {
+				t.Errorf("the test passes although %s", tc.reason)
+			}
+		})
 	}
 }
 

@@ -130,7 +130,7 @@ func toGroup(g *cloudidentity.Group) (group, error) {
 		return group{}, unreadable("groups", "name")
 	}
 	created, _ := time.Parse(time.RFC3339, g.CreateTime)
-	return group{ref: g.Name, email: strings.ToLower(g.GroupKey.Id), description: g.Description, created: created}, nil
+	return group{ref: g.Name, email: emailKey(g.GroupKey.Id), description: g.Description, created: created}, nil
 }
 
 func unreadable(operation, field string) error {
@@ -262,7 +262,7 @@ func (a *api) memberships(ctx context.Context, ref string) (map[string]string, e
 			if m.PreferredMemberKey == nil || m.PreferredMemberKey.Id == "" || !strings.HasPrefix(m.Name, ref+"/memberships/") {
 				return "", unreadable("groups.memberships.list", "memberships")
 			}
-			names[strings.ToLower(m.PreferredMemberKey.Id)] = m.Name
+			names[emailKey(m.PreferredMemberKey.Id)] = m.Name
 		}
 		return answer.NextPageToken, nil
 	})

@@ -49,6 +49,13 @@ func (d *Driver) groupName(email string) string {
 	return email
 }
 
+// emailKey is the canonical form of an address, with or without the type of a member before
+// it. Google compares addresses without regard to case.
+func emailKey(email string) string { return string(rules.Profile().AccountNames.Key(email)) }
+
+// sameEmail reports whether two addresses are one.
+func sameEmail(a, b string) bool { return emailKey(a) == emailKey(b) }
+
 // bindingRef names a binding by what it is: it has no id.
 func bindingRef(project, role, email, condition string) string {
 	ref := "projects/" + project + " " + role + " " + groupPrefix + email
@@ -67,7 +74,7 @@ func (d *Driver) bindings(scope driver.Scope, p *policy, in *inventory) []access
 		for _, member := range e.members {
 			email, is := strings.CutPrefix(member, groupPrefix)
 			if is {
-				all = append(all, d.groupBinding(scope, e, strings.ToLower(email), in))
+				all = append(all, d.groupBinding(scope, e, emailKey(email), in))
 				continue
 			}
 			key := access.Key{Role: e.role, Name: e.name}
@@ -101,7 +108,7 @@ func (d *Driver) groupBinding(scope driver.Scope, e entry, email string, in *inv
 // whatever else it is as the policy says it.
 func subject(member string) string {
 	if email, ok := strings.CutPrefix(member, "user:"); ok {
-		return strings.ToLower(email)
+		return emailKey(email)
 	}
 	return member
 }
@@ -137,7 +144,7 @@ func (d *Driver) wanted(scope driver.Scope, p *policy, marks bool) []string {
 	}
 	for _, e := range p.bindings {
 		for _, member := range e.members {
-			email, is := strings.CutPrefix(strings.ToLower(member), groupPrefix)
+			email, is := strings.CutPrefix(emailKey(member), groupPrefix)
 			if marks && is && !strings.Contains(d.groupName(email), "@") && address.MatchString(email) && !strings.Contains(email, "'") {
 				all = append(all, email)
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/gcp/rules"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -146,8 +147,14 @@ func (d *Driver) String() string { return "gcp " + d.platform }
 // Format keeps what the driver knows out of every way to print it.
 func (d *Driver) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(d.String())) }
 
-// Profile implements driver.Driver.
-func (*Driver) Profile() driver.Profile { return rules.Profile() }
+// Profile implements driver.Driver. External ids, unlike addresses, are compared exactly.
+func (d *Driver) Profile() driver.Profile {
+	profile := rules.Profile()
+	if d.byExternal {
+		profile.AccountNames = identity.Exact
+	}
+	return profile
+}
 
 // Fit implements driver.Driver.
 func (*Driver) Fit(o plan.Object) error { return rules.Fit(o) }

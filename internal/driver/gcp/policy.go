@@ -118,7 +118,7 @@ func (p *policy) make(g grant) bool {
 		return false
 	case !g.give:
 		e := &p.bindings[i]
-		e.members = slices.DeleteFunc(slices.Clone(e.members), func(m string) bool { return strings.EqualFold(m, g.member) })
+		e.members = slices.DeleteFunc(slices.Clone(e.members), func(m string) bool { return sameEmail(m, g.member) })
 		if len(e.members) == 0 {
 			p.bindings = slices.Delete(p.bindings, i, i+1)
 		}
@@ -137,7 +137,7 @@ func (p *policy) make(g grant) bool {
 
 // has reports whether a group is a member. Addresses ignore case.
 func (e entry) has(group string) bool {
-	return slices.ContainsFunc(e.members, func(m string) bool { return strings.EqualFold(m, group) })
+	return slices.ContainsFunc(e.members, func(m string) bool { return sameEmail(m, group) })
 }
 
 // encode is the policy as it goes back.

@@ -8,6 +8,7 @@ import (
 	admin "google.golang.org/api/admin/directory/v1"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/driver"
 )
 
 // manyAccounts is how many accounts are asked for one by one at most: beyond, a
@@ -21,10 +22,11 @@ func (d *Driver) Resolve(ctx context.Context, accounts []string) ([]access.Resol
 	if len(accounts) == 0 {
 		return nil, ctx.Err()
 	}
+	compare := d.Profile().AccountNames
 	var names []string
 	for _, account := range accounts {
 		if d.possible(account) {
-			names = append(names, d.lookupKey(account))
+			names = append(names, string(compare.Key(account)))
 		}
 	}
 	slices.Sort(names)
@@ -32,20 +34,34 @@ func (d *Driver) Resolve(ctx context.Context, accounts []string) ([]access.Resol
 	if err != nil {
 		return nil, err
 	}
-	byKey := map[string][]*admin.User{}
+	known := driver.NewAccounts(compare)
 	for _, u := range users {
-		for _, key := range d.keysOf(u) {
-			byKey[key] = append(byKey[key], u)
+		for _, name := range d.namesOfUser(u) {
+			known.Add(name, emailKey(u.PrimaryEmail), stateOf(u))
 		}
 	}
 	answers := make([]access.Resolution, len(accounts))
 	for i, account := range accounts {
-		answers[i] = access.Resolution{Found: access.No}
-		if d.possible(account) {
-			answers[i] = resolution(byKey[d.lookupKey(account)])
-		}
+		answers[i] = known.Find(account)
 	}
 	return answers, ctx.Err()
+}
+
+// namesOfUser are the names that a user is looked up by: the primary address, no alias; or
+// every external id.
+func (d *Driver) namesOfUser(u *admin.User) []string {
+	if d.byExternal {
+		return externalIDs(u)
+	}
+	return []string{u.PrimaryEmail}
+}
+
+// stateOf says whether the user may sign in.
+func stateOf(u *admin.User) access.Found {
+	if u.Suspended || u.Archived {
+		return access.Disabled
+	}
+	return access.Yes
 }
 
 // possible reports whether there can be such an account: nobody is asked for what
@@ -55,26 +71,6 @@ func (d *Driver) possible(account string) bool {
 		return strings.TrimSpace(account) != ""
 	}
 	return address.MatchString(account)
-}
-
-// lookupKey is how two accounts are compared: addresses without regard to case,
-// external ids to the letter.
-func (d *Driver) lookupKey(account string) string {
-	if d.byExternal {
-		return account
-	}
-	return strings.ToLower(account)
-}
-
-// keysOf are the keys that a user has: the primary address, no alias; or every
-// external id, once.
-func (d *Driver) keysOf(u *admin.User) []string {
-	if !d.byExternal {
-		return []string{strings.ToLower(u.PrimaryEmail)}
-	}
-	keys := externalIDs(u)
-	slices.Sort(keys)
-	return slices.Compact(keys)
 }
 
 // externalIDs reads a field that the client leaves as it came.
@@ -88,26 +84,6 @@ func externalIDs(u *admin.User) []string {
 		}
 	}
 	return ids
-}
-
-// resolution is the answer for an account that these users have.
-func resolution(users []*admin.User) access.Resolution {
-	var refs []string
-	for _, u := range users {
-		refs = append(refs, strings.ToLower(u.PrimaryEmail))
-	}
-	slices.Sort(refs)
-	refs = slices.Compact(refs) // somebody may be on two pages of a list that changes
-	switch {
-	case len(refs) == 0:
-		return access.Resolution{Found: access.No}
-	case len(refs) > 1:
-		return access.Resolution{Found: access.Ambiguous, Refs: refs}
-	case users[0].Suspended || users[0].Archived:
-		return access.Resolution{Found: access.Disabled, Refs: refs}
-	default:
-		return access.Resolution{Found: access.Yes, Refs: refs}
-	}
 }
 
 // users returns at least the users of these keys.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -94,7 +95,9 @@ func (w *world) laws(t testing.TB) drivertest.World {
 		Tenant:   func(_ testing.TB, name string) string { return w.project(name) },
 		Remove:   func(_ testing.TB, tenant string) { w.server.CloseProject(tenant) },
 		User:     func(_ testing.TB, name string) string { return w.user(name) },
-		Plant:    w.plant,
+		// https://support.google.com/a/answer/9193374
+		Holds: regexp.MustCompile(`^[A-Za-z0-9._'-]{1,64}@[a-z.]+$`).MatchString,
+		Plant: w.plant,
 		Remark: func(_ testing.TB, ref string, mark access.Mark) {
 			w.server.Describe(strings.TrimPrefix(ref, "groups/"), mark.Text())
 		},

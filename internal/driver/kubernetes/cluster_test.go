@@ -17,9 +17,11 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/driver/drivertest"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/driver/kubernetes"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -140,6 +142,25 @@ func TestResolve(t *testing.T) {
 	for i, c := range cases {
 		if diff := cmp.Diff(c.want, got[i]); diff != "" {
 			t.Errorf("%s: %s", c.reason, diff)
+		}
+	}
+}
+
+// TestResolve_HostileNames: RBAC takes any text, so that the driver alone keeps subjects out
+// that look like other users.
+func TestResolve_HostileNames(t *testing.T) {
+	d := newWorld(t).open(t)
+	for _, h := range drivertest.HostileNames(t) {
+		got, err := d.Resolve(t.Context(), []string{"amoreno", h.Name})
+		if err != nil {
+			t.Fatalf("%s: %v", h.Reason, err)
+		}
+		want := access.Resolution{Found: access.Yes, Refs: []string{identity.Normalize(h.Name)}}
+		if identity.Check(h.Name) != nil || strings.HasPrefix(h.Name, "system:") {
+			want = access.Resolution{Found: access.No}
+		}
+		if diff := cmp.Diff([]access.Resolution{{Found: access.Yes, Refs: []string{"amoreno"}}, want}, got); diff != "" {
+			t.Errorf("%s: %s: %s", identity.Quote(h.Name), h.Reason, diff)
 		}
 	}
 }

@@ -15,9 +15,10 @@ func TestLaws(t *testing.T) {
 		ConvergedCalls: func(int, int) int { return 2 },
 		Calls:          filepath.Join("testdata", "calls.txt"),
 		Impossible: map[drivertest.Law]string{
-			drivertest.ResolveIsExact:     nobody + "; TestResolve has what is found",
-			drivertest.TwinsAreAmbiguous:  nobody,
-			drivertest.DisabledIsDisabled: nobody,
+			drivertest.ResolveIsExact:          nobody + "; TestResolve has what is found",
+			drivertest.AccountNamesAreCompared: nobody + "; TestResolve_HostileNames has what is found",
+			drivertest.TwinsAreAmbiguous:       nobody,
+			drivertest.DisabledIsDisabled:      nobody,
 		},
 	})
 }

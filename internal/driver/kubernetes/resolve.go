@@ -13,6 +13,7 @@ func (*Driver) Resolve(ctx context.Context, accounts []string) ([]access.Resolut
 	for i, name := range accounts {
 		answers[i].Found = access.No
 		if rules.UserName(name) {
+			name = string(rules.Profile().AccountNames.Key(name))
 			answers[i] = access.Resolution{Found: access.Yes, Refs: []string{userRef(name)}}
 		}
 	}

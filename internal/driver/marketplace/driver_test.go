@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -22,6 +23,10 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	simulated "github.com/rollcall-iam/rollcall/internal/simulate/azure"
 )
+
+// principalName is what a userPrincipalName can be
+// (https://learn.microsoft.com/graph/api/resources/user, userPrincipalName).
+var principalName = regexp.MustCompile(`^[A-Za-z0-9'._!#^~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
 
 // pageSize keeps lists short, so that there are pages to turn.
 const pageSize = 7
@@ -68,6 +73,7 @@ func newWorld(t testing.TB) drivertest.World {
 		PageSize: pageSize,
 		Tenant:   func(_ testing.TB, name string) string { return "instance of " + name },
 		User:     func(_ testing.TB, name string) string { return cloud.AddUser(tenant, name, name, true) },
+		Holds:    principalName.MatchString,
 		Twin:     func(_ testing.TB, name string) string { return cloud.AddUser(tenant, "twin-of-"+name, name, true) },
 		Disable:  func(_ testing.TB, ref string) { cloud.DisableUser(tenant, ref) },
 		Plant: func(_ testing.TB, _ string, foreign access.State) access.State {

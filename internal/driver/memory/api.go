@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // client is the platform's API. Each page it reads and each write it makes is
@@ -38,10 +39,11 @@ func (c *client) tenants(ctx context.Context, ids map[string]bool) ([]Tenant, er
 	}, func(t Tenant) string { return t.ID })
 }
 
-// users lists the users with those names.
+// users lists the users with those names, and others whose names have the same search key:
+// many platforms compare names by a collation that ignores case.
 func (c *client) users(ctx context.Context, names map[string]bool) ([]User, error) {
 	return list(ctx, c, "read:users", func(w World) []User {
-		return keep(w.Users, func(u User) bool { return names[u.Name] })
+		return keep(w.Users, func(u User) bool { return names[identity.SearchKey(u.Name)] })
 	}, func(u User) string { return u.ID })
 }
 

@@ -1,8 +1,6 @@
 package memory
 
 import (
-	"slices"
-
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 )
@@ -21,25 +19,6 @@ func toGroup(g groupEntry) access.Group {
 func toBinding(b bindingEntry) access.Binding {
 	return access.Binding{
 		Role: b.Role, Group: b.groupName, GroupRef: b.Group, Ref: b.ID, Mark: access.Unread(), Condition: b.Condition,
-	}
-}
-
-// toResolution is the answer for a name that these users have.
-func toResolution(users []User) access.Resolution {
-	var refs []string
-	for _, u := range users {
-		refs = append(refs, u.ID)
-	}
-	slices.Sort(refs)
-	switch {
-	case len(users) == 0:
-		return access.Resolution{Found: access.No}
-	case len(users) > 1:
-		return access.Resolution{Found: access.Ambiguous, Refs: refs}
-	case users[0].Disabled:
-		return access.Resolution{Found: access.Disabled, Refs: refs}
-	default:
-		return access.Resolution{Found: access.Yes, Refs: refs}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory/rules"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -63,19 +64,23 @@ func (d *Driver) Resolve(ctx context.Context, accounts []string) ([]access.Resol
 	}
 	names := make(map[string]bool, len(accounts))
 	for _, name := range accounts {
-		names[name] = true
+		names[identity.SearchKey(name)] = true
 	}
 	users, err := d.api.users(ctx, names)
 	if err != nil {
 		return nil, err
 	}
-	byName := make(map[string][]User, len(users))
+	known := driver.NewAccounts(d.Profile().AccountNames)
 	for _, u := range users {
-		byName[u.Name] = append(byName[u.Name], u)
+		state := access.Yes
+		if u.Disabled {
+			state = access.Disabled
+		}
+		known.Add(u.Name, u.ID, state)
 	}
 	answers := make([]access.Resolution, len(accounts))
 	for i, name := range accounts {
-		answers[i] = toResolution(byName[name])
+		answers[i] = known.Find(name)
 	}
 	return answers, nil
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/answers"
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/driver/openshift"
+	"github.com/rollcall-iam/rollcall/internal/driver/openshift/rules"
 	engine "github.com/rollcall-iam/rollcall/internal/engines/kubernetes"
 )
 
@@ -200,6 +201,7 @@ func (w *world) laws() drivertest.World {
 		Tenant:   w.tenant,
 		Remove:   w.remove,
 		User:     w.user,
+		Holds:    func(name string) bool { return rules.Name(name) == "" },
 		Plant:    w.plant,
 		Remark:   w.remark,
 		Describe: func(t testing.TB, group, text string) { // as oc annotate does

@@ -72,25 +72,6 @@ func parseBindingRef(ref string) (project, group, role string, ok bool) {
 // segment refuses an id that would be more than one segment of a path.
 func segment(id string) bool { return id != "" && id != "." && id != ".." && url.PathEscape(id) == id }
 
-// toResolution is the answer for a name that these users have.
-func toResolution(users []user) access.Resolution {
-	var refs []string
-	for _, u := range users {
-		refs = append(refs, u.ID)
-	}
-	slices.Sort(refs)
-	switch {
-	case len(users) == 0:
-		return access.Resolution{Found: access.No}
-	case len(users) > 1:
-		return access.Resolution{Found: access.Ambiguous, Refs: refs}
-	case !users[0].Enabled:
-		return access.Resolution{Found: access.Disabled, Refs: refs}
-	default:
-		return access.Resolution{Found: access.Yes, Refs: refs}
-	}
-}
-
 // inventory is all that was read for some scopes, ready to be looked up in.
 type inventory struct {
 	domain string

@@ -294,7 +294,11 @@ func TestResolveMany(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(single[0], all[i]); diff != "" {
+		want := single[0]
+		if name == "MANY-1@example.com" {
+			want.Similar = access.DiffersByCase // only a list of all users shows that
+		}
+		if diff := cmp.Diff(want, all[i]); diff != "" {
 			t.Errorf("the account number %d among many: %s", i, diff)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/calls"
+	"github.com/rollcall-iam/rollcall/internal/driver"
 )
 
 // Resolve implements driver.Driver: one call for each name, or where they are
@@ -18,24 +19,33 @@ func (d *Driver) Resolve(ctx context.Context, accounts []string) ([]access.Resol
 	if err != nil {
 		return nil, err
 	}
-	names := slices.Clone(accounts)
+	compare := d.Profile().AccountNames
+	names := make([]string, len(accounts))
+	for i, name := range accounts {
+		names[i] = string(compare.Key(name))
+	}
 	slices.Sort(names)
 	users, err := d.users(ctx, domain, slices.Compact(names))
 	if err != nil {
 		return nil, err
 	}
-	byName := map[string][]user{}
+	known := driver.NewAccounts(compare)
 	for _, u := range users {
-		byName[u.Name] = append(byName[u.Name], u)
+		state := access.Yes
+		if !u.Enabled {
+			state = access.Disabled
+		}
+		known.Add(u.Name, u.ID, state)
 	}
 	answers := make([]access.Resolution, len(accounts))
 	for i, name := range accounts {
-		answers[i] = toResolution(byName[name])
+		answers[i] = known.Find(name)
 	}
 	return answers, nil
 }
 
-// users returns at least the domain's users of these names, each once.
+// users returns at least the domain's users of these names. Databases that compare names
+// by a collation answer others, too.
 func (d *Driver) users(ctx context.Context, domain string, names []string) ([]user, error) {
 	if len(names) > narrow {
 		return list[user](ctx, d.api, "users", "users", named(domain, ""), wholeList())
@@ -46,7 +56,7 @@ func (d *Driver) users(ctx context.Context, domain string, names []string) ([]us
 			return nil // an empty filter would list everybody
 		}
 		users, err := list[user](ctx, d.api, "users", "users", named(domain, name), calls.Default())
-		found[i] = slices.DeleteFunc(users, func(u user) bool { return u.Name != name })
+		found[i] = users
 		return err
 	})
 	return slices.Concat(found...), err

@@ -86,6 +86,7 @@ func (w *world) laws() drivertest.World {
 			}
 		},
 		User:     w.user,
+		Holds:    func(name string) bool { return len(name) <= 255 }, // keystone/identity/schema.py
 		Plant:    w.plant,
 		Remark:   w.remark,
 		Describe: w.describe, Description: w.description,

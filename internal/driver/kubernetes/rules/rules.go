@@ -79,11 +79,10 @@ func Fit(o plan.Object) error {
 // UserName reports whether a person may be a subject under that name. RBAC
 // takes any text, but "system:" is reserved for the cluster's own components
 // (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-subjects):
-// a person bound by such a name would share their identity. Control characters
-// are in no name that an authenticator gives.
+// a user bound by such a name would share their identity. Names that identity.Check
+// refuses are bound to nobody: no lookup would notice that no user has such a name.
 func UserName(name string) bool {
-	return name != "" && utf8.ValidString(name) && !strings.HasPrefix(name, "system:") &&
-		!strings.ContainsFunc(name, unicode.IsControl)
+	return !strings.HasPrefix(name, "system:") && identity.Check(name) == nil
 }
 
 // LocalRole is what the name of a namespace's own Role begins with where it is
