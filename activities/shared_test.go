@@ -74,7 +74,7 @@ func (c *cloud) ask(projects map[string][]string) {
 	write(`{apiVersion: v1, kind: meshWorkspace, metadata: {name: acme}, spec: {displayName: Acme}}`)
 	write(`{apiVersion: v1, kind: meshProjectRole, metadata: {name: user}, spec: {name: User, rank: 1}}`)
 	write(`{apiVersion: v1, kind: meshPlatform, metadata: {name: cf}, spec: {displayName: C, locationRef: {name: local}, config: {cloudfoundry: {
-  replication: {roleMappings: [{projectRoleRef: {name: user}, roles: [space_developer]}]}}}}}`)
+  origin: sso, replication: {roleMappings: [{projectRoleRef: {name: user}, roles: [space_developer]}]}}}}}`)
 	for _, p := range people {
 		write(`{apiVersion: v2, kind: meshUser, metadata: {name: %s}, spec: {email: %s@example.com, firstName: A, lastName: B, euid: %s}}`, p, p, p)
 	}

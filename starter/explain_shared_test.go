@@ -15,7 +15,7 @@ const foundry = `---
 apiVersion: v1
 kind: meshPlatform
 metadata: {name: foundry}
-spec: {displayName: F, locationRef: {name: local}, config: {cloudfoundry: {replication: {roleMappings: [{projectRoleRef: {name: admin}, roles: [space_developer]}]}}}}
+spec: {displayName: F, locationRef: {name: local}, config: {cloudfoundry: {origin: sso, replication: {roleMappings: [{projectRoleRef: {name: admin}, roles: [space_developer]}]}}}}
 ---
 {apiVersion: v1, kind: meshLandingZone, metadata: {name: foundry-zone}, spec: {displayName: Zone, platformRef: {name: foundry.local}}}
 ---

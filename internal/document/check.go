@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rollcall-iam/rollcall/internal/driver/types"
 	"github.com/rollcall-iam/rollcall/internal/euid"
 	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/naming"
@@ -16,7 +17,11 @@ import (
 func (s *Set) Validate() error {
 	c := &checker{
 		set: s, euids: map[identity.Key]int{}, localIDs: map[[2]string]int{}, numbers: map[[2]string]int{},
-		guarded: map[string]int{},
+		guarded:    map[string]int{},
+		tenantKeys: map[string]func(string) string{}, checks: map[string]func([]byte) (string, string){},
+	}
+	for _, of := range types.All() {
+		c.tenantKeys[of.Name()], c.checks[of.Name()] = of.TenantKey, of.CheckSettings
 	}
 	for i := range s.docs {
 		c.document(i)
@@ -35,6 +40,10 @@ type checker struct {
 	numbers  map[[2]string]int
 	// guarded is the first guard that names a platform, or none.
 	guarded map[string]int
+	// tenantKeys and checks are what platform types compare tenants by, and how they check
+	// settings, see driver.Type.
+	tenantKeys map[string]func(id string) string
+	checks     map[string]func(settings []byte) (field, problem string)
 }
 
 func (c *checker) add(i int, field, text string) {
@@ -134,6 +143,11 @@ func (c *checker) platform(i int, p Platform) {
 		}
 	}
 	c.mappings(i, field+"roleMappings", p.Replication.RoleMappings)
+	if check := c.checks[p.Type]; check != nil {
+		if field, problem := check(p.Settings); problem != "" {
+			c.add(i, "spec.config."+p.Type+"."+field, problem)
+		}
+	}
 }
 
 func (c *checker) mappings(i int, field string, mappings []RoleMapping) {
@@ -198,17 +212,28 @@ func (c *checker) tenant(i int, t Tenant) {
 		}
 	}
 	if t.LocalID != "" {
-		c.unique(c.localIDs, [2]string{t.Platform, t.LocalID}, i, fields.localID)
+		c.unique(c.localIDs, [2]string{t.Platform, c.tenantKey(t)}, t.LocalID, i, fields.localID)
 	}
 	if drawn := c.set.docs[i].Drawn; drawn != nil {
-		c.unique(c.numbers, [2]string{t.Platform, strconv.Itoa(drawn.Number)}, i, "rollcall.tenantPlatformNumber")
+		number := strconv.Itoa(drawn.Number)
+		c.unique(c.numbers, [2]string{t.Platform, number}, number, i, "rollcall.tenantPlatformNumber")
 	}
 }
 
-// unique adds a problem if another tenant of the platform key[0] has key[1].
-func (c *checker) unique(taken map[[2]string]int, key [2]string, i int, field string) {
+// tenantKey returns the tenant's id on its platform as the platform compares it.
+func (c *checker) tenantKey(t Tenant) string {
+	platform, _ := get[Platform](c.set, KindPlatform, t.Platform)
+	if key := c.tenantKeys[platform.Type]; key != nil {
+		return key(t.LocalID)
+	}
+	return t.LocalID
+}
+
+// unique adds a problem if another tenant of the platform key[0] has key[1], of which the
+// document says value.
+func (c *checker) unique(taken map[[2]string]int, key [2]string, value string, i int, field string) {
 	if first, twice := taken[key]; twice {
-		c.clash(first, i, field, quoted(key[1])+" is also that of "+placeholder)
+		c.clash(first, i, field, quoted(value)+" is also that of "+placeholder)
 		return
 	}
 	taken[key] = i

@@ -325,7 +325,7 @@ rollcall: {tenantPlatformNumber: 0, rand: abc}
 			name:   "what Cloud Foundry does not have",
 			reason: "a setting that does nothing is worse than one that is refused",
 			input: `{apiVersion: v1, kind: meshPlatform, metadata: {name: a},
-spec: {displayName: A, locationRef: {name: x}, config: {cloudfoundry: {connection: cloudfoundry-main,
+spec: {displayName: A, locationRef: {name: x}, config: {cloudfoundry: {connection: cloudfoundry-main, origin: corporate-sso,
 replication: {
   groupNamePattern: "a",
   additionalPermissions: remove,
@@ -335,6 +335,17 @@ replication: {
 				`in.yaml:4: meshPlatform a.x: spec.config.cloudfoundry.replication.groupNamePattern: is not allowed here: leave it out: Cloud Foundry has no groups, each person gets each role`,
 				`in.yaml:5: meshPlatform a.x: spec.config.cloudfoundry.replication.additionalPermissions: is not allowed here: leave it out: what others gave to people is never removed here`,
 				`in.yaml:6: meshPlatform a.x: spec.config.cloudfoundry.replication.userCreation.origin: is not allowed here: name the identity provider: accounts of UAA itself have a password, which nobody would know`,
+			},
+		},
+		{
+			name:   "Cloud Foundry without an origin",
+			reason: "users of any identity provider would get the role",
+			input: `{apiVersion: v1, kind: meshPlatform, metadata: {name: a},
+spec: {displayName: A, locationRef: {name: x}, config: {
+cloudfoundry: {replication: {}}}}}
+`,
+			want: []string{
+				`in.yaml:3: meshPlatform a.x: spec.config.cloudfoundry.origin: is missing: write UAA's key of the identity provider whose users are looked up, as cf curl /v3/users shows it`,
 			},
 		},
 		{

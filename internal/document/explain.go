@@ -54,7 +54,11 @@ func (e *explainer) walk(v *jsonschema.ValidationError) {
 	case *kind.Required:
 		for _, field := range k.Missing {
 			at, line := locate(e.root, v.InstanceLocation)
-			e.flaws = append(e.flaws, flaw{line: line, field: at.child(field).String(), text: "is missing"})
+			text := "is missing"
+			if advice := e.catalog.rule(v.SchemaURL + "/properties/" + field); advice != "" {
+				text += ": " + advice
+			}
+			e.flaws = append(e.flaws, flaw{line: line, field: at.child(field).String(), text: text})
 		}
 	case *kind.OneOf, *kind.AnyOf:
 		at, line := locate(e.root, v.InstanceLocation)

@@ -165,6 +165,28 @@ func TestValidate(t *testing.T) {
 			},
 		},
 		{
+			name:   "one tenant written in two ways",
+			reason: "each platform says which ids are one: Azure ignores case, a space is the same without its organization, others are exact",
+			input: `{apiVersion: v1, kind: meshPlatform, metadata: {name: az}, spec: {locationRef: {name: a}, config: {azure: {replication: {groupNamePattern: "#{tenantPlatformNumber}"}}}}}
+--- {apiVersion: v1, kind: meshPlatform, metadata: {name: cf}, spec: {locationRef: {name: a}, config: {cloudfoundry: {origin: sso, replication: {}}}}}
+--- {apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: w, ownedByProject: p}, spec: {platformRef: {name: az.a}, platformTenantId: /subscriptions/C1D6F1B2-0f43-4a6e-8a11-2f9c7e5b4d20}}
+--- {apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: w, ownedByProject: q}, spec: {platformRef: {name: az.a}, platformTenantId: c1d6f1b2-0f43-4a6e-8a11-2f9c7e5b4d20}}
+--- {apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: w, ownedByProject: p}, spec: {platformRef: {name: cf.a}, platformTenantId: 0a1b/2c3d}}
+--- {apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: w, ownedByProject: q}, spec: {platformRef: {name: cf.a}, platformTenantId: 2c3d}}
+--- {apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: w, ownedByProject: q}, spec: {platformRef: {name: mem.a}, platformTenantId: ONE}}`,
+			want: []string{
+				`new.yaml:4: meshTenant w.q/az.a: spec.platformTenantId: "c1d6f1b2-0f43-4a6e-8a11-2f9c7e5b4d20" is also that of meshTenant w.p/az.a (new.yaml:3)`,
+				`new.yaml:6: meshTenant w.q/cf.a: spec.platformTenantId: "2c3d" is also that of meshTenant w.p/cf.a (new.yaml:5)`,
+			},
+		},
+		{
+			name:   "created accounts that lookups do not find",
+			reason: "no schema compares two fields",
+			input: `{apiVersion: v1, kind: meshPlatform, metadata: {name: cf}, spec: {locationRef: {name: a}, config: {cloudfoundry: {
+  origin: ldap, replication: {userCreation: {origin: sso}}}}}}`,
+			want: []string{`new.yaml:1: meshPlatform cf.a: spec.config.cloudfoundry.replication.userCreation.origin: "sso" is not the platform's origin "ldap", so that lookups would not find the accounts: write one of them for both`},
+		},
+		{
 			name:   "drawn numbers that clash",
 			reason: "two groups could get one name",
 			input: `{apiVersion: v3, kind: meshTenant, metadata: {ownedByWorkspace: w, ownedByProject: p, platformIdentifier: mem.b}, rollcall: {tenantPlatformNumber: 4, rand: ` + strings.Repeat("a", 100) + `}}

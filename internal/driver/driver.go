@@ -267,6 +267,13 @@ type Type struct {
 	// Scope returns the id of a tenant as a connection's scopes compare it; nil compares
 	// ids as they are.
 	Scope func(id string) string
+	// TenantKey returns the canonical form of a tenant's id: ids of one tenant have one key.
+	// Nil compares ids as they are.
+	TenantKey func(id string) string
+	// CheckSettings returns what is wrong with settings that the schema Document accepts: a
+	// field below spec.config.<type>, and what to do about it. It returns empty texts where
+	// nothing is wrong. Nil accepts all.
+	CheckSettings func(settings []byte) (field, problem string)
 	// PrivilegedRoles give power over more than a tenant: an operator should deny them.
 	PrivilegedRoles []string
 }

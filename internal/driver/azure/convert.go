@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/driver/azure/rules"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 )
 
@@ -26,11 +27,7 @@ func scopeOf(id string) string {
 	if found == nil || strings.HasSuffix(found[2], ".") {
 		return ""
 	}
-	scope := "/subscriptions/" + found[1]
-	if found[2] != "" {
-		scope += "/resourcegroups/" + found[2]
-	}
-	return strings.ToLower(scope)
+	return rules.TenantKey(id)
 }
 
 // subscriptionOf returns the subscription's part of a scope.

@@ -21,20 +21,22 @@ import (
 // allows that, else in UAA first and then by id.
 func (d *Driver) createAccount(ctx context.Context, _ driver.Scope, step plan.Step) (string, error) {
 	who := *step.Want.Account
-	if d.newOrigin == "" {
-		return "", fmt.Errorf("cloudfoundry: %w: accounts are made only where userCreation names their origin", fault.ErrInvalid)
+	if !d.creates {
+		return "", fmt.Errorf("cloudfoundry: %w: accounts are created only where the platform has userCreation", fault.ErrInvalid)
 	}
-	id, err := d.newUser(ctx, resource.NewUserCreateWithUsername(who.Name, d.newOrigin))
+	id, err := d.newUser(ctx, resource.NewUserCreateWithUsername(who.Name, d.origin))
 	if _, no := refusedWith(err, http.StatusUnprocessableEntity); !no {
 		return id, err
 	}
 	// It is there already, or this Cloud Controller knows ids only.
-	users, err := d.users(ctx, []string{who.Name}, d.newOrigin)
+	users, err := d.users(ctx, []string{who.Name})
 	if err != nil {
 		return "", err
 	}
-	if len(users) > 0 {
-		return users[0].GUID, nil
+	for _, u := range users {
+		if d.has(u) {
+			return u.GUID, nil
+		}
 	}
 	if id, err = d.newAccount(ctx, who); err != nil {
 		return "", err
@@ -93,7 +95,7 @@ func (d *Driver) newAccount(ctx context.Context, who access.Newcomer) (string, e
 	if err != nil {
 		return "", err
 	}
-	want := account{UserName: who.Name, Origin: d.newOrigin, Emails: []email{{Value: cmp.Or(who.Email, who.Name), Primary: true}}}
+	want := account{UserName: who.Name, Origin: d.origin, Emails: []email{{Value: cmp.Or(who.Email, who.Name), Primary: true}}}
 	if who.FirstName != "" || who.LastName != "" {
 		want.Name = map[string]string{"givenName": who.FirstName, "familyName": who.LastName}
 	}
@@ -114,13 +116,13 @@ func (d *Driver) findAccount(ctx context.Context, uaa, name string) (string, err
 	quote := func(text string) string {
 		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
 	}
-	filter := "userName eq " + quote(name) + " and origin eq " + quote(d.newOrigin)
+	filter := "userName eq " + quote(name) + " and origin eq " + quote(d.origin)
 	found, err := d.accounts(ctx, uaa, filter)
 	if err != nil {
 		return "", err
 	}
 	for _, a := range found {
-		if strings.EqualFold(a.UserName, name) && a.Origin == d.newOrigin && isGUID(a.ID) {
+		if key(a.UserName) == key(name) && a.Origin == d.origin && isGUID(a.ID) {
 			return a.ID, nil
 		}
 	}

@@ -131,34 +131,69 @@ func resolve(t testing.TB, d driver.Driver, names ...string) []access.Resolution
 func TestPeople(t *testing.T) {
 	w := newWorld(t, simulated.Options{})
 	ada := w.cloud.AddUser("Ada@Example.com", sso)
-	bob, twin := w.cloud.AddUser("bob@example.com", sso), w.cloud.AddUser("BOB@example.com", "ldap")
+	bob := w.cloud.AddUser("bob@example.com", sso)
+	w.cloud.AddUser("BOB@example.com", "ldap")
+	w.cloud.AddUser("eve@example.com", "ldap")
 	unseen := w.cloud.AddAccount("unseen@example.com", sso)
 	gone := w.cloud.AddUser("gone@example.com", sso)
 	w.cloud.RemoveAccount(gone)
 	yes := func(guid string) access.Resolution { return access.Resolution{Found: access.Yes, Refs: []string{guid}} }
-	both := []string{bob, twin}
-	slices.Sort(both)
+	no := access.Resolution{Found: access.No}
 	tests := []struct {
 		reason, name string
-		anywhere     access.Resolution
-		ofSSO        access.Resolution
+		want         access.Resolution
 	}{
-		{"UAA does not look at the case of letters", "ada@EXAMPLE.com", yes(ada), yes(ada)},
-		{"two origins, two people", "bob@example.com", access.Resolution{Found: access.Ambiguous, Refs: both}, yes(bob)},
-		{"UAA knows them, the Cloud Controller does not: " + unseen, "unseen@example.com", access.Resolution{Found: access.No}, access.Resolution{Found: access.No}},
-		{"a user whom UAA has forgotten has no name", "gone@example.com", access.Resolution{Found: access.No}, access.Resolution{Found: access.No}},
-		{"the filter would take it apart", "ada@example.com,bob@example.com", access.Resolution{Found: access.No}, access.Resolution{Found: access.No}},
-		{"no name at all", "", access.Resolution{Found: access.No}, access.Resolution{Found: access.No}},
+		{"UAA ignores case", "ada@EXAMPLE.com", yes(ada)},
+		{"the user of another origin is another user", "bob@example.com", yes(bob)},
+		{"only another origin has the name", "Eve@example.com", access.Resolution{Found: access.No, Similar: access.DiffersByOrigin}},
+		{"UAA knows them, the Cloud Controller does not: " + unseen, "unseen@example.com", no},
+		{"a user whom UAA has forgotten has no name", "gone@example.com", no},
+		{"the filter would take it apart", "ada@example.com,bob@example.com", no},
+		{"no name at all", "", no},
 	}
-	anywhere := w.open(t)
-	ofSSO := w.open(t, func(settings map[string]any) { settings["origin"] = sso })
+	d := w.open(t)
 	for _, test := range tests {
-		if diff := cmp.Diff(test.anywhere, resolve(t, anywhere, test.name)[0], cmpopts.EquateEmpty()); diff != "" {
-			t.Errorf("%s: of any origin (-want +got):\n%s", test.reason, diff)
+		if diff := cmp.Diff(test.want, resolve(t, d, test.name)[0], cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.reason, diff)
 		}
-		if diff := cmp.Diff(test.ofSSO, resolve(t, ofSSO, test.name)[0], cmpopts.EquateEmpty()); diff != "" {
-			t.Errorf("%s: of one origin (-want +got):\n%s", test.reason, diff)
-		}
+	}
+}
+
+// TestOrigin: without the origin, the user of any identity provider with a name would get the
+// role. An account of another origin than the lookups' would never be found.
+func TestOrigin(t *testing.T) {
+	w := newWorld(t, simulated.Options{})
+	creation := func(origin string) map[string]any {
+		return map[string]any{"userCreation": map[string]any{"origin": origin}}
+	}
+	for name, tc := range map[string]struct {
+		reason      string
+		origin      any
+		replication map[string]any
+		want        string
+	}{
+		"missing":  {"lookups need it", nil, map[string]any{}, "origin: is missing: write UAA's key"},
+		"empty":    {"it is no origin", "", map[string]any{}, "origin: is missing: write UAA's key"},
+		"alone":    {"users are looked up only", sso, map[string]any{}, ""},
+		"the same": {"created users are found", sso, creation(sso), ""},
+		"another":  {"created users are not found", "ldap", creation(sso), `userCreation.origin: "corporate-sso" is not the platform's origin "ldap"`},
+		"uaa":      {"nobody would know the password", "uaa", creation("uaa"), "userCreation.origin: name the identity provider"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			settings := map[string]any{
+				"apiUrl": w.proxy.URL(), "auth": map[string]any{"environment": map[string]any{"prefix": "CF"}}, "replication": tc.replication,
+			}
+			if tc.origin != nil {
+				settings["origin"] = tc.origin
+			}
+			_, err := tryOpen(t, settings, map[string]string{"CF_CLIENT_ID": "admin", "CF_CLIENT_SECRET": "admin-secret"})
+			switch {
+			case tc.want == "" && err != nil:
+				t.Errorf("%s: %v", tc.reason, err)
+			case tc.want != "" && (!errors.Is(err, fault.ErrInvalid) || !strings.Contains(err.Error(), tc.want)):
+				t.Errorf("%s: %v, want ErrInvalid with %q", tc.reason, err, tc.want)
+			}
+		})
 	}
 }
 
@@ -169,7 +204,7 @@ func TestWithoutSCIM(t *testing.T) {
 	w.cloud.Disable(ada)
 	space := w.cloud.AddSpace(w.org, "space")
 	settings := map[string]any{
-		"apiUrl": w.proxy.URL(), "auth": map[string]any{"environment": map[string]any{"prefix": "CF"}},
+		"apiUrl": w.proxy.URL(), "origin": sso, "auth": map[string]any{"environment": map[string]any{"prefix": "CF"}},
 	}
 	d := openWith(t, settings, map[string]string{"CF_CLIENT_ID": "reader", "CF_CLIENT_SECRET": "reader-secret"})
 	if got := resolve(t, d, "ada@example.com")[0]; got.Found != access.Yes {
@@ -400,7 +435,7 @@ func TestSigningIn(t *testing.T) {
 	w := newWorld(t, simulated.Options{Passwords: map[string]string{"robot": "robot-secret"}})
 	space := w.cloud.AddSpace(w.org, "space")
 	settings := func(auth map[string]any) map[string]any {
-		return map[string]any{"apiUrl": w.proxy.URL() + "/", "auth": auth}
+		return map[string]any{"apiUrl": w.proxy.URL() + "/", "origin": sso, "auth": auth}
 	}
 	environment := map[string]any{"environment": map[string]any{"prefix": "CF"}}
 	tests := []struct {
@@ -434,7 +469,7 @@ func TestTheFileIsReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	text := []byte(`{"apiUrl":"` + w.proxy.URL() + `","auth":{"file":"credentials.json"}}`)
+	text := []byte(`{"origin":"corporate-sso","apiUrl":"` + w.proxy.URL() + `","auth":{"file":"credentials.json"}}`)
 	config := drivertest.Config("cloudfoundry.test", text, budget.New(budget.Limits{}), func(string) string { return "" })
 	config.Connection.Dir = dir // a relative name starts from here
 	write("wrong-secret")
@@ -467,24 +502,24 @@ func TestOpenRefuses(t *testing.T) {
 		want             error
 	}{
 		{"no settings", `[]`, good, fault.ErrInvalid},
-		{"no address", `{"auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
-		{"a password in the address", `{"apiUrl":"https://a:b@c","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
-		{"another address is none", `{"apiUrl":"https://c","uaaUrl":"c","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
-		{"an address without TLS", `{"apiUrl":"http://c","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
-		{"a network's address without TLS", `{"apiUrl":"http://10.0.0.1","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
-		{"another machine's name without TLS", `{"apiUrl":"http://localhost.example.com","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
-		{"UAA's address without TLS", `{"apiUrl":"https://c","uaaUrl":"http://c","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
-		{"this machine without TLS", `{"apiUrl":"http://localhost:8080","uaaUrl":"http://127.0.0.1:8081","auth":{"environment":{"prefix":"CF"}}}`, good, nil},
-		{"this machine without TLS, by IPv6", `{"apiUrl":"http://[::1]:8080","auth":{"environment":{"prefix":"CF"}}}`, good, nil},
-		{"no credentials", `{"apiUrl":"https://c","replication":{}}`, good, fault.ErrInvalid},
-		{"credentials that are not there", `{"apiUrl":"https://c","auth":{"environment":{"prefix":"CF"}}}`, nil, fault.ErrDenied},
-		{"a password that is not there", `{"apiUrl":"https://c","auth":{"environment":{"prefix":"CF"}}}`, map[string]string{"CF_USERNAME": "u"}, fault.ErrDenied},
-		{"credentials in the document", `{"apiUrl":"https://c","replication":{"credentials":{"environment":{"prefix":"CF"}}}}`, good, fault.ErrInvalid},
-		{"the worker's own identity", `{"apiUrl":"https://c","auth":{"workloadIdentity":{}}}`, good, fault.ErrUnsupported},
-		{"a token that was issued before", `{"apiUrl":"https://c","auth":{"tokenFile":"token"}}`, good, fault.ErrUnsupported},
-		{"a device as file", `{"apiUrl":"https://c","auth":{"file":"/dev/zero"}}`, good, fault.ErrDenied},
-		{"accounts with a password", `{"apiUrl":"https://c","auth":{"environment":{"prefix":"CF"}},"replication":{"userCreation":{"origin":"uaa"}}}`, good, fault.ErrInvalid},
-		{"a document of another shape", `{"apiUrl":"https://c","auth":{"environment":{"prefix":"CF"}},"origin":7}`, good, fault.ErrInvalid},
+		{"no address", `{"origin":"corporate-sso","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
+		{"a password in the address", `{"origin":"corporate-sso","apiUrl":"https://a:b@c","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
+		{"another address is none", `{"origin":"corporate-sso","apiUrl":"https://c","uaaUrl":"c","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
+		{"an address without TLS", `{"origin":"corporate-sso","apiUrl":"http://c","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
+		{"a network's address without TLS", `{"origin":"corporate-sso","apiUrl":"http://10.0.0.1","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
+		{"another machine's name without TLS", `{"origin":"corporate-sso","apiUrl":"http://localhost.example.com","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
+		{"UAA's address without TLS", `{"origin":"corporate-sso","apiUrl":"https://c","uaaUrl":"http://c","auth":{"environment":{"prefix":"CF"}}}`, good, fault.ErrInvalid},
+		{"this machine without TLS", `{"origin":"corporate-sso","apiUrl":"http://localhost:8080","uaaUrl":"http://127.0.0.1:8081","auth":{"environment":{"prefix":"CF"}}}`, good, nil},
+		{"this machine without TLS, by IPv6", `{"origin":"corporate-sso","apiUrl":"http://[::1]:8080","auth":{"environment":{"prefix":"CF"}}}`, good, nil},
+		{"no credentials", `{"origin":"corporate-sso","apiUrl":"https://c","replication":{}}`, good, fault.ErrInvalid},
+		{"credentials that are not there", `{"origin":"corporate-sso","apiUrl":"https://c","auth":{"environment":{"prefix":"CF"}}}`, nil, fault.ErrDenied},
+		{"a password that is not there", `{"origin":"corporate-sso","apiUrl":"https://c","auth":{"environment":{"prefix":"CF"}}}`, map[string]string{"CF_USERNAME": "u"}, fault.ErrDenied},
+		{"credentials in the document", `{"origin":"corporate-sso","apiUrl":"https://c","replication":{"credentials":{"environment":{"prefix":"CF"}}}}`, good, fault.ErrInvalid},
+		{"the worker's own identity", `{"origin":"corporate-sso","apiUrl":"https://c","auth":{"workloadIdentity":{}}}`, good, fault.ErrUnsupported},
+		{"a token that was issued before", `{"origin":"corporate-sso","apiUrl":"https://c","auth":{"tokenFile":"token"}}`, good, fault.ErrUnsupported},
+		{"a device as file", `{"origin":"corporate-sso","apiUrl":"https://c","auth":{"file":"/dev/zero"}}`, good, fault.ErrDenied},
+		{"accounts with a password", `{"origin":"uaa","apiUrl":"https://c","auth":{"environment":{"prefix":"CF"}},"replication":{"userCreation":{"origin":"uaa"}}}`, good, fault.ErrInvalid},
+		{"a document of another shape", `{"origin":"corporate-sso","apiUrl":"https://c","auth":{"environment":{"prefix":"CF"}},"replication":7}`, good, fault.ErrInvalid},
 	}
 	for _, test := range tests {
 		_, err := cloudfoundry.Open(t.Context(), drivertest.Config("p", []byte(test.settings), budget.New(budget.Limits{}),
@@ -510,7 +545,7 @@ func TestUAAElsewhere(t *testing.T) {
 			}
 			_, _ = fmt.Fprintf(answer, `{"links":{"uaa":{"href":%q}}}`, href)
 		}))
-		d := openWith(t, map[string]any{"apiUrl": server.URL, "auth": map[string]any{"environment": map[string]any{"prefix": "CF"}}},
+		d := openWith(t, map[string]any{"apiUrl": server.URL, "origin": sso, "auth": map[string]any{"environment": map[string]any{"prefix": "CF"}}},
 			map[string]string{"CF_CLIENT_ID": "admin", "CF_CLIENT_SECRET": "admin-secret"})
 		_, err := d.Observe(t.Context(), []driver.Scope{{ID: "s"}})
 		if !errors.Is(err, fault.ErrUnavailable) || !strings.Contains(err.Error(), "address of UAA") || strings.Contains(err.Error(), "hunter2") {
@@ -528,7 +563,7 @@ func TestAddressesInDocumentsCountForNothing(t *testing.T) {
 	config := drivertest.Config("cloudfoundry.test", text, budget.New(budget.Limits{}), func(name string) string {
 		return map[string]string{"CF_CLIENT_ID": "admin", "CF_CLIENT_SECRET": "admin-secret"}[name]
 	})
-	config.Settings = json.RawMessage(`{"apiUrl":"https://evil.example.com","uaaUrl":"https://evil.example.com",
+	config.Settings = json.RawMessage(`{"origin":"corporate-sso","apiUrl":"https://evil.example.com","uaaUrl":"https://evil.example.com",
 		"auth":{"file":"/nonexistent"},"replication":{"credentials":{"file":{"path":"/nonexistent"}}}}`)
 	d, err := cloudfoundry.Open(t.Context(), config)
 	if err != nil {

@@ -11,10 +11,11 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/cloudfoundry/rules"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
-// fold is what names are compared by: UAA compares them in lower case.
-func fold(name string) string { return strings.ToLower(name) }
+// key is the canonical form of a user's name.
+func key(name string) identity.Key { return rules.Profile().AccountNames.Key(name) }
 
 // place is a tenant's space, and its organization where that is known.
 type place struct{ org, space string }
@@ -36,21 +37,6 @@ func isGUID(text string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	return text != "" && len(text) <= most && strings.Trim(text, "-._") != "" && strings.Trim(text, letters+"-._") == "" &&
 		!strings.ContainsFunc(text, func(r rune) bool { return !strings.ContainsRune(letters+"-._", r) })
-}
-
-// toResolution is the answer for a name that the users of these ids have.
-func toResolution(guids []string, disabled map[string]bool) access.Resolution {
-	guids = slices.Compact(slices.Sorted(slices.Values(guids)))
-	switch {
-	case len(guids) == 0:
-		return access.Resolution{Found: access.No}
-	case len(guids) > 1:
-		return access.Resolution{Found: access.Ambiguous, Refs: guids}
-	case disabled[guids[0]]:
-		return access.Resolution{Found: access.Disabled, Refs: guids}
-	default:
-		return access.Resolution{Found: access.Yes, Refs: guids}
-	}
 }
 
 // inventory is all that was read for some scopes.

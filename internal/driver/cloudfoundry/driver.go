@@ -24,25 +24,13 @@ type Connection struct {
 	Auth   credential.Config `json:"auth"`
 }
 
-// Settings is what the driver reads of a platform document's
-// spec.config.cloudfoundry.
-type Settings struct {
-	// Origin is where people are looked up; anywhere if it is not given.
-	Origin      string `json:"origin"`
-	Replication struct {
-		UserCreation *struct {
-			Origin string `json:"origin"`
-		} `json:"userCreation"`
-	} `json:"replication"`
-}
-
 // Driver is one Cloud Foundry behind the port.
 type Driver struct {
 	platform string
 	api      *api
 	origin   string
-	// newOrigin is where accounts are made; empty where none are.
-	newOrigin string
+	// creates is true where accounts of the origin are created.
+	creates bool
 	// jobTimeout is how long one Apply polls a job.
 	jobTimeout time.Duration
 	orgs       orgs
@@ -59,7 +47,7 @@ var (
 // the credentials, so that a missing one is known at once, and makes no call.
 func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
 	wrong := func(err error) error { return fmt.Errorf("cloudfoundry: platform %q: %w", config.Platform, err) }
-	var settings Settings
+	var settings rules.Settings
 	var connection Connection
 	if err := errors.Join(config.Decode(&settings), config.Connection.Decode(&connection)); err != nil {
 		return nil, wrong(err)
@@ -83,14 +71,11 @@ func Open(_ context.Context, config driver.Config) (driver.Driver, error) {
 	}
 	d := &Driver{
 		platform: config.Platform, api: newAPI(cloud, uaa, from, config.Connection.Budget),
-		origin: settings.Origin, jobTimeout: jobTimeout, orgs: orgs{bySpace: map[string]string{}},
+		origin: settings.Origin, creates: settings.Replication.UserCreation != nil, jobTimeout: jobTimeout,
+		orgs: orgs{bySpace: map[string]string{}},
 	}
-	if creation := settings.Replication.UserCreation; creation != nil {
-		if creation.Origin == "" || creation.Origin == "uaa" {
-			return nil, wrong(fmt.Errorf("%w: userCreation needs the origin that accounts are to have, and not uaa: "+
-				"those have a password", fault.ErrInvalid))
-		}
-		d.newOrigin = creation.Origin
+	if field, problem := settings.Check(); problem != "" {
+		return nil, wrong(fmt.Errorf("%w: %s: %s", fault.ErrInvalid, field, problem))
 	}
 	d.handlers = d.table()
 	return d, nil

@@ -115,7 +115,7 @@ func FuzzAnswers(f *testing.F) {
 		}))
 		defer server.Close()
 		d := openWith(t, map[string]any{
-			"apiUrl": server.URL, "uaaUrl": server.URL,
+			"apiUrl": server.URL, "uaaUrl": server.URL, "origin": sso,
 			"auth": map[string]any{"environment": map[string]any{"prefix": "CF"}},
 		}, map[string]string{"CF_CLIENT_ID": "admin", "CF_CLIENT_SECRET": "admin-secret"})
 		seen, err := d.Observe(t.Context(), []driver.Scope{{ID: "s", Marks: true}, {ID: "o/s"}})

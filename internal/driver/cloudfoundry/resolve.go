@@ -3,7 +3,6 @@ package cloudfoundry
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,33 +12,48 @@ import (
 	"github.com/cloudfoundry/go-cfclient/v3/resource"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/fault"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // Resolve implements driver.Driver: one call for as many names as fit into an
-// address, and one of UAA for up to 90 users that are found. A name with a comma, which the filter would take apart, is nobody's.
+// address, and one of UAA for up to 90 users that are found. It asks for the names in all
+// origins, so that the answer for a user of another origin says so. A name with a comma,
+// which the filter would split, is not found.
 func (d *Driver) Resolve(ctx context.Context, accounts []string) ([]access.Resolution, error) {
 	if len(accounts) == 0 {
 		return nil, ctx.Err()
 	}
-	byName := map[string][]string{}
+	known := driver.NewAccounts(d.Profile().AccountNames)
+	var found []resource.User
 	for _, names := range batches(accounts) {
-		users, err := d.users(ctx, names, d.origin)
+		users, err := d.users(ctx, names)
 		if err != nil {
 			return nil, err
 		}
 		for _, u := range users {
-			name := fold(*u.Username)
-			byName[name] = append(byName[name], u.GUID)
+			if d.has(u) {
+				found = append(found, u)
+			} else {
+				known.AddOfOtherOrigin(*u.Username)
+			}
 		}
 	}
-	disabled, err := d.disabled(ctx, byName)
+	disabled, err := d.disabled(ctx, found)
 	if err != nil {
 		return nil, err
 	}
+	for _, u := range found {
+		state := access.Yes
+		if disabled[u.GUID] {
+			state = access.Disabled
+		}
+		known.Add(*u.Username, u.GUID, state)
+	}
 	answers := make([]access.Resolution, len(accounts))
 	for i, name := range accounts {
-		answers[i] = toResolution(byName[fold(name)], disabled)
+		answers[i] = known.Find(name)
 	}
 	return answers, ctx.Err()
 }
@@ -47,16 +61,20 @@ func (d *Driver) Resolve(ctx context.Context, accounts []string) ([]access.Resol
 // disabled asks UAA which of the users found may not sign in: the Cloud
 // Controller does not say. Credentials that may not read UAA's users, for want of
 // scim.read, see none of them.
-func (d *Driver) disabled(ctx context.Context, byName map[string][]string) (map[string]bool, error) {
+func (d *Driver) disabled(ctx context.Context, users []resource.User) (map[string]bool, error) {
 	disabled := map[string]bool{}
-	if len(byName) == 0 {
+	if len(users) == 0 {
 		return disabled, nil
+	}
+	ids := make([]string, len(users))
+	for i, u := range users {
+		ids[i] = u.GUID
 	}
 	uaa, err := d.api.session.address(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for part := range slices.Chunk(unique(slices.Concat(slices.Collect(maps.Values(byName))...)), mostSCIM) {
+	for part := range slices.Chunk(unique(ids), mostSCIM) {
 		filter := `id eq "` + strings.Join(part, `" or id eq "`) + `"`
 		found, err := d.accounts(ctx, uaa, filter)
 		if _, may := refusedWith(err, http.StatusForbidden); may {
@@ -93,32 +111,30 @@ func (d *Driver) accounts(ctx context.Context, uaa, filter string) ([]account, e
 	return *found.Resources, nil
 }
 
-// users returns the users with these names, of one origin or of any. The Cloud
-// Controller may find more than was asked for; what is not named so is left out.
-func (d *Driver) users(ctx context.Context, names []string, origin string) ([]resource.User, error) {
+// users returns the users with these names, of all origins. The Cloud Controller may find
+// more than was asked for: users with other names are left out.
+func (d *Driver) users(ctx context.Context, names []string) ([]resource.User, error) {
 	query := url.Values{"usernames": {strings.Join(names, ",")}}
-	if origin != "" {
-		query.Set("origins", origin)
-	}
 	users, _, err := list(ctx, d.api, "users", query, func(u resource.User) string { return u.GUID })
 	if err != nil {
 		return nil, err
 	}
-	asked := map[string]bool{}
+	asked := map[identity.Key]bool{}
 	for _, name := range names {
-		asked[fold(name)] = true
+		asked[key(name)] = true
 	}
-	return slices.DeleteFunc(users, func(u resource.User) bool {
-		return u.Username == nil || !asked[fold(*u.Username)] || origin != "" && (u.Origin == nil || *u.Origin != origin)
-	}), nil
+	return slices.DeleteFunc(users, func(u resource.User) bool { return u.Username == nil || !asked[key(*u.Username)] }), nil
 }
+
+// has reports whether the user is of the platform's origin.
+func (d *Driver) has(u resource.User) bool { return u.Origin != nil && *u.Origin == d.origin }
 
 // batches parts the names, each once, into as many as fit into an address.
 func batches(accounts []string) [][]string {
 	names := make([]string, 0, len(accounts))
 	for _, name := range accounts {
 		if name != "" && !strings.Contains(name, ",") {
-			names = append(names, fold(name))
+			names = append(names, string(key(name)))
 		}
 	}
 	slices.Sort(names)

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,17 +58,18 @@ func newWorld(t testing.TB, options simulated.Options) *world {
 // laws is the world as package drivertest needs it.
 func (w *world) laws() drivertest.World {
 	return drivertest.World{
-		Open:     func(t testing.TB) driver.Driver { return w.open(t) },
-		Roles:    []string{"space_developer", "space_auditor", "space_manager"},
-		NoTenant: "01234567-89ab-cdef-0123-456789abcdef",
-		Secrets:  []string{"admin-secret"},
-		PageSize: page,
-		Tenant:   func(_ testing.TB, name string) string { return w.cloud.AddSpace(w.org, name) },
-		User:     func(_ testing.TB, name string) string { return w.cloud.AddUser(name, sso) },
-		Twin:     func(_ testing.TB, name string) string { return w.cloud.AddUser(name, "uaa") },
-		Plant:    w.plant,
-		Disable:  func(_ testing.TB, ref string) { w.cloud.Disable(ref) },
-		Breaker:  drivertest.ThroughProxy(w.proxy, signIn),
+		Open:        func(t testing.TB) driver.Driver { return w.open(t) },
+		Roles:       []string{"space_developer", "space_auditor", "space_manager"},
+		NoTenant:    "01234567-89ab-cdef-0123-456789abcdef",
+		Secrets:     []string{"admin-secret"},
+		PageSize:    page,
+		Tenant:      func(_ testing.TB, name string) string { return w.cloud.AddSpace(w.org, name) },
+		User:        func(_ testing.TB, name string) string { return w.cloud.AddUser(name, sso) },
+		Holds:       func(name string) bool { return len(name) <= rules.MaxUsername && !strings.Contains(name, ",") },
+		OtherOrigin: func(_ testing.TB, name string) string { return w.cloud.AddUser(name, "uaa") },
+		Plant:       w.plant,
+		Disable:     func(_ testing.TB, ref string) { w.cloud.Disable(ref) },
+		Breaker:     drivertest.ThroughProxy(w.proxy, signIn),
 		Refusals: &drivertest.Refusals{
 			Proxy: w.proxy, Writes: func(r *http.Request) bool { return r.Method != http.MethodGet && !signIn(r) },
 			Permanent: func(*http.Request) faultproxy.Fault {
@@ -119,6 +121,7 @@ func (w *world) open(t testing.TB, change ...func(map[string]any)) *cloudfoundry
 	settings := map[string]any{
 		"apiUrl":      w.proxy.URL(),
 		"auth":        map[string]any{"environment": map[string]any{"prefix": "CF"}},
+		"origin":      sso,
 		"replication": map[string]any{"userCreation": map[string]any{"origin": sso}},
 	}
 	for _, f := range change {
