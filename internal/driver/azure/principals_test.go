@@ -10,6 +10,27 @@ import (
 	simulated "github.com/rollcall-iam/rollcall/internal/simulate/azure"
 )
 
+// TestNestedGroupsAreObserved: a group is a member as any other, in groups of any size.
+func TestNestedGroupsAreObserved(t *testing.T) {
+	for reason, users := range map[string]int{"a group that one answer shows": 2, "a large group": 25} {
+		t.Run(reason, func(t *testing.T) {
+			w := newWorld(t, simulated.Options{Stale: -1, PageSize: pageSize})
+			shop := w.newTenant(t, "prod")
+			group, nested := shop.must(createGroup("admins")), shop.must(createGroup("nested"))
+			for _, ref := range append(w.users("u", users), nested) {
+				w.cloud.AddMember(w.tenant, group, ref)
+			}
+			if got := memberRefs(shop.look("admins").Groups[0]); len(got) != users+1 || !slices.Contains(got, nested) {
+				t.Fatalf("the nested group is not observed among %d members", len(got))
+			}
+			shop.must(change("admins", group, nil, []string{nested}))
+			if got := memberRefs(shop.look("admins").Groups[0]); len(got) != users || slices.Contains(got, nested) {
+				t.Errorf("the nested group that was removed is still a member, or others are not: %v", got)
+			}
+		})
+	}
+}
+
 // TestServicePrincipalsAreObserved: Graph's list of a group's members leaves service
 // principals out, and $expand shows 20 members only. An app in a group of any size is a
 // member as any other, and can be removed.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -353,5 +354,40 @@ func TestEachPageOfEachList(t *testing.T) {
 		if n, err := c.read(); n == 0 || err != nil {
 			t.Errorf("%s: with nothing broken: %d answers, %v", c.path, n, err)
 		}
+	}
+}
+
+// TestMembersOfEveryKindAreRemoved: Cloud Identity lists groups, service accounts and users
+// of other customers among the members of a group. They are members as any other.
+func TestMembersOfEveryKindAreRemoved(t *testing.T) {
+	w := newWorld(t, calm())
+	shop := w.tenant(t, "kinds")
+	want := shop.want(w.people("ada")...)
+	shop.sync(want)
+	id := strings.TrimPrefix(shop.owned[access.Key{Kind: access.KindGroup, Group: shop.group}], "groups/")
+	w.server.AddGroup("nested@"+domain, "")
+	others := map[string]string{ // by reason
+		"a nested group":             "nested@" + domain,
+		"a service account":          robot,
+		"a user of another customer": "eve@partner.example",
+	}
+	for _, other := range others {
+		w.server.Join(id, other)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for reason, other := range others {
+		seen := func() bool {
+			return slices.ContainsFunc(shop.look().Groups[0].Members, func(m access.Member) bool { return m.Ref == other })
+		}
+		for !seen() {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s is not observed among the members", reason)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	shop.sync(want)
+	if got := shop.look().Groups[0].Members; len(got) != 1 || got[0].Ref != "ada@"+domain {
+		t.Errorf("members after the next run: %v, want the desired one only", got)
 	}
 }
