@@ -1,4 +1,5 @@
-// Package activities does the work for workflows: it reads documents, asks
-// platforms, plans, applies and records. It is the one place where Go errors
-// become Temporal errors.
+// Package activities adapts the internal packages to workflows. An activity decodes its
+// input, calls a method of package reconcile or revocation, and encodes the result. It
+// heartbeats, measures and logs, and converts Go errors to Temporal errors: no other package
+// does that.
 package activities

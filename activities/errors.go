@@ -44,6 +44,3 @@ func toTemporal(err error) error {
 	}
 	return temporal.NewApplicationErrorWithOptions(err.Error(), fault.Name(err), options)
 }
-
-// lasting reports whether failures of a type stay until a user or an operator acts.
-func lasting(failure string) bool { return fault.Permanent(fault.Named(failure)) }

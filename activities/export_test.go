@@ -5,27 +5,26 @@ import (
 	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/progress"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
 )
 
-// WatchChecks calls before and after each look whether a unit is still desired.
+// WatchChecks calls before and after each check whether a unit is still desired.
 func WatchChecks(p *Platform, before func(), after func(error)) {
-	checks := p.checks
-	p.checks = func(a *application) func(context.Context) error {
-		check := checks(a)
+	p.tenants = p.tenants.WithCheck(func(check reconcile.Check) reconcile.Check {
 		return func(ctx context.Context) error {
 			before()
 			err := check(ctx)
 			after(err)
 			return err
 		}
-	}
+	})
 }
 
 // Blind lets a platform apply plans however old they are.
 func Blind(p *Platform) {
-	p.checks = func(*application) func(context.Context) error {
+	p.tenants = p.tenants.WithCheck(func(reconcile.Check) reconcile.Check {
 		return func(context.Context) error { return nil }
-	}
+	})
 }
 
 // Watch lets a platform heartbeat and stop activities after these times in place of the

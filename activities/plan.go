@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -102,18 +101,10 @@ func (p *Platform) compared(
 func (p *Platform) compare(ctx context.Context, in PlanInput) (driver.Driver, *reconcile.Tenant, error) {
 	o := reconcile.Options{Fresh: in.Fresh, Resolved: in.Resolved, Adopt: in.Adopt, DryRun: in.DryRun}
 	if in.RefusedSince > 0 {
-		failed, err := p.failed(ctx, activity.GetInfo(ctx).WorkflowExecution.RunID)
-		if err != nil {
-			return nil, nil, err
-		}
-		o.Immovable = immovable(failed, in.RefusedSince)
+		o.Refused = append(o.Refused, reconcile.RefusedRun{RunID: activity.GetInfo(ctx).WorkflowExecution.RunID, Since: in.RefusedSince})
 	}
 	for _, id := range in.RefusedRuns {
-		failed, err := p.failed(ctx, id)
-		if err != nil {
-			return nil, nil, err
-		}
-		o.Immovable = append(o.Immovable, immovable(failed, 0)...)
+		o.Refused = append(o.Refused, reconcile.RefusedRun{RunID: id})
 	}
 	d, tenants, err := p.tenants.Compare(ctx, []access.TenantID{in.Tenant}, o)
 	if err != nil {
@@ -122,37 +113,21 @@ func (p *Platform) compare(ctx context.Context, in PlanInput) (driver.Driver, *r
 	return d, tenants[0], nil
 }
 
-// prepared takes up a plan that a survey has just made, so that the platform is
-// not asked again. It serves only while the documents still ask for the same;
-// whether the platform moved meanwhile, each step finds out.
+// prepared returns a plan that a sweep has just made, so that the platform is not asked
+// again. It reports false where there is none, or it must be made again.
 func (p *Platform) prepared(ctx context.Context, in PlanInput) (PlanOutput, bool, error) {
 	if in.Prepared.Digest == "" {
 		return PlanOutput{}, false, nil
 	}
-	made, _, err := p.store.Plan(ctx, in.Prepared.Digest)
-	if err != nil {
-		return PlanOutput{}, false, fmt.Errorf("activities: read plan %s: %w", in.Prepared.Digest, err)
-	}
-	input, err := p.store.TenantInput(ctx, in.Tenant)
-	if err != nil {
-		return PlanOutput{}, false, fmt.Errorf("activities: read the documents of %s: %w", in.Tenant, err)
-	}
-	d, connection, err := p.tenants.Driver(ctx, input.Platform)
-	if err != nil {
-		return PlanOutput{}, false, err
-	}
-	now, err := reconcile.DesiredDigest(input, d.Profile())
-	if err != nil || now != in.Prepared.Desired || made.Tenant != in.Tenant || made.Connection != connection {
-		return PlanOutput{}, false, err
-	}
-	if wanted, err := p.tenants.RemovesDesired(ctx, d, input, made); err != nil || wanted {
+	made, profile, valid, err := p.tenants.Prepared(ctx, in.Tenant, in.Prepared.Digest, in.Prepared.Desired)
+	if err != nil || !valid {
 		return PlanOutput{}, false, err
 	}
 	out := PlanOutput{
-		Digest: in.Prepared.Digest, Desired: now, Steps: len(made.Steps), Held: len(made.Held), Remarks: len(made.Remarks),
-		HeldDigest: made.HeldDigest(), Settle: d.Profile().Settle,
+		Digest: in.Prepared.Digest, Desired: in.Prepared.Desired, Steps: len(made.Steps), Held: len(made.Held), Remarks: len(made.Remarks),
+		HeldDigest: made.HeldDigest(), Settle: profile.Settle,
 	}
-	out.order(made, d.Profile().Unit)
+	out.order(made, profile.Unit)
 	return out, true, nil
 }
 
@@ -163,13 +138,7 @@ func (p *Platform) record(
 	out := PlanOutput{Calls: meter.Calls(), Desired: t.DesiredDigest(), Settle: profile.Settle}
 	run := reconcile.Run{
 		ID: activity.GetInfo(ctx).WorkflowExecution.RunID, DryRun: in.DryRun,
-		Steps: in.Done.Steps, Calls: in.Done.Calls + out.Calls,
-	}
-	var err error
-	if !in.DryRun {
-		if run.Refused, err = p.refusedAccounts(ctx, t.Plan(), in.RefusedSince); err != nil {
-			return out, err
-		}
+		Steps: in.Done.Steps, Calls: in.Done.Calls + out.Calls, RefusedSince: in.RefusedSince,
 	}
 	recorded, err := p.tenants.Record(ctx, []*reconcile.Tenant{t}, func(access.TenantID) reconcile.Run { return run })
 	made := t.Plan()

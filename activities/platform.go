@@ -1,7 +1,6 @@
 package activities
 
 import (
-	"context"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -23,9 +22,6 @@ type Platform struct {
 	store        *store.Store
 	ledger       *ledger.Ledger
 	installation string
-	// checks returns what looks again, right before each unit of an application,
-	// whether it is still desired.
-	checks func(*application) func(context.Context) error
 	// inFlight is how long a revocation waits for additions that are on their way.
 	inFlight   time.Duration
 	heartbeats heartbeats
@@ -37,7 +33,6 @@ func NewPlatform(s *store.Store, l *ledger.Ledger, installation string, drivers 
 	return &Platform{
 		tenants: reconcile.NewReconciler(s, l, installation, drivers),
 		store:   s, ledger: l, installation: installation,
-		checks:   func(a *application) func(context.Context) error { return a.stillDesired },
 		inFlight: revocation.InFlight, heartbeats: defaultHeartbeats(),
 	}
 }

@@ -1,10 +1,10 @@
 package activities
 
-import "github.com/rollcall-iam/rollcall/internal/access"
+import (
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
+)
 
 // Refusal returns the code of the warning about a step that failed, and reports whether
-// the failure is permanent: it lasts until a user or an operator acts. The failure is a class as the
-// ledger has it, such as TypeDenied.
-func Refusal(failure string) (code access.Code, permanent bool) {
-	return refusalCode(failure), lasting(failure)
-}
+// the failure is permanent: see reconcile.Refusal.
+func Refusal(failure string) (code access.Code, permanent bool) { return reconcile.Refusal(failure) }

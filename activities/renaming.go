@@ -2,14 +2,12 @@ package activities
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/activity"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
-	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/reconcile"
@@ -88,59 +86,37 @@ func (p *Platform) ConfirmReplacement(ctx context.Context, in ConfirmInput) (Con
 	if err != nil {
 		return ConfirmOutput{}, toTemporal(err)
 	}
-	out, err := p.confirmed(ctx, t, d.Profile(), in)
-	out.Calls = meter.Calls()
+	c, err := p.tenants.ConfirmReplacement(ctx, t, thisRun(ctx, in.Tenant), in.ID)
+	out := ConfirmOutput{State: c.State, Digest: c.Digest, Desired: t.DesiredDigest(), Calls: meter.Calls()}
+	if c.Digest != "" {
+		out.Build, out.Remove = batchesOf(t.Plan(), d.Profile().Unit, in.ID)
+	}
 	activity.GetLogger(ctx).Info("group replacement checked", "tenant", in.Tenant.String(), "replacement", in.ID,
 		"state", out.State, "calls", out.Calls)
 	return out, toTemporal(err)
 }
 
-// confirmed decides how the renaming goes on, and records it.
-func (p *Platform) confirmed(ctx context.Context, t *reconcile.Tenant, profile driver.Profile, in ConfirmInput) (ConfirmOutput, error) {
-	made := t.Plan()
-	out := ConfirmOutput{State: reconcile.ReplacementState(made, in.ID), Desired: t.DesiredDigest()}
-	if out.State == ledger.Replanned {
-		return out, nil
-	}
-	var err error
-	if out.Digest, err = p.store.PutPlan(ctx, made, t.Document().Generation); err != nil {
-		return out, fmt.Errorf("activities: store the plan of %s: %w", in.Tenant, err)
-	}
+// batchesOf returns the batches of a group replacement.
+func batchesOf(p plan.Plan, unit plan.Unit, id string) (build, remove []Batch) {
 	var parts PlanOutput
-	parts.order(made, profile.Unit)
+	parts.order(p, unit)
 	for _, r := range parts.Renamings {
-		if r.ID == in.ID {
-			out.Build, out.Remove = r.Build, r.Remove
+		if r.ID == id {
+			build, remove = r.Build, r.Remove
 		}
 	}
-	return out, p.bring(ctx, thisRun(ctx, in.Tenant), made, Stage{ID: in.ID, State: out.State})
+	return build, remove
 }
 
 // RecordReplacement records how a run left a renaming.
 func (p *Platform) RecordReplacement(ctx context.Context, in RecordReplacementInput) error {
-	made, _, err := p.store.Plan(ctx, in.Digest)
-	if err != nil {
-		return toTemporal(fmt.Errorf("activities: read plan %s: %w", in.Digest, err))
-	}
-	return toTemporal(p.bring(ctx, thisRun(ctx, in.Tenant), made, Stage{ID: in.ID, State: in.State}))
+	run := thisRun(ctx, in.Tenant)
+	run.Digest = in.Digest
+	return toTemporal(p.tenants.RecordReplacement(ctx, run, reconcile.Stage{ID: in.ID, State: in.State}))
 }
 
 // thisRun identifies the run that the activity belongs to.
 func thisRun(ctx context.Context, tenant access.TenantID) ledger.Run {
 	execution := activity.GetInfo(ctx).WorkflowExecution
 	return ledger.Run{Tenant: tenant, WorkflowID: execution.ID, RunID: execution.RunID}
-}
-
-// bring records how far the run has come with a renaming of the plan; without one
-// there is nothing to record.
-func (p *Platform) bring(ctx context.Context, run ledger.Run, made plan.Plan, stage Stage) error {
-	if stage.ID == "" {
-		return nil
-	}
-	r, _ := made.Replacement(stage.ID)
-	r.ID = stage.ID
-	if err := p.ledger.Bring(ctx, run, r, stage.State); err != nil {
-		return fmt.Errorf("activities: record how far a renaming of %s is: %w", run.Tenant, err)
-	}
-	return nil
 }

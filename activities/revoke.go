@@ -14,8 +14,6 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
 	"github.com/rollcall-iam/rollcall/internal/fault"
-	"github.com/rollcall-iam/rollcall/internal/ledger"
-	"github.com/rollcall-iam/rollcall/internal/reconcile"
 	"github.com/rollcall-iam/rollcall/internal/revocation"
 )
 
@@ -215,6 +213,5 @@ func otherWorker(platform string, attempt int32) error {
 func (p *Platform) remover() *revocation.Remover {
 	return revocation.New(revocation.Config{
 		Store: p.store, Ledger: p.ledger, Tenants: p.tenants, Installation: p.installation, InFlight: p.inFlight,
-		Records: func(run ledger.Run) reconcile.Ledger { return runLedger{ledger: p.ledger, run: run} },
 	})
 }

@@ -70,7 +70,7 @@ func (p *Platform) together(
 			unread[id] = err
 		}
 	}
-	if err := p.tenants.RecordFailures(ctx, failuresOf(unread), startedAt, of); err != nil {
+	if err := p.tenants.RecordFailures(ctx, unread, startedAt, of); err != nil {
 		return DetectDriftOutput{}, toTemporal(err)
 	}
 	recorded, err := p.tenants.Record(ctx, tenants, of)
@@ -113,18 +113,6 @@ func (p *Platform) count(
 		p.measureChange(ctx, platform, revision, n)
 	}
 	return out
-}
-
-// failuresOf returns the warnings about tenants that cannot be compared.
-func failuresOf(unread map[access.TenantID]error) []reconcile.Failure {
-	failures := make([]reconcile.Failure, 0, len(unread))
-	for id, cause := range unread {
-		code := refusalCode(fault.Name(cause))
-		failures = append(failures, reconcile.Failure{Tenant: id, Warning: access.Remark{
-			Code: code, Object: id.Platform, Text: cause.Error() + ": " + advice(code),
-		}})
-	}
-	return failures
 }
 
 // shard returns the tenants to read, and where the next shard begins.

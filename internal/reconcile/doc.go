@@ -11,6 +11,16 @@
 // Calls and SQL statements do not grow with the number of tenants, as far as the platform
 // allows it.
 //
+// Apply applies a part of a stored plan, Compensate removes what a run has made for a group
+// replacement, and RecordOutcome stores how a run ended that did not converge:
+//
+//	applied, err := r.Apply(ctx, reconcile.Batch{Run: run, Desired: desired, Waves: waves})
+//	compensated, err := r.Compensate(ctx, reconcile.CompensateRequest{Run: run, ID: id})
+//	warnings, err := r.RecordOutcome(ctx, reconcile.RunEnd{Run: run, Outcome: reconcile.Failed})
+//
+// Each reads what it needs from the database, decides by pure functions of the plan and the
+// ledger's records, and stores the result.
+//
 // An [Executor] takes waves of write units, as package plan orders them. Of each unit it
 // records the intent, checks that the steps are still desired, has the driver apply
 // them, and records the outcomes:
@@ -36,5 +46,5 @@
 // Report.Replan is set, and no later wave is applied.
 //
 // An Executor knows no database: [Ledger], Config.Check and Config.Limit connect it. The
-// package knows no workflow.
+// package knows no workflow: the caller passes its run and its attempt (see [Attempt]).
 package reconcile

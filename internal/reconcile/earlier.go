@@ -3,10 +3,8 @@ package reconcile
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
-	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
@@ -92,9 +90,3 @@ func emptiedGroups(records []ledger.Record) []string {
 
 // isDone reports whether the platform carried out a step.
 func isDone(r ledger.Record) bool { return r.Err == "" && !r.DoneAt.IsZero() }
-
-// isRefused reports whether the platform refused a step for good.
-func isRefused(r ledger.Record) bool {
-	class, _, _ := strings.Cut(r.Err, ":")
-	return fault.Permanent(fault.Named(class))
-}

@@ -10,7 +10,6 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
-	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/progress"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -30,6 +29,9 @@ type Reconciler struct {
 	drivers Drivers
 	// installation is in every ownership marker.
 	installation string
+	// wrapCheck returns what Apply calls in place of its check before each unit; nil for the
+	// check itself.
+	wrapCheck func(Check) Check
 }
 
 // NewReconciler returns the Reconciler of an installation.
@@ -46,8 +48,8 @@ type Options struct {
 	Resolved time.Time
 	// Adopt are names of groups to plan as if a user had asked to adopt them.
 	Adopt []string
-	// Immovable are roles that the platform refused to take, for one tenant.
-	Immovable []plan.Removal
+	// Refused are runs whose refusals the plan takes into account, for one tenant.
+	Refused []RefusedRun
 	// DryRun reserves no removals.
 	DryRun bool
 }
@@ -130,6 +132,10 @@ func (r *Reconciler) load(ctx context.Context, ids []access.TenantID, o Options)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reconcile: read the adoptions: %w", err)
 	}
+	immovable, err := r.immovable(ctx, o.Refused)
+	if err != nil {
+		return nil, nil, err
+	}
 	tenants := make([]*Tenant, len(documents))
 	for i, in := range documents {
 		want, err := desiredOf(in, d.Profile())
@@ -140,7 +146,7 @@ func (r *Reconciler) load(ctx context.Context, ids []access.TenantID, o Options)
 		id := in.Tenant.TenantID
 		tenants[i] = &Tenant{inputs: inputs{
 			document: in, desired: want, decisions: decisions[id], adoptions: adoptions[id], adopt: o.Adopt,
-			immovable: o.Immovable, connection: connection,
+			immovable: immovable, connection: connection,
 		}}
 	}
 	return d, tenants, nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -33,9 +34,10 @@ type Run struct {
 	DryRun bool
 	// Steps and Calls count what the run has done for the tenant.
 	Steps, Calls int
-	// Refused are the warnings about accounts that the platform refused in the run, if all
-	// steps of the plan are about these accounts. With them the tenant counts as desired.
-	Refused []access.Remark
+	// RefusedSince is the first pass of the run whose refusals count; 0 for none. If all steps
+	// of the plan are about accounts that the platform refused in these passes, the tenant
+	// counts as desired, with a warning about each.
+	RefusedSince int
 }
 
 // Recorded says what is stored of a tenant.
@@ -47,11 +49,16 @@ type Recorded struct {
 }
 
 // Record stores the plans of tenants, and the statuses of those that have no steps left,
-// with a number of statements that does not depend on that of the tenants. It returns what
-// is stored in the order of the tenants. The function of returns a tenant's run.
+// with a number of statements that does not depend on that of the tenants without refused
+// steps. It returns what is stored in the order of the tenants. The function of returns a
+// tenant's run.
 func (r *Reconciler) Record(ctx context.Context, tenants []*Tenant, of func(access.TenantID) Run) ([]Recorded, error) {
 	all := make([]Recorded, len(tenants))
 	if err := r.putPlans(ctx, tenants, of, all); err != nil {
+		return nil, err
+	}
+	refused, err := r.refusedAccounts(ctx, tenants, of)
+	if err != nil {
 		return nil, err
 	}
 	var closed []*Tenant
@@ -62,7 +69,7 @@ func (r *Reconciler) Record(ctx context.Context, tenants []*Tenant, of func(acce
 		case run.DryRun:
 			all[i].Outcome = Planned
 			continue
-		case len(t.plan.Steps) > 0 && len(run.Refused) == 0:
+		case len(t.plan.Steps) > 0 && len(refused[t.ID()]) == 0:
 			continue
 		case run.Steps > 0:
 			runs[t.ID()] = run.ID
@@ -75,12 +82,32 @@ func (r *Reconciler) Record(ctx context.Context, tenants []*Tenant, of func(acce
 		return nil, err
 	}
 	for _, t := range closed {
-		t.plan.Remarks = WithEvents(slices.Concat(t.plan.Remarks, of(t.ID()).Refused), events[t.ID()])
+		t.plan.Remarks = WithEvents(slices.Concat(t.plan.Remarks, refused[t.ID()]), events[t.ID()])
 	}
 	if err := r.close(ctx, closed); err != nil {
 		return nil, err
 	}
 	return all, r.putStatuses(ctx, tenants, of, all)
+}
+
+// refusedAccounts returns the warnings about refused accounts, by the tenants whose steps
+// are all about such accounts.
+func (r *Reconciler) refusedAccounts(
+	ctx context.Context, tenants []*Tenant, of func(access.TenantID) Run,
+) (map[access.TenantID][]access.Remark, error) {
+	all := map[access.TenantID][]access.Remark{}
+	for _, t := range tenants {
+		run := of(t.ID())
+		if run.DryRun || run.RefusedSince == 0 || len(t.plan.Steps) == 0 {
+			continue
+		}
+		failed, err := r.failed(ctx, ledger.Run{RunID: run.ID})
+		if err != nil {
+			return nil, err
+		}
+		all[t.ID()] = refusedAccountWarnings(t.plan.Steps, failed, run.RefusedSince)
+	}
+	return all, nil
 }
 
 // putStatuses stores the statuses of tenants that have an outcome, but for those that are
@@ -305,17 +332,11 @@ func warned(warnings []access.Remark, event access.Remark) bool {
 	})
 }
 
-// Failure is why a tenant could not be compared.
-type Failure struct {
-	Tenant  access.TenantID
-	Warning access.Remark
-}
-
-// RecordFailures stores that tenants could not be compared, and keeps the warnings that only
-// a look at the platform can end, and those about changes that their runs have made. A status
-// that was stored after startedAt, by the database's clock, stays.
+// RecordFailures stores why tenants could not be compared, and keeps the warnings that only
+// an observation of the platform can end, and those about changes that their runs have made.
+// A status that was stored after startedAt, by the database's clock, stays.
 func (r *Reconciler) RecordFailures(
-	ctx context.Context, failures []Failure, startedAt time.Time, of func(access.TenantID) Run,
+	ctx context.Context, failures map[access.TenantID]error, startedAt time.Time, of func(access.TenantID) Run,
 ) error {
 	if len(failures) == 0 {
 		return nil
@@ -325,22 +346,22 @@ func (r *Reconciler) RecordFailures(
 		return fmt.Errorf("reconcile: read the revision of the documents: %w", err)
 	}
 	runs := map[access.TenantID]string{}
-	for _, f := range failures {
-		if run := of(f.Tenant); run.Steps > 0 {
-			runs[f.Tenant] = run.ID
+	for id := range failures {
+		if run := of(id); run.Steps > 0 {
+			runs[id] = run.ID
 		}
 	}
 	events, err := r.Events(ctx, runs)
 	if err != nil {
 		return err
 	}
-	statuses := make([]store.Status, len(failures))
-	for i, f := range failures {
-		run := of(f.Tenant)
-		statuses[i] = store.Status{
-			Tenant: f.Tenant, Outcome: string(Failed), RunID: run.ID, Steps: run.Steps, Calls: run.Calls, Generation: revision,
-			Blind: true, Seen: startedAt, Remarks: WithEvents([]access.Remark{f.Warning}, events[f.Tenant]),
-		}
+	statuses := make([]store.Status, 0, len(failures))
+	for id, cause := range failures {
+		run, warning := of(id), failureWarning(id.Platform, fault.Name(cause), cause.Error())
+		statuses = append(statuses, store.Status{
+			Tenant: id, Outcome: string(Failed), RunID: run.ID, Steps: run.Steps, Calls: run.Calls, Generation: revision,
+			Blind: true, Seen: startedAt, Remarks: WithEvents([]access.Remark{warning}, events[id]),
+		})
 	}
 	if err := r.store.PutStatuses(ctx, statuses); err != nil {
 		return fmt.Errorf("reconcile: store %d statuses: %w", len(statuses), err)

@@ -40,8 +40,6 @@ type Config struct {
 	Tenants *reconcile.Reconciler
 	// Installation is in every ownership marker.
 	Installation string
-	// Records returns the ledger for the executor of one run.
-	Records func(ledger.Run) reconcile.Ledger
 	// InFlight is how long after the acceptance earlier additions may reach the platform.
 	InFlight time.Duration
 }

@@ -433,7 +433,7 @@ func (r *removal) execute(ctx context.Context, p planned) executed {
 	// replicates the tenant. No guard holds a revocation.
 	e := reconcile.New(reconcile.Config{
 		Plan: p.plan, Driver: r.driver, Scope: p.scope, Attempts: attempts, IgnoreNeeds: true,
-		Ledger: r.Records(ledger.Run{
+		Ledger: reconcile.NewLedger(r.Ledger, ledger.Run{
 			Tenant: id, WorkflowID: r.run.WorkflowID, RunID: r.run.RunID, Pass: r.run.Attempt<<8 + r.observations,
 			Digest: digest, Actor: r.revocation.By, Cause: "revoke",
 		}),
