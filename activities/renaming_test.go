@@ -342,6 +342,30 @@ func TestRefusedUndoSaysSo(t *testing.T) {
 	s.came(ledger.Building)
 }
 
+// TestCompensateReplacement_RetriesUnfinishedSteps: the next attempt of a compensation applies the
+// steps that failed for now, before the compensation is recorded.
+func TestCompensateReplacement_RetriesUnfinishedSteps(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ reason, op string }{
+		{"the role stayed", "write:bindings.delete"},
+		{"the group stayed", "write:groups.delete"},
+	} {
+		s := newRenamed(t, "")
+		p := s.planned()
+		s.build(p)
+		s.breaks(memory.Fault{Op: c.op, Class: "unavailable"})
+		if out, err := s.undo(p); err == nil {
+			t.Fatalf("%s: the first attempt ends with %+v, want a failure", c.reason, out)
+		}
+		s.breaks()
+		if out, err := s.undo(p); err != nil || out.Done != 2 {
+			t.Errorf("%s: the second attempt ends with %+v, %v; want two steps done", c.reason, out, err)
+		}
+		s.has(c.reason, "web-user")
+		s.came(ledger.Building, ledger.Compensated)
+	}
+}
+
 // TestRefusedRenamingLeavesARemark although its steps are another run's.
 func TestRefusedRenamingLeavesARemark(t *testing.T) {
 	t.Parallel()

@@ -73,10 +73,11 @@ func (r *Reconciler) compensate(ctx context.Context, c CompensateRequest) (Appli
 }
 
 // applyAll applies all steps of a plan that no document asks for, and that no guard counts:
-// no user had what it removes before this run.
+// no user had what it removes before this run. The call has all steps, so those that an
+// earlier attempt left unfinished are tried again.
 func (e *batchExecutor) applyAll(ctx context.Context) (Applied, error) {
 	config := e.config()
-	config.Refused, config.Check, config.Limit = nil, nil, nil
+	config.Refused, config.Unfinished, config.Check, config.Limit = nil, nil, nil, nil
 	executor := New(config)
 	for _, wave := range e.plan.Waves(e.driver.Profile().Unit) {
 		err := executor.Wave(ctx, wave)
