@@ -342,18 +342,22 @@ func TestRefusedUndoSaysSo(t *testing.T) {
 	s.came(ledger.Building)
 }
 
-// TestCompensateReplacement_RetriesUnfinishedSteps: the next attempt of a compensation applies the
-// steps that failed for now, before the compensation is recorded.
+// TestCompensateReplacement_RetriesUnfinishedSteps: the next attempt of a compensation applies
+// the steps that failed for now or are in progress, before the compensation is recorded.
 func TestCompensateReplacement_RetriesUnfinishedSteps(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ reason, op string }{
-		{"the role stayed", "write:bindings.delete"},
-		{"the group stayed", "write:groups.delete"},
+	for _, c := range []struct {
+		reason, op, class string
+	}{
+		{"the role stayed", "write:bindings.delete", "unavailable"},
+		{"the group stayed", "write:groups.delete", "unavailable"},
+		{"the platform is removing the role", "write:bindings.delete", "pending"},
+		{"the platform is removing the group", "write:groups.delete", "pending"},
 	} {
 		s := newRenamed(t, "")
 		p := s.planned()
 		s.build(p)
-		s.breaks(memory.Fault{Op: c.op, Class: "unavailable"})
+		s.breaks(memory.Fault{Op: c.op, Class: c.class})
 		if out, err := s.undo(p); err == nil {
 			t.Fatalf("%s: the first attempt ends with %+v, want a failure", c.reason, out)
 		}

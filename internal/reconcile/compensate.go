@@ -74,10 +74,12 @@ func (r *Reconciler) compensate(ctx context.Context, c CompensateRequest) (Appli
 
 // applyAll applies all steps of a plan that no document asks for, and that no guard counts:
 // no user had what it removes before this run. The call has all steps, so those that an
-// earlier attempt left unfinished are tried again.
+// earlier attempt left unfinished are tried again. No other plan follows, so a step that is in
+// progress is unfinished.
 func (e *batchExecutor) applyAll(ctx context.Context) (Applied, error) {
 	config := e.config()
 	config.Refused, config.Unfinished, config.Check, config.Limit = nil, nil, nil, nil
+	config.AllowPending = false
 	executor := New(config)
 	for _, wave := range e.plan.Waves(e.driver.Profile().Unit) {
 		err := executor.Wave(ctx, wave)
