@@ -258,11 +258,28 @@ func (c *checker) binding(i int, b Binding) {
 		c.exists(i, "subject.name", KindUser, b.Subject)
 		return
 	}
-	switch found := c.set.group(b); len(found) {
-	case 0:
+	c.boundGroup(i, b)
+}
+
+// boundGroup adds a problem unless the subject of a group binding is one user group that may
+// be bound in the project's workspace: its own or a global one.
+func (c *checker) boundGroup(i int, b Binding) {
+	found, ok := c.set.graph.Group(b.Workspace, b.Subject)
+	global := UserGroupID("", b.Subject)
+	switch {
+	case ok && found != global && c.set.graph.exists(global):
+		c.add(i, "subject.name", fmt.Sprintf("%s means two user groups: that of the workspace %s and the global one; rename one of them",
+			quoted(b.Subject), quoted(b.Workspace)))
+	case ok:
+	case len(c.set.groups[b.Subject]) == 0:
 		c.add(i, "subject.name", fmt.Sprintf("there is no %s %s", KindUserGroup, quoted(b.Subject)))
-	case 1:
 	default:
-		c.add(i, "subject.name", quoted(b.Subject)+" means several: "+list(c.names(found), "and")+"; rename all but one")
+		var owners []string
+		for _, g := range c.set.groups[b.Subject] {
+			owners = append(owners, quoted(c.set.graph.nodes[g].Workspace))
+		}
+		c.add(i, "subject.name", fmt.Sprintf("the user group %s is of the workspace %s, but the project is of %s: "+
+			"a workspace's group can be bound in its own workspace only; create the group in %s, or bind a global group",
+			quoted(b.Subject), list(owners, "or"), quoted(b.Workspace), quoted(b.Workspace)))
 	}
 }

@@ -45,30 +45,12 @@ func (w *wireGuard) typed() (any, error) {
 	return g, nil
 }
 
-// covers are the platforms that a guard is for, as keys of Set.guards.
-func (g Guard) covers() []string {
-	if len(g.Platforms) == 0 {
-		return []string{""}
-	}
-	return g.Platforms
-}
-
-func (s *Set) indexGuard(i int, g Guard) {
-	for _, platform := range g.covers() {
-		if _, taken := s.guards[platform]; !taken {
-			s.guards[platform] = i
-		}
-	}
-}
-
 // Guard returns the limits in force on a platform: those of the guard that names
 // it, else of the guard that names none, else the default.
 func (s *Set) Guard(platform string) Guard {
-	for _, key := range []string{platform, ""} {
-		if i, ok := s.guards[key]; ok {
-			guard, _ := s.typed[i].(Guard)
-			return guard
-		}
+	if id, ok := s.graph.guard(platform); ok {
+		guard, _ := get[Guard](s, KindGuard, id.Name)
+		return guard
 	}
 	return DefaultGuard()
 }

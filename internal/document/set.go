@@ -1,6 +1,7 @@
 package document
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 
@@ -16,8 +17,8 @@ type Set struct {
 	typed []any
 	// at finds a document.
 	at map[ID]int
-	// bindings are the indices of a project's bindings, by "<workspace>.<name>".
-	bindings map[string][]int
+	// graph has a node of each document at the same index.
+	graph *Graph
 	// groups are the indices of the user groups with one name.
 	groups map[string][]int
 	// euids are the indices of the users with one identity.SearchKey.
@@ -25,9 +26,6 @@ type Set struct {
 	// roleRefs are the indices of the roles that one reference may mean: by name
 	// and by display name.
 	roleRefs map[string][]int
-	// guards are the indices of the guards by the platforms they name; that of the
-	// one for all others is under no name.
-	guards map[string]int
 	// of are the indices of a kind's documents.
 	of map[Kind][]int
 }
@@ -39,13 +37,12 @@ func NewSet(docs []Document) (*Set, error) {
 		docs:     sorted(docs),
 		typed:    make([]any, len(docs)),
 		at:       make(map[ID]int, len(docs)),
-		bindings: map[string][]int{},
 		groups:   map[string][]int{},
 		euids:    map[string][]int{},
 		roleRefs: map[string][]int{},
-		guards:   map[string]int{},
 		of:       map[Kind][]int{},
 	}
+	nodes := make([]Node, len(docs))
 	c := &checker{set: s}
 	for i, doc := range s.docs {
 		if first, twice := s.at[doc.ID]; twice {
@@ -59,12 +56,17 @@ func NewSet(docs []Document) (*Set, error) {
 			continue
 		}
 		s.index(i, typed)
+		nodes[i] = nodeOf(doc.ID, typed)
 	}
 	if err := c.problems.err(); err != nil {
 		return nil, err
 	}
+	s.graph = NewGraph(nodes)
 	return s, nil
 }
+
+// Graph returns which of the documents depend on which.
+func (s *Set) Graph() *Graph { return s.graph }
 
 func (s *Set) index(i int, typed any) {
 	s.typed[i] = typed
@@ -82,11 +84,6 @@ func (s *Set) index(i int, typed any) {
 		}
 	case UserGroup:
 		s.groups[v.Name] = append(s.groups[v.Name], i)
-	case Guard:
-		s.indexGuard(i, v)
-	case Binding:
-		project := dotted(v.Workspace, v.Project)
-		s.bindings[project] = append(s.bindings[project], i)
 	}
 }
 
@@ -120,81 +117,71 @@ func (s *Set) Platforms() []Platform {
 // mapping without an alias has the role's name for it. Input may be asked of a
 // valid set only. Deleted and Generation are the caller's to set.
 func (s *Set) Input(id access.TenantID, drawn Drawn) (TenantInput, bool) {
-	tenant, ok := get[Tenant](s, KindTenant, id.String())
-	if !ok {
+	inputs := s.graph.inputs(id)
+	if len(inputs) == 0 {
 		return TenantInput{}, false
 	}
-	project, _ := get[Project](s, KindProject, id.ProjectID())
-	platform, _ := get[Platform](s, KindPlatform, id.Platform)
-	platform.Replication.RoleMappings = s.resolved(platform.Replication.RoleMappings)
-	in := TenantInput{
-		Tenant: tenant, Project: project, Platform: platform, Drawn: drawn,
-		Roles: all[ProjectRole](s, KindProjectRole), Guard: s.Guard(id.Platform),
+	slices.Sort(inputs)
+	in := TenantInput{Drawn: drawn, Guard: DefaultGuard(), Roles: []ProjectRole{}}
+	for _, i := range inputs {
+		s.add(&in, i)
 	}
-	if zone, ok := get[LandingZone](s, KindLandingZone, tenant.LandingZone); ok {
-		zone.RoleMappings = s.resolved(zone.RoleMappings)
-		in.LandingZone = &zone
-	}
-	s.people(&in, id.ProjectID())
+	in.SameAccount = s.sameAccount(in.Users)
 	return in, true
 }
 
-// people adds the bindings of a project, and whom they reach.
-func (s *Set) people(in *TenantInput, project string) {
-	groups, users := map[int]bool{}, map[int]bool{}
-	for _, i := range s.bindings[project] {
-		binding, _ := s.typed[i].(Binding)
-		binding.Role = s.roleName(binding.Role)
-		if s.docs[i].ID.Kind == KindUserBinding {
-			in.UserBindings = append(in.UserBindings, binding)
-			s.mark(users, KindUser, binding.Subject)
-			continue
-		}
-		in.GroupBindings = append(in.GroupBindings, binding)
-		if found := s.group(binding); len(found) == 1 {
-			groups[found[0]] = true
-		}
-	}
-	in.UserGroups = pick[UserGroup](s, groups)
-	for _, group := range in.UserGroups {
-		for _, member := range group.Members {
-			s.mark(users, KindUser, member)
-		}
-	}
-	in.Users, in.SameAccount = pick[User](s, users), pick[User](s, s.sameAccount(users))
-}
-
 // sameAccount returns the users, besides these, whose euids may end in the account of one of
-// these.
-func (s *Set) sameAccount(users map[int]bool) map[int]bool {
+// these, sorted.
+func (s *Set) sameAccount(users []User) []User {
 	others := map[int]bool{}
-	for i := range users {
-		user, _ := s.typed[i].(User)
-		if user.EUID == "" {
+	for _, u := range users {
+		if u.EUID == "" {
 			continue
 		}
-		for _, other := range s.euids[identity.SearchKey(user.EUID)] {
-			if !users[other] {
-				others[other] = true
-			}
+		for _, i := range s.euids[identity.SearchKey(u.EUID)] {
+			others[i] = true
 		}
 	}
-	return others
+	for _, u := range users {
+		delete(others, s.at[ID{Kind: KindUser, Name: u.Name}])
+	}
+	var found []User
+	for _, i := range slices.Sorted(maps.Keys(others)) {
+		user, _ := s.typed[i].(User)
+		found = append(found, user)
+	}
+	return found
 }
 
-func (s *Set) mark(set map[int]bool, kind Kind, name string) {
-	if i, ok := s.at[ID{Kind: kind, Name: name}]; ok {
-		set[i] = true
+// add adds a document to what a tenant depends on.
+func (s *Set) add(in *TenantInput, i int) {
+	switch v := s.typed[i].(type) {
+	case Tenant:
+		in.Tenant = v
+	case Project:
+		in.Project = v
+	case Platform:
+		v.Replication.RoleMappings = s.resolved(v.Replication.RoleMappings)
+		in.Platform = v
+	case LandingZone:
+		v.RoleMappings = s.resolved(v.RoleMappings)
+		in.LandingZone = &v
+	case ProjectRole:
+		in.Roles = append(in.Roles, v)
+	case Guard:
+		in.Guard = v
+	case UserGroup:
+		in.UserGroups = append(in.UserGroups, v)
+	case User:
+		in.Users = append(in.Users, v)
+	case Binding:
+		v.Role = s.roleName(v.Role)
+		if s.docs[i].ID.Kind == KindUserBinding {
+			in.UserBindings = append(in.UserBindings, v)
+		} else {
+			in.GroupBindings = append(in.GroupBindings, v)
+		}
 	}
-}
-
-// group returns the user groups that a binding's subject may mean: that of the
-// project's own workspace, else all that are called so.
-func (s *Set) group(b Binding) []int {
-	if i, ok := s.at[ID{Kind: KindUserGroup, Name: dotted(b.Workspace, b.Subject)}]; ok {
-		return []int{i}
-	}
-	return s.groups[b.Subject]
 }
 
 // roleName returns the name of the role that ref means, or ref itself where
@@ -233,22 +220,6 @@ func get[T any](s *Set, kind Kind, name string) (T, bool) {
 func all[T any](s *Set, kind Kind) []T {
 	out := make([]T, 0, len(s.of[kind]))
 	for _, i := range s.of[kind] {
-		if typed, ok := s.typed[i].(T); ok {
-			out = append(out, typed)
-		}
-	}
-	return out
-}
-
-// pick returns the typed documents at the indices, by name.
-func pick[T any](s *Set, indices map[int]bool) []T {
-	sortedIndices := make([]int, 0, len(indices))
-	for i := range indices {
-		sortedIndices = append(sortedIndices, i)
-	}
-	slices.Sort(sortedIndices)
-	var out []T
-	for _, i := range sortedIndices {
 		if typed, ok := s.typed[i].(T); ok {
 			out = append(out, typed)
 		}

@@ -82,14 +82,32 @@ func TestValidate(t *testing.T) {
 			want:   []string{`new.yaml:1: meshProjectUserBinding b: roleRef.name: "Same" means several: meshProjectRole reader and meshProjectRole writer; rename one of them`},
 		},
 		{
-			name:   "a group of another workspace that means two",
+			name:   "a group of another workspace",
+			reason: "a workspace's group is for its own projects: its manager decides about access there only",
+			input: `{apiVersion: v1, kind: meshWorkspace, metadata: {name: x}}
+--- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: devs, ownedByWorkspace: x}}
+--- {apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: b}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: w}, subject: {name: devs}}`,
+			want: []string{`new.yaml:3: meshProjectGroupBinding b: subject.name: the user group "devs" is of the workspace "x", but the project is of "w": ` +
+				`a workspace's group can be bound in its own workspace only; create the group in "w", or bind a global group`},
+		},
+		{
+			name:   "a group of two other workspaces",
 			reason: "which of them is a guess, and guesses grant",
 			input: `{apiVersion: v1, kind: meshWorkspace, metadata: {name: x}}
 --- {apiVersion: v1, kind: meshWorkspace, metadata: {name: y}}
 --- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: devs, ownedByWorkspace: x}}
 --- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: devs, ownedByWorkspace: y}}
 --- {apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: b}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: w}, subject: {name: devs}}`,
-			want: []string{`new.yaml:5: meshProjectGroupBinding b: subject.name: "devs" means several: meshWorkspaceUserGroup x.devs and meshWorkspaceUserGroup y.devs; rename all but one`},
+			want: []string{`new.yaml:5: meshProjectGroupBinding b: subject.name: the user group "devs" is of the workspace "x" or "y", but the project is of "w": ` +
+				`a workspace's group can be bound in its own workspace only; create the group in "w", or bind a global group`},
+		},
+		{
+			name:   "a group of another workspace beside the own one",
+			reason: "names are unique in a workspace only",
+			input: `{apiVersion: v1, kind: meshWorkspace, metadata: {name: x}}
+--- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: devs, ownedByWorkspace: x}}
+--- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: devs, ownedByWorkspace: w}}
+--- {apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: b}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: w}, subject: {name: devs}}`,
 		},
 		{
 			name:   "a group's member missing",
@@ -327,7 +345,9 @@ func wantInput(id access.TenantID, drawn document.Drawn) document.TenantInput {
 	}
 }
 
-func TestInputPrefersOwnWorkspacesGroup(t *testing.T) {
+// TestInput_LeavesOutGroupsOfOtherWorkspaces reads what an earlier program stored: it
+// accepted such bindings.
+func TestInput_LeavesOutGroupsOfOtherWorkspaces(t *testing.T) {
 	set := newSet(t, decode(t, "in.yaml", base+`--- {apiVersion: v1, kind: meshWorkspace, metadata: {name: x}}
 --- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: devs, ownedByWorkspace: w}, spec: {members: [anna]}}
 --- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: devs, ownedByWorkspace: x}}
@@ -335,15 +355,15 @@ func TestInputPrefersOwnWorkspacesGroup(t *testing.T) {
 --- {apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: a}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: w}, subject: {name: devs}}
 --- {apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: b}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: w}, subject: {name: guests}}
 `))
-	if err := set.Validate(); err != nil {
-		t.Fatal(err)
-	}
 	in, _ := set.Input(access.TenantID{Workspace: "w", Project: "p", Platform: "mem.a"}, document.Drawn{})
 	var got []string
 	for _, group := range in.UserGroups {
 		got = append(got, group.Workspace+"."+group.Name)
 	}
-	if diff := cmp.Diff([]string{"w.devs", "x.guests"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"w.devs"}, got); diff != "" {
 		t.Errorf("groups (-want +got):\n%s", diff)
+	}
+	if _, orphans := in.Grants(); len(orphans) != 1 || orphans[0].Name != "b" {
+		t.Errorf("bindings without a group: %+v, want that of the other workspace's", orphans)
 	}
 }
