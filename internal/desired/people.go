@@ -35,40 +35,27 @@ func (g grant) why() string {
 	return fmt.Sprintf("binding %q gives %s the role %q", g.binding, g.person, g.as)
 }
 
-// groupID names a user group: its name is unique in its workspace only.
-type groupID struct{ workspace, name string }
-
 // granted returns who holds which role, and how.
 func granted(in document.TenantInput) ([]grant, error) {
 	users := make(map[string]bool, len(in.Users))
 	for _, u := range in.Users {
 		users[u.Name] = true
 	}
-	groups := make(map[groupID]document.UserGroup, len(in.UserGroups))
-	for _, g := range in.UserGroups {
-		groups[groupID{g.Workspace, g.Name}] = g
+	all, orphans := in.Grants()
+	if len(orphans) > 0 {
+		return nil, fmt.Errorf("%w: the user group of binding %q is not in it", ErrInput, orphans[0].Name)
 	}
 	names := roleNames(in.Roles)
-	grants := make([]grant, 0, len(in.UserBindings))
-	for _, b := range in.UserBindings {
-		if !users[b.Subject] {
-			return nil, fmt.Errorf("%w: the user of binding %q is not in it", ErrInput, b.Name)
+	grants := make([]grant, len(all))
+	for i, g := range all {
+		switch {
+		case users[g.User]:
+		case g.Group == "":
+			return nil, fmt.Errorf("%w: the user of binding %q is not in it", ErrInput, g.Binding.Name)
+		default:
+			return nil, fmt.Errorf("%w: a member of user group %q is not in it", ErrInput, g.Group)
 		}
-		grants = append(grants, grant{person: b.Subject, binding: b.Name, role: names.of(b.Role), as: b.Role})
-	}
-	for _, b := range in.GroupBindings {
-		group, ok := groups[groupID{b.Workspace, b.Subject}]
-		if !ok {
-			return nil, fmt.Errorf("%w: the user group of binding %q is not in it", ErrInput, b.Name)
-		}
-		for _, person := range group.Members {
-			if !users[person] {
-				return nil, fmt.Errorf("%w: a member of user group %q is not in it", ErrInput, group.Name)
-			}
-			grants = append(grants, grant{
-				person: person, binding: b.Name, group: group.Name, role: names.of(b.Role), as: b.Role,
-			})
-		}
+		grants[i] = grant{person: g.User, binding: g.Binding.Name, group: g.Group, role: names.of(g.Binding.Role), as: g.Binding.Role}
 	}
 	return grants, nil
 }

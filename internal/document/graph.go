@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // Links are the names of other documents that a document holds. They are all that decides
@@ -11,6 +12,7 @@ import (
 type Links struct {
 	Workspace, Project, Platform, LandingZone string
 	// Subject is the user or the user group of a binding, and the own name of a user group.
+	// A user's is the search key of the euid, by which users of one account are found.
 	Subject string
 	// Members are the users of a user group, or the platforms that a guard names.
 	Members []string
@@ -38,6 +40,8 @@ func nodeOf(id ID, typed any) Node {
 		n.Workspace = v.Name
 	case Project:
 		n.Workspace, n.Project = v.Workspace, v.Name
+	case User:
+		n.Subject = identity.SearchKey(v.EUID)
 	case UserGroup:
 		n.Workspace, n.Subject, n.Members = v.Workspace, v.Name, v.Members
 	case Binding:

@@ -156,16 +156,10 @@ func (x *explainer) matches(r access.Remark, all []Access) bool {
 // bound returns the roles that bindings give the user, as the bindings write them.
 func (x *explainer) bound() map[string]bool {
 	bound := map[string]bool{}
-	for _, b := range x.Input.UserBindings {
-		if b.Subject == x.User {
-			bound[b.Role] = true
-		}
-	}
-	for _, b := range x.Input.GroupBindings {
-		if slices.ContainsFunc(x.Input.UserGroups, func(g document.UserGroup) bool {
-			return g.Name == b.Subject && g.Workspace == b.Workspace && slices.Contains(g.Members, x.User)
-		}) {
-			bound[b.Role] = true
+	grants, _ := x.Input.Grants()
+	for _, g := range grants {
+		if g.User == x.User {
+			bound[g.Binding.Role] = true
 		}
 	}
 	return bound

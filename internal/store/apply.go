@@ -135,7 +135,7 @@ func load(ctx context.Context, tx pgx.Tx) (world, error) {
 	w := world{
 		drawn: map[access.TenantID]document.Drawn{},
 		last:  map[string]int{},
-		tombs: map[access.TenantID]bool{},
+		tombs: map[access.TenantID]document.Node{},
 	}
 	var err error
 	if err = tx.QueryRow(ctx, "SELECT revision FROM installation").Scan(&w.generation); err != nil {
@@ -144,7 +144,7 @@ func load(ctx context.Context, tx pgx.Tx) (world, error) {
 	if w.rows, err = queryRows(ctx, tx, "SELECT "+columns+" FROM documents"); err != nil {
 		return w, err
 	}
-	var tenant, platform string
+	var tenant, platform, zone string
 	var drawn document.Drawn
 	var number int
 	return w, errors.Join(
@@ -157,9 +157,13 @@ func load(ctx context.Context, tx pgx.Tx) (world, error) {
 			w.last[platform] = number
 			return nil
 		}),
-		each(ctx, tx, "SELECT tenant FROM tombstones", []any{&tenant}, func() error {
+		each(ctx, tx, "SELECT tenant, landing_zone FROM tombstones", []any{&tenant, &zone}, func() error {
 			id, err := access.ParseTenantID(tenant)
-			w.tombs[id] = true
+			w.tombs[id] = document.Node{
+				ID:      document.ID{Kind: document.KindTenant, Name: tenant},
+				Links:   document.Links{Workspace: id.Workspace, Project: id.Project, Platform: id.Platform, LandingZone: zone},
+				Removed: true,
+			}
 			return err
 		}),
 	)

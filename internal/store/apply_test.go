@@ -66,6 +66,29 @@ func TestApplyTouchesWhatDependsOnTheChange(t *testing.T) {
 	}
 }
 
+// TestApply_AffectsRemovedTenants: a removed tenant is cleaned up as its landing zone and its
+// platform are now, whatever becomes of its project.
+func TestApply_AffectsRemovedTenants(t *testing.T) {
+	s := fresh(t)
+	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
+	if _, err := s.Delete(t.Context(), []document.ID{tenantID(web)}, store.Checks{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		reason, from, to string
+		want             []access.TenantID
+	}{
+		{"the landing zone may allow its removals", "displayName: Development", "displayName: Dev", []access.TenantID{db, web}},
+		{"the platform may allow its removals", "roles: [owner]", "roles: [viewer]", []access.TenantID{db, web}},
+		{"no binding grants anything there", "ada-1", "ada-9", []access.TenantID{}},
+	} {
+		text := strings.ReplaceAll(organisationText(t), tt.from, tt.to)
+		documents := without(decode(t, text), tenantID(web))
+		changes := apply(t, s, store.ApplyRequest{Documents: documents, Checks: store.Checks{DryRun: true}})
+		diff(t, tt.reason, tt.want, changes.Tenants, cmpopts.EquateEmpty())
+	}
+}
+
 func TestApplyStoresNothingUnlessAllIsValid(t *testing.T) {
 	errBoom := errors.New("boom")
 	tests := []struct {

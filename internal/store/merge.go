@@ -40,8 +40,8 @@ type world struct {
 	generation int64
 	rows       []row
 	drawn      map[access.TenantID]document.Drawn
-	last       map[string]int // platform -> number drawn last
-	tombs      map[access.TenantID]bool
+	last       map[string]int                    // platform -> number drawn last
+	tombs      map[access.TenantID]document.Node // removed tenants
 }
 
 // merged is the difference an edit makes. It is worked out without a database.
@@ -93,10 +93,7 @@ func merge(w world, e edit) (merged, error) {
 	}
 	if !m.changes.Empty() {
 		m.changes.Generation++
-		m.touch(w)
-		if e.prune && len(m.gone) > 0 {
-			m.unnamed = m.touched(w, slices.DeleteFunc(slices.Clone(m.gone), isGuard))
-		}
+		m.addAffected(w, e.prune)
 	}
 	return m, nil
 }

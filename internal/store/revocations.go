@@ -285,22 +285,34 @@ func (s *Store) EUIDsOfSameAccount(ctx context.Context, person string, euids []s
 // person, or to somebody of the same euid, on one platform or on all if it is
 // empty. Whether the role is mapped there is not asked.
 func (s *Store) PersonTenants(ctx context.Context, person, euid, platform string) ([]access.TenantID, error) {
-	rows, err := s.pool.Query(ctx, `
-WITH people AS (SELECT name FROM documents WHERE kind = 'meshUser'
-	AND (name = $1 OR $2 <> '' AND body -> 'spec' ->> 'euid' = $2)),
-groups AS (SELECT workspace, subject FROM documents WHERE kind = 'meshWorkspaceUserGroup'
-	AND EXISTS (SELECT FROM people WHERE name = ANY(members))),
-projects AS (SELECT workspace, project FROM documents WHERE kind = 'meshProjectUserBinding' AND subject IN (TABLE people)
-	UNION SELECT b.workspace, b.project FROM documents b JOIN groups g ON b.workspace = g.workspace AND b.subject = g.subject
-		WHERE b.kind = 'meshProjectGroupBinding')
-SELECT t.workspace, t.project, t.platform FROM documents t JOIN projects USING (workspace, project)
-	WHERE t.kind = 'meshTenant' AND ($3 = '' OR t.platform = $3) ORDER BY t.platform, t.workspace, t.project`, person, euid, platform)
+	rows, err := queryRows(ctx, s.pool, reachable, person, euid, platform)
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, err
 	}
-	tenants, err := pgx.CollectRows(rows, pgx.RowToStructByPos[access.TenantID])
-	return tenants, prefixed(err)
+	var users []string
+	for _, r := range rows {
+		if r.ID.Kind == document.KindUser {
+			users = append(users, r.ID.Name)
+		}
+	}
+	return graphOf(rows).TenantsOf(users...), nil
 }
+
+// reachable selects the user $1, the users with the euid $2, the tenants of the platform $3
+// that bindings may give them, and all that decides whether the bindings do: the groups that
+// the users are in, those of the same names, and the bindings of users and groups by name.
+const reachable = `
+WITH people AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshUser'
+	AND (name = $1 OR $2 <> '' AND body -> 'spec' ->> 'euid' = $2)),
+groups AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshWorkspaceUserGroup'
+	AND subject IN (SELECT subject FROM documents WHERE kind = 'meshWorkspaceUserGroup'
+		AND members && ARRAY(SELECT name::text FROM people))),
+bindings AS (SELECT ` + columns + ` FROM documents
+	WHERE kind = 'meshProjectUserBinding' AND subject IN (SELECT name FROM people)
+		OR kind = 'meshProjectGroupBinding' AND subject IN (SELECT subject FROM groups)),
+tenants AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshTenant' AND ($3 = '' OR platform = $3)
+	AND (workspace, project) IN (SELECT workspace, project FROM bindings))
+SELECT ` + columns + ` FROM (TABLE people UNION ALL TABLE groups UNION ALL TABLE bindings UNION ALL TABLE tenants) AS parts`
 
 // HeldTenants returns the tenants of a platform whose last plan holds back, or leaves
 // out as forbidden, what takes something from one of the accounts, by id or by name,

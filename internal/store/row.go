@@ -2,60 +2,38 @@ package store
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
-	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
-// row is one document with what it refers to, as a row of table documents.
+// row is one document with the names that it holds, by which it is found again, as a row of
+// table documents.
 type row struct {
 	document.Document
-	refs
+	document.Links
 }
 
-// refs are the names that a document holds, by which it is found again.
-type refs struct {
-	workspace, project, platform, landingZone string
-	// subject is a binding's, and a user group's own name: what bindings call it. A user's is
-	// the search key of the euid, by which users of one account are found.
-	subject string
-	// members are a user group's; the platforms that a guard names.
-	members []string
-}
-
-// newRow reads the references out of a document.
+// newRow reads the names out of a document.
 func newRow(d document.Document) (row, error) {
-	parsed, err := document.Parse(d)
+	n, err := document.NewNode(d)
 	if err != nil {
 		return row{}, fmt.Errorf("store: %w", err)
 	}
-	r := row{Document: d}
-	switch o := parsed.(type) {
-	case document.Workspace:
-		r.workspace = o.Name
-	case document.Project:
-		r.workspace, r.project = o.Workspace, o.Name
-	case document.User:
-		r.subject = identity.SearchKey(strings.TrimSpace(o.EUID))
-	case document.UserGroup:
-		r.workspace, r.subject, r.members = o.Workspace, o.Name, o.Members
-	case document.Binding:
-		r.workspace, r.project, r.subject = o.Workspace, o.Project, o.Subject
-	case document.Platform:
-		r.platform = o.Identifier()
-	case document.Guard:
-		r.members = o.Platforms
-	case document.LandingZone:
-		r.platform = o.Platform
-	case document.Tenant:
-		r.workspace, r.project, r.platform, r.landingZone = o.Workspace, o.Project, o.Platform, o.LandingZone
-	}
-	return r, nil
+	return row{d, n.Links}, nil
 }
 
+// node returns the row without the document's body.
+func (r row) node() document.Node { return document.Node{ID: r.ID, Links: r.Links} }
+
 // tenant names the tenant that the row is a document of.
-func (r row) tenant() access.TenantID {
-	return access.TenantID{Workspace: r.workspace, Project: r.project, Platform: r.platform}
+func (r row) tenant() access.TenantID { return r.node().Tenant() }
+
+// graphOf returns which of the rows depend on which.
+func graphOf(rows []row) *document.Graph {
+	nodes := make([]document.Node, len(rows))
+	for i, r := range rows {
+		nodes[i] = r.node()
+	}
+	return document.NewGraph(nodes)
 }

@@ -62,13 +62,13 @@ func copyRows(ctx context.Context, tx pgx.Tx, rows []row) error {
 	into := []string{"kind", "name", "api_version", "body", "workspace", "project", "platform", "landing_zone", "subject", "members"}
 	source := pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
 		r := rows[i]
-		members := r.members
+		members := r.Members
 		if members == nil {
 			members = []string{} // nil would be NULL
 		}
 		return []any{
 			string(r.ID.Kind), r.ID.Name, r.APIVersion, r.Body,
-			r.workspace, r.project, r.platform, r.landingZone, r.subject, members,
+			r.Workspace, r.Project, r.Platform, r.LandingZone, r.Subject, members,
 		}, nil
 	})
 	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"documents"}, into, source); err != nil {
@@ -102,23 +102,23 @@ func queueTombstones(batch *pgx.Batch, w world, m merged) error {
 		if r.ID.Kind != document.KindTenant {
 			continue
 		}
-		platform, ok := m.before[document.ID{Kind: document.KindPlatform, Name: r.platform}]
+		platform, ok := m.before[document.ID{Kind: document.KindPlatform, Name: r.Platform}]
 		project, ok2 := m.before[document.ID{Kind: document.KindProject, Name: r.tenant().ProjectID()}]
 		if !ok || !ok2 {
 			return fmt.Errorf("store: tenant %s: its platform or project: %w", r.tenant(), ErrNotFound)
 		}
 		var zone any
-		if z, ok := m.before[document.ID{Kind: document.KindLandingZone, Name: r.landingZone}]; ok {
+		if z, ok := m.before[document.ID{Kind: document.KindLandingZone, Name: r.LandingZone}]; ok {
 			zone = z.Body
 		}
 		batch.Queue(`INSERT INTO tombstones (tenant, workspace, project, platform, landing_zone,
 				tenant_doc, project_doc, platform_doc, zone_doc)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			r.ID.Name, r.workspace, r.project, r.platform, r.landingZone, r.Body, project.Body, platform.Body, zone)
+			r.ID.Name, r.Workspace, r.Project, r.Platform, r.LandingZone, r.Body, project.Body, platform.Body, zone)
 	}
 	var back []string
 	for _, r := range m.write {
-		if r.ID.Kind == document.KindTenant && w.tombs[r.tenant()] {
+		if _, removed := w.tombs[r.tenant()]; removed && r.ID.Kind == document.KindTenant {
 			back = append(back, r.ID.Name)
 		}
 	}
@@ -150,7 +150,7 @@ func scanRow(found pgx.CollectableRow) (row, error) {
 	var r row
 	var body []byte
 	err := found.Scan(&r.ID.Kind, &r.ID.Name, &r.APIVersion, &body,
-		&r.workspace, &r.project, &r.platform, &r.landingZone, &r.subject, &r.members)
+		&r.Workspace, &r.Project, &r.Platform, &r.LandingZone, &r.Subject, &r.Members)
 	r.Body = body
 	return r, err
 }

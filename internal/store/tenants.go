@@ -114,12 +114,14 @@ type inputParts struct {
 	unnamed map[string]bool
 }
 
-// needed selects the documents that the tenants $1 depend on.
+// needed selects the documents that the tenants $1 depend on, and some that they do not
+// depend on: that decides the graph of the documents.
 const needed = `
 WITH tenants AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshTenant' AND name = ANY($1::text[])),
 bindings AS (SELECT ` + columns + ` FROM documents d WHERE kind IN ('meshProjectUserBinding', 'meshProjectGroupBinding')
 	AND EXISTS (SELECT FROM tenants t WHERE t.workspace = d.workspace AND t.project = d.project)),
 groups AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshWorkspaceUserGroup'
+	AND workspace IN (SELECT workspace FROM tenants UNION SELECT '')
 	AND subject IN (SELECT subject FROM bindings WHERE kind = 'meshProjectGroupBinding')),
 people AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshUser' AND name IN (
 	SELECT subject FROM bindings WHERE kind = 'meshProjectUserBinding' UNION SELECT unnest(members) FROM groups)),
@@ -178,20 +180,20 @@ func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string) erro
 func (p *inputParts) readTombs(rows pgx.Rows) error {
 	defer rows.Close()
 	for rows.Next() {
-		var t refs
+		var t document.Links
 		var name string
 		var tenant, project, platform, zone []byte
-		if err := rows.Scan(&name, &t.workspace, &t.project, &t.platform, &t.landingZone, &tenant, &project, &platform, &zone); err != nil {
+		if err := rows.Scan(&name, &t.Workspace, &t.Project, &t.Platform, &t.LandingZone, &tenant, &project, &platform, &zone); err != nil {
 			return err
 		}
 		documents := []document.Document{
 			{ID: document.ID{Kind: document.KindTenant, Name: name}, Body: tenant},
-			{ID: document.ID{Kind: document.KindProject, Name: t.workspace + "." + t.project}, Body: project},
-			{ID: document.ID{Kind: document.KindPlatform, Name: t.platform}, Body: platform},
+			{ID: document.ID{Kind: document.KindProject, Name: t.Workspace + "." + t.Project}, Body: project},
+			{ID: document.ID{Kind: document.KindPlatform, Name: t.Platform}, Body: platform},
 		}
 		if zone != nil {
 			documents = append(documents, document.Document{
-				ID: document.ID{Kind: document.KindLandingZone, Name: t.landingZone}, Body: zone,
+				ID: document.ID{Kind: document.KindLandingZone, Name: t.LandingZone}, Body: zone,
 			})
 		}
 		p.tombs[name] = documents
