@@ -204,6 +204,16 @@ func TestComputePeople(t *testing.T) {
 			want: []string{"retail.shop-project-admin: jane kim"},
 		},
 		{
+			reason: "a global group may be bound in any workspace", options: options(),
+			change: func(in *document.TenantInput) {
+				in.UserBindings = nil
+				in.GroupBindings = in.GroupBindings[:1]
+				in.UserGroups[0].Workspace, in.UserGroups[0].Members = "", []string{"kim"}
+				in.Platform.Replication.RoleMappings = []document.RoleMapping{{Role: "project-admin"}}
+			},
+			want: []string{"retail.shop-project-admin: kim"},
+		},
+		{
 			reason: "nothing is desired on a deleted tenant", options: options(),
 			change: func(in *document.TenantInput) { in.Deleted = true },
 		},

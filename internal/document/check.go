@@ -126,7 +126,9 @@ func (c *checker) user(i int, u User) {
 }
 
 func (c *checker) userGroup(i int, g UserGroup) {
-	c.exists(i, "metadata.ownedByWorkspace", KindWorkspace, g.Workspace)
+	if g.Workspace != "" {
+		c.exists(i, "metadata.ownedByWorkspace", KindWorkspace, g.Workspace)
+	}
 	for n, member := range g.Members {
 		c.exists(i, "spec.members["+strconv.Itoa(n)+"]", KindUser, member)
 	}

@@ -79,6 +79,17 @@ func TestRoundTrip(t *testing.T) {
 	roundTrip(t, docs)
 }
 
+// TestGlobalGroupRoundTrips: a global group has a name of its own beside those of workspaces.
+func TestGlobalGroupRoundTrips(t *testing.T) {
+	docs := decode(t, "in.yaml", `{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: w.devs}, spec: {members: [anna]}}
+--- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: devs, ownedByWorkspace: w}}
+`)
+	if diff := cmp.Diff([]string{".w.devs", "w.devs"}, []string{docs[0].ID.Name, docs[1].ID.Name}); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+	roundTrip(t, docs)
+}
+
 func TestEncodeOrder(t *testing.T) {
 	docs, _, err := document.Load([]string{"testdata/good"}, nil)
 	if err != nil {

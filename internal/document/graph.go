@@ -63,7 +63,7 @@ func (n Node) Tenant() access.TenantID {
 	return access.TenantID{Workspace: n.Workspace, Project: n.Project, Platform: n.Platform}
 }
 
-// UserGroupID returns the ID of a user group. A group without a workspace is global.
+// UserGroupID returns the ID of a user group; a global one has no workspace.
 func UserGroupID(workspace, name string) ID {
 	return ID{Kind: KindUserGroup, Name: workspace + "." + name}
 }

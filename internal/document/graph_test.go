@@ -25,6 +25,8 @@ const company = `{apiVersion: v2, kind: meshWorkspace, metadata: {name: w}, spec
 --- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: crew, ownedByWorkspace: w}, spec: {members: [ben]}}
 --- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: crew, ownedByWorkspace: x}, spec: {members: [cyd]}}
 --- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: spare, ownedByWorkspace: x}, spec: {members: [ben, dan]}}
+--- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: desk}, spec: {members: [eve]}}
+--- {apiVersion: v2, kind: meshUser, metadata: {name: eve}, spec: {euid: eve-1}}
 --- {apiVersion: v2, kind: meshProject, metadata: {name: p, ownedByWorkspace: w}, spec: {displayName: P}}
 --- {apiVersion: v2, kind: meshProject, metadata: {name: q, ownedByWorkspace: w}, spec: {displayName: Q}}
 --- {apiVersion: v2, kind: meshProject, metadata: {name: p, ownedByWorkspace: x}, spec: {displayName: P of x}}
@@ -41,6 +43,8 @@ const company = `{apiVersion: v2, kind: meshWorkspace, metadata: {name: w}, spec
 --- {apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: ada-wp}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: w}, subject: {name: ada}}
 --- {apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: crew-wq}, roleRef: {name: admin}, targetRef: {name: q, ownedByWorkspace: w}, subject: {name: crew}}
 --- {apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: crew-xp}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: x}, subject: {name: crew}}
+--- {apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: desk-xp}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: x}, subject: {name: desk}}
+--- {apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: desk-wq}, roleRef: {name: admin}, targetRef: {name: q, ownedByWorkspace: w}, subject: {name: desk}}
 `
 
 func TestAffected(t *testing.T) {
@@ -55,6 +59,9 @@ func TestAffected(t *testing.T) {
 		"UserInGroup":        {"the group is bound in its own workspace only", "ben-1", "ben-2", "w.q/m.b"},
 		"UserInOtherGroup":   {"a group of the same name is another group", "cyd-1", "cyd-2", "x.p/m.a"},
 		"UserWithoutBinding": {"the user's only group is not bound", "dan-1", "dan-2", ""},
+		"UserInGlobalGroup":  {"a global group may be bound in any workspace", "eve-1", "eve-2", "x.p/m.a w.q/m.b"},
+		"GlobalGroup":        {"all projects where it is bound", "members: [eve]", "members: [dan]", "x.p/m.a w.q/m.b"},
+		"GroupOfGlobalName":  {"it takes the place of the global group in its workspace", "name: spare, ownedByWorkspace: x", "name: desk, ownedByWorkspace: x", "x.p/m.a"},
 		"GroupGainsMember":   {"the new member gains access", "members: [ben]}}", "members: [ben, dan]}}", "w.q/m.b"},
 		"GroupLosesMember":   {"the former member loses access", "members: [ben]}}", "members: []}}", "w.q/m.b"},
 		"GroupNotBound":      {"nobody has access through it", "members: [ben, dan]", "members: [dan]", ""},
@@ -172,6 +179,7 @@ func TestGraph_TenantsOf(t *testing.T) {
 		{"bound directly, on a project with two tenants", []string{"ada"}, "w.p/m.a w.p/m.b"},
 		{"in a group that is bound in its workspace; its other group is not bound", []string{"ben"}, "w.q/m.b"},
 		{"a group of the same name is another group", []string{"cyd"}, "x.p/m.a"},
+		{"in a global group that is bound in two workspaces", []string{"eve"}, "x.p/m.a w.q/m.b"},
 		{"in no bound group", []string{"dan"}, ""},
 		{"several users", []string{"ben", "cyd", "dan"}, "x.p/m.a w.q/m.b"},
 		{"unknown", []string{"zoe"}, ""},
@@ -195,8 +203,9 @@ func TestGraph_Inputs(t *testing.T) {
 			"Guard of a, meshLandingZone dev, meshPlatform m.a, meshProject w.p, meshProjectRole admin, meshProjectUserBinding ada-wp, meshTenant w.p/m.a, meshUser ada",
 		},
 		{
-			"a group is bound: its own workspace's", access.TenantID{Workspace: "w", Project: "q", Platform: "m.b"},
-			"Guard rest, meshPlatform m.b, meshProject w.q, meshProjectGroupBinding crew-wq, meshProjectRole admin, meshTenant w.q/m.b, meshUser ben, meshWorkspaceUserGroup w.crew",
+			"two groups are bound: its own workspace's and a global one", access.TenantID{Workspace: "w", Project: "q", Platform: "m.b"},
+			"Guard rest, meshPlatform m.b, meshProject w.q, meshProjectGroupBinding crew-wq, meshProjectGroupBinding desk-wq, meshProjectRole admin, " +
+				"meshTenant w.q/m.b, meshUser ben, meshUser eve, meshWorkspaceUserGroup .desk, meshWorkspaceUserGroup w.crew",
 		},
 		{"there is no such tenant", access.TenantID{Workspace: "x", Project: "p", Platform: "m.b"}, ""},
 	} {

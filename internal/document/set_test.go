@@ -110,6 +110,28 @@ func TestValidate(t *testing.T) {
 --- {apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: b}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: w}, subject: {name: devs}}`,
 		},
 		{
+			name:   "a global group",
+			reason: "it may be bound in any workspace; a group of another workspace with its name does not matter",
+			input: `{apiVersion: v1, kind: meshWorkspace, metadata: {name: x}}
+--- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: devs}, spec: {members: [anna]}}
+--- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: devs, ownedByWorkspace: x}}
+--- {apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: b}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: w}, subject: {name: devs}}`,
+		},
+		{
+			name:   "a global group's member missing",
+			reason: "the member's access would be silently missing",
+			input:  `{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: devs}, spec: {members: [gone]}}`,
+			want:   []string{`new.yaml:1: meshWorkspaceUserGroup .devs: spec.members[0]: there is no meshUser "gone"`},
+		},
+		{
+			name:   "a global group and one of the workspace with its name",
+			reason: "if one of them were removed, the binding would grant the role to the members of the other",
+			input: `{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: devs}, spec: {members: [anna]}}
+--- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: devs, ownedByWorkspace: w}}
+--- {apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: b}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: w}, subject: {name: devs}}`,
+			want: []string{`new.yaml:3: meshProjectGroupBinding b: subject.name: "devs" means two user groups: that of the workspace "w" and the global one; rename one of them`},
+		},
+		{
 			name:   "a group's member missing",
 			reason: "a leaver who is gone must be taken out of groups too",
 			input:  `{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: devs, ownedByWorkspace: w}, spec: {members: [anna, gone]}}`,

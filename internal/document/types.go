@@ -32,7 +32,7 @@ const KindGuard Kind = "Guard"
 type ID struct {
 	Kind Kind `json:"kind"`
 	// Name is metadata.name where it is unique by itself, "<workspace>.<name>"
-	// for projects and user groups, a platform's identifier
+	// for projects and user groups (".<name>" for global groups), a platform's identifier
 	// "<name>.<location>", and for a tenant the form of access.TenantID.
 	Name string `json:"name"`
 }
@@ -63,8 +63,10 @@ type User struct {
 	Tags map[string][]string
 }
 
-// UserGroup is a set of people of one workspace.
+// UserGroup is a set of users. A workspace's group can be bound in its own workspace only, a
+// global group in any.
 type UserGroup struct {
+	// Workspace is empty for a global group.
 	Workspace   string
 	Name        string
 	DisplayName string

@@ -90,7 +90,12 @@ type wireUserGroup struct {
 	} `json:"spec"`
 }
 
-func (w *wireUserGroup) name() string { return dotted(w.Metadata.OwnedByWorkspace, w.Metadata.Name) }
+func (w *wireUserGroup) name() string {
+	if w.Metadata.Name == "" {
+		return ""
+	}
+	return UserGroupID(w.Metadata.OwnedByWorkspace, w.Metadata.Name).Name
+}
 
 func (w *wireUserGroup) typed() (any, error) {
 	return UserGroup{

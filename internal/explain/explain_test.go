@@ -622,3 +622,31 @@ func TestExplain_Revocation(t *testing.T) {
 		})
 	}
 }
+
+// TestExplain_BoundGroups: the groups that count for a user without access are those that
+// their bindings mean.
+func TestExplain_BoundGroups(t *testing.T) {
+	for _, tc := range []struct {
+		reason    string
+		workspace string
+		want      bool
+	}{
+		{"a group of the project's workspace", tenant().Workspace, true},
+		{"a global group", "", true},
+		{"a group of another workspace, which cannot be bound here", "sales", false},
+	} {
+		f := newFixture()
+		f.setMembers(member("joe", "joe@example.com"))
+		f.Input.GroupBindings = []document.Binding{
+			{Name: "b", Role: "admin", Workspace: tenant().Workspace, Project: tenant().Project, Subject: "editors"},
+		}
+		f.Input.UserGroups = []document.UserGroup{{Workspace: tc.workspace, Name: "editors", Members: []string{"jane"}}}
+		bound := true
+		for _, r := range explain.Explain(f.Facts).Reasons {
+			bound = bound && r.Code != "no-binding"
+		}
+		if bound != tc.want {
+			t.Errorf("%s: bound is %t, want %t", tc.reason, bound, tc.want)
+		}
+	}
+}

@@ -1,7 +1,10 @@
 package store_test
 
 import (
+	"errors"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -93,4 +96,108 @@ func tenantsOf(set *document.Set, documents []document.Document, user, euid, pla
 		return !slices.ContainsFunc(documents, func(d document.Document) bool { return d.ID == document.ID{Kind: document.KindUser, Name: name} })
 	})
 	return slices.DeleteFunc(set.Graph().TenantsOf(users...), func(id access.TenantID) bool { return platform != "" && id.Platform != platform })
+}
+
+// globalGroups adds to the organisation a workspace with a tenant and a group of the name
+// that a group of the other workspace has, and a global group that is bound in both.
+const globalGroups = `
+---
+{apiVersion: v2, kind: meshWorkspace, metadata: {name: bank}, spec: {displayName: Bank}}
+---
+{apiVersion: v2, kind: meshProject, metadata: {name: app, ownedByWorkspace: bank}, spec: {displayName: App}}
+---
+{apiVersion: v2, kind: meshUser, metadata: {name: cyd}, spec: {email: cyd@example.com, firstName: Cyd, lastName: Example, euid: cyd-3}}
+---
+{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: operations}, spec: {members: [cyd]}}
+---
+{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: crew, ownedByWorkspace: bank}, spec: {members: [cyd]}}
+---
+{apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: operations-web}, roleRef: {name: admin}, targetRef: {name: web, ownedByWorkspace: shop}, subject: {name: operations}}
+---
+{apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: operations-app}, roleRef: {name: admin}, targetRef: {name: app, ownedByWorkspace: bank}, subject: {name: operations}}
+---
+{apiVersion: v3, kind: meshTenant, metadata: {ownedByWorkspace: bank, ownedByProject: app, platformIdentifier: lab.here}, spec: {localId: app-1}}
+`
+
+// TestGlobalGroup follows a global group from apply to the inputs of tenants, to the end of a
+// revocation, which replicates the tenants of PersonTenants, and through an export.
+func TestGlobalGroup(t *testing.T) {
+	s, restored := fresh(t), fresh(t)
+	app := access.TenantID{Workspace: "bank", Project: "app", Platform: "lab.here"}
+	text := organisationText(t) + globalGroups
+	apply(t, s, store.ApplyRequest{Documents: decode(t, text)})
+
+	inputs, err := s.TenantInputs(t.Context(), []access.TenantID{web, db, app})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"ada by ada-web, cyd by operations-web", "ben by crew-db", "cyd by operations-app"} {
+		grants, orphans := inputs[i].Grants()
+		var got []string
+		for _, g := range grants {
+			got = append(got, g.User+" by "+g.Binding.Name)
+		}
+		if strings.Join(got, ", ") != want || len(orphans) > 0 {
+			t.Errorf("grants on %s: %v, bindings without a group %v; want %s", inputs[i].Tenant.TenantID, got, orphans, want)
+		}
+	}
+
+	if _, err := s.Revoke(t.Context(), "cyd", "left", "ops"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Lift(t.Context(), "cyd", "ops"); err != nil {
+		t.Fatal(err)
+	}
+	back, err := s.PersonTenants(t.Context(), "cyd", "cyd-3", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "tenants that get a user back whose revocation is lifted", []access.TenantID{app, web}, back)
+
+	for _, tt := range []struct {
+		reason, from, to string
+		want             []access.TenantID
+	}{
+		{"the group is bound in both workspaces", "name: operations}, spec: {members: [cyd]", "name: operations}, spec: {members: [ada]", []access.TenantID{app, web}},
+		{"the group of the other workspace with its name is bound", "name: crew, ownedByWorkspace: bank}, spec: {members: [cyd]", "name: crew, ownedByWorkspace: bank}, spec: {members: []", nil},
+	} {
+		changes := apply(t, s, store.ApplyRequest{Documents: decode(t, strings.Replace(text, tt.from, tt.to, 1)), Checks: store.Checks{DryRun: true}})
+		if len(changes.Changed) != 1 {
+			t.Fatalf("%s: changes %+v, want one", tt.reason, changes)
+		}
+		diff(t, tt.reason, tt.want, changes.Tenants, cmpopts.EquateEmpty())
+	}
+
+	exported, err := s.Export(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := document.Encode(&out, exported); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, restored, store.ApplyRequest{Documents: decode(t, out.String())})
+	again, err := restored.Export(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "export of what an export restored", exported, again)
+}
+
+// TestApply_RefusesGroupsOfOtherWorkspaces names the place of the binding, and stores nothing.
+func TestApply_RefusesGroupsOfOtherWorkspaces(t *testing.T) {
+	s := fresh(t)
+	text := organisationText(t) + strings.ReplaceAll(globalGroups, "{name: operations}", "{name: operations, ownedByWorkspace: bank}")
+	text = strings.ReplaceAll(text, "subject: {name: operations, ownedByWorkspace: bank}", "subject: {name: operations}")
+	_, err := s.Apply(t.Context(), store.ApplyRequest{Documents: decode(t, text)})
+	before, _, _ := strings.Cut(text, "{name: operations-web}")
+	line := strconv.Itoa(1 + strings.Count(before, "\n"))
+	want := "test.yaml:" + line + ": meshProjectGroupBinding operations-web: subject.name: the user group \"operations\" is of the workspace \"bank\", " +
+		"but the project is of \"shop\": a workspace's group can be bound in its own workspace only; create the group in \"shop\", or bind a global group"
+	if !errors.Is(err, document.ErrInvalid) || err.Error() != want {
+		t.Errorf("apply: %v\nwant %s", err, want)
+	}
+	if stored, err := s.Export(t.Context()); err != nil || len(stored) > 0 {
+		t.Errorf("stored: %d documents, %v; want none", len(stored), err)
+	}
 }
