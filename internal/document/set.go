@@ -32,7 +32,9 @@ type Set struct {
 
 // NewSet takes docs in. Two documents with one ID, and a body that is not of
 // its kind, are Problems.
-func NewSet(docs []Document) (*Set, error) {
+func NewSet(docs []Document) (*Set, error) { return newSet(docs, Parse) }
+
+func newSet(docs []Document, parse func(Document) (any, error)) (*Set, error) {
 	s := &Set{
 		docs:     sorted(docs),
 		typed:    make([]any, len(docs)),
@@ -50,7 +52,7 @@ func NewSet(docs []Document) (*Set, error) {
 			continue
 		}
 		s.at[doc.ID] = i
-		typed, err := Parse(doc)
+		typed, err := parse(doc)
 		if err != nil {
 			c.add(i, "", err.Error())
 			continue

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -124,4 +125,48 @@ func BenchmarkReserveRemovals(b *testing.B) {
 			b.Fatal(exceeded, err)
 		}
 	}
+}
+
+// BenchmarkTenantInputs reads the inputs of a shard of 1,000 tenants: the first time, and
+// again as a sweep does that finds the documents as they were.
+func BenchmarkTenantInputs(b *testing.B) {
+	url := postgres.ForTest(b)
+	if _, err := store.Migrate(b.Context(), url); err != nil {
+		b.Fatal(err)
+	}
+	open := func() *store.Store {
+		s, err := store.Open(b.Context(), url)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return s
+	}
+	s := open()
+	defer s.Close()
+	apply(b, s, store.ApplyRequest{Documents: crowd(benchmarkSize(b))})
+	tenants, err := s.TenantsAfter(b.Context(), "lab.here", access.TenantID{}, 1000)
+	if err != nil {
+		b.Fatal(err)
+	}
+	read := func(s *store.Store) {
+		if inputs, err := s.TenantInputs(b.Context(), tenants); err != nil || len(inputs) != len(tenants) {
+			b.Fatal(len(inputs), err)
+		}
+	}
+	b.Run("First", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			first := open()
+			b.StartTimer()
+			read(first)
+			b.StopTimer()
+			first.Close()
+			b.StartTimer()
+		}
+	})
+	b.Run("Again", func(b *testing.B) {
+		for b.Loop() {
+			read(s)
+		}
+	})
 }

@@ -201,3 +201,52 @@ func TestApply_RefusesGroupsOfOtherWorkspaces(t *testing.T) {
 		t.Errorf("stored: %d documents, %v; want none", len(stored), err)
 	}
 }
+
+// TestTenantInputs_AreNeverThoseOfAnEarlierVersion reads the inputs again after each change: by
+// apply, back to an earlier version, and by another program that leaves the revision.
+func TestTenantInputs_AreNeverThoseOfAnEarlierVersion(t *testing.T) {
+	s := fresh(t)
+	original := organisationText(t)
+	tenants := []access.TenantID{db, web}
+	check := func(reason string) {
+		t.Helper()
+		documents, err := s.Documents(t.Context(), store.Filter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, err := document.NewSet(documents) // parses each
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.TenantInputs(t.Context(), tenants)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, tenant := range tenants {
+			want, _ := set.Input(tenant, got[i].Drawn)
+			diff(t, reason+": "+tenant.String(), want, got[i], cmpopts.EquateEmpty(), cmpopts.IgnoreFields(document.TenantInput{}, "Generation"))
+		}
+	}
+	apply(t, s, store.ApplyRequest{Documents: decode(t, original)})
+	check("stored")
+	for _, edit := range [][2]string{
+		{"ada-1", "ada-9"}, {"members: [ben]", "members: [ada, ben]"}, {"displayName: Web", "displayName: WWW"}, {"rank: 100", "rank: 90"},
+		{"roles: [owner]", "roles: [viewer]"}, {"localId: web-1", "localId: web-2"}, {"subject: {name: ada}", "subject: {name: ben}"},
+	} {
+		text := strings.Replace(original, edit[0], edit[1], 1)
+		if changes := apply(t, s, store.ApplyRequest{Documents: decode(t, text)}); len(changes.Changed) != 1 {
+			t.Fatalf("%s: changes %+v, want one", edit[1], changes)
+		}
+		check(edit[1])
+		apply(t, s, store.ApplyRequest{Documents: decode(t, original)})
+		check(edit[1] + " taken back")
+	}
+	if _, err := s.Pool().Exec(t.Context(), `UPDATE documents SET body = replace(body::text, 'ada-1', 'ada-8')::json WHERE name = 'ada'`); err != nil {
+		t.Fatal(err)
+	}
+	check("changed by another program")
+	in, err := s.TenantInput(t.Context(), web)
+	if err != nil || in.Users[0].EUID != "ada-8" {
+		t.Errorf("euid %+v, %v; want the new one", in.Users, err)
+	}
+}

@@ -16,6 +16,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rollcall-iam/rollcall/internal/document"
 )
 
 // The errors that callers tell apart.
@@ -39,7 +41,15 @@ const connections = 10
 // Store is a database of Rollcall. It is safe for use by many goroutines.
 type Store struct {
 	pool *pgxpool.Pool
+	// parser keeps parsed documents for sweeps, which read most documents as they were.
+	parser *document.Parser
 }
+
+// The bounds on parsed documents that a Store keeps: those of about 6,000 tenants.
+const (
+	maxParsed      = 100_000
+	maxParsedBytes = 64 << 20
+)
 
 // Option changes how Open connects.
 type Option func(*pgxpool.Config)
@@ -67,7 +77,7 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 		pool.Close()
 		return nil, unreachable(config.ConnConfig, err)
 	}
-	return &Store{pool: pool}, nil
+	return &Store{pool: pool, parser: document.NewParser(maxParsed, maxParsedBytes)}, nil
 }
 
 // parseURL reads the connection string. What pgx says about a malformed one may

@@ -78,19 +78,20 @@ func (s *Store) TenantInput(ctx context.Context, id access.TenantID) (document.T
 	return inputs[0], nil
 }
 
-// TenantInputs is TenantInput for many, in order, all as of the same moment.
+// TenantInputs is TenantInput for many, in order, all as of the same moment. Inputs share
+// what they refer to with other inputs: callers must not change it.
 func (s *Store) TenantInputs(ctx context.Context, ids []access.TenantID) ([]document.TenantInput, error) {
 	var parts inputParts
 	if err := s.snapshot(ctx, func(tx pgx.Tx) error { return parts.read(ctx, tx, texts(ids)) }); err != nil {
 		return nil, err
 	}
-	set, err := document.NewSet(parts.documents)
+	set, err := s.parser.NewSet(parts.documents)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	inputs := make([]document.TenantInput, len(ids))
 	for i, id := range ids {
-		if inputs[i], err = parts.input(set, id); err != nil {
+		if inputs[i], err = parts.input(set, id, s.parser); err != nil {
 			return nil, err
 		}
 		inputs[i].Generation = parts.generation
@@ -202,7 +203,7 @@ func (p *inputParts) readTombs(rows pgx.Rows) error {
 }
 
 // input puts one tenant's parts together.
-func (p *inputParts) input(set *document.Set, id access.TenantID) (document.TenantInput, error) {
+func (p *inputParts) input(set *document.Set, id access.TenantID, parser *document.Parser) (document.TenantInput, error) {
 	drawn := p.drawn[id.String()]
 	if input, ok := set.Input(id, drawn); ok {
 		return input, nil
@@ -216,7 +217,7 @@ func (p *inputParts) input(set *document.Set, id access.TenantID) (document.Tena
 			documents = append(documents, d)
 		}
 	}
-	set, err := document.NewSet(documents)
+	set, err := parser.NewSet(documents)
 	if err != nil {
 		return document.TenantInput{}, fmt.Errorf("store: tenant %s: %w", id, err)
 	}
