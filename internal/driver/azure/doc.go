@@ -25,6 +25,10 @@
 //
 // # How it is read
 //
+// Accounts are looked up 15 to a filter and 20 filters to a $batch: by userPrincipalName, and
+// guests by mail, or everybody by mail. Addresses that are not found are looked up once more
+// among the otherMails and proxyAddresses of guests.
+//
 // Groups come 15 to a filter with up to 20 members each, and 20 filters to a
 // $batch. The members of larger groups are read one group at a time, in the same
 // $batch with a list of the service principals among them: Graph v1.0 leaves these out

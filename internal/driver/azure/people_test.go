@@ -122,6 +122,44 @@ func TestNamesBeforeMails(t *testing.T) {
 	}
 }
 
+// TestGuestsByOtherAddresses: a guest is found by every address that they have. Addresses of
+// others than guests are theirs to change, and count for nothing.
+func TestGuestsByOtherAddresses(t *testing.T) {
+	for _, by := range []string{"userByUsername", "userByMail"} {
+		t.Run(by, func(t *testing.T) {
+			w := newWorld(t, simulated.Options{Stale: -1})
+			w.settings["replication"] = replication(map[string]any{"userLookUpStrategy": by})
+			guest := w.cloud.AddGuestPending(w.tenant, "g.person@partner.example")
+			w.cloud.Accept(w.tenant, guest)
+			w.cloud.SetAddresses(w.tenant, guest, []string{"Old.Name@partner.example", "shared@partner.example"}, []string{"SMTP:g.person@partner.example", "smtp:Second@partner.example", "x500:third@partner.example"})
+			second := w.cloud.AddGuestPending(w.tenant, "second.guest@partner.example")
+			w.cloud.SetAddresses(w.tenant, second, []string{"shared@partner.example", "g.person@partner.example"}, nil)
+			member := w.cloud.AddUser(w.tenant, "member@example.com", "member@example.com", true)
+			w.cloud.SetAddresses(w.tenant, member, []string{"boss@example.com"}, []string{"smtp:chief@example.com"})
+			both := slices.Sorted(slices.Values([]string{guest, second}))
+			shop := w.newTenant(t, "prod")
+			for name, tc := range map[string]struct {
+				reason, account string
+				want            access.Resolution
+			}{
+				"mail":       {"their own mail counts before what others have as a further address", "G.Person@partner.example", access.Resolution{Found: access.Yes, Refs: []string{guest}}},
+				"otherMails": {"the address that the invitation went to", "old.name@partner.example", access.Resolution{Found: access.Yes, Refs: []string{guest}}},
+				"proxy":      {"a secondary address of a mailbox", "second@partner.example", access.Resolution{Found: access.Yes, Refs: []string{guest}}},
+				"x500":       {"no address of mail", "third@partner.example", access.Resolution{Found: access.No}},
+				"two":        {"two guests have it", "shared@partner.example", access.Resolution{Found: access.Ambiguous, Refs: both}},
+				"member":     {"a member's otherMails do not count", "boss@example.com", access.Resolution{Found: access.No}},
+				"mailbox":    {"nor do a member's proxyAddresses", "chief@example.com", access.Resolution{Found: access.No}},
+				"look-alike": {"the Kelvin sign is no k", "boo\u212a@partner.example", access.Resolution{Found: access.No}},
+				"quote":      {"a quote ends no filter", "x' or '1'='1@partner.example", access.Resolution{Found: access.No}},
+			} {
+				if diff := cmp.Diff(tc.want, shop.resolve(tc.account), cmpopts.EquateEmpty()); diff != "" {
+					t.Errorf("%s: %s: %s", name, tc.reason, diff)
+				}
+			}
+		})
+	}
+}
+
 // TestLookUpVariable: the worker's variable counts where the document is silent.
 func TestLookUpVariable(t *testing.T) {
 	w := newWorld(t, simulated.Options{Stale: -1})

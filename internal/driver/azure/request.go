@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -125,6 +126,20 @@ func among(property string, values []string) []string {
 			texts[i] = quoted(value)
 		}
 		filters = append(filters, property+" in ("+strings.Join(texts, ",")+")")
+	}
+	return filters
+}
+
+// anyAmong returns filters for one of the values of a property that has several, each for as
+// many values as one filter may name.
+func anyAmong(property string, values []string) []string {
+	var filters []string
+	for part := range slices.Chunk(values, inFilter) {
+		texts := make([]string, len(part))
+		for i, value := range part {
+			texts[i] = property + "/any(v:v eq " + quoted(value) + ")"
+		}
+		filters = append(filters, strings.Join(texts, " or "))
 	}
 	return filters
 }

@@ -81,7 +81,7 @@
 //
 // Graph: making users, Microsoft 365, mail-enabled and dynamic groups, owners,
 // transitive members, directory roles, $search, $orderby, $expand of anything but a
-// group's members, lambda expressions, filters on members, Prefer: return=minimal,
+// group's members, lambda expressions but any with one comparison, filters on members, Prefer: return=minimal,
 // x-ms-throttle-limit-percentage, conflicts of writes at the same time (faults make
 // them), and memberships that come back with a restored user.
 //

@@ -16,6 +16,7 @@ type condition struct {
 	op       string // or, and, not, eq, ne, ge, le, in, startswith, endswith
 	parts    []condition
 	property string
+	any      bool  // one of the values of a property with several is so
 	values   []any // string, bool or nil
 }
 
@@ -30,12 +31,14 @@ func filterables(kind string) map[string]filterable {
 	name := filterable{[]string{"eq", "in", "startswith"}, []string{"ne"}}
 	mail := filterable{[]string{"eq", "in", "startswith", "ge", "le"}, []string{"ne", "endswith"}}
 	fixed := filterable{[]string{"eq", "in"}, []string{"ne"}}
+	several := filterable{[]string{"eq", "ge", "le"}, nil}
 	late := filterable{nil, []string{"eq", "ne", "in", "startswith", "ge", "le"}}
 	switch kind {
 	case "users":
 		return map[string]filterable{
 			"id": fixed, "userPrincipalName": mail, "mail": mail, "displayName": name, "mailNickname": text,
 			"accountEnabled": fixed, "userType": fixed, "externalUserState": fixed,
+			"otherMails": several, "proxyAddresses": several,
 		}
 	case "groups":
 		return map[string]filterable{
@@ -91,6 +94,9 @@ func (c condition) allowed(set string, known map[string]filterable, counted bool
 	}
 	f, ok := known[c.property]
 	switch {
+	case ok && len(all) > 0 && c.any != lists(all[0], c.property):
+		return badOData("Invalid filter clause: The property '%s' on type 'microsoft.graph.%s' takes no such expression.",
+			c.property, typeOf(set))
 	case !ok && len(all) > 0 && !has(all[0], c.property):
 		return badOData("Invalid filter clause: Could not find a property named '%s' on type 'microsoft.graph.%s'.",
 			c.property, typeOf(set))
@@ -109,6 +115,13 @@ func has(o object, name string) bool {
 	return ok
 }
 
+// lists reports whether a property has several values.
+func lists(o object, name string) bool {
+	value, _ := o.property(name)
+	_, several := value.([]string)
+	return several
+}
+
 // holds reports whether an object is as the condition wants it. Texts ignore case.
 func (c condition) holds(o object) bool {
 	switch c.op {
@@ -120,6 +133,9 @@ func (c condition) holds(o object) bool {
 		return !c.parts[0].holds(o)
 	}
 	value, _ := o.property(c.property)
+	if all, several := value.([]string); several {
+		return slices.ContainsFunc(all, func(one string) bool { return compare(c.op, one, c.values[0]) })
+	}
 	return slices.ContainsFunc(c.values, func(want any) bool { return compare(c.op, value, want) })
 }
 
@@ -153,6 +169,7 @@ func compare(op string, value, want any) bool {
 //	or:    and { "or" and }        and: not { "and" not }      not: ["not"] one
 //	one:   "(" or ")" | function "(" property "," value ")"
 //	     | property operator value | property "in" "(" value { "," value } ")"
+//	     | property "/any(" variable ":" variable operator value ")"
 type parser struct {
 	text string
 	at   int
@@ -232,7 +249,24 @@ func (p *parser) one() (condition, bool) {
 	if function := strings.ToLower(word); function == "startswith" || function == "endswith" {
 		return p.function(function)
 	}
+	if p.skip('/') {
+		return p.anyOf(word)
+	}
 	return p.comparison(word)
+}
+
+// anyOf reads what one of a property's values is.
+func (p *parser) anyOf(property string) (condition, bool) {
+	if p.word(false) != "any" || !p.skip('(') {
+		return condition{}, false
+	}
+	variable := p.word(false)
+	if variable == "" || !p.skip(':') || p.word(false) != variable {
+		return condition{}, false
+	}
+	c, ok := p.comparison(property)
+	c.any = true
+	return c, ok && c.op != "in" && p.skip(')')
 }
 
 func (p *parser) function(op string) (condition, bool) {

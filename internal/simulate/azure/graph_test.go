@@ -95,6 +95,8 @@ func TestGraphRefusals(t *testing.T) {
 		{"ne without the advanced header", "GET", q("/users", "$filter", "mail ne 'x'"), nil, 400, unsupported, ""},
 		{"not without the advanced header", "GET", q("/users", "$filter", "not startsWith(mail,'x')"), nil, 400, unsupported, ""},
 		{"endsWith without the advanced header", "GET", q("/users", "$filter", "endsWith(mail,'x')"), nil, 400, unsupported, ""},
+		{"several values without any", "GET", q("/users", "$filter", "otherMails eq 'x'"), nil, 400, "BadRequest", "takes no such expression"},
+		{"any of one value", "GET", q("/users", "$filter", "mail/any(m:m eq 'x')"), nil, 400, "BadRequest", "takes no such expression"},
 		{"null without the advanced header", "GET", q("/users", "$filter", "mail eq null"), nil, 400, unsupported, ""},
 		{"an empty list by what there is not", "GET", q("/directory/administrativeUnits/"+unit+"/members", "$select", "foo"), nil, 400, "BadRequest", "foo"},
 		{"an empty list with what it cannot show", "GET", q("/groups", "$expand", "owners", "$filter", "displayName eq 'none'"), nil, 400, "BadRequest", "owners"},
@@ -213,6 +215,7 @@ func TestFilters(t *testing.T) {
 	bob := w.AddUser(w.tenant, "bob@contoso.example", "", false)
 	neil := w.AddUser(w.tenant, "o'neil@contoso.example", "o'neil@contoso.example", true)
 	guest := w.AddGuestPending(w.tenant, "zoe@partner.example")
+	w.SetAddresses(w.tenant, guest, []string{"zoe@old.example"}, []string{"SMTP:zoe@new.example"})
 	advanced := []string{"ConsistencyLevel", "eventual"}
 	for _, c := range []struct {
 		filter string
@@ -229,6 +232,8 @@ func TestFilters(t *testing.T) {
 		{"(userType eq 'Guest' or accountEnabled eq false) and mail eq 'zoe@partner.example'", nil, []string{guest}},
 		{"externalUserState eq 'PendingAcceptance'", nil, []string{guest}},
 		{"id in ('" + ada + "','" + bob + "')", nil, []string{ada, bob}},
+		{"otherMails/any(m:m eq 'ZOE@old.example')", nil, []string{guest}},
+		{"proxyAddresses/any(m:m eq 'smtp:zoe@new.example') or proxyAddresses/any(m:m eq 'smtp:x@new.example')", nil, []string{guest}},
 		{either(15, "mail eq '%d@x'"), nil, nil},
 		{anyOf(15, "mail"), nil, nil},
 		{"endsWith(mail,'@partner.example')", advanced, []string{guest}},

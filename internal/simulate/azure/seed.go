@@ -178,6 +178,12 @@ func (s *Server) Accept(tenant, id string) {
 	s.changeUser(tenant, id, func(u *User) { u.ExternalState = Accepted })
 }
 
+// SetAddresses gives an account further addresses: otherMails, and proxyAddresses, which have
+// "smtp:" before them.
+func (s *Server) SetAddresses(tenant, id string, otherMails, proxyAddresses []string) {
+	s.changeUser(tenant, id, func(u *User) { u.OtherMails, u.ProxyAddresses = otherMails, proxyAddresses })
+}
+
 // DisableUser blocks an account from signing in.
 func (s *Server) DisableUser(tenant, id string) {
 	s.changeUser(tenant, id, func(u *User) { u.Enabled = false })

@@ -54,6 +54,8 @@ type User struct {
 	ID                string    `json:"id"`
 	UserPrincipalName string    `json:"userPrincipalName"`
 	Mail              string    `json:"mail,omitempty"`
+	OtherMails        []string  `json:"otherMails,omitempty"`
+	ProxyAddresses    []string  `json:"proxyAddresses,omitempty"` // with "smtp:" before them
 	DisplayName       string    `json:"displayName"`
 	MailNickname      string    `json:"mailNickname"`
 	Enabled           bool      `json:"enabled"`

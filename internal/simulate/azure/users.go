@@ -74,8 +74,12 @@ func (u User) property(name string) (any, bool) {
 			return "Invitation", true
 		}
 		return nil, true
-	case "businessPhones", "otherMails", "proxyAddresses":
+	case "businessPhones":
 		return []string{}, true
+	case "otherMails":
+		return append([]string{}, u.OtherMails...), true
+	case "proxyAddresses":
+		return append([]string{}, u.ProxyAddresses...), true
 	case "givenName", "jobTitle", "mobilePhone", "officeLocation", "preferredLanguage", "surname", "department", "companyName",
 		"externalUserStateChangeDateTime", "onPremisesSyncEnabled", "usageLocation", "employeeId":
 		return nil, true
