@@ -136,7 +136,8 @@ func (s *settler) account(name string) {
 	if s.shared[name] {
 		return // Compute has warned of it
 	}
-	if who, brought := s.newcomers[name]; brought && answer.Found == access.No {
+	duplicate := answer.Similar != "" && answer.Similar != access.DiffersByOrigin
+	if who, brought := s.newcomers[name]; brought && answer.Found == access.No && !duplicate {
 		s.out.Newcomers = append(s.out.Newcomers, who)
 		return
 	}
@@ -205,16 +206,30 @@ func (s *settler) keepable(refs []string) []string {
 	})
 }
 
+// notFoundAdvice ends the warning about an account that the platform does not have. Whoever
+// creates an account beside a similar one makes a duplicate.
+func notFoundAdvice(similar access.Similarity, user string) string {
+	switch similar {
+	case "":
+		return fmt.Sprintf(": create it there, or correct spec.euid of the meshUser %s or the platform's euidPattern", user)
+	case access.DiffersByOrigin:
+		return fmt.Sprintf(", only one of another origin: correct the platform's origin, or the origin of the account of %s", user)
+	case access.DiffersByBlanks:
+		return fmt.Sprintf(", only one with other blanks: remove the blanks there, or correct spec.euid of the meshUser %s", user)
+	default:
+		return fmt.Sprintf(", only one that differs by %s: correct spec.euid of the meshUser %s, the platform's euidPattern, or the name there",
+			similar, user)
+	}
+}
+
 // remark says why an account is not granted anything.
 func (s *settler) remark(name string, answer access.Resolution) {
 	r := access.Remark{Object: s.people[name]}
-	lookup := fmt.Sprintf("whose %s is %q", cmp.Or(s.attribute, "name"), name)
+	lookup := fmt.Sprintf("whose %s is %s", cmp.Or(s.attribute, "name"), identity.Quote(name))
 	const kept = "is granted nothing new and loses nothing"
 	switch answer.Found {
 	case access.No:
-		r.Code, r.Text = access.UserNotFound, fmt.Sprintf(
-			"the platform has no account %s: create it there, or correct spec.euid of the meshUser %s or the platform's euidPattern",
-			lookup, r.Object)
+		r.Code, r.Text = access.UserNotFound, fmt.Sprintf("the platform has no account %s%s", lookup, notFoundAdvice(answer.Similar, r.Object))
 	case access.Ambiguous:
 		r.Code, r.Text = access.UserAmbiguous, fmt.Sprintf(
 			"the platform has %d accounts %s, so %s %s: leave only one of them there",

@@ -255,6 +255,11 @@ func TestSettleBringsIn(t *testing.T) {
 			}},
 		},
 		{
+			reason: "an account beside one that users may take for it is a duplicate", asked: true, options: bringIn,
+			kim:     access.Resolution{Found: access.No, Similar: access.DiffersByCase},
+			remarks: []string{"user-not-found kim"},
+		},
+		{
 			reason: "invited and not accepted is a remark, not another invitation", asked: true, options: bringIn,
 			kim:     access.Resolution{Found: access.Pending, Refs: []string{"u-kim"}},
 			remarks: []string{"invitation-pending kim"},
@@ -298,5 +303,38 @@ func TestSettleSaysWhatIsDeprecated(t *testing.T) {
 	s := settle(t, d, everybody(d))
 	if diff := cmp.Diff([]string{"user-creation-deprecated stack.eu-1"}, codes(s.Remarks)); diff != "" {
 		t.Errorf("remarks (-want +got):\n%s", diff)
+	}
+}
+
+// TestNotFound_AdvisesBySimilarity: what the warning advises depends on whether a similar account exists.
+func TestNotFound_AdvisesBySimilarity(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		reason  string
+		similar access.Similarity
+		want    string
+	}{
+		{"nothing like it", "", `the platform has no account whose userName is "kim": create it there, ` +
+			`or correct spec.euid of the meshUser kim or the platform's euidPattern`},
+		{"case", access.DiffersByCase, `the platform has no account whose userName is "kim", only one that differs by case: ` +
+			`correct spec.euid of the meshUser kim, the platform's euidPattern, or the name there`},
+		{"composition", access.DiffersByComposition, `the platform has no account whose userName is "kim", only one that differs by composition: ` +
+			`correct spec.euid of the meshUser kim, the platform's euidPattern, or the name there`},
+		{"blanks", access.DiffersByBlanks, `the platform has no account whose userName is "kim", only one with other blanks: ` +
+			`remove the blanks there, or correct spec.euid of the meshUser kim`},
+		{"another identity provider", access.DiffersByOrigin, `the platform has no account whose userName is "kim", only one of another origin: ` +
+			`correct the platform's origin, or the origin of the account of kim`},
+	} {
+		t.Run(tc.reason, func(t *testing.T) {
+			t.Parallel()
+			o := options()
+			o.LookupAttribute = "userName"
+			s := settle(t, compute(t, pair(), o), map[string]access.Resolution{
+				"jane": {Found: access.Yes, Refs: []string{"u-jane"}}, "kim": {Found: access.No, Similar: tc.similar},
+			})
+			if len(s.Remarks) != 1 || s.Remarks[0].Text != tc.want {
+				t.Errorf("warnings %+v, want %q", s.Remarks, tc.want)
+			}
+		})
 	}
 }
