@@ -190,7 +190,7 @@ func TestExplainSaysWhySomebodyLacksAccess(t *testing.T) {
 				s.Fatal(err)
 			}
 		}, []string{"ada", on}, []string{"no-binding", "user-revoked"}, ""},
-		"same account":      {"the pattern makes one of two", collision, nil, []string{"kim", on}, []string{"account-collision"}, ""},
+		"same account":      {"the pattern makes one of two", collision, nil, []string{"kim", on}, []string{"account-collision"}, explain.Blocked},
 		"group taken":       {"somebody else has the group", "", about(access.ObjectForeign, adminGroup), []string{"jane", on}, []string{"object-unmanaged"}, explain.Blocked},
 		"group unclear":     {"nobody knows whose the group is", "", about(access.OwnershipUnclear, adminGroup), []string{"jane", on}, []string{"ownership-unclear"}, explain.Blocked},
 		"role refused":      {"the platform does not know the role", "", failing(access.PlatformRefused, "owner → "+adminGroup), []string{"jane", on}, []string{"platform-refused", "tenant-failed", "not-replicated"}, explain.Pending},

@@ -160,6 +160,9 @@ func (x *explainer) revoking(m access.Member) *access.Remark {
 // warningOn returns the last run's warning that blocks the item. A user without further access
 // keeps the access that Rollcall added before.
 func (x *explainer) warningOn(it item, h history) (access.Remark, bool) {
+	if r, shared := x.sharedAccount(it.member); shared {
+		return r, true
+	}
 	found := x.revoking(it.member)
 	if found == nil {
 		found = x.find(func(r access.Remark) bool {
@@ -184,6 +187,21 @@ func (x *explainer) warningOn(it item, h history) (access.Remark, bool) {
 		return access.Remark{}, false
 	}
 	return *found, true
+}
+
+// sharedAccount returns the warning that the member's account is another user's, too. It holds
+// before any run.
+func (x *explainer) sharedAccount(m access.Member) (access.Remark, bool) {
+	if _, shared := slices.BinarySearch(x.Desired.Shared, m.Name); !shared {
+		return access.Remark{}, false
+	}
+	i := slices.IndexFunc(x.Desired.Remarks, func(r access.Remark) bool {
+		return r.Object == m.Person && (r.Code == access.AccountCollision || r.Code == access.UserRevoked)
+	})
+	if i < 0 {
+		return access.Remark{}, false
+	}
+	return x.Desired.Remarks[i], true
 }
 
 // failedOn reports whether a refusal on the item's group or role is about the item: a step
