@@ -75,8 +75,8 @@ func (p *Parser) keep(s source, typed any) {
 	p.bytes += s.bytes()
 }
 
-// Kept returns how many documents the Parser keeps, and about how many bytes they take.
-func (p *Parser) Kept() (documents, bytes int) {
+// Size returns how many documents the Parser keeps, and about how many bytes they take.
+func (p *Parser) Size() (documents, bytes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.parsed), p.bytes

@@ -22,14 +22,14 @@ func TestParser_ParsesEachVersion(t *testing.T) {
 		parser := document.NewParser(rapid.IntRange(0, 80).Draw(t, "documents"), rapid.IntRange(0, 100_000).Draw(t, "bytes"))
 		current := documenttest.Draw(t)
 		for range rapid.IntRange(1, 4).Draw(t, "versions") {
-			kept, err := parser.NewSet(current.List())
+			reused, err := parser.NewSet(current.List())
 			if err != nil {
 				t.Fatalf("%v", err)
 			}
 			plain := setOf(t, current)
 			for _, tenant := range plain.Tenants() {
 				want, _ := plain.Input(tenant, document.Drawn{})
-				got, _ := kept.Input(tenant, document.Drawn{})
+				got, _ := reused.Input(tenant, document.Drawn{})
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Fatalf("input of %s (-parsed now +kept):\n%s", tenant, diff)
 				}
@@ -60,11 +60,11 @@ func TestParser_KeepsBounds(t *testing.T) {
 			if _, err := p.Parse(userDocument("u", body)); err != nil {
 				t.Fatal(err)
 			}
-			if n, bytes := p.Kept(); n > tc.maxDocuments || bytes > tc.bytes {
+			if n, bytes := p.Size(); n > tc.maxDocuments || bytes > tc.bytes {
 				t.Fatalf("%s: %d documents of %d bytes", tc.reason, n, bytes)
 			}
 		}
-		if n, _ := p.Kept(); n != tc.wantDocuments {
+		if n, _ := p.Size(); n != tc.wantDocuments {
 			t.Errorf("%s: keeps %d documents, want %d", tc.reason, n, tc.wantDocuments)
 		}
 	}
@@ -117,11 +117,11 @@ func TestParser_CountsMemory(t *testing.T) {
 	if _, err := p.NewSet(docs); err != nil {
 		t.Fatal(err)
 	}
-	took := heap() - before
-	n, counted := p.Kept()
-	t.Logf("%d documents count as %d bytes and take %d", n, counted, took)
-	if n < 10_000 || took > 2*int64(counted) {
-		t.Errorf("%d documents count as %d bytes and take %d, want at most twice as many", n, counted, took)
+	used := heap() - before
+	n, counted := p.Size()
+	t.Logf("%d documents count as %d bytes and take %d", n, counted, used)
+	if n < 10_000 || used > 2*int64(counted) {
+		t.Errorf("%d documents count as %d bytes and take %d, want at most twice as many", n, counted, used)
 	}
 	runtime.KeepAlive(docs)
 }
