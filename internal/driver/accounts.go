@@ -66,7 +66,7 @@ func (a *Accounts) Find(name string) access.Resolution {
 	}
 }
 
-// similar returns how an account differs that has nearly the name, or "".
+// similar returns the difference of an account that has nearly the name, or "".
 func (a *Accounts) similar(name string) access.Similarity {
 	if a.elsewhere[a.names.Key(name)] {
 		return access.DiffersByOrigin
@@ -78,11 +78,11 @@ func (a *Accounts) similar(name string) access.Similarity {
 			a.bySearchKey[key] = append(a.bySearchKey[key], known)
 		}
 	}
-	var first access.Similarity
+	var similarity access.Similarity
 	for _, known := range a.bySearchKey[identity.SearchKey(strings.TrimSpace(name))] {
-		if how := identity.Similar(name, known); how != "" && (first == "" || how < first) {
-			first = how
+		if is := identity.Similar(name, known); is != "" && (similarity == "" || is < similarity) {
+			similarity = is
 		}
 	}
-	return first
+	return similarity
 }

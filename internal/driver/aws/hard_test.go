@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver"
@@ -320,5 +321,28 @@ func TestCancelledWhileAssigning(t *testing.T) {
 	defer cancel()
 	if err := d.Apply(ctx, scope, []plan.Step{give(group)})[0].Err; !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got the error %v, want the context's", err)
+	}
+}
+
+// TestResolve_Similar: an Identity Store that ignores case answers another spelling, and a list
+// shows every user. Either says how an account differs, at no further call.
+func TestResolve_Similar(t *testing.T) {
+	w := newWorld(t, simulated.Options{IgnoreCase: true})
+	ref := w.user(t, "Zo\u00eb@example.com")
+	for name, tc := range map[string]struct {
+		reason, account string
+		want            access.Resolution
+	}{
+		"case":        {"another account to Rollcall", "zo\u00eb@example.com", access.Resolution{Found: access.No, Similar: access.DiffersByCase}},
+		"composition": {"the same account", "Zoe\u0308@example.com", access.Resolution{Found: access.Yes, Refs: []string{ref}}},
+		"another":     {"nothing is similar", "zoe@example.com", access.Resolution{Found: access.No}},
+	} {
+		got, err := w.open(t).Resolve(t.Context(), []string{tc.account})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]access.Resolution{tc.want}, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: %s: %s", name, tc.reason, diff)
+		}
 	}
 }

@@ -130,9 +130,9 @@ func among(property string, values []string) []string {
 	return filters
 }
 
-// anyAmong returns filters for one of the values of a property that has several, each for as
+// anyFilters returns filters for one of the values of a property that has several, each for as
 // many values as one filter may name.
-func anyAmong(property string, values []string) []string {
+func anyFilters(property string, values []string) []string {
 	var filters []string
 	for part := range slices.Chunk(values, inFilter) {
 		texts := make([]string, len(part))

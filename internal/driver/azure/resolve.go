@@ -106,7 +106,7 @@ func (d *Directory) guests(ctx context.Context, addresses []string) (*driver.Acc
 	for i, address := range addresses {
 		proxies[i] = proxyScheme + address
 	}
-	users, err := d.users(ctx, userFields+",otherMails,proxyAddresses", slices.Concat(anyAmong("otherMails", addresses), anyAmong("proxyAddresses", proxies)))
+	users, err := d.users(ctx, userFields+",otherMails,proxyAddresses", slices.Concat(anyFilters("otherMails", addresses), anyFilters("proxyAddresses", proxies)))
 	if err != nil {
 		return nil, err
 	}

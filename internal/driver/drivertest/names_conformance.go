@@ -14,30 +14,30 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
-//go:embed testdata/hostile-names.json
-var hostileNames []byte
+//go:embed testdata/attack-names.json
+var attackNames []byte
 
-// HostileName is an account name that a careless lookup takes for another one, or for a part
+// AttackName is an account name that a careless lookup takes for another one, or for a part
 // of a query.
-type HostileName struct {
+type AttackName struct {
 	Key    string `json:"key"`
 	Name   string `json:"name"`
 	Reason string `json:"reason"`
 }
 
-// HostileNames returns the names of testdata/hostile-names.json. They resemble the names that
-// HarmlessNames returns.
-func HostileNames(t testing.TB) []HostileName {
+// AttackNames returns the names of testdata/attack-names.json. They resemble the names that
+// BaseNames returns.
+func AttackNames(t testing.TB) []AttackName {
 	t.Helper()
-	var names []HostileName
-	if err := json.Unmarshal(hostileNames, &names); err != nil {
-		t.Fatalf("drivertest: read the hostile names: %v", err)
+	var names []AttackName
+	if err := json.Unmarshal(attackNames, &names); err != nil {
+		t.Fatalf("drivertest: read the attack names: %v", err)
 	}
 	return names
 }
 
-// HarmlessNames returns the names of users whose accounts no hostile name may reach.
-func HarmlessNames() []string {
+// BaseNames returns the names of users whose accounts no attack name may reach.
+func BaseNames() []string {
 	return []string{"amoreno", "bokafor", "knovak", "saziz", "zaziz", "icarvalho", "glund", "glynd", "finn", "jose", "x", "a"}
 }
 
@@ -50,26 +50,26 @@ type lookups struct {
 	accounts []access.Account
 }
 
-// accountNamesAreCompared looks hostile names up: first where the platform has harmless
-// accounts only, then where it also has accounts of the hostile names.
+// accountNamesAreCompared looks attack names up: first where the platform has base
+// accounts only, then where it also has accounts of the attack names.
 func accountNamesAreCompared(l *lab) {
 	p := &lookups{lab: l}
-	for _, name := range HarmlessNames() {
+	for _, name := range BaseNames() {
 		p.add(name)
 		p.add(name + nameDomain)
 	}
-	asked := slices.Clone(names(p.accounts))
-	for _, h := range HostileNames(l) {
-		asked = append(asked, h.Name, h.Name+nameDomain)
+	input := slices.Clone(names(p.accounts))
+	for _, h := range AttackNames(l) {
+		input = append(input, h.Name, h.Name+nameDomain)
 	}
-	p.compare("among harmless accounts", asked)
-	harmless := len(p.accounts)
-	for _, h := range HostileNames(l) {
+	p.compare("among base accounts", input)
+	base := len(p.accounts)
+	for _, h := range AttackNames(l) {
 		p.add(h.Name)
 		p.add(h.Name + nameDomain)
 	}
-	l.Logf("the platform has %d of the hostile names", len(p.accounts)-harmless)
-	p.compare("among accounts of these names", asked)
+	l.Logf("the platform has %d of the attack names", len(p.accounts)-base)
+	p.compare("among accounts of these names", input)
 	p.origins()
 }
 
@@ -95,15 +95,15 @@ func (p *lookups) named(name string) []access.Account {
 
 // compare looks the names up, all at once and a few at a time: drivers ask in another way
 // for many names.
-func (p *lookups) compare(where string, asked []string) {
+func (p *lookups) compare(where string, input []string) {
 	p.Helper()
-	const few = 10
-	for _, size := range []int{len(asked), few} {
-		for some := range slices.Chunk(asked, size) {
+	const batch = 10
+	for _, size := range []int{len(input), batch} {
+		for part := range slices.Chunk(input, size) {
 			p.settles(func() string {
-				for i, got := range p.resolve(some...) {
-					if wrong := p.wrong(some[i], got); wrong != "" {
-						return fmt.Sprintf("Resolve of %s %s, %d names at once: %s", identity.Quote(some[i]), where, len(some), wrong)
+				for i, got := range p.resolve(part...) {
+					if wrong := p.wrong(part[i], got); wrong != "" {
+						return fmt.Sprintf("Resolve of %s %s, %d names at once: %s", identity.Quote(part[i]), where, len(part), wrong)
 					}
 				}
 				return ""

@@ -146,11 +146,11 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// TestResolve_HostileNames: RBAC takes any text, so that the driver alone keeps subjects out
+// TestResolve_AttackNames: RBAC takes any text, so that the driver alone keeps subjects out
 // that look like other users.
-func TestResolve_HostileNames(t *testing.T) {
+func TestResolve_AttackNames(t *testing.T) {
 	d := newWorld(t).open(t)
-	for _, h := range drivertest.HostileNames(t) {
+	for _, h := range drivertest.AttackNames(t) {
 		got, err := d.Resolve(t.Context(), []string{"amoreno", h.Name})
 		if err != nil {
 			t.Fatalf("%s: %v", h.Reason, err)

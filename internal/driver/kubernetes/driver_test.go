@@ -16,7 +16,7 @@ func TestLaws(t *testing.T) {
 		Calls:          filepath.Join("testdata", "calls.txt"),
 		Impossible: map[drivertest.Law]string{
 			drivertest.ResolveIsExact:          nobody + "; TestResolve has what is found",
-			drivertest.AccountNamesAreCompared: nobody + "; TestResolve_HostileNames has what is found",
+			drivertest.AccountNamesAreCompared: nobody + "; TestResolve_AttackNames has what is found",
 			drivertest.TwinsAreAmbiguous:       nobody,
 			drivertest.DisabledIsDisabled:      nobody,
 		},

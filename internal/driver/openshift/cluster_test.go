@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sync/errgroup"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -553,5 +554,27 @@ func TestOpen_RefusesPlugins(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "mark")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the program ran: %v", err)
+	}
+}
+
+// TestResolve_Similar: a list of all users says how an account differs, and finds one whose
+// name the cluster stores decomposed. Its ref is the name as the cluster has it.
+func TestResolve_Similar(t *testing.T) {
+	w := newWorld(t)
+	w.user(t, "Ada")
+	decomposed := w.user(t, "jose\u0301")
+	names := []string{"ada", "jos\u00e9", "jose"}
+	for i := range 30 { // so many are listed
+		names = append(names, fmt.Sprintf("absent-%d", i))
+	}
+	got, err := w.open(t).Resolve(t.Context(), names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []access.Resolution{
+		{Found: access.No, Similar: access.DiffersByCase}, {Found: access.Yes, Refs: []string{decomposed}}, {Found: access.No},
+	}
+	if diff := cmp.Diff(want, got[:3], cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -31,14 +31,14 @@ func filterables(kind string) map[string]filterable {
 	name := filterable{[]string{"eq", "in", "startswith"}, []string{"ne"}}
 	mail := filterable{[]string{"eq", "in", "startswith", "ge", "le"}, []string{"ne", "endswith"}}
 	fixed := filterable{[]string{"eq", "in"}, []string{"ne"}}
-	several := filterable{[]string{"eq", "ge", "le"}, nil}
+	collection := filterable{[]string{"eq", "ge", "le"}, nil}
 	late := filterable{nil, []string{"eq", "ne", "in", "startswith", "ge", "le"}}
 	switch kind {
 	case "users":
 		return map[string]filterable{
 			"id": fixed, "userPrincipalName": mail, "mail": mail, "displayName": name, "mailNickname": text,
 			"accountEnabled": fixed, "userType": fixed, "externalUserState": fixed,
-			"otherMails": several, "proxyAddresses": several,
+			"otherMails": collection, "proxyAddresses": collection,
 		}
 	case "groups":
 		return map[string]filterable{
@@ -118,8 +118,8 @@ func has(o object, name string) bool {
 // lists reports whether a property has several values.
 func lists(o object, name string) bool {
 	value, _ := o.property(name)
-	_, several := value.([]string)
-	return several
+	_, is := value.([]string)
+	return is
 }
 
 // holds reports whether an object is as the condition wants it. Texts ignore case.
@@ -133,7 +133,7 @@ func (c condition) holds(o object) bool {
 		return !c.parts[0].holds(o)
 	}
 	value, _ := o.property(c.property)
-	if all, several := value.([]string); several {
+	if all, is := value.([]string); is {
 		return slices.ContainsFunc(all, func(one string) bool { return compare(c.op, one, c.values[0]) })
 	}
 	return slices.ContainsFunc(c.values, func(want any) bool { return compare(c.op, value, want) })

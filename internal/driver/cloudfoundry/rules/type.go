@@ -50,7 +50,7 @@ func (s Settings) Check() (field, problem string) {
 	case creation == nil:
 		return "", ""
 	case creation.Origin == "" || creation.Origin == "uaa":
-		return created, "name the identity provider, and not uaa: its accounts have a password, which nobody would know"
+		return created, "name the identity provider, and not uaa: its accounts need a password"
 	case creation.Origin != s.Origin:
 		return created, fmt.Sprintf("%q is not the platform's origin %q, so that lookups would not find the accounts: "+
 			"write one of them for both", creation.Origin, s.Origin)
