@@ -55,22 +55,31 @@ type lookups struct {
 func accountNamesAreCompared(l *lab) {
 	p := &lookups{lab: l}
 	for _, name := range BaseNames() {
-		p.add(name)
-		p.add(name + nameDomain)
+		p.add(p.form(name))
 	}
 	input := slices.Clone(names(p.accounts))
 	for _, h := range AttackNames(l) {
-		input = append(input, h.Name, h.Name+nameDomain)
+		input = append(input, h.Name)
+		if form := p.form(h.Name); form != h.Name {
+			input = append(input, form)
+		}
 	}
 	p.compare("among base accounts", input)
 	base := len(p.accounts)
 	for _, h := range AttackNames(l) {
-		p.add(h.Name)
-		p.add(h.Name + nameDomain)
+		p.add(p.form(h.Name))
 	}
 	l.Logf("the platform has %d of the attack names", len(p.accounts)-base)
 	p.compare("among accounts of these names", input)
 	p.origins()
+}
+
+// form returns the name, or an address made of it where the platform cannot have the name.
+func (p *lookups) form(name string) string {
+	if p.world.Holds != nil && !p.world.Holds(name) {
+		return name + nameDomain
+	}
+	return name
 }
 
 // add makes an account unless the platform cannot have the name, or has an account of it.
