@@ -15,6 +15,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/explain"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -200,7 +201,7 @@ func (s *userAccounts) isConcerned(platform string, r access.Remark, pending []p
 		return slices.ContainsFunc(pending, func(step plan.Step) bool {
 			about := step.Object == r.Object || r.Code == access.RemovalsForbidden
 			return about && slices.ContainsFunc(step.Removes(), func(m access.Member) bool {
-				return strings.EqualFold(m.Name, account)
+				return identity.IgnoreCase.Same(m.Name, account)
 			})
 		})
 	case r.Code == access.ForeignMemberRemoved:

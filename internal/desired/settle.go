@@ -213,12 +213,12 @@ func notFoundAdvice(similar access.Similarity, user string) string {
 	case "":
 		return fmt.Sprintf(": create it there, or correct spec.euid of the meshUser %s or the platform's euidPattern", user)
 	case access.DiffersByOrigin:
-		return fmt.Sprintf(", only one of another origin: correct the platform's origin, or the origin of the account of %s", user)
+		return ", only one of another origin: correct the platform's origin, or the origin of the account of " + user
 	case access.DiffersByBlanks:
-		return fmt.Sprintf(", only one with other blanks: remove the blanks there, or correct spec.euid of the meshUser %s", user)
+		return ", only one with other blanks: remove the blanks there, or correct spec.euid of the meshUser " + user
 	default:
-		return fmt.Sprintf(", only one that differs by %s: correct spec.euid of the meshUser %s, the platform's euidPattern, or the name there",
-			similar, user)
+		return fmt.Sprintf(", only one that differs by %s: "+
+			"correct spec.euid of the meshUser %s, the platform's euidPattern, or the name there", similar, user)
 	}
 }
 
@@ -229,7 +229,8 @@ func (s *settler) remark(name string, answer access.Resolution) {
 	const kept = "is granted nothing new and loses nothing"
 	switch answer.Found {
 	case access.No:
-		r.Code, r.Text = access.UserNotFound, fmt.Sprintf("the platform has no account %s%s", lookup, notFoundAdvice(answer.Similar, r.Object))
+		r.Code = access.UserNotFound
+		r.Text = "the platform has no account " + lookup + notFoundAdvice(answer.Similar, r.Object)
 	case access.Ambiguous:
 		r.Code, r.Text = access.UserAmbiguous, fmt.Sprintf(
 			"the platform has %d accounts %s, so %s %s: leave only one of them there",

@@ -3,9 +3,9 @@ package plan
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // memberRoles is the diff where each subject of a role has a binding of its own. There the
@@ -108,8 +108,8 @@ func (d *diff) compareMemberRole(f *facts, want access.Binding, elsewhere map[[2
 			continue
 		}
 		have = append(have, who)
-		wanted := shared &&
-			(elsewhere[[2]string{b.Role, "ref " + who.Ref}] || elsewhere[[2]string{b.Role, "name " + strings.ToLower(who.Name)}])
+		wanted := shared && (elsewhere[[2]string{b.Role, "ref " + who.Ref}] ||
+			elsewhere[[2]string{b.Role, "name " + string(identity.IgnoreCase.Key(who.Name))}])
 		if !desired[who.Ref] && (kept[who.Ref] || b.InUse || wanted) {
 			stay = append(stay, who)
 		}
@@ -122,14 +122,14 @@ func (d *diff) compareMemberRole(f *facts, want access.Binding, elsewhere map[[2
 }
 
 // wantedElsewhere are the subjects of shared roles that other tenants desire, by role and
-// id, and by role and name in lower case: where only its name is known there, the name
-// decides.
+// id, and by role and name: where only its name is known there, the name decides, whatever its
+// case.
 func (f *facts) wantedElsewhere() map[[2]string]bool {
 	wanted := map[[2]string]bool{}
 	for _, b := range f.in.Elsewhere {
 		for _, who := range b.Subjects {
 			wanted[[2]string{b.Role, "ref " + who.Ref}] = who.Ref != ""
-			wanted[[2]string{b.Role, "name " + strings.ToLower(who.Name)}] = who.Name != ""
+			wanted[[2]string{b.Role, "name " + string(identity.IgnoreCase.Key(who.Name))}] = who.Name != ""
 		}
 	}
 	return wanted

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -117,7 +117,10 @@ type sharedRoles struct {
 }
 
 // sharedRole is a shared role for an account, known by its id or by its name.
-type sharedRole struct{ role, ref, name string }
+type sharedRole struct {
+	role, ref string
+	name      identity.Key
+}
 
 // sharedRoles reads what all tenants of the platform desire of its shared roles.
 func (r *Reconciler) sharedRoles(ctx context.Context, profile driver.Profile, platform string) (*sharedRoles, error) {
@@ -143,7 +146,7 @@ func (r *Reconciler) sharedRoles(ctx context.Context, profile driver.Profile, pl
 	for name, ref := range known {
 		for _, role := range profile.SharedRoles {
 			byRef := sharedRole{role: role, ref: ref}
-			s.tenants[byRef] = append(s.tenants[byRef], s.tenants[sharedRole{role: role, name: strings.ToLower(name)}]...)
+			s.tenants[byRef] = append(s.tenants[byRef], s.tenants[sharedRole{role: role, name: identity.IgnoreCase.Key(name)}]...)
 		}
 	}
 	return s, nil
@@ -157,7 +160,7 @@ func (s *sharedRoles) add(roles []string, of document.Tenant, bindings []access.
 			continue
 		}
 		for _, account := range b.Subjects {
-			key := sharedRole{role: b.Role, name: strings.ToLower(account.Name)}
+			key := sharedRole{role: b.Role, name: identity.IgnoreCase.Key(account.Name)}
 			s.tenants[key] = append(s.tenants[key], of)
 			names = append(names, account.Name)
 		}
@@ -212,7 +215,7 @@ func (s *sharedRoles) tenantsFor(b access.Binding) []document.Tenant {
 	var tenants []document.Tenant
 	for _, account := range b.Subjects {
 		if account.Name != "" {
-			tenants = append(tenants, s.tenants[sharedRole{role: b.Role, name: strings.ToLower(account.Name)}]...)
+			tenants = append(tenants, s.tenants[sharedRole{role: b.Role, name: identity.IgnoreCase.Key(account.Name)}]...)
 		}
 		tenants = append(tenants, s.tenants[sharedRole{role: b.Role, ref: account.Ref}]...)
 	}

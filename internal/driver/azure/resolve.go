@@ -106,7 +106,8 @@ func (d *Directory) guests(ctx context.Context, addresses []string) (*driver.Acc
 	for i, address := range addresses {
 		proxies[i] = proxyScheme + address
 	}
-	users, err := d.users(ctx, userFields+",otherMails,proxyAddresses", slices.Concat(anyFilters("otherMails", addresses), anyFilters("proxyAddresses", proxies)))
+	filters := slices.Concat(anyFilters("otherMails", addresses), anyFilters("proxyAddresses", proxies))
+	users, err := d.users(ctx, userFields+",otherMails,proxyAddresses", filters)
 	if err != nil {
 		return nil, err
 	}
