@@ -184,15 +184,22 @@ func TestLookups_ServeTheRunThatAsked(t *testing.T) {
 	}
 	check := func(reason string, age store.LookupAge, want map[string]access.Resolution) {
 		t.Helper()
-		got, err := s.Lookups(t.Context(), key, []string{"ada", "ben", "cora", "dan"}, age)
+		found, err := s.Lookups(t.Context(), key, []string{"ada", "ben", "cora", "dan"}, age)
 		if err != nil {
 			t.Fatal(err)
+		}
+		got := map[string]access.Resolution{}
+		for name, answer := range found {
+			got[name] = answer.Resolution
+			if remembered := age.Since.IsZero(); answer.Fresh == remembered {
+				t.Errorf("%s: the answer about %s is fresh: %t", reason, name, answer.Fresh)
+			}
 		}
 		diff(t, reason, want, got, cmpopts.EquateEmpty())
 	}
 	const day = 24 * time.Hour
 	ambiguous := access.Resolution{Found: access.Ambiguous, Refs: []string{"u-3", "u-4"}}
-	keep(map[string]access.Resolution{"ada": yes("u-1"), "ben": {Found: access.No}})
+	keep(map[string]access.Resolution{"ada": yes("u-1"), "ben": {Found: access.No, Similar: access.DiffersByCase}})
 	began := now()
 	check("another run's answers: only found ones count", store.LookupAge{Found: day}, map[string]access.Resolution{"ada": yes("u-1")})
 	check("a run that asks for all has none", store.LookupAge{Since: began, Within: time.Hour}, nil)
@@ -204,7 +211,7 @@ func TestLookups_ServeTheRunThatAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("an answer grows too old for its run", store.LookupAge{Since: began.Add(-day), Within: time.Hour},
-		map[string]access.Resolution{"ben": {Found: access.No}, "cora": ambiguous})
+		map[string]access.Resolution{"ben": {Found: access.No, Similar: access.DiffersByCase}, "cora": ambiguous})
 	keep(map[string]access.Resolution{"cora": yes("u-3")})
 	check("the account is no longer ambiguous", store.LookupAge{Since: began, Within: time.Hour}, map[string]access.Resolution{"cora": yes("u-3")})
 	keep(map[string]access.Resolution{"cora": {Found: access.Disabled, Refs: []string{"u-3"}}})
