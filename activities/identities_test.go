@@ -110,6 +110,25 @@ func TestAccountOfTwoUsers(t *testing.T) {
 		l.converge()
 		members(t, l, []string{"u-kim"}, "after the second user has another euid")
 	})
+	t.Run("with blanks around the euid", func(t *testing.T) {
+		t.Parallel()
+		l := begin(t)
+		s := upper("")
+		s.euids["adaline"] = " kim"
+		l.documents(s)
+		l.converge()
+		members(t, l, []string{"u-kim"}, "of an euid that is written with a blank")
+		s.euids["benedict"] = "Kim"
+		l.documents(s)
+		if _, err := l.removeUser(l.revoke("benedict")); err != nil {
+			t.Fatal(err)
+		}
+		members(t, l, []string{"u-kim"}, "after the other user was revoked")
+		if out, err := l.removeUser(l.revoke("adaline")); err != nil || out.Sets != 1 {
+			t.Errorf("%+v, %v; want one set", out, err)
+		}
+		members(t, l, nil, "after the user was revoked to whom the account was given")
+	})
 	t.Run("after it was given", func(t *testing.T) {
 		t.Parallel()
 		l := begin(t)

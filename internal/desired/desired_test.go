@@ -541,6 +541,11 @@ func TestComputeRevoked(t *testing.T) {
 			want: admins("bob jane kim"), remarks: remarks("user-revoked bob"), shared: []string{"bob@example.com"},
 		},
 		{
+			reason:  "the euid of a revocation is the text of the document, with the blanks around it",
+			options: options(), change: revoke(document.Revocation{Person: "left", EUID: " bob\u00a0"}),
+			want: admins("bob jane kim"), remarks: remarks("user-revoked bob"), shared: []string{"bob@example.com"},
+		},
+		{
 			reason: "an account that differs in case is another one", options: options(),
 			change: revoke(document.Revocation{Person: "left", EUID: "Bob"}),
 			want:   admins("bob jane kim"), remarks: remarks(),
@@ -628,12 +633,12 @@ func TestRevocationsOfOthersChangeNothing(t *testing.T) {
 
 func TestAccountsOf(t *testing.T) {
 	p := shop().Platform
-	got, err := desired.AccountsOf(p, []string{"bob", " ", "jane", "bob"})
+	got, err := desired.AccountsOf(p, []string{"bob", " ", "jane", " bob", "jane\u00a0"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"bob@example.com", "jane@example.com"}, got); diff != "" {
-		t.Errorf("accounts (-want +got):\n%s", diff)
+		t.Errorf("accounts, of euids as documents have them, with blanks around them (-want +got):\n%s", diff)
 	}
 	p.Replication.EUIDPattern = "%s%s"
 	if _, err := desired.AccountsOf(p, nil); !errors.Is(err, euid.ErrPattern) {

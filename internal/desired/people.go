@@ -111,9 +111,11 @@ type accountNames struct {
 	comparison identity.Comparison
 }
 
-// name returns the name of the account, empty without an euid.
+// name returns the name of the account, empty without an euid. Blanks around the euid, which
+// the text of a document may have, are no part of it.
 func (a accountNames) name(euid string) string {
-	if strings.TrimSpace(euid) == "" {
+	euid = strings.TrimSpace(euid)
+	if euid == "" {
 		return ""
 	}
 	return a.pattern.Apply(euid)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -125,19 +126,20 @@ func (s *Store) migrate(ctx context.Context, planned Migration) (Migration, erro
 	return made, nil
 }
 
-// fillSearchKeys computes the search keys of users that no program of this version stored.
+// fillSearchKeys computes the search keys of users that no program of this version stored. A
+// user whom another program stores meanwhile has the key that it stored.
 func (s *Store) fillSearchKeys(ctx context.Context) error {
-	euids, err := s.pairs(ctx, `SELECT name, trim(body -> 'spec' ->> 'euid') FROM documents
+	euids, err := s.pairs(ctx, `SELECT name, body -> 'spec' ->> 'euid' FROM documents
 		WHERE kind = 'meshUser' AND subject = '' AND trim(body -> 'spec' ->> 'euid') <> ''`)
 	if err != nil || len(euids) == 0 {
 		return err
 	}
 	var names, keys []string
 	for name, euid := range euids {
-		names, keys = append(names, name), append(keys, identity.SearchKey(euid))
+		names, keys = append(names, name), append(keys, identity.SearchKey(strings.TrimSpace(euid)))
 	}
 	return s.exec(ctx, `UPDATE documents SET subject = key FROM unnest($1::text[], $2::text[]) AS filled (user_name, key)
-		WHERE kind = 'meshUser' AND name = user_name`, names, keys)
+		WHERE kind = 'meshUser' AND name = user_name AND subject = ''`, names, keys)
 }
 
 // migrator runs this program's migrations, one call at a time.

@@ -222,3 +222,23 @@ func TestTenantInput_HasUsersOfTheSameAccount(t *testing.T) {
 	}
 	others("after Migrate")
 }
+
+// TestMigrate_FillsSearchKeysOfTrimmedEUIDs: documents may have any blanks around an euid, and
+// the search key is the one of the euid without them.
+func TestMigrate_FillsSearchKeysOfTrimmedEUIDs(t *testing.T) {
+	s := fresh(t)
+	apply(t, s, store.ApplyRequest{Documents: decode(t, `
+{apiVersion: v2, kind: meshUser, metadata: {name: plain}, spec: {euid: "straße"}}
+--- {apiVersion: v2, kind: meshUser, metadata: {name: padded}, spec: {euid: "\u00a0STRASSE "}}
+`)})
+	if _, err := s.Pool().Exec(t.Context(), "UPDATE documents SET subject = '' WHERE kind = 'meshUser'"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Migrate(t.Context(), s.Pool().Config().ConnString()); err != nil {
+		t.Fatal(err)
+	}
+	euids, err := s.EUIDsOfSameAccount(t.Context(), "plain", []string{"straße"})
+	if want := []string{"\u00a0STRASSE "}; err != nil || !slices.Equal(euids, want) {
+		t.Errorf("euids of the same account %q, %v; want %q", euids, err, want)
+	}
+}
