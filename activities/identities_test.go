@@ -150,3 +150,26 @@ func TestAccountOfTwoUsers(t *testing.T) {
 		members(t, l, nil, "after a run")
 	})
 }
+
+// TestApply_GrantsNoAccountThatAnotherUserCameTo: documents that give the account to a second
+// user are stored between the plan and its application.
+func TestApply_GrantsNoAccountThatAnotherUserCameTo(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.edit(func(w *memory.World) { w.Users = append(w.Users, memory.User{ID: "u-kim", Name: "KIM"}) })
+	s := settings{bound: 1, replication: `euidPattern: "%S",`, euids: map[string]string{"adaline": "kim"}}
+	l.documents(s)
+	aged, err := l.plan(activities.PlanInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.euids["benedict"] = "Kim"
+	l.documents(s)
+	out, err := l.apply(aged)
+	if err != nil || !out.Replan {
+		t.Errorf("applying the plan of a user who had the account alone: %+v, %v; want it to be made again", out, err)
+	}
+	if diff := cmp.Diff([]string(nil), l.members()); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+}

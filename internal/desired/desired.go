@@ -237,9 +237,13 @@ func bindings(mappings []mapping, grants map[string][]grant, accounts map[string
 }
 
 // Digest names the desired access: equal access has an equal digest, so that a later reader can
-// tell whether the documents still ask for the same.
+// tell whether the documents still ask for the same. An account that another user has since
+// makes another one: it gains nothing any more.
 func (d Desired) Digest() string {
 	body, err := json.Marshal(d.State)
+	if err == nil && len(d.Shared) > 0 {
+		body, err = json.Marshal([]any{json.RawMessage(body), d.Shared})
+	}
 	if err != nil {
 		return "" // slices and strings always marshal
 	}

@@ -173,10 +173,15 @@ func projectRoles() ID { return ID{Kind: KindProjectRole} }
 // bindingsOf stands for all bindings of a project. No document is of the empty kind.
 func bindingsOf(workspace, project string) ID { return ID{Name: workspace + "." + project} }
 
+// usersOf stands for all users of one search key. No document is of that kind.
+func usersOf(searchKey string) ID { return ID{Kind: "search key", Name: searchKey} }
+
 // collectionOf returns what stands for all nodes like this one, if a tenant depends on all
 // of them.
 func collectionOf(n Node) (ID, bool) {
 	switch n.ID.Kind {
+	case KindUser:
+		return usersOf(n.Subject), n.Subject != ""
 	case KindUserBinding, KindGroupBinding:
 		return bindingsOf(n.Workspace, n.Project), true
 	case KindProjectRole:
@@ -187,10 +192,15 @@ func collectionOf(n Node) (ID, bool) {
 }
 
 // dependencies returns what a document depends on directly: documents, in the graph or not,
-// and collections. Only bindings, user groups and tenants depend on anything that matters
-// for access.
+// and collections. Only users, bindings, user groups and tenants depend on anything that
+// matters for access. A user depends on those who may have the same account: it gains nothing
+// while there are any.
 func (g *Graph) dependencies(n Node) []ID {
 	switch n.ID.Kind {
+	case KindUser:
+		if all, ok := collectionOf(n); ok {
+			return []ID{all}
+		}
 	case KindUserBinding:
 		return []ID{{KindUser, n.Subject}}
 	case KindGroupBinding:
@@ -249,31 +259,44 @@ func (g *Graph) Group(workspace, name string) (ID, bool) {
 // is empty for a tenant that is not in the graph.
 func (g *Graph) Inputs(tenant access.TenantID) []ID {
 	var ids []ID
-	for _, i := range g.inputs(tenant) {
+	for _, i := range slices.Concat(g.inputs(tenant)) {
 		ids = append(ids, g.nodes[i].ID)
 	}
 	return ids
 }
 
-// inputs are the indices of Inputs.
-func (g *Graph) inputs(tenant access.TenantID) []int {
+// inputs are the indices of Inputs: the documents that decide which users the tenant's
+// bindings reach, with these users, and the other users who may have an account of one of
+// these.
+func (g *Graph) inputs(tenant access.TenantID) (reached, sameAccount []int) {
 	first, ok := g.at[ID{KindTenant, tenant.String()}]
 	if !ok {
-		return nil
+		return nil, nil
 	}
-	found := []int{first}
+	reached = []int{first}
 	known := map[int]bool{first: true}
-	for next := 0; next < len(found); next++ {
-		for _, id := range g.dependencies(g.nodes[found[next]]) {
+	add := func(to []int, ids []ID) []int {
+		for _, id := range ids {
 			for _, i := range g.nodesOf(id) {
 				if !known[i] {
 					known[i] = true
-					found = append(found, i)
+					to = append(to, i)
 				}
 			}
 		}
+		return to
 	}
-	return found
+	var keys []ID
+	for next := 0; next < len(reached); next++ {
+		switch n := g.nodes[reached[next]]; n.ID.Kind {
+		case KindUser:
+			keys = append(keys, g.dependencies(n)...)
+		default:
+			reached = add(reached, g.dependencies(n))
+		}
+	}
+	slices.SortFunc(keys, ID.Compare) // each once: many users may have one
+	return reached, add(nil, slices.Compact(keys))
 }
 
 // nodesOf returns the nodes of a collection, or the node of a document.
@@ -314,7 +337,7 @@ func (g *Graph) Affected(changed []ID) []access.TenantID {
 			add(affected, g.nodes[i])
 		}
 	}
-	g.addDependents(affected, KindUserGroup, KindUserBinding, KindGroupBinding, KindTenant)
+	g.addDependents(affected, KindUser, KindUserGroup, KindUserBinding, KindGroupBinding, KindTenant)
 	return g.tenants(func(n Node) bool { return affected[n.ID] })
 }
 

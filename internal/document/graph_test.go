@@ -62,6 +62,7 @@ func TestAffected(t *testing.T) {
 		"UserInGlobalGroup":  {"a global group may be bound in any workspace", "eve-1", "eve-2", "x.p/m.a w.q/m.b"},
 		"GlobalGroup":        {"all projects where it is bound", "members: [eve]", "members: [dan]", "x.p/m.a w.q/m.b"},
 		"GroupOfGlobalName":  {"it takes the place of the global group in its workspace", "name: spare, ownedByWorkspace: x", "name: desk, ownedByWorkspace: x", "x.p/m.a"},
+		"UserOfSameAccount":  {"the bound user of the account gains nothing meanwhile, and the other one is bound nowhere", "dan-1", "ADA-1", "w.p/m.a w.p/m.b"},
 		"GroupGainsMember":   {"the new member gains access", "members: [ben]}}", "members: [ben, dan]}}", "w.q/m.b"},
 		"GroupLosesMember":   {"the former member loses access", "members: [ben]}}", "members: []}}", "w.q/m.b"},
 		"GroupNotBound":      {"nobody has access through it", "members: [ben, dan]", "members: [dan]", ""},

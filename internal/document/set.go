@@ -1,12 +1,10 @@
 package document
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
-	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // Set is all documents that count, ready to be asked. It does not change and is
@@ -21,8 +19,6 @@ type Set struct {
 	graph *Graph
 	// groups are the indices of the user groups with one name.
 	groups map[string][]int
-	// euids are the indices of the users with one identity.SearchKey.
-	euids map[string][]int
 	// roleRefs are the indices of the roles that one reference may mean: by name
 	// and by display name.
 	roleRefs map[string][]int
@@ -40,7 +36,6 @@ func newSet(docs []Document, parse func(Document) (any, error)) (*Set, error) {
 		typed:    make([]any, len(docs)),
 		at:       make(map[ID]int, len(docs)),
 		groups:   map[string][]int{},
-		euids:    map[string][]int{},
 		roleRefs: map[string][]int{},
 		of:       map[Kind][]int{},
 	}
@@ -79,11 +74,6 @@ func (s *Set) index(i int, typed any) {
 		if v.DisplayName != "" && v.DisplayName != v.Name {
 			s.roleRefs[v.DisplayName] = append(s.roleRefs[v.DisplayName], i)
 		}
-	case User:
-		if v.EUID != "" {
-			key := identity.SearchKey(v.EUID)
-			s.euids[key] = append(s.euids[key], i)
-		}
 	case UserGroup:
 		s.groups[v.Name] = append(s.groups[v.Name], i)
 	}
@@ -119,40 +109,21 @@ func (s *Set) Platforms() []Platform {
 // mapping without an alias has the role's name for it. Input may be asked of a
 // valid set only. Deleted and Generation are the caller's to set.
 func (s *Set) Input(id access.TenantID, drawn Drawn) (TenantInput, bool) {
-	inputs := s.graph.inputs(id)
-	if len(inputs) == 0 {
+	reached, sameAccount := s.graph.inputs(id)
+	if len(reached) == 0 {
 		return TenantInput{}, false
 	}
-	slices.Sort(inputs)
+	slices.Sort(reached)
+	slices.Sort(sameAccount)
 	in := TenantInput{Drawn: drawn, Guard: DefaultGuard(), Roles: []ProjectRole{}}
-	for _, i := range inputs {
+	for _, i := range reached {
 		s.add(&in, i)
 	}
-	in.SameAccount = s.sameAccount(in.Users)
-	return in, true
-}
-
-// sameAccount returns the users, besides these, whose euids may end in the account of one of
-// these, sorted.
-func (s *Set) sameAccount(users []User) []User {
-	others := map[int]bool{}
-	for _, u := range users {
-		if u.EUID == "" {
-			continue
-		}
-		for _, i := range s.euids[identity.SearchKey(u.EUID)] {
-			others[i] = true
-		}
-	}
-	for _, u := range users {
-		delete(others, s.at[ID{Kind: KindUser, Name: u.Name}])
-	}
-	var found []User
-	for _, i := range slices.Sorted(maps.Keys(others)) {
+	for _, i := range sameAccount {
 		user, _ := s.typed[i].(User)
-		found = append(found, user)
+		in.SameAccount = append(in.SameAccount, user)
 	}
-	return found
+	return in, true
 }
 
 // add adds a document to what a tenant depends on.

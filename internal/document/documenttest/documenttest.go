@@ -18,8 +18,8 @@ import (
 // object is a part of a document.
 type object = map[string]any
 
-// Documents are documents by their IDs. Their references may lead nowhere, and a
-// workspace's group may have the name of a global group.
+// Documents are documents by their IDs. Their references may lead nowhere, a workspace's
+// group may have the name of a global group, and several users may have one account.
 type Documents map[document.ID]document.Document
 
 // List returns the documents in the order of their IDs.
@@ -141,7 +141,7 @@ func draw(t *rapid.T, id document.ID) (string, object) {
 	case document.KindProject:
 		return "v2", object{"metadata": object{"name": name, "ownedByWorkspace": owner}, "spec": object{"displayName": variant}}
 	case document.KindUser:
-		return "v2", object{"metadata": object{"name": id.Name}, "spec": object{"euid": id.Name + "-" + variant}}
+		return "v2", object{"metadata": object{"name": id.Name}, "spec": object{"euid": one(id.Name+" one ONE") + "-" + variant}}
 	case document.KindUserGroup:
 		metadata := object{"name": name}
 		if owner != "" {
