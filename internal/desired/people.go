@@ -141,12 +141,7 @@ func (a accountNames) of(in document.TenantInput, grants []grant, revoked map[id
 	for _, g := range grants {
 		granted[g.person] = true
 	}
-	owners := make(map[identity.Key][]string, len(in.Users))
-	for _, u := range slices.Concat(in.Users, in.SameAccount) {
-		if key := a.key(u.EUID); key != "" && !slices.Contains(owners[key], u.Name) {
-			owners[key] = append(owners[key], u.Name)
-		}
-	}
+	owners := a.owners(slices.Concat(in.Users, in.SameAccount))
 	for _, u := range in.Users {
 		if _, duplicate := out.names[u.Name]; duplicate || !granted[u.Name] {
 			continue
@@ -173,6 +168,21 @@ func (a accountNames) of(in document.TenantInput, grants []grant, revoked map[id
 	return out
 }
 
+// owners returns the users of each account, sorted.
+func (a accountNames) owners(users []document.User) map[identity.Key][]string {
+	owners := make(map[identity.Key][]string, len(users))
+	for _, u := range users {
+		if key := a.key(u.EUID); key != "" {
+			owners[key] = append(owners[key], u.Name)
+		}
+	}
+	for key, names := range owners {
+		slices.Sort(names)
+		owners[key] = slices.Compact(names)
+	}
+	return owners
+}
+
 // withoutEUID returns the warning about a user without an euid, or with one that gives no
 // usable name.
 func withoutEUID(u document.User, err error) access.Remark {
@@ -189,14 +199,17 @@ func withoutEUID(u document.User, err error) access.Remark {
 // sharedText ends the warnings about accounts of several users.
 const sharedText = "%s gains nothing and loses nothing: "
 
-// collision returns the warning that several users have one account.
+// collision returns the warning that several users, of whom there are at least two, have one
+// account. The owners are sorted.
 func collision(user, account string, owners []string) access.Remark {
-	others := slices.DeleteFunc(slices.Clone(owners), func(name string) bool { return name == user })
-	slices.Sort(others)
+	other := owners[0]
+	if other == user {
+		other = owners[1]
+	}
 	return access.Remark{Code: access.AccountCollision, Object: user, Text: fmt.Sprintf(
 		"%s would have the account %s, which %s has too, so "+sharedText+
 			"correct the euid of one of them, or the platform's euidPattern",
-		user, identity.Quote(account), andMore(others[0], len(others)-1), user)}
+		user, identity.Quote(account), andMore(other, len(owners)-2), user)}
 }
 
 // revokedAccount returns the warning that the account is one of a user whose access is
