@@ -1,8 +1,10 @@
 package store_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 	"github.com/rollcall-iam/rollcall/internal/store"
 	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
@@ -247,4 +250,41 @@ func platformTexts(t *testing.T, db *sql.DB) (texts []string) {
 		t.Fatal(err)
 	}
 	return texts
+}
+
+// TestMigrations_SearchKeysOfALanguage: the keys that the migration computes are those of
+// package identity in a database of any language. In Turkish, the capital of i has a dot.
+func TestMigrations_SearchKeysOfALanguage(t *testing.T) {
+	t.Parallel()
+	server := postgres.ForTest(t)
+	_, admin := goosed(t, server)
+	const name = "turkish"
+	if _, err := admin.ExecContext(t.Context(), "CREATE DATABASE "+name+" TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR'"); err != nil {
+		t.Skipf("the server has no ICU: %v", err)
+	}
+	t.Cleanup(func() { _, _ = admin.ExecContext(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)") })
+	config, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Path = name
+	migrations, db := goosed(t, config.String())
+	if _, err := migrations.UpTo(t.Context(), 19); err != nil {
+		t.Fatal(err)
+	}
+	const add = `INSERT INTO documents (kind, name, api_version, body, workspace, project, platform, landing_zone, subject, members)
+		VALUES ('meshUser', 'ian', 'v2', '{"spec": {"euid": " ian "}}', '', '', '', '', '', '{}')`
+	if _, err := db.ExecContext(t.Context(), add); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Migrate(t.Context(), config.String()); err != nil {
+		t.Fatal(err)
+	}
+	var key string
+	if err := db.QueryRowContext(t.Context(), "SELECT subject FROM documents WHERE name = 'ian'").Scan(&key); err != nil {
+		t.Fatal(err)
+	}
+	if want := identity.SearchKey("ian"); key != want {
+		t.Errorf("search key %q, want %q", key, want)
+	}
 }
