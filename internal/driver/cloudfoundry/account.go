@@ -24,7 +24,7 @@ func (d *Driver) createAccount(ctx context.Context, _ driver.Scope, step plan.St
 	if !d.creates {
 		return "", fmt.Errorf("cloudfoundry: %w: accounts are created only where the platform has userCreation", fault.ErrInvalid)
 	}
-	id, err := d.newUser(ctx, resource.NewUserCreateWithUsername(who.Name, d.origin))
+	id, err := d.newUserNamed(ctx, who.Name)
 	if _, no := refusedWith(err, http.StatusUnprocessableEntity); !no {
 		return id, err
 	}
@@ -45,18 +45,30 @@ func (d *Driver) createAccount(ctx context.Context, _ driver.Scope, step plan.St
 	if _, no := refusedWith(err, http.StatusUnprocessableEntity); no {
 		return d.known(ctx, id, err)
 	}
-	return made, err
+	return made.GUID, err
+}
+
+// newUserNamed makes a user of the Cloud Controller by name. UAA may take the name for that of
+// an account which is another user's, as it ignores the case of all letters: then it fails,
+// although that account is known to the Cloud Controller from now on.
+func (d *Driver) newUserNamed(ctx context.Context, name string) (string, error) {
+	made, err := d.newUser(ctx, resource.NewUserCreateWithUsername(name, d.origin))
+	if err == nil && made.Username != nil && key(*made.Username) != key(name) {
+		return "", fmt.Errorf("cloudfoundry: POST /v3/users: %w: UAA has another account of nearly the same name: "+
+			"correct the euid of the user", fault.ErrInvalid)
+	}
+	return made.GUID, err
 }
 
 // newUser makes a user of the Cloud Controller.
-func (d *Driver) newUser(ctx context.Context, body any) (string, error) {
+func (d *Driver) newUser(ctx context.Context, body any) (resource.User, error) {
 	const operation = "POST /v3/users"
 	var made resource.User
 	err := d.api.call(ctx, request{operation: operation, method: http.MethodPost, url: d.api.base + "/v3/users", body: body}, &made)
 	if err == nil && made.GUID == "" {
 		err = unreadable(operation, "id")
 	}
-	return made.GUID, err
+	return made, err
 }
 
 // known returns the id if the Cloud Controller has the user, and otherwise why

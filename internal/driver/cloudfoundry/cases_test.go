@@ -414,6 +414,20 @@ func TestNewcomers(t *testing.T) {
 	}
 }
 
+// TestNewcomers_LookAlike: UAA may take two names for one that are two accounts here. The
+// account of the other user is not the created one.
+func TestNewcomers_LookAlike(t *testing.T) {
+	for _, guidsOnly := range []bool{false, true} {
+		w := newWorld(t, simulated.Options{GUIDsOnly: guidsOnly})
+		other := w.cloud.AddAccount("zo\u00eb@example.com", sso)
+		who := access.Newcomer{Account: access.Account{Name: "zo\u00cb@example.com"}, Person: "p"}
+		step := plan.Step{Op: plan.Create, Kind: access.KindAccount, Want: plan.Object{Account: &who}}
+		if r := one(t, w.open(t), "", step); r.Err == nil || r.Ref == other {
+			t.Errorf("ids only %t: an account was created as %s, %v; want an error, as UAA has %s under nearly the name", guidsOnly, r.Ref, r.Err, other)
+		}
+	}
+}
+
 // TestExpiredToken uses a token that the platform takes no more.
 func TestExpiredToken(t *testing.T) {
 	var late atomic.Int64
