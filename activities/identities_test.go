@@ -106,6 +106,16 @@ func TestAccountOfTwoUsers(t *testing.T) {
 		if _, codes := l.outcome(); !cmp.Equal(codes, []access.Code{access.AccountCollision}) {
 			t.Errorf("warnings %v, want %s", codes, access.AccountCollision)
 		}
+		r := l.revoke("adaline")
+		if _, err := l.removeUser(r); err != nil {
+			t.Fatal(err)
+		}
+		if left := l.stands(r).Remarks; len(left) != 1 || left[0].Code != access.AccountCollision || left[0].Object != "adaline" {
+			t.Errorf("the revocation leaves the account alone, and says %+v; want one %s", left, access.AccountCollision)
+		}
+		if err := l.store.Lift(t.Context(), "adaline", "hr"); err != nil {
+			t.Fatal(err)
+		}
 		l.documents(upper(""))
 		l.converge()
 		members(t, l, []string{"u-kim"}, "after the second user has another euid")

@@ -247,7 +247,7 @@ func (r *removal) reachable(ctx context.Context, found []access.TenantID) error 
 
 // lookUp asks the platform for the accounts. If several accounts have one name, it adds
 // none of them: only the known ones are the user's. The same holds for an account whose name
-// another user has, too.
+// another user has, too. A warning says so.
 func (r *removal) lookUp(ctx context.Context, names []string) error {
 	if len(names) == 0 {
 		return nil
@@ -257,16 +257,18 @@ func (r *removal) lookUp(ctx context.Context, names []string) error {
 		return fmt.Errorf("revocation: look up accounts: %w", err)
 	}
 	for i, answer := range answers {
-		if len(answer.Refs) == 1 {
-			if r.recorded[answer.Refs[0]] || !r.shared[r.key(names[i])] {
-				r.refs = append(r.refs, answer.Refs...)
-			}
-			continue
-		}
-		if len(answer.Refs) > 1 {
+		switch {
+		case len(answer.Refs) == 0:
+		case len(answer.Refs) > 1:
 			r.warnings = append(r.warnings, access.Remark{Code: access.UserAmbiguous, Object: r.revocation.Person, Text: fmt.Sprintf(
 				"the platform has %d accounts named %q, and Rollcall removed only those that it knew before: check the others there",
 				len(answer.Refs), names[i])})
+		case r.recorded[answer.Refs[0]] || !r.shared[r.key(names[i])]:
+			r.refs = append(r.refs, answer.Refs...)
+		default:
+			r.warnings = append(r.warnings, access.Remark{Code: access.AccountCollision, Object: r.revocation.Person, Text: fmt.Sprintf(
+				"another user has the account %s too, and Rollcall never gave it to this one, so it keeps its access: "+
+					"correct the euid of one of them and revoke again, or remove the account there", identity.Quote(names[i]))})
 		}
 	}
 	slices.Sort(r.refs)
