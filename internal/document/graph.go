@@ -268,12 +268,12 @@ func (g *Graph) Inputs(tenant access.TenantID) []ID {
 // inputs are the indices of Inputs: the documents that decide which users the tenant's
 // bindings reach, with these users, and the other users who may have an account of one of
 // these.
-func (g *Graph) inputs(tenant access.TenantID) (reached, sameAccount []int) {
+func (g *Graph) inputs(tenant access.TenantID) (needed, sameAccount []int) {
 	first, ok := g.at[ID{KindTenant, tenant.String()}]
 	if !ok {
 		return nil, nil
 	}
-	reached = []int{first}
+	needed = []int{first}
 	known := map[int]bool{first: true}
 	add := func(to []int, ids []ID) []int {
 		for _, id := range ids {
@@ -287,16 +287,16 @@ func (g *Graph) inputs(tenant access.TenantID) (reached, sameAccount []int) {
 		return to
 	}
 	var keys []ID
-	for next := 0; next < len(reached); next++ {
-		switch n := g.nodes[reached[next]]; n.ID.Kind {
+	for next := 0; next < len(needed); next++ {
+		switch n := g.nodes[needed[next]]; n.ID.Kind {
 		case KindUser:
 			keys = append(keys, g.dependencies(n)...)
 		default:
-			reached = add(reached, g.dependencies(n))
+			needed = add(needed, g.dependencies(n))
 		}
 	}
 	slices.SortFunc(keys, ID.Compare) // each once: many users may have one
-	return reached, add(nil, slices.Compact(keys))
+	return needed, add(nil, slices.Compact(keys))
 }
 
 // nodesOf returns the nodes of a collection, or the node of a document.

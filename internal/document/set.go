@@ -109,14 +109,14 @@ func (s *Set) Platforms() []Platform {
 // mapping without an alias has the role's name for it. Input may be asked of a
 // valid set only. Deleted and Generation are the caller's to set.
 func (s *Set) Input(id access.TenantID, drawn Drawn) (TenantInput, bool) {
-	reached, sameAccount := s.graph.inputs(id)
-	if len(reached) == 0 {
+	needed, sameAccount := s.graph.inputs(id)
+	if len(needed) == 0 {
 		return TenantInput{}, false
 	}
-	slices.Sort(reached)
+	slices.Sort(needed)
 	slices.Sort(sameAccount)
 	in := TenantInput{Drawn: drawn, Guard: DefaultGuard(), Roles: []ProjectRole{}}
-	for _, i := range reached {
+	for _, i := range needed {
 		s.add(&in, i)
 	}
 	for _, i := range sameAccount {

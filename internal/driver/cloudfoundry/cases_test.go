@@ -414,9 +414,9 @@ func TestNewcomers(t *testing.T) {
 	}
 }
 
-// TestNewcomers_LookAlike: UAA may take two names for one that are two accounts here. The
+// TestCreateAccount_RefusesSimilarName: UAA may take two names for one that are two accounts here. The
 // account of the other user is not the created one.
-func TestNewcomers_LookAlike(t *testing.T) {
+func TestCreateAccount_RefusesSimilarName(t *testing.T) {
 	for _, guidsOnly := range []bool{false, true} {
 		w := newWorld(t, simulated.Options{GUIDsOnly: guidsOnly})
 		other := w.cloud.AddAccount("zo\u00eb@example.com", sso)
