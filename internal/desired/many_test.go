@@ -11,15 +11,15 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
-// cases returns a text with capital letters where the number has bits.
+// cases returns a text with capital spelling where the number has bits.
 func cases(text string, number int) string {
-	letters := []byte(strings.ToLower(text))
-	for i := range letters {
+	spelling := []byte(strings.ToLower(text))
+	for i := range spelling {
 		if number>>i&1 == 1 {
-			letters[i] -= 'a' - 'A'
+			spelling[i] -= 'a' - 'A'
 		}
 	}
-	return string(letters)
+	return string(spelling)
 }
 
 // TestCompute_ManyUsersOfOneAccount: documents can hold as many spellings of one account as
