@@ -27,10 +27,10 @@ func cases(text string, number int) string {
 // their pairs. The test is not parallel: it counts the bytes of the whole process.
 func TestCompute_ManyUsersOfOneAccount(t *testing.T) {
 	const users, factor = 1_000, 8
-	few, many := allocated(t, users), allocated(t, factor*users)
-	if many > 2*factor*few {
+	one, all := allocated(t, users), allocated(t, factor*users)
+	if all > 2*factor*one {
 		t.Errorf("%d users of one account take %d bytes and %d users %d, want growth in proportion to the users",
-			users, few, factor*users, many)
+			users, one, factor*users, all)
 	}
 }
 
