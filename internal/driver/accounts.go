@@ -66,6 +66,11 @@ func (a *Accounts) Find(name string) access.Resolution {
 	}
 }
 
+// maxSimilar is how many accounts of one search key are compared with a name that is not
+// found: a platform and the documents can both have thousands of spellings of one name, and
+// all pairs of 16,000 took more than a minute.
+const maxSimilar = 16
+
 // similar returns the difference of an account that has nearly the name, or "".
 func (a *Accounts) similar(name string) access.Similarity {
 	if a.elsewhere[a.names.Key(name)] {
@@ -75,7 +80,9 @@ func (a *Accounts) similar(name string) access.Similarity {
 		a.bySearchKey = make(map[string][]string, len(a.all))
 		for _, known := range a.all {
 			key := identity.SearchKey(strings.TrimSpace(known))
-			a.bySearchKey[key] = append(a.bySearchKey[key], known)
+			if len(a.bySearchKey[key]) < maxSimilar {
+				a.bySearchKey[key] = append(a.bySearchKey[key], known)
+			}
 		}
 	}
 	var similarity access.Similarity
