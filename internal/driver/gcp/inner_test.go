@@ -305,3 +305,26 @@ func TestRefusals_QuoteCodes(t *testing.T) {
 		}
 	}
 }
+
+// TestPossible_RefusesAddressesThatFold: an address is not looked up if the platform could
+// take it for that of another user.
+func TestPossible_RefusesAddressesThatFold(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		reason, account string
+		want            bool
+	}{
+		{"an address", "ana.moreno@example.com", true},
+		{"ASCII case", "Ana.Moreno@example.com", true},
+		{"an accented letter has no other form", "josé@example.com", true},
+		{"a long s folds to s", "ſaziz@example.com", false},
+		{"a dotted capital I folds to i", "İcarvalho@example.com", false},
+		{"a ligature folds to its letters", "ﬁnn@example.com", false},
+		{"a sharp s folds to two", "straße@example.com", false},
+		{"no address", "ana", false},
+	} {
+		if got := (&Driver{}).possible(tc.account); got != tc.want {
+			t.Errorf("%s: possible(%q) = %t, want %t", tc.reason, tc.account, got, tc.want)
+		}
+	}
+}

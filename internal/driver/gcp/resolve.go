@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/text/cases"
 	admin "google.golang.org/api/admin/directory/v1"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -64,13 +65,16 @@ func stateOf(u *admin.User) access.Found {
 	return access.Yes
 }
 
-// possible reports whether there can be such an account: nobody is asked for what
-// is no address.
+// possible reports whether there can be such an account: Google is not asked for what
+// is no address, nor for an address that full Unicode case folding changes beyond the ASCII
+// letters, such as one with a long s. Members are added by address, and Google documents no
+// rule by which it compares such addresses: it could add another user.
 func (d *Driver) possible(account string) bool {
 	if d.byExternal {
 		return strings.TrimSpace(account) != ""
 	}
-	return address.MatchString(account)
+	key := emailKey(account)
+	return address.MatchString(key) && cases.Fold().String(key) == key
 }
 
 // externalIDs reads a field that the client leaves as it came.
