@@ -48,14 +48,14 @@ func (p *Platform) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 	if err != nil || found {
 		return out, toTemporal(err)
 	}
-	return p.compared(ctx, in, meter, func(*reconcile.Tenant) error { return nil })
+	return p.compared(ctx, in, meter, false, func(*reconcile.Tenant) error { return nil })
 }
 
 // Verify plans again after changes. While the platform may not show them yet, an attempt
 // that finds a difference fails as pending and holds no slot until the next one.
 func (p *Platform) Verify(ctx context.Context, in PlanInput) (PlanOutput, error) {
 	ctx, meter := budget.WithMeter(ctx)
-	return p.compared(ctx, in, meter, func(t *reconcile.Tenant) error { return unseen(ctx, in.Patience, t.InSync()) })
+	return p.compared(ctx, in, meter, true, func(t *reconcile.Tenant) error { return unseen(ctx, in.Patience, t.InSync()) })
 }
 
 // unseen returns the error of an attempt that comes too early for the platform to show
@@ -81,9 +81,9 @@ var errUnseen = errors.New("activities: the platform does not show yet all that 
 
 // compared plans a tenant and stores what the workflow only refers to.
 func (p *Platform) compared(
-	ctx context.Context, in PlanInput, meter *budget.Meter, check func(*reconcile.Tenant) error,
+	ctx context.Context, in PlanInput, meter *budget.Meter, verify bool, check func(*reconcile.Tenant) error,
 ) (PlanOutput, error) {
-	d, t, err := p.compare(ctx, in)
+	d, t, err := p.compare(ctx, in, verify)
 	if err == nil {
 		err = check(t)
 	}
@@ -98,8 +98,8 @@ func (p *Platform) compared(
 }
 
 // compare compares one tenant.
-func (p *Platform) compare(ctx context.Context, in PlanInput) (driver.Driver, *reconcile.Tenant, error) {
-	o := reconcile.Options{Fresh: in.Fresh, Resolved: in.Resolved, Adopt: in.Adopt, DryRun: in.DryRun}
+func (p *Platform) compare(ctx context.Context, in PlanInput, verify bool) (driver.Driver, *reconcile.Tenant, error) {
+	o := reconcile.Options{Fresh: in.Fresh, Resolved: in.Resolved, Adopt: in.Adopt, DryRun: in.DryRun, Verify: verify}
 	if in.RefusedSince > 0 {
 		o.Refused = append(o.Refused, reconcile.RefusedRun{RunID: activity.GetInfo(ctx).WorkflowExecution.RunID, Since: in.RefusedSince})
 	}

@@ -124,3 +124,25 @@ func TestRefusedInvitationsFailNoTenant(t *testing.T) {
 		t.Errorf("members (-want +got):\n%s", diff)
 	}
 }
+
+// TestInvitation_EndsTheFirstRun: a run that invites a user verifies with a new lookup, asks
+// once for the invitation, and warns that it is pending.
+func TestInvitation_EndsTheFirstRun(t *testing.T) {
+	s := newAzureStage(t, simazure.Options{}, "web")
+	s.more = `b2bUserInvitation: {redirectUrl: "https://portal.azure.com"}, `
+	s.ask(map[string][]string{"web": append(slices.Clone(people[:2]), "partner")})
+	for i, want := range []activities.Outcome{activities.Changed, activities.Converged} {
+		s.laterRun()
+		before := s.answered(http.StatusCreated)
+		got, err := s.replicateTenant(s.stage.tenant("web"), 0, nil)
+		if err != nil || got.Outcome != want {
+			t.Errorf("run %d: %+v, %v; want %s", i, got, err, want)
+		}
+		if created := s.answered(http.StatusCreated) - before; i == 1 && created > 0 {
+			t.Errorf("run %d created %d objects, want none", i, created)
+		}
+		if _, codes := s.status("web"); !slices.Equal(codes, []access.Code{access.InvitationPending}) {
+			t.Errorf("run %d: warnings %v, want %s", i, codes, access.InvitationPending)
+		}
+	}
+}

@@ -77,7 +77,7 @@ type RecordReplacementInput struct {
 // takes the old group away.
 func (p *Platform) ConfirmReplacement(ctx context.Context, in ConfirmInput) (ConfirmOutput, error) {
 	ctx, meter := budget.WithMeter(ctx)
-	d, t, err := p.compare(ctx, PlanInput{Tenant: in.Tenant, Fresh: true})
+	d, t, err := p.compare(ctx, PlanInput{Tenant: in.Tenant, Fresh: true}, true)
 	if err == nil {
 		r, listed := t.Plan().Replacement(in.ID)
 		err = unseen(ctx, in.Patience, !listed || len(r.Build) == 0)

@@ -46,6 +46,9 @@ type Options struct {
 	// Resolved is when the accounts of the tenants were looked up, by the database's
 	// clock: the answers of then serve as fresh ones. Zero for no such lookup.
 	Resolved time.Time
+	// Verify is true after steps were applied. Where the platform provisions users, accounts
+	// that were not found are looked up again: the steps may have created them.
+	Verify bool
 	// Adopt are names of groups to plan as if a user had asked to adopt them.
 	Adopt []string
 	// Refused are runs whose refusals the plan takes into account, for one tenant.
@@ -74,6 +77,9 @@ func (r *Reconciler) Compare(ctx context.Context, ids []access.TenantID, o Optio
 	d, tenants, err := r.load(ctx, ids, o)
 	if err != nil || len(tenants) == 0 {
 		return d, nil, err
+	}
+	if o.Verify && tenants[0].document.Platform.Replication.BringIn {
+		o.Resolved = time.Time{}
 	}
 	if err := r.plan(ctx, d, tenants, o.since(o.Fresh), o.Fresh); err != nil {
 		return nil, nil, err
