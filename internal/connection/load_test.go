@@ -200,7 +200,7 @@ func TestLoad(t *testing.T) {
 		"NoName": {
 			"platforms refer to a connection by its name",
 			map[string]string{"c.yaml": "kind: Connection\ntype: memory\nusedBy: [a.b]\nfile: f\n"}, nil,
-			[]string{"c.yaml:1: name: is missing"},
+			[]string{"c.yaml:1: name: is missing: write lower-case letters, digits, dots and dashes"},
 		},
 		"NoAuth": {
 			"an account is somebody", map[string]string{"c.yaml": "kind: Connection\nname: os\ntype: openstack\nusedBy: []\nurl: https://k\n"}, nil,
