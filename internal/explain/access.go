@@ -160,7 +160,7 @@ func (x *explainer) revoking(m access.Member) *access.Remark {
 // warningOn returns the last run's warning that blocks the item. A user without further access
 // keeps the access that Rollcall added before.
 func (x *explainer) warningOn(it item, h history) (access.Remark, bool) {
-	if r, shared := x.sharedAccount(it.member); shared {
+	if r, shared := x.sharedAccount(it.member); shared && h.added == nil {
 		return r, true
 	}
 	found := x.revoking(it.member)
