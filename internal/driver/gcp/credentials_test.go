@@ -408,12 +408,12 @@ func testReload(t *testing.T, w *world, d *gcp.Driver) {
 func TestExternalIDs(t *testing.T) {
 	w := newWorld(t, calm())
 	for name, ids := range map[string][]string{
-		"ada": {"E-1"}, "bob": {"E-2", "E-2"}, "eve": {"e-1"}, "one": {"E-9"}, "two": {"E-9"}, "off": {"E'5\\"},
+		"ada": {"E-1"}, "bob": {"E-2", "E-2"}, "eve": {"e-1"}, "one": {"E-9"}, "two": {"E-9"}, "off": {"E'5\\"}, "ſaziz": {"E-7"},
 	} {
 		w.server.AddUser(google.User{PrimaryEmail: name + "@" + domain, ExternalIDs: ids, Suspended: name == "off"})
 	}
 	d := w.openWith(t, map[string]any{"replication": map[string]any{"userLookUpStrategy": "externalId"}})
-	got, err := d.Resolve(t.Context(), []string{"E-1", "E-2", "E-", "E-9", "E'5\\", " ", "ada@" + domain, "x' OR externalId='E-1"})
+	got, err := d.Resolve(t.Context(), []string{"E-1", "E-2", "E-", "E-9", "E'5\\", " ", "ada@" + domain, "x' OR externalId='E-1", "E-7"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -421,7 +421,7 @@ func TestExternalIDs(t *testing.T) {
 	want := []access.Resolution{
 		{Found: access.Yes, Refs: []string{"ada@" + domain}}, {Found: access.Yes, Refs: []string{"bob@" + domain}}, none,
 		{Found: access.Ambiguous, Refs: []string{"one@" + domain, "two@" + domain}},
-		{Found: access.Disabled, Refs: []string{"off@" + domain}}, none, none, none,
+		{Found: access.Disabled, Refs: []string{"off@" + domain}}, none, none, none, none,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -37,6 +37,9 @@ func (d *Driver) Resolve(ctx context.Context, accounts []string) ([]access.Resol
 	}
 	known := driver.NewAccounts(compare)
 	for _, u := range users {
+		if !isMemberAddress(u.PrimaryEmail) {
+			continue
+		}
 		for _, name := range d.namesOfUser(u) {
 			known.Add(name, emailKey(u.PrimaryEmail), stateOf(u))
 		}
@@ -65,15 +68,20 @@ func stateOf(u *admin.User) access.Found {
 	return access.Yes
 }
 
-// possible reports whether there can be such an account: Google is not asked for what
-// is no address, nor for an address that full Unicode case folding changes beyond the ASCII
-// letters, such as one with a long s. Members are added by address, and Google documents no
-// rule by which it compares such addresses: it could add another user.
+// possible reports whether there can be such an account: Google is not asked for others.
 func (d *Driver) possible(account string) bool {
 	if d.byExternal {
 		return strings.TrimSpace(account) != ""
 	}
-	key := emailKey(account)
+	return isMemberAddress(account)
+}
+
+// isMemberAddress reports whether a text is an address by which one user is meant. Members are
+// added by address, and Google documents no rule by which it compares addresses beyond the
+// case of ASCII letters: one that full Unicode case folding changes, such as one with a long
+// s, could be that of another user.
+func isMemberAddress(email string) bool {
+	key := emailKey(email)
 	return address.MatchString(key) && cases.Fold().String(key) == key
 }
 

@@ -79,8 +79,8 @@ func Fit(o plan.Object) error {
 // UserName reports whether a person may be a subject under that name. RBAC
 // takes any text, but "system:" is reserved for the cluster's own components
 // (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-subjects):
-// a user bound by such a name would share their identity. Names that identity.Check
-// refuses are bound to nobody: no lookup would notice that no user has such a name.
+// a user bound by such a name would share their identity. Nor may it be one that
+// identity.Check refuses: no lookup would notice that no user has such a name.
 func UserName(name string) bool {
 	return !strings.HasPrefix(name, "system:") && identity.Check(name) == nil
 }
