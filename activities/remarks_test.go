@@ -381,7 +381,7 @@ func (l *lab) remarks() []access.Remark {
 
 // keep stores what the platform is taken to have answered about accounts.
 func (l *lab) keep(answers map[string]access.Resolution) error {
-	return l.store.KeepLookups(l.t.Context(), store.LookupKey{Platform: web.Platform, Attribute: "name"}, answers)
+	return l.store.KeepLookups(l.t.Context(), store.LookupKey{Platform: web.Platform, Attribute: "name"}, answers, 0)
 }
 
 // forget drops what is remembered of an account, as a day does.

@@ -224,6 +224,7 @@ func (r *Reconciler) lookUp(
 // request asks the platform for accounts and stores the answers.
 func (r *Reconciler) request(ctx context.Context, d driver.Driver, platform string, names []string) (map[string]access.Resolution, error) {
 	key := store.LookupKey{Platform: platform, Attribute: d.Profile().LookupAttribute}
+	requestedAt := time.Now()
 	answers, err := d.Resolve(ctx, names)
 	if err != nil {
 		return nil, fmt.Errorf("reconcile: look up accounts: %w", err)
@@ -232,7 +233,7 @@ func (r *Reconciler) request(ctx context.Context, d driver.Driver, platform stri
 	for i, answer := range answers {
 		fresh[names[i]] = answer
 	}
-	if err := r.store.KeepLookups(ctx, key, fresh); err != nil {
+	if err := r.store.KeepLookups(ctx, key, fresh, time.Since(requestedAt)); err != nil {
 		return nil, fmt.Errorf("reconcile: store %d lookups: %w", len(fresh), err)
 	}
 	return fresh, nil

@@ -79,9 +79,10 @@ SELECT name, answer, refs, similar_by, true FROM lookups WHERE platform = $1 AND
 	return found, prefixed(err)
 }
 
-// KeepLookups stores the answers that a platform has just given about accounts, in place
-// of earlier ones.
-func (s *Store) KeepLookups(ctx context.Context, key LookupKey, answers map[string]access.Resolution) error {
+// KeepLookups stores the answers of a platform about accounts, in place of earlier ones. Their
+// age is the time since the platform was asked: an answer does not replace one to a later
+// question, whichever arrives first.
+func (s *Store) KeepLookups(ctx context.Context, key LookupKey, answers map[string]access.Resolution, age time.Duration) error {
 	var found, ids, others, kinds, refs, similar []string
 	// Sorted, so that two that store the same accounts wait for each other instead of for
 	// ever.
@@ -104,20 +105,27 @@ func (s *Store) KeepLookups(ctx context.Context, key LookupKey, answers map[stri
 	}
 	if len(found) > 0 {
 		// PostgreSQL runs the insertion first: both statements take accounts before lookups.
-		batch.Queue(`WITH gone AS (DELETE FROM lookups WHERE platform = $1 AND attribute = $2 AND name = ANY($3))
-			INSERT INTO accounts (platform, attribute, name, ref)
-			SELECT $1, $2, name, ref FROM unnest($3::text[], $4::text[]) AS found (name, ref)
-			ON CONFLICT (platform, attribute, name) DO UPDATE SET ref = excluded.ref, found_at = excluded.found_at`,
-			key.Platform, key.Attribute, found, ids)
+		batch.Queue(`WITH gone AS (DELETE FROM lookups WHERE platform = $1 AND attribute = $2 AND name = ANY($3)
+				AND answered_at <= now() - $5::interval)
+			INSERT INTO accounts (platform, attribute, name, ref, found_at)
+			SELECT $1, $2, name, ref, now() - $5::interval FROM unnest($3::text[], $4::text[]) AS found (name, ref)
+				WHERE NOT EXISTS (SELECT FROM lookups l WHERE l.platform = $1 AND l.attribute = $2 AND l.name = found.name
+					AND l.answered_at > now() - $5::interval)
+			ON CONFLICT (platform, attribute, name) DO UPDATE SET ref = excluded.ref, found_at = excluded.found_at
+				WHERE accounts.found_at <= excluded.found_at`,
+			key.Platform, key.Attribute, found, ids, age)
 	}
 	if len(others) > 0 {
-		batch.Queue("DELETE FROM accounts WHERE platform = $1 AND attribute = $2 AND name = ANY($3)", key.Platform, key.Attribute, others)
-		batch.Queue(`INSERT INTO lookups (platform, attribute, name, answer, refs, similar_by)
-			SELECT $1, $2, name, answer, ARRAY(SELECT jsonb_array_elements_text(refs::jsonb)), similar_by
+		batch.Queue(`DELETE FROM accounts WHERE platform = $1 AND attribute = $2 AND name = ANY($3)
+			AND found_at <= now() - $4::interval`, key.Platform, key.Attribute, others, age)
+		batch.Queue(`INSERT INTO lookups (platform, attribute, name, answer, refs, similar_by, answered_at)
+			SELECT $1, $2, name, answer, ARRAY(SELECT jsonb_array_elements_text(refs::jsonb)), similar_by, now() - $7::interval
 			FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS answered (name, answer, refs, similar_by)
+				WHERE NOT EXISTS (SELECT FROM accounts a WHERE a.platform = $1 AND a.attribute = $2 AND a.name = answered.name)
 			ON CONFLICT (platform, attribute, name) DO UPDATE SET answer = excluded.answer, refs = excluded.refs,
-				similar_by = excluded.similar_by, answered_at = excluded.answered_at`,
-			key.Platform, key.Attribute, others, kinds, refs, similar)
+				similar_by = excluded.similar_by, answered_at = excluded.answered_at
+				WHERE lookups.answered_at <= excluded.answered_at`,
+			key.Platform, key.Attribute, others, kinds, refs, similar, age)
 		// No run needs older ones; whoever else deletes now takes others.
 		batch.Queue(`DELETE FROM lookups WHERE (platform, attribute, name) IN (SELECT platform, attribute, name FROM lookups
 			WHERE answered_at < now() - interval '1 day' ORDER BY answered_at LIMIT 1000 FOR UPDATE SKIP LOCKED)`)

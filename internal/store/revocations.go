@@ -281,11 +281,11 @@ func (s *Store) EUIDsOfSameAccount(ctx context.Context, person string, euids []s
 		WHERE kind = 'meshUser' AND subject = ANY($2) AND subject <> '' AND name <> $1`, person, keys)
 }
 
-// PersonTenants returns the tenants on which documents give something to the
-// person, or to somebody of the same euid, on one platform or on all if it is
-// empty. Whether the role is mapped there is not asked.
+// PersonTenants returns the tenants on which documents give something to the user, or to a
+// user who may have the account of the euid, on one platform or on all if it is empty.
+// Whether the role is mapped there is not asked.
 func (s *Store) PersonTenants(ctx context.Context, person, euid, platform string) ([]access.TenantID, error) {
-	rows, err := queryRows(ctx, s.pool, reachable, person, euid, platform)
+	rows, err := queryRows(ctx, s.pool, reachable, person, identity.SearchKey(strings.TrimSpace(euid)), platform)
 	if err != nil {
 		return nil, err
 	}
@@ -298,12 +298,12 @@ func (s *Store) PersonTenants(ctx context.Context, person, euid, platform string
 	return graphOf(rows).TenantsOf(users...), nil
 }
 
-// reachable selects the user $1, the users with the euid $2, the tenants of the platform $3
+// reachable selects the user $1, the users with the search key $2, the tenants of the platform $3
 // that bindings may give them, and all that decides whether the bindings do: the groups that
 // the users are in, those of the same names, and the bindings of users and groups by name.
 const reachable = `
 WITH people AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshUser'
-	AND (name = $1 OR $2 <> '' AND body -> 'spec' ->> 'euid' = $2)),
+	AND (name = $1 OR $2 <> '' AND subject = $2)),
 groups AS (SELECT ` + columns + ` FROM documents WHERE kind = 'meshWorkspaceUserGroup'
 	AND subject IN (SELECT subject FROM documents WHERE kind = 'meshWorkspaceUserGroup'
 		AND members && ARRAY(SELECT name::text FROM people))),

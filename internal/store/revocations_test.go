@@ -226,7 +226,7 @@ func TestKnownRefsAreNobodyElses(t *testing.T) {
 	s := fresh(t)
 	remember := func(refs map[string]string) {
 		t.Helper()
-		if err := s.KeepLookups(t.Context(), store.LookupKey{Platform: "lab.here", Attribute: "name"}, found(refs)); err != nil {
+		if err := s.KeepLookups(t.Context(), store.LookupKey{Platform: "lab.here", Attribute: "name"}, found(refs), 0); err != nil {
 			t.Fatal(err)
 		}
 	}

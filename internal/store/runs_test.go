@@ -125,7 +125,7 @@ func TestAccountsAreKnownForADay(t *testing.T) {
 	s := fresh(t)
 	keep := func(answers map[string]access.Resolution) {
 		t.Helper()
-		if err := s.KeepLookups(t.Context(), store.LookupKey{Platform: "lab.here", Attribute: "name"}, answers); err != nil {
+		if err := s.KeepLookups(t.Context(), store.LookupKey{Platform: "lab.here", Attribute: "name"}, answers, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -170,7 +170,7 @@ func TestLookups_ServeTheRunThatAsked(t *testing.T) {
 	yes := func(ref string) access.Resolution { return access.Resolution{Found: access.Yes, Refs: []string{ref}} }
 	keep := func(answers map[string]access.Resolution) {
 		t.Helper()
-		if err := s.KeepLookups(t.Context(), key, answers); err != nil {
+		if err := s.KeepLookups(t.Context(), key, answers, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -216,6 +216,56 @@ func TestLookups_ServeTheRunThatAsked(t *testing.T) {
 	check("the account is no longer ambiguous", store.LookupAge{Since: began, Within: time.Hour}, map[string]access.Resolution{"cora": yes("u-3")})
 	keep(map[string]access.Resolution{"cora": {Found: access.Disabled, Refs: []string{"u-3"}}})
 	check("what the platform contradicts is known no longer", store.LookupAge{Found: day}, map[string]access.Resolution{"ada": yes("u-2")})
+}
+
+// TestKeepLookups_KeepsTheAnswerToTheLaterQuestion: a slow answer is as old as its question. It
+// does not replace the answer to a later one, and a run does not take it for its own.
+func TestKeepLookups_KeepsTheAnswerToTheLaterQuestion(t *testing.T) {
+	key := store.LookupKey{Platform: "lab.here", Attribute: "name"}
+	former := access.Resolution{Found: access.Yes, Refs: []string{"u-former"}}
+	current := access.Resolution{Found: access.Yes, Refs: []string{"u-current"}}
+	none := access.Resolution{Found: access.No}
+	for _, tc := range []struct {
+		reason      string
+		later, slow access.Resolution
+	}{
+		{"the name is another account's now", current, former},
+		{"the account is new", current, none},
+		{"the account is gone", none, former},
+		{"it is still gone", none, access.Resolution{Found: access.No, Similar: access.DiffersByCase}},
+	} {
+		t.Run(tc.reason, func(t *testing.T) {
+			s := fresh(t)
+			since, err := s.Now(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			lookups := func(when string, want map[string]access.Resolution) {
+				t.Helper()
+				age := store.LookupAge{Since: since, Within: time.Hour}
+				found, err := s.Lookups(t.Context(), key, []string{"ada"}, age)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := map[string]access.Resolution{}
+				for name, answer := range found {
+					got[name] = answer.Resolution
+				}
+				diff(t, when, want, got, cmpopts.EquateEmpty())
+			}
+			keep := func(answer access.Resolution, age time.Duration) {
+				t.Helper()
+				if err := s.KeepLookups(t.Context(), key, map[string]access.Resolution{"ada": answer}, age); err != nil {
+					t.Fatal(err)
+				}
+			}
+			keep(tc.slow, time.Minute)
+			lookups("an answer to a question before the run", nil)
+			keep(tc.later, 0)
+			keep(tc.slow, time.Minute)
+			lookups("a slow answer after a later one", map[string]access.Resolution{"ada": tc.later})
+		})
+	}
 }
 
 // TestObservationOfAStatus: the last successful observation is kept with the status, over runs
