@@ -11,7 +11,6 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/budget"
-	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/reconcile"
 )
 
@@ -61,14 +60,8 @@ func (p *Platform) together(
 		}
 	}
 	measure(ctx, platform, meter.Calls(), 0, err)
-	if err != nil && !fault.Permanent(err) {
+	if err != nil {
 		return DetectDriftOutput{}, toTemporal(err)
-	}
-	if err != nil { // a user or an operator has to act: each tenant says so
-		unread = make(map[access.TenantID]error, len(ids))
-		for _, id := range ids {
-			unread[id] = err
-		}
 	}
 	if err := p.tenants.RecordFailures(ctx, unread, startedAt, of); err != nil {
 		return DetectDriftOutput{}, toTemporal(err)

@@ -73,8 +73,8 @@ type Desired struct {
 	// accounts, by account name; nil where nobody is brought in.
 	Newcomers map[string]access.Newcomer `json:"provisioned,omitempty"`
 	// Shared are the account names that users here share with another user, by the
-	// documents or with a user whose access is revoked; sorted. They gain nothing and lose
-	// nothing.
+	// documents or with a user whose access is revoked, and those that no user can tell from
+	// others; sorted. They gain nothing and lose nothing.
 	Shared []string `json:"shared,omitempty"`
 	// Revoked are the account names of people to whom the documents would give
 	// something here, had their access not been revoked by name; sorted. They are
@@ -159,7 +159,7 @@ func compute(in document.TenantInput, o Options, d *Desired) error {
 	found := names.of(in, grants, gone.keys)
 	accounts := found.names
 	d.Revoked, d.Shared = gone.accounts, found.shared
-	d.Remarks = slices.Concat(unmapped, gone.remarks, found.remarks)
+	d.Remarks = slices.Concat(unmapped, gone.warnings, found.warnings)
 	if !o.Groups {
 		d.State = bindings(mappings, byRole(grants), accounts, o.EveryPerson)
 		return nil

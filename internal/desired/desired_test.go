@@ -282,7 +282,7 @@ func TestComputeLeavesOut(t *testing.T) {
 			want: []string{"retail.shop-project-admin: jane"},
 		},
 		{
-			reason: "an euid that was stored before invisible characters were refused gives no account", options: options(),
+			reason: "an euid that was stored before invisible characters were refused keeps what it has", options: options(),
 			change: func(in *document.TenantInput) {
 				in.GroupBindings = nil
 				in.UserBindings = []document.Binding{binding("b1", "project-admin", "jane")}
@@ -293,8 +293,8 @@ func TestComputeLeavesOut(t *testing.T) {
 					}
 				}
 			},
-			want:    []string{"retail.shop-project-admin: "},
-			remarks: []string{"user-without-euid jane"},
+			want:    []string{"retail.shop-project-admin: jane"},
+			remarks: []string{"user-without-euid jane"}, shared: []string{"\ufeffjane@example.com"},
 		},
 		{
 			reason: "who is bound to an unmapped role only needs no account", options: options(),

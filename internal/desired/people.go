@@ -128,13 +128,14 @@ func (a accountNames) key(euid string) identity.Key { return a.comparison.Key(a.
 type accounts struct {
 	names map[string]string // by user
 	// shared are the names of those that several users have, sorted.
-	shared  []string
-	remarks []access.Remark
+	shared   []string
+	warnings []access.Remark
 }
 
 // of returns the accounts of all users with a grant. It leaves out, with a warning, users
-// without a usable euid. An account is shared if another user has it, wherever that user's
-// bindings are, or if it is one of the revoked.
+// without an euid. An account is shared if another user has it, wherever that user's bindings
+// are, or if it is one of the revoked; one whose name no user can tell from others counts as
+// shared.
 func (a accountNames) of(in document.TenantInput, grants []grant, revoked map[identity.Key]bool) accounts {
 	out := accounts{names: make(map[string]string, len(grants))}
 	granted := make(map[string]bool, len(grants))
@@ -147,17 +148,19 @@ func (a accountNames) of(in document.TenantInput, grants []grant, revoked map[id
 			continue
 		}
 		account := a.name(u.EUID)
-		if err := identity.Check(account); err != nil {
-			out.remarks = append(out.remarks, withoutEUID(u, err))
+		if account == "" {
+			out.warnings = append(out.warnings, withoutEUID(u.Name))
 			continue
 		}
 		out.names[u.Name] = account
-		key := a.comparison.Key(account)
+		key, invalid := a.comparison.Key(account), identity.Check(account)
 		switch {
+		case invalid != nil: // it was stored before apply refused such euids
+			out.warnings = append(out.warnings, invalidEUID(u, invalid))
 		case len(owners[key]) > 1:
-			out.remarks = append(out.remarks, collision(u.Name, account, owners[key]))
+			out.warnings = append(out.warnings, collision(u.Name, account, owners[key]))
 		case revoked[key]:
-			out.remarks = append(out.remarks, revokedAccount(u.Name, account))
+			out.warnings = append(out.warnings, revokedAccount(u.Name, account))
 		default:
 			continue
 		}
@@ -183,17 +186,18 @@ func (a accountNames) owners(users []document.User) map[identity.Key][]string {
 	return owners
 }
 
-// withoutEUID returns the warning about a user without an euid, or with one that gives no
-// usable name.
-func withoutEUID(u document.User, err error) access.Remark {
-	r := access.Remark{Code: access.UserWithoutEUID, Object: u.Name, Text: fmt.Sprintf(
+// withoutEUID returns the warning about a user without an euid.
+func withoutEUID(user string) access.Remark {
+	return access.Remark{Code: access.UserWithoutEUID, Object: user, Text: fmt.Sprintf(
 		"%s has a role on this project but no euid, so no account can be looked up: "+
-			"set spec.euid of the meshUser, or remove the binding", u.Name)}
-	if strings.TrimSpace(u.EUID) != "" {
-		r.Text = fmt.Sprintf("%s has a role on this project, and no account is looked up for %s: %s",
-			u.Name, identity.Quote(u.EUID), strings.TrimPrefix(err.Error(), "identity: "))
-	}
-	return r
+			"set spec.euid of the meshUser, or remove the binding", user)}
+}
+
+// invalidEUID returns the warning about a user whose euid gives an unusable name.
+func invalidEUID(u document.User, err error) access.Remark {
+	return access.Remark{Code: access.UserWithoutEUID, Object: u.Name, Text: fmt.Sprintf(
+		"the euid %s of %s cannot be used, so "+sharedText+"%s",
+		identity.Quote(u.EUID), u.Name, u.Name, strings.TrimPrefix(err.Error(), "identity: "))}
 }
 
 // sharedText ends the warnings about accounts of several users.

@@ -15,8 +15,8 @@ type revoked struct {
 	// accounts are the names of their accounts, sorted, without those that another user has.
 	accounts []string
 	// keys are those of the accounts of all revoked users, also of ones without a grant.
-	keys    map[identity.Key]bool
-	remarks []access.Remark
+	keys     map[identity.Key]bool
+	warnings []access.Remark
 }
 
 // dropRevoked returns the grants but for those of users whose access is revoked.
@@ -46,7 +46,7 @@ func dropRevoked(in document.TenantInput, grants []grant, names accountNames) ([
 				out.accounts = append(out.accounts, name)
 			}
 		}
-		out.remarks = append(out.remarks, access.Remark{Code: access.UserRevoked, Object: user, Text: fmt.Sprintf(
+		out.warnings = append(out.warnings, access.Remark{Code: access.UserRevoked, Object: user, Text: fmt.Sprintf(
 			"the access of %s is revoked by name, so nothing is granted although the documents give a role here: "+
 				"remove the binding or the membership that does, or lift the revocation with rollcall revoke --lift", user)})
 	}

@@ -189,14 +189,15 @@ func (x *explainer) warningOn(it item, h history) (access.Remark, bool) {
 	return *found, true
 }
 
-// sharedAccount returns the warning that the member's account is another user's, too. It holds
-// before any run.
+// sharedAccount returns the warning that the member's account gains nothing, because it is
+// another user's, too, or its name is unusable. It holds before any run.
 func (x *explainer) sharedAccount(m access.Member) (access.Remark, bool) {
 	if _, shared := slices.BinarySearch(x.Desired.Shared, m.Name); !shared {
 		return access.Remark{}, false
 	}
 	i := slices.IndexFunc(x.Desired.Remarks, func(r access.Remark) bool {
-		return r.Object == m.Person && (r.Code == access.AccountCollision || r.Code == access.UserRevoked)
+		return r.Object == m.Person &&
+			(r.Code == access.AccountCollision || r.Code == access.UserRevoked || r.Code == access.UserWithoutEUID)
 	})
 	if i < 0 {
 		return access.Remark{}, false

@@ -21,8 +21,9 @@ const (
 )
 
 // CompareShard plans a shard of a platform's tenants. Where that fails because of some of
-// them, it returns the others, and why each of those cannot be read. An error is one of
-// the whole shard. The attempt counts from 1. Tenants that were forgotten since they were
+// them, it returns the others, and why each of those cannot be read. A failure of the whole
+// shard that lasts until a user or an operator acts is one of each tenant; an error is one
+// after which the shard should be tried again. The attempt counts from 1. Tenants that were forgotten since they were
 // listed are left out. A status that was stored after startedAt, by the database's clock,
 // stays when the tenants are recorded.
 func (r *Reconciler) CompareShard(
@@ -42,12 +43,28 @@ func (r *Reconciler) CompareShard(
 		}
 		tenants, err = compare(ctx, ids)
 	}
-	if err == nil || len(ids) < 2 || !fault.Permanent(err) && attempt < isolateAfter {
-		return tenants, nil, err
+	switch {
+	case err == nil:
+		return tenants, nil, nil
+	case len(ids) > 1 && (fault.Permanent(err) || attempt >= isolateAfter):
+		if tenants, unread, ok := isolateTenants(ctx, ids, compare); ok {
+			return tenants, unread, nil
+		}
 	}
+	if fault.Permanent(err) && ctx.Err() == nil {
+		return nil, failureOfEach(ids, err), nil
+	}
+	return nil, nil, err
+}
+
+// isolateTenants compares those of the tenants that can be compared, and returns why each of
+// the others cannot. It reports false if none can, which is a failure of the whole.
+func isolateTenants(
+	ctx context.Context, ids []access.TenantID, compare func(context.Context, []access.TenantID) ([]*Tenant, error),
+) ([]*Tenant, map[access.TenantID]error, bool) {
 	tenants, unread, complete := Isolate(ctx, ids, compare)
 	if !complete || len(tenants) == 0 {
-		return nil, nil, err
+		return nil, nil, false
 	}
 	for id := range unread { // the platform may have come back meanwhile
 		if retried, err := compare(ctx, []access.TenantID{id}); err == nil {
@@ -55,10 +72,16 @@ func (r *Reconciler) CompareShard(
 			delete(unread, id)
 		}
 	}
-	if ctx.Err() != nil {
-		return nil, nil, err
+	return tenants, unread, ctx.Err() == nil
+}
+
+// failureOfEach returns the failure as one of each tenant.
+func failureOfEach(ids []access.TenantID, err error) map[access.TenantID]error {
+	unread := make(map[access.TenantID]error, len(ids))
+	for _, id := range ids {
+		unread[id] = err
 	}
-	return tenants, unread, nil
+	return unread
 }
 
 // Isolate reads halves of tenants that cannot be read together, and halves of the parts that
