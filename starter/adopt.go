@@ -194,7 +194,7 @@ func (c *cli) agreeToAdopt(ctx context.Context, a adoption, wanted []string, yes
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	if !strings.EqualFold(strings.TrimSpace(answer), "y") {
-		return fmt.Errorf("adopt: %w", store.ErrDeclined)
+		return fmt.Errorf("adopt: %w", errDeclined)
 	}
 	again, err := c.planAdoption(ctx, a.tenant, wanted)
 	if err != nil {

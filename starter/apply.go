@@ -133,20 +133,19 @@ func (c *cli) change(
 	if err != nil {
 		return err
 	}
-	shown := false
-	changes, err := write(s, store.Checks{
-		DryRun:   flags.dryRun,
-		Validate: checkNames,
-		Confirm: func(changes store.Changes) (bool, error) {
-			shown = true
-			c.showChanges(changes)
-			return c.confirm(changes, flags.yes)
-		},
-	})
+	checks := store.Checks{DryRun: flags.dryRun, Validate: checkNames, ConfirmRemovals: !flags.yes}
+	changes, err := write(s, checks)
+	for ; errors.Is(err, store.ErrUnconfirmed); changes, err = write(s, checks) {
+		c.showChanges(changes)
+		if err := c.confirm(changes); err != nil {
+			return err
+		}
+		checks.Expected = changes.Digest
+	}
 	if err != nil {
 		return err
 	}
-	if !shown {
+	if checks.Expected == "" { // nothing was shown yet
 		c.showChanges(changes)
 	}
 	if err := c.reportChange(changes, dropped, !flags.dryRun); err != nil {
@@ -160,8 +159,13 @@ func (c *cli) change(
 
 // checkNames refuses group names that a platform cannot hold, or that two
 // groups of one platform would share. It says where their documents were read.
-func checkNames(set *document.Set, inputs func() []document.TenantInput) error {
-	return set.Locate(desired.Check(inputs(), platformRules))
+func checkNames(d store.Draft) ([]document.GroupName, error) {
+	names, problems := desired.Check(d.Inputs(), platformRules)
+	others, err := d.Others(names)
+	if err != nil {
+		return nil, err
+	}
+	return names, d.Set.Locate(append(problems, desired.NameConflicts(names, others)...))
 }
 
 // showChanges writes what changes, for people.
@@ -215,22 +219,26 @@ func createdLines(created []document.ID) []string {
 const shownAtMost = 50
 
 // confirm asks before documents are removed. Without a terminal nobody can
-// answer, so that --yes has to.
-func (c *cli) confirm(changes store.Changes, yes bool) (bool, error) {
-	if len(changes.Removed) == 0 || yes {
-		return true, nil
-	}
+// answer, so that --yes has to. Nothing is locked meanwhile: if the documents change, the
+// change is shown again.
+func (c *cli) confirm(changes store.Changes) error {
+	documents := count(len(changes.Removed), "document")
 	if !isTerminal(c.in) || c.format != formatTable {
-		return false, invalid(fmt.Errorf("%s would be removed: add --yes to remove, or --dry-run to see only",
-			count(len(changes.Removed), "document")))
+		return invalid(fmt.Errorf("%s would be removed: add --yes to remove, or --dry-run to see only", documents))
 	}
-	fmt.Fprintf(c.err, "Remove %s? [y/N] ", count(len(changes.Removed), "document"))
+	fmt.Fprintf(c.err, "Remove %s? [y/N] ", documents)
 	answer, err := bufio.NewReader(c.in).ReadString('\n')
 	if err != nil {
-		return false, fmt.Errorf("read the answer: %w", err)
+		return fmt.Errorf("read the answer: %w", err)
 	}
-	return strings.EqualFold(strings.TrimSpace(answer), "y"), nil
+	if !strings.EqualFold(strings.TrimSpace(answer), "y") {
+		return fmt.Errorf("%w: nothing was stored", errDeclined)
+	}
+	return nil
 }
+
+// errDeclined reports a change that the user refused.
+var errDeclined = errors.New("declined")
 
 func (c *cli) reportChange(changes store.Changes, dropped document.Dropped, stored bool) error {
 	result := changeResult{

@@ -166,7 +166,7 @@ func TestExitCodes(t *testing.T) {
 		"database unreachable": {"trying again helps", wrapped(store.ErrUnreachable), exitFailed},
 		"old tables":           {"the input is not to blame", wrapped(store.ErrSchema), exitFailed},
 		"lost plan":            {"nor is it here", wrapped(store.ErrNotFound), exitFailed},
-		"declined":             {"somebody said no", wrapped(store.ErrDeclined), exitFailed},
+		"declined":             {"somebody said no", wrapped(errDeclined), exitFailed},
 		"Temporal unreachable": {"trying again helps", wrapped(engine.ErrUnreachable), exitFailed},
 		"no worker":            {"one must be started", errNoWorker, exitFailed},
 		"interrupted":          {"it is not done", context.Canceled, exitFailed},

@@ -357,7 +357,7 @@ func TestUndeletableTellsReferencesOnly(t *testing.T) {
 	}{
 		"nothing":   {"it is deleted", nil, ""},
 		"no answer": {"a failure stays what it is", store.ErrUnreachable, "cannot be reached"},
-		"declined":  {"a no stays a no", store.ErrDeclined, "declined"},
+		"declined":  {"a no stays a no", errDeclined, "declined"},
 		"a name":    {"a name that does not fit refers to nothing", document.Problems{{Object: "meshTenant x", Text: "the name is taken"}}, "the name is taken"},
 		"many":      {"a screen is enough", many, "... and 2 more"},
 	}

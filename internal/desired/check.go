@@ -36,7 +36,9 @@ type Rules struct {
 // The problems are in the order of the tenants' IDs, whatever the order of
 // inputs. A Problem's Object is the kind and name of the document to change.
 // Time grows with the number of groups.
-func Check(inputs []document.TenantInput, rules func(platformType string) (Rules, bool)) []document.Problem {
+//
+// It also returns the names of the groups: NameConflicts compares them with those of other tenants.
+func Check(inputs []document.TenantInput, rules func(platformType string) (Rules, bool)) ([]document.GroupName, []document.Problem) {
 	order := make([]*document.TenantInput, 0, len(inputs))
 	for i := range inputs {
 		if !inputs[i].Deleted {
@@ -51,13 +53,43 @@ func Check(inputs []document.TenantInput, rules func(platformType string) (Rules
 			c.tenant(*in, p)
 		}
 	}
-	return c.problems
+	return c.names, c.problems
+}
+
+// NameConflicts returns the problems of groups whose names other tenants' groups have: on one
+// platform no two have one key.
+func NameConflicts(names, others []document.GroupName) []document.Problem {
+	type key struct{ platform, key string }
+	taken := make(map[key]document.GroupName, len(others))
+	for _, other := range others {
+		taken[key{other.Tenant.Platform, other.Key}] = other
+	}
+	var problems []document.Problem
+	for _, name := range names {
+		if other, ok := taken[key{name.Tenant.Platform, name.Key}]; ok {
+			id := document.ID{Kind: document.KindTenant, Name: name.Tenant.String()}
+			problems = append(problems, document.Problem{Object: id.String(), Text: conflictText(other, name)})
+		}
+	}
+	return problems
+}
+
+// conflictText says that two groups of one platform would have one name.
+func conflictText(first, second document.GroupName) string {
+	name := fmt.Sprintf("%q", second.Name)
+	if first.Name != second.Name {
+		name = fmt.Sprintf("%q and %q, which are one name to the platform", first.Name, second.Name)
+	}
+	claim := func(n document.GroupName) string { return fmt.Sprintf("the role %q on %s", n.Role, n.Tenant) }
+	return fmt.Sprintf("two groups with one name: %s and %s get %s: "+
+		"use more placeholders in the platform's groupNamePattern, or another groupAlias", claim(first), claim(second), name)
 }
 
 // checker gathers the problems of all tenants.
 type checker struct {
 	rules     func(string) (Rules, bool)
 	platforms map[string]*platform // by identifier
+	names     []document.GroupName
 	problems  []document.Problem
 	said      map[document.Problem]bool
 }
@@ -68,17 +100,8 @@ type platform struct {
 	rules   Rules
 	pattern naming.Pattern
 	// groups holds the first to get a name, by what names are compared by.
-	groups map[string]claim
+	groups map[string]document.GroupName
 }
-
-// claim says which role of which tenant asks for a group.
-type claim struct {
-	tenant access.TenantID
-	role   string
-	name   string
-}
-
-func (c claim) String() string { return fmt.Sprintf("the role %q on %s", c.role, c.tenant) }
 
 // platform returns what is remembered of a platform; the first time it checks
 // the platform's type and patterns.
@@ -86,7 +109,7 @@ func (c *checker) platform(doc document.Platform) *platform {
 	if p, ok := c.platforms[doc.Identifier()]; ok {
 		return p
 	}
-	p := &platform{groups: map[string]claim{}}
+	p := &platform{groups: map[string]document.GroupName{}}
 	c.platforms[doc.Identifier()] = p
 	id := document.ID{Kind: document.KindPlatform, Name: doc.Identifier()}
 	var known bool
@@ -138,7 +161,7 @@ func (c *checker) tenant(in document.TenantInput, p *platform) {
 				c.problem(id, "", err.Error())
 				continue
 			}
-			if !c.group(id, p, claim{tenant: in.Tenant.TenantID, role: m.role, name: name}) {
+			if !c.group(id, p, document.GroupName{Tenant: in.Tenant.TenantID, Role: m.role, Name: name}) {
 				continue
 			}
 			group = name
@@ -177,28 +200,23 @@ func (c *checker) mapping(doc document.Platform, m mapping, rules Rules) {
 
 // group checks the name of one group and reports whether the platform can hold
 // it and no other group has it.
-func (c *checker) group(id document.ID, p *platform, got claim) bool {
-	if err := p.rules.fit(plan.Object{Group: &access.Group{Name: got.name}}); err != nil {
+func (c *checker) group(id document.ID, p *platform, got document.GroupName) bool {
+	if err := p.rules.fit(plan.Object{Group: &access.Group{Name: got.Name}}); err != nil {
 		c.problem(id, "", fmt.Sprintf("the role %q gets the group %q, which the platform cannot hold: %v: "+
-			"change the platform's groupNamePattern or the mapping's groupAlias", got.role, got.name, err))
+			"change the platform's groupNamePattern or the mapping's groupAlias", got.Role, got.Name, err))
 		return false
 	}
-	key := got.name
+	got.Key = got.Name
 	if p.rules.GroupsIgnoreCase {
-		key = access.FoldCase(key)
+		got.Key = access.FoldCase(got.Name)
 	}
-	first, taken := p.groups[key]
-	if !taken {
-		p.groups[key] = got
-		return true
+	if first, taken := p.groups[got.Key]; taken {
+		c.problem(id, "", conflictText(first, got))
+		return false
 	}
-	name := fmt.Sprintf("%q", got.name)
-	if first.name != got.name {
-		name = fmt.Sprintf("%q and %q, which are one name to the platform", first.name, got.name)
-	}
-	c.problem(id, "", fmt.Sprintf("two groups with one name: %s and %s get %s: "+
-		"use more placeholders in the platform's groupNamePattern, or another groupAlias", first, got, name))
-	return false
+	p.groups[got.Key] = got
+	c.names = append(c.names, got)
+	return true
 }
 
 func (r Rules) fit(o plan.Object) error {

@@ -3,6 +3,7 @@ package desired_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,8 +52,40 @@ type checkCase struct {
 
 func (tc checkCase) run(t *testing.T) {
 	t.Parallel()
-	if diff := cmp.Diff(tc.want, desired.Check(tc.inputs(), rulesOf(tc.rules))); diff != "" {
+	if diff := cmp.Diff(tc.want, problemsOf(tc.inputs(), rulesOf(tc.rules))); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}
+
+// problemsOf returns the problems that Check finds.
+func problemsOf(inputs []document.TenantInput, rules func(string) (desired.Rules, bool)) []document.Problem {
+	_, problems := desired.Check(inputs, rules)
+	return problems
+}
+
+// TestNameConflicts: names of tenants that are checked apart are compared as those of tenants that
+// are checked together.
+func TestNameConflicts(t *testing.T) {
+	a, b := project("a"), project("b")
+	for _, in := range []*document.TenantInput{&a, &b} {
+		in.Platform.Replication.GroupNamePattern = "#{workspaceIdentifier}-#{platformGroupAlias}"
+	}
+	rules := rulesOf(desired.Rules{Options: options(), GroupsIgnoreCase: true})
+	first, _ := desired.Check([]document.TenantInput{a}, rules)
+	second, _ := desired.Check([]document.TenantInput{b}, rules)
+	want := problemsOf([]document.TenantInput{a, b}, rules)
+	if len(want) == 0 {
+		t.Fatal("the two tenants have no names in common: change the example")
+	}
+	if diff := cmp.Diff(want, desired.NameConflicts(second, first)); diff != "" {
+		t.Errorf("problems (-together +apart):\n%s", diff)
+	}
+	elsewhere := slices.Clone(first)
+	for i := range elsewhere {
+		elsewhere[i].Tenant.Platform = "other.platform"
+	}
+	if got := desired.NameConflicts(second, elsewhere); len(got) > 0 {
+		t.Errorf("names of another platform: %v, want no problem", got)
 	}
 }
 
@@ -250,7 +283,7 @@ func TestCheckAndComputeAgree(t *testing.T) {
 			in.Platform.Replication.GroupNamePattern = pattern
 			inputs = append(inputs, in)
 		}
-		good := len(desired.Check(inputs, rulesOf(desired.Rules{Options: options()}))) == 0
+		good := len(problemsOf(inputs, rulesOf(desired.Rules{Options: options()}))) == 0
 		computed, seen := true, map[string]access.TenantID{}
 		for _, in := range inputs {
 			d, err := desired.Compute(in, options())
@@ -275,7 +308,7 @@ func TestCheckOrderDoesNotMatter(t *testing.T) {
 		inputs[i].Platform.Replication.GroupNamePattern = "#{workspaceIdentifier}-#{platformGroupAlias}"
 	}
 	rules := rulesOf(desired.Rules{Options: options(), Fit: short})
-	want := desired.Check(inputs, rules)
+	want := problemsOf(inputs, rules)
 	if len(want) == 0 || !strings.Contains(want[0].Text, "no role") {
 		t.Fatalf("the example finds %v, want problems of every sort", want)
 	}
@@ -284,7 +317,7 @@ func TestCheckOrderDoesNotMatter(t *testing.T) {
 		for i := range mixed {
 			mixed[i] = shuffled(mixed[i], rapid.Uint64().Draw(rt, "seed"))
 		}
-		if diff := cmp.Diff(want, desired.Check(mixed, rules)); diff != "" {
+		if diff := cmp.Diff(want, problemsOf(mixed, rules)); diff != "" {
 			rt.Fatalf("another order finds other problems (-want +got):\n%s", diff)
 		}
 	})
@@ -297,7 +330,7 @@ func BenchmarkCheck10000Tenants(b *testing.B) {
 	}
 	rules := rulesOf(desired.Rules{Options: options(), GroupsIgnoreCase: true})
 	for b.Loop() {
-		if problems := desired.Check(inputs, rules); len(problems) > 0 {
+		if problems := problemsOf(inputs, rules); len(problems) > 0 {
 			b.Fatalf("%d problems, the first is %v", len(problems), problems[0])
 		}
 	}

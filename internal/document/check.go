@@ -14,9 +14,13 @@ import (
 // Validate checks what one document alone cannot show: that references lead
 // somewhere and what must be unique is. The error is a Problems with all that
 // is wrong. It takes time in proportion to the size of the set.
-func (s *Set) Validate() error {
+func (s *Set) Validate() error { return s.ValidateChanged(func(ID) bool { return true }) }
+
+// ValidateChanged is Validate of the changed documents of the set. The others are there to be referred
+// to, and what they refer to may be missing. What must be unique is so in the whole set.
+func (s *Set) ValidateChanged(changed func(ID) bool) error {
 	c := &checker{
-		set: s, euids: map[identity.Key]int{}, localIDs: map[[2]string]int{}, numbers: map[[2]string]int{},
+		set: s, changed: changed, euids: map[identity.Key]int{}, localIDs: map[[2]string]int{}, numbers: map[[2]string]int{},
 		guarded:    map[string]int{},
 		tenantKeys: map[string]func(string) string{}, checks: map[string]func([]byte) (string, string){},
 	}
@@ -31,7 +35,9 @@ func (s *Set) Validate() error {
 
 // checker gathers what is wrong with a set.
 type checker struct {
-	set      *Set
+	set *Set
+	// changed are the documents whose problems count; all if it is nil.
+	changed  func(ID) bool
 	problems Problems
 	// The first document that has an euid, a platform and local id, or a
 	// platform and tenant number.
@@ -47,19 +53,24 @@ type checker struct {
 }
 
 func (c *checker) add(i int, field, text string) {
+	if !c.counts(i) {
+		return
+	}
 	doc := c.set.docs[i]
 	c.problems = append(c.problems, Problem{
 		File: doc.File, Line: doc.Line, Object: doc.ID.String(), Field: field, Text: text,
 	})
 }
 
+func (c *checker) counts(i int) bool { return c.changed == nil || c.changed(c.set.docs[i].ID) }
+
 // placeholder stands for the other document in the text of a clash.
 const placeholder = "\x00"
 
-// clash adds a problem between two documents, at the one that was read last:
-// that is what people can change now.
+// clash adds a problem between two documents, at the one that was read last, or at the one
+// whose problems count: that is what people can change now.
 func (c *checker) clash(i, j int, field, text string) {
-	if c.set.docs[j].File == "" && c.set.docs[i].File != "" {
+	if c.set.docs[j].File == "" && c.set.docs[i].File != "" || !c.counts(j) {
 		i, j = j, i
 	}
 	other := c.set.docs[i]

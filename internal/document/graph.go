@@ -2,6 +2,7 @@ package document
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/identity"
@@ -12,7 +13,8 @@ import (
 type Links struct {
 	Workspace, Project, Platform, LandingZone string
 	// Subject is the user or the user group of a binding, and the own name of a user group.
-	// A user's is the search key of the euid, by which users of one account are found.
+	// A user's is the search key of the euid, by which users of one account are found, a
+	// tenant's that of its id on the platform.
 	Subject string
 	// Members are the users of a user group, or the platforms that a guard names.
 	Members []string
@@ -25,6 +27,16 @@ type Node struct {
 	// Removed is true for a tenant that was removed and is not cleaned up. No binding
 	// reaches it.
 	Removed bool
+}
+
+// Equal reports whether two nodes are the same.
+func (n Node) Equal(other Node) bool {
+	return n.ID == other.ID && n.Removed == other.Removed && n.Links.equal(other.Links)
+}
+
+func (l Links) equal(other Links) bool {
+	return l.Workspace == other.Workspace && l.Project == other.Project && l.Platform == other.Platform &&
+		l.LandingZone == other.LandingZone && l.Subject == other.Subject && slices.Equal(l.Members, other.Members)
 }
 
 // NewNode returns the node of a document. It fails where Parse fails.
@@ -54,8 +66,58 @@ func nodeOf(id ID, typed any) Node {
 		n.Platform = v.Platform
 	case Tenant:
 		n.Workspace, n.Project, n.Platform, n.LandingZone = v.Workspace, v.Project, v.Platform, v.LandingZone
+		n.Subject = localKey(v.LocalID)
 	}
 	return n
+}
+
+// localKey returns a text that is equal for all ids that can be one tenant's on a platform of
+// any type: types compare the last part of a path at least, and some ignore its case.
+func localKey(id string) string {
+	return identity.SearchKey(id[strings.LastIndexByte(id, '/')+1:])
+}
+
+// References returns the documents that a document names, whether they exist or not. Roles
+// are not among them: a document may name them by their display names. A binding of a user
+// group names that of its workspace and the global one.
+func (n Node) References() []ID {
+	var ids []ID
+	add := func(kind Kind, name string) {
+		if name != "" {
+			ids = append(ids, ID{kind, name})
+		}
+	}
+	addAll := func(kind Kind, names []string) {
+		for _, name := range names {
+			add(kind, name)
+		}
+	}
+	switch n.ID.Kind {
+	case KindProject:
+		add(KindWorkspace, n.Workspace)
+	case KindUserGroup:
+		add(KindWorkspace, n.Workspace)
+		addAll(KindUser, n.Members)
+	case KindGuard:
+		addAll(KindPlatform, n.Members)
+	case KindLandingZone:
+		add(KindPlatform, n.Platform)
+	case KindTenant:
+		add(KindWorkspace, n.Workspace)
+		add(KindProject, n.Workspace+"."+n.Project)
+		add(KindPlatform, n.Platform)
+		add(KindLandingZone, n.LandingZone)
+	case KindUserBinding:
+		add(KindWorkspace, n.Workspace)
+		add(KindProject, n.Workspace+"."+n.Project)
+		add(KindUser, n.Subject)
+	case KindGroupBinding:
+		add(KindWorkspace, n.Workspace)
+		add(KindProject, n.Workspace+"."+n.Project)
+		ids = append(ids, UserGroupID(n.Workspace, n.Subject), UserGroupID("", n.Subject))
+	default:
+	}
+	return ids
 }
 
 // Tenant names the tenant of a node of that kind.

@@ -242,6 +242,17 @@ type TenantInput struct {
 	Generation int64
 }
 
+// GroupName is the name of a group that a tenant's users with a project role get.
+type GroupName struct {
+	Tenant access.TenantID
+	// Role is the project role.
+	Role string
+	Name string
+	// Key is what the platform compares names by: two groups of a platform cannot have
+	// one key.
+	Key string
+}
+
 // RemovalsForbiddenBy names the document that forbids removals on the tenant, such
 // as `the platform "aws.eu"`. It is empty where neither the platform nor the landing
 // zone does.

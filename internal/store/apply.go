@@ -2,31 +2,47 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
 )
 
 // applyLock is the advisory lock that every change of documents holds.
 const applyLock = 0x726f6c6c // "roll"
 
-// Checks are the caller's say in a change. All of them are called under the
-// lock, before anything is written; each may be nil.
+// namesVersion is raised when stored names or links of documents are computed in another
+// way: the first change after it reads all documents and stores these again.
+const namesVersion = 1
+
+// Checks are conditions of a change. All are tested under the lock, before anything is
+// written.
 type Checks struct {
-	// DryRun works everything out and stores nothing.
+	// DryRun computes the change and stores nothing.
 	DryRun bool
-	// Validate checks further what would be stored then: set holds stored and
-	// new documents together, inputs works out each tenant's part of it. Its
-	// error is returned as it is.
-	Validate func(set *document.Set, inputs func() []document.TenantInput) error
-	// Confirm sees changes that are about to be stored. False stores nothing and
-	// the change fails with ErrDeclined. A dry run does not ask, nor does a
-	// change that is none.
-	Confirm func(Changes) (bool, error)
+	// Validate checks further what would be stored, and returns the names of the groups
+	// of the tenants in Draft.Inputs. Its error is returned as it is. Nil accepts
+	// everything.
+	Validate func(Draft) ([]document.GroupName, error)
+	// Expected is the digest of the change that the caller has seen. Another change is not
+	// stored and fails with ErrUnconfirmed.
+	Expected string
+	// ConfirmRemovals lets a change that removes documents fail with ErrUnconfirmed, unless it
+	// is the Expected one.
+	ConfirmRemovals bool
+}
+
+// Draft is what a change would store.
+type Draft struct {
+	// Set has the documents that the change creates and changes, and those that they refer
+	// to or that refer to them.
+	Set *document.Set
+	// Inputs returns what the names of the groups depend on, of the tenants whose names the
+	// change may change. Users and bindings are not among it.
+	Inputs func() []document.TenantInput
+	// Others returns the names of other tenants with one of the keys on the same platform.
+	Others func([]document.GroupName) ([]document.GroupName, error)
 }
 
 // ApplyRequest is what to store.
@@ -39,7 +55,8 @@ type ApplyRequest struct {
 
 // Apply stores the documents: all of them, or on any error none. Documents that
 // may not stand beside each other are document.Problems. A tenant with Drawn
-// numbers gets those, unless it has its own already.
+// numbers gets those, unless it has its own already. With ErrUnconfirmed it returns the
+// changes that were not stored.
 func (s *Store) Apply(ctx context.Context, req ApplyRequest) (Changes, error) {
 	return s.change(ctx, edit{upsert: req.Documents, prune: req.Prune}, req.Checks)
 }
@@ -62,116 +79,55 @@ func (s *Store) change(ctx context.Context, e edit, checks Checks) (Changes, err
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", applyLock); err != nil {
 		return Changes{}, fmt.Errorf("store: waiting for another apply: %w", err)
 	}
-	w, err := load(ctx, tx)
+	c, err := compare(ctx, tx, e)
 	if err != nil {
 		return Changes{}, err
 	}
-	m, err := merge(w, e)
+	n, err := readNeighbours(ctx, tx, c)
 	if err != nil {
 		return Changes{}, err
 	}
-	d, err := validate(w, m, checks)
+	d, err := newDraft(ctx, tx, c, n)
 	if err != nil {
 		return Changes{}, err
 	}
-	if checks.DryRun || m.changes.Empty() {
-		return m.changes, nil
-	}
-	if err := confirm(checks, m.changes); err != nil {
+	names, err := d.validate(checks)
+	if err != nil {
 		return Changes{}, err
 	}
-	if err := save(ctx, tx, w, &m, d); err != nil {
+	c.complete(n, e.prune)
+	if checks.DryRun || c.changes.Empty() {
+		return c.changes, nil
+	}
+	if err := checks.confirm(c.changes); err != nil {
+		return c.changes, err
+	}
+	if err := save(ctx, tx, c, n, d, names, checks.Validate != nil); err != nil {
 		return Changes{}, err
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return Changes{}, fmt.Errorf("store: %w", err)
 	}
-	return m.changes, nil
+	return c.changes, nil
 }
 
-// validate checks all documents that would be stored, together, and draws the
-// numbers that new tenants need to be checked.
-func validate(w world, m merged, checks Checks) (draws, error) {
-	set, err := document.NewSet(m.next)
-	if err == nil {
-		err = set.Validate()
-	}
-	if err != nil {
-		return draws{}, err
-	}
-	d, err := draw(w, set.Tenants(), m.given)
-	if err != nil || checks.Validate == nil {
-		return d, err
-	}
-	err = checks.Validate(set, func() []document.TenantInput {
-		var inputs []document.TenantInput
-		for _, id := range set.Tenants() {
-			if input, ok := set.Input(id, d.all[id]); ok {
-				input.Generation = m.changes.Generation
-				inputs = append(inputs, input)
-			}
-		}
-		return inputs
-	})
-	return d, err
-}
-
-func confirm(checks Checks, changes Changes) error {
-	if checks.Confirm == nil {
+// confirm reports whether the change may be stored without a further question.
+func (c Checks) confirm(changes Changes) error {
+	switch {
+	case changes.Digest == c.Expected:
+		return nil
+	case c.Expected != "":
+		return fmt.Errorf("store: %w: the documents changed meanwhile, so that another change would be stored", ErrUnconfirmed)
+	case c.ConfirmRemovals && len(changes.Removed) > 0:
+		return fmt.Errorf("store: %w: documents would be removed", ErrUnconfirmed)
+	default:
 		return nil
 	}
-	yes, err := checks.Confirm(changes)
-	if err != nil {
-		return err
-	}
-	if !yes {
-		return fmt.Errorf("store: %w: nothing was stored", ErrDeclined)
-	}
-	return nil
-}
-
-// load reads all that is stored.
-func load(ctx context.Context, tx pgx.Tx) (world, error) {
-	w := world{
-		drawn: map[access.TenantID]document.Drawn{},
-		last:  map[string]int{},
-		tombs: map[access.TenantID]document.Node{},
-	}
-	var err error
-	if err = tx.QueryRow(ctx, "SELECT revision FROM installation").Scan(&w.generation); err != nil {
-		return w, fmt.Errorf("store: %w", err)
-	}
-	if w.rows, err = queryRows(ctx, tx, "SELECT "+columns+" FROM documents"); err != nil {
-		return w, err
-	}
-	var tenant, platform, zone string
-	var drawn document.Drawn
-	var number int
-	return w, errors.Join(
-		each(ctx, tx, "SELECT tenant, number, random FROM allocations", []any{&tenant, &drawn.Number, &drawn.Random}, func() error {
-			id, err := access.ParseTenantID(tenant)
-			w.drawn[id] = drawn
-			return err
-		}),
-		each(ctx, tx, "SELECT platform, last FROM counters", []any{&platform, &number}, func() error {
-			w.last[platform] = number
-			return nil
-		}),
-		each(ctx, tx, "SELECT tenant, landing_zone FROM tombstones", []any{&tenant, &zone}, func() error {
-			id, err := access.ParseTenantID(tenant)
-			w.tombs[id] = document.Node{
-				ID:      document.ID{Kind: document.KindTenant, Name: tenant},
-				Links:   document.Links{Workspace: id.Workspace, Project: id.Project, Platform: id.Platform, LandingZone: zone},
-				Removed: true,
-			}
-			return err
-		}),
-	)
 }
 
 // each scans every row of a query into the same variables and calls do.
-func each(ctx context.Context, tx pgx.Tx, sql string, into []any, do func() error) error {
-	rows, err := tx.Query(ctx, sql)
+func each(ctx context.Context, tx pgx.Tx, sql string, args, into []any, do func() error) error {
+	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}

@@ -22,14 +22,8 @@ func TestApplyAgainChangesNothing(t *testing.T) {
 		t.Errorf("first apply: %+v, want %d created, generation 1", first, len(documents))
 	}
 	diff(t, "tenants touched by the first apply", []access.TenantID{db, web}, first.Tenants)
-	asked := false
-	second := apply(t, s, store.ApplyRequest{Documents: organisation(t), Prune: true, Checks: store.Checks{
-		Confirm: func(store.Changes) (bool, error) { asked = true; return true, nil },
-	}})
+	second := apply(t, s, store.ApplyRequest{Documents: organisation(t), Prune: true, Checks: store.Checks{ConfirmRemovals: true}})
 	diff(t, "second apply", store.Changes{Unchanged: len(documents), Generation: 1}, second)
-	if asked {
-		t.Error("Confirm was asked about no change")
-	}
 }
 
 func TestApplyTouchesWhatDependsOnTheChange(t *testing.T) {
@@ -100,14 +94,10 @@ func TestApplyStoresNothingUnlessAllIsValid(t *testing.T) {
 		{"dangling reference", store.ApplyRequest{Documents: without(organisation(t), document.ID{Kind: document.KindUser, Name: "ada"})},
 			document.ErrInvalid, "a binding to nobody"},
 		{"caller's validation", store.ApplyRequest{Documents: organisation(t), Checks: store.Checks{
-			Validate: func(*document.Set, func() []document.TenantInput) error { return errBoom },
+			Validate: func(store.Draft) ([]document.GroupName, error) { return nil, errBoom },
 		}}, errBoom, "the caller knows the platforms' rules"},
-		{"declined", store.ApplyRequest{Documents: organisation(t), Checks: store.Checks{
-			Confirm: func(store.Changes) (bool, error) { return false, nil },
-		}}, store.ErrDeclined, "somebody said no"},
-		{"cannot ask", store.ApplyRequest{Documents: organisation(t), Checks: store.Checks{
-			Confirm: func(store.Changes) (bool, error) { return true, errBoom },
-		}}, errBoom, "the terminal is gone"},
+		{"another change", store.ApplyRequest{Documents: organisation(t), Checks: store.Checks{Expected: "e3b0c442"}},
+			store.ErrUnconfirmed, "the caller has seen another change"},
 		{"dry run", store.ApplyRequest{Documents: organisation(t), Checks: store.Checks{DryRun: true}}, nil, "only a look"},
 	}
 	s := fresh(t)
@@ -138,11 +128,11 @@ func TestValidateSeesStoredAndNewWithTheirNumbers(t *testing.T) {
 	apply(t, s, store.ApplyRequest{Documents: without(all, tenantID(db))})
 	var numbers []int
 	apply(t, s, store.ApplyRequest{Documents: all[len(all)-1:], Checks: store.Checks{
-		Validate: func(_ *document.Set, inputs func() []document.TenantInput) error {
-			for _, input := range inputs() { // db, web
+		Validate: func(d store.Draft) ([]document.GroupName, error) {
+			for _, input := range d.Inputs() { // db, web
 				numbers = append(numbers, input.Drawn.Number)
 			}
-			return nil
+			return nil, nil
 		},
 	}})
 	diff(t, "numbers of db, which is new, and web, which is stored", []int{2, 1}, numbers)

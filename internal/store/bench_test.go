@@ -65,7 +65,7 @@ func BenchmarkApplyAll(b *testing.B) {
 		b.StopTimer()
 		s := fresh(b)
 		b.StartTimer()
-		apply(b, s, store.ApplyRequest{Documents: documents})
+		apply(b, s, store.ApplyRequest{Documents: documents, Checks: store.Checks{Validate: validateNames}})
 	}
 	reportMemory(b)
 }
@@ -73,12 +73,12 @@ func BenchmarkApplyAll(b *testing.B) {
 func BenchmarkApplyOneChanged(b *testing.B) {
 	s := fresh(b)
 	documents := crowd(benchmarkSize(b))
-	apply(b, s, store.ApplyRequest{Documents: documents})
+	apply(b, s, store.ApplyRequest{Documents: documents, Checks: store.Checks{Validate: validateNames}})
 	user := documents[3]
 	for i := 0; b.Loop(); i++ {
 		changed := user
 		changed.Body = []byte(strings.Replace(string(user.Body), "First", "Name"+strconv.Itoa(i), 1))
-		if got := apply(b, s, store.ApplyRequest{Documents: []document.Document{changed}}); len(got.Changed) != 1 {
+		if got := apply(b, s, store.ApplyRequest{Documents: []document.Document{changed}, Checks: store.Checks{Validate: validateNames}}); len(got.Changed) != 1 {
 			b.Fatalf("changes: %+v, want one", got)
 		}
 	}

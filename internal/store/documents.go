@@ -48,7 +48,7 @@ func (s *Store) Export(ctx context.Context) ([]document.Document, error) {
 		drawn := make(map[string]document.Drawn)
 		var tenant string
 		var d document.Drawn
-		err = each(ctx, tx, "SELECT tenant, number, random FROM allocations", []any{&tenant, &d.Number, &d.Random}, func() error {
+		err = each(ctx, tx, "SELECT tenant, number, random FROM allocations", nil, []any{&tenant, &d.Number, &d.Random}, func() error {
 			drawn[tenant] = d
 			return nil
 		})

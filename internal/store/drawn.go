@@ -25,12 +25,15 @@ type draws struct {
 
 // draw gives every tenant its numbers: those it has, else those it was given,
 // else new ones in the order of tenants. Numbers never change once they are
-// drawn, because names on platforms are made of them.
-func draw(w world, tenants []access.TenantID, given map[access.TenantID]document.Drawn) (draws, error) {
-	d := draws{all: maps.Clone(w.drawn), last: map[string]int{}}
-	taken := make(map[string]access.TenantID, len(w.drawn))
+// drawn, because names on platforms are made of them. stored are the numbers of the tenants
+// and of those that have one of the given numbers, last are the platforms' counters.
+func draw(
+	stored map[access.TenantID]document.Drawn, last map[string]int, tenants []access.TenantID, given map[access.TenantID]document.Drawn,
+) (draws, error) {
+	d := draws{all: maps.Clone(stored), last: map[string]int{}}
+	taken := make(map[string]access.TenantID, len(stored))
 	key := func(platform string, number int) string { return strconv.Itoa(number) + " " + platform }
-	for id, has := range w.drawn {
+	for id, has := range stored {
 		taken[key(id.Platform, has.Number)] = id
 	}
 	var problems document.Problems
@@ -50,7 +53,7 @@ func draw(w world, tenants []access.TenantID, given map[access.TenantID]document
 				"tenantPlatformNumber %d is tenant %s's: leave this section out", want.Number, owner)))
 		default:
 			taken[key(id.Platform, want.Number)] = id
-			d.take(w, id, want)
+			d.take(last, id, want)
 		}
 	}
 	if len(problems) > 0 {
@@ -58,7 +61,7 @@ func draw(w world, tenants []access.TenantID, given map[access.TenantID]document
 	}
 	for _, id := range tenants {
 		if _, ok := d.all[id]; !ok {
-			d.take(w, id, document.Drawn{Number: max(w.last[id.Platform], d.last[id.Platform]) + 1, Random: random()})
+			d.take(last, id, document.Drawn{Number: max(last[id.Platform], d.last[id.Platform]) + 1, Random: random()})
 		}
 	}
 	return d, nil
@@ -70,10 +73,10 @@ func problem(id access.TenantID, text string) document.Problem {
 }
 
 // take notes a tenant's numbers as new, and moves the platform's counter on.
-func (d *draws) take(w world, id access.TenantID, drawn document.Drawn) {
+func (d *draws) take(last map[string]int, id access.TenantID, drawn document.Drawn) {
 	d.all[id] = drawn
 	d.fresh = append(d.fresh, id)
-	d.last[id.Platform] = max(drawn.Number, w.last[id.Platform], d.last[id.Platform])
+	d.last[id.Platform] = max(drawn.Number, last[id.Platform], d.last[id.Platform])
 }
 
 // random returns a fresh #{rand}: characters of a-z and 0-9, each as likely as

@@ -92,14 +92,15 @@ func TestRevocationAgesPlansAndStands(t *testing.T) {
 	}
 }
 
-// TestRevocationDoesNotWaitForAnApply: who is asked to confirm an apply may take
-// the night for it.
+// TestRevocationDoesNotWaitForAnApply: a revocation and a change of documents that is about
+// to be stored each have a revision of their own.
 func TestRevocationDoesNotWaitForAnApply(t *testing.T) {
 	s := fresh(t)
 	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
-	other := decode(t, "{apiVersion: v1, kind: meshWorkspace, metadata: {name: other}, spec: {displayName: O}}")
-	changes := apply(t, s, store.ApplyRequest{Documents: other, Checks: store.Checks{
-		Confirm: func(store.Changes) (bool, error) { revokeAda(t, s); return true, nil },
+	tenant := decode(t, "{apiVersion: v3, kind: meshTenant, metadata: {ownedByWorkspace: shop, ownedByProject: web, "+
+		"platformIdentifier: lab.here}, spec: {localId: web-2}}")
+	changes := apply(t, s, store.ApplyRequest{Documents: tenant, Checks: store.Checks{
+		Validate: func(store.Draft) ([]document.GroupName, error) { revokeAda(t, s); return nil, nil },
 	}})
 	if now := generation(t, s); now != 3 || changes.Generation != 3 {
 		t.Errorf("generation %d, the apply's is %d, want 3: each has one of its own", now, changes.Generation)

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,27 +15,29 @@ import (
 // columns are those of a row, in the order of queryRows and copyRows.
 const columns = "kind, name, api_version, body, workspace, project, platform, landing_zone, subject, members"
 
-// save writes a difference: only what changed. The generation is drawn here: a
-// revocation, which does not wait for who confirms an apply, may have taken the
-// one that was expected.
-func save(ctx context.Context, tx pgx.Tx, w world, m *merged, d draws) error {
-	if err := replace(ctx, tx, *m); err != nil {
+// save writes a change: only what differs. The revision is counted here: a
+// revocation, which waits for no apply, may have taken the one that was expected.
+func save(ctx context.Context, tx pgx.Tx, c *comparison, n *neighbours, d *draft, names []document.GroupName, named bool) error {
+	if err := replace(ctx, tx, c, n); err != nil {
+		return err
+	}
+	if err := storeNames(ctx, tx, c, d, names, named); err != nil {
 		return err
 	}
 	batch := &pgx.Batch{}
-	queueDrawn(batch, d)
-	if err := queueTombstones(batch, w, *m); err != nil {
+	queueDrawn(batch, d.draws)
+	if err := queueTombstones(batch, c, n); err != nil {
 		return err
 	}
 	served := 0
-	if m.servesOtherPlatforms() {
+	if c.servesOtherPlatforms() {
 		served = 1
 	}
 	batch.Queue(`WITH next AS (UPDATE installation SET revision = revision + 1, platforms_version = platforms_version + $1
 			RETURNING revision)
 		INSERT INTO revisions (revision) SELECT revision FROM next RETURNING revision`,
-		served).QueryRow(func(r pgx.Row) error { return r.Scan(&m.changes.Generation) })
-	queueTouched(batch, m.causes, m.unnamed)
+		served).QueryRow(func(r pgx.Row) error { return r.Scan(&c.changes.Generation) })
+	queueTouched(batch, c.causes, c.unnamed)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
@@ -41,21 +45,67 @@ func save(ctx context.Context, tx pgx.Tx, w world, m *merged, d draws) error {
 }
 
 // replace removes the rows that go or change and copies in the new ones: one
-// statement each, for one document as for a hundred thousand.
-func replace(ctx context.Context, tx pgx.Tx, m merged) error {
-	var kinds, names []string
-	for _, id := range m.changes.Changed {
-		kinds, names = append(kinds, string(id.Kind)), append(names, id.Name)
+// statement each, for one document as for a hundred thousand. The links that an earlier
+// program wrote in another way change, too.
+func replace(ctx context.Context, tx pgx.Tx, c *comparison, n *neighbours) error {
+	ids := slices.Collect(maps.Keys(c.old))
+	write := c.write
+	if c.stale {
+		for id, r := range n.documents {
+			current, err := newRow(r.Document)
+			if err != nil {
+				return err
+			}
+			if !current.node().Equal(r.node()) {
+				ids, write = append(ids, id), append(write, current)
+			}
+		}
 	}
-	for _, id := range m.changes.Removed {
-		kinds, names = append(kinds, string(id.Kind)), append(names, id.Name)
+	if len(ids) > 0 {
+		kinds, names := split(ids)
+		const remove = `DELETE FROM documents d USING unnest($1::text[], $2::text[]) AS g (kind, name)
+			WHERE d.kind = g.kind AND d.name = g.name`
+		if _, err := tx.Exec(ctx, remove, kinds, names); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
 	}
-	const remove = `DELETE FROM documents d USING unnest($1::text[], $2::text[]) AS g (kind, name)
-		WHERE d.kind = g.kind AND d.name = g.name`
-	if _, err := tx.Exec(ctx, remove, kinds, names); err != nil {
+	if len(write) == 0 {
+		return nil
+	}
+	return copyRows(ctx, tx, write)
+}
+
+// storeNames stores the names of the groups of the tenants whose names may change. Without
+// them, the next change reads all documents.
+func storeNames(ctx context.Context, tx pgx.Tx, c *comparison, d *draft, names []document.GroupName, named bool) error {
+	batch := &pgx.Batch{}
+	switch {
+	case c.stale && named:
+		batch.Queue("DELETE FROM group_names")
+		batch.Queue("UPDATE installation SET names_version = $1", namesVersion)
+	case len(d.free) > 0:
+		batch.Queue("DELETE FROM group_names WHERE tenant = ANY($1)", d.free)
+		if !named {
+			batch.Queue("UPDATE installation SET names_version = 0")
+		}
+	default:
+		return nil
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	return copyRows(ctx, tx, m.write)
+	if len(names) == 0 {
+		return nil
+	}
+	source := pgx.CopyFromSlice(len(names), func(i int) ([]any, error) {
+		n := names[i]
+		return []any{n.Tenant.Platform, n.Key, n.Name, n.Tenant.String(), n.Role}, nil
+	})
+	into := []string{"platform", "key", "name", "tenant", "role"}
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"group_names"}, into, source); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
 }
 
 func copyRows(ctx context.Context, tx pgx.Tx, rows []row) error {
@@ -97,18 +147,26 @@ func queueDrawn(batch *pgx.Batch, d draws) {
 
 // queueTombstones leaves one for each tenant that goes, made of the documents as
 // they were before, and takes away those of tenants that are back.
-func queueTombstones(batch *pgx.Batch, w world, m merged) error {
-	for _, r := range m.gone {
+func queueTombstones(batch *pgx.Batch, c *comparison, n *neighbours) error {
+	before := func(kind document.Kind, name string) (row, bool) {
+		id := document.ID{Kind: kind, Name: name}
+		if old, changes := c.old[id]; changes {
+			return old, true
+		}
+		unchanged, ok := n.documents[id]
+		return unchanged, ok
+	}
+	for _, r := range c.removed {
 		if r.ID.Kind != document.KindTenant {
 			continue
 		}
-		platform, ok := m.before[document.ID{Kind: document.KindPlatform, Name: r.Platform}]
-		project, ok2 := m.before[document.ID{Kind: document.KindProject, Name: r.tenant().ProjectID()}]
+		platform, ok := before(document.KindPlatform, r.Platform)
+		project, ok2 := before(document.KindProject, r.tenant().ProjectID())
 		if !ok || !ok2 {
 			return fmt.Errorf("store: tenant %s: its platform or project: %w", r.tenant(), ErrNotFound)
 		}
 		var zone any
-		if z, ok := m.before[document.ID{Kind: document.KindLandingZone, Name: r.LandingZone}]; ok {
+		if z, ok := before(document.KindLandingZone, r.LandingZone); ok {
 			zone = z.Body
 		}
 		batch.Queue(`INSERT INTO tombstones (tenant, workspace, project, platform, landing_zone,
@@ -117,8 +175,8 @@ func queueTombstones(batch *pgx.Batch, w world, m merged) error {
 			r.ID.Name, r.Workspace, r.Project, r.Platform, r.LandingZone, r.Body, project.Body, platform.Body, zone)
 	}
 	var back []string
-	for _, r := range m.write {
-		if _, removed := w.tombs[r.tenant()]; removed && r.ID.Kind == document.KindTenant {
+	for _, r := range c.write {
+		if _, existed := c.old[r.ID]; !existed && r.ID.Kind == document.KindTenant {
 			back = append(back, r.ID.Name)
 		}
 	}

@@ -28,8 +28,8 @@ var (
 	ErrSchema = errors.New("database schema does not fit")
 	// ErrNotFound reports a name that nothing is stored under.
 	ErrNotFound = errors.New("not found")
-	// ErrDeclined reports a change that the caller's Confirm refused.
-	ErrDeclined = errors.New("declined")
+	// ErrUnconfirmed reports a change that the caller has not agreed to.
+	ErrUnconfirmed = errors.New("not confirmed")
 	// ErrCorrupt reports a stored plan that is not the one its digest names.
 	ErrCorrupt = errors.New("stored plan does not match its digest")
 )

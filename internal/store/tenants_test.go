@@ -26,13 +26,20 @@ func TestTenantInputIsThatOfTheWholeSet(t *testing.T) {
 	s := fresh(t)
 	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
 	whole := map[access.TenantID]document.TenantInput{}
-	look := store.Checks{DryRun: true, Validate: func(_ *document.Set, inputs func() []document.TenantInput) error {
-		for _, input := range inputs() {
-			whole[input.Tenant.TenantID] = input
+	set, err := document.NewSet(organisation(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, id := range set.Tenants() {
+		number, err := s.TenantInput(t.Context(), id)
+		if err != nil || number.Drawn.Number != n+1 {
+			t.Fatalf("%s has the number %d, %v; want %d", id, number.Drawn.Number, err, n+1)
 		}
-		return nil
-	}}
-	apply(t, s, store.ApplyRequest{Checks: look})
+		whole[id], _ = set.Input(id, number.Drawn)
+		input := whole[id]
+		input.Generation = 1
+		whole[id] = input
+	}
 	got, err := s.TenantInputs(t.Context(), []access.TenantID{web, db})
 	if err != nil {
 		t.Fatal(err)

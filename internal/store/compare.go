@@ -1,0 +1,332 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
+)
+
+// Changes says what an apply or a delete did, or would do.
+type Changes struct {
+	Created []document.ID `json:"created,omitempty"`
+	Changed []document.ID `json:"changed,omitempty"`
+	Removed []document.ID `json:"removed,omitempty"`
+	// Unchanged counts the given documents that are stored as they are.
+	Unchanged int `json:"unchanged"`
+	// Generation is the one that holds with the changes stored.
+	Generation int64 `json:"revision"`
+	// Tenants are those whose input depends on a changed document, removed ones
+	// among them, sorted.
+	Tenants []access.TenantID `json:"tenants,omitempty"`
+	// Digest names the change: the documents before and after it, and the tenants. It does
+	// not depend on the revision. Empty changes have none.
+	Digest string `json:"digest,omitempty"`
+}
+
+// Empty reports whether everything is stored already.
+func (c Changes) Empty() bool {
+	return len(c.Created) == 0 && len(c.Changed) == 0 && len(c.Removed) == 0
+}
+
+// edit is what a caller wants changed.
+type edit struct {
+	upsert []document.Document
+	prune  bool // remove what upsert lacks
+	remove []document.ID
+}
+
+// comparison is the difference between an edit and what is stored.
+type comparison struct {
+	// stale is true if stored names and links are those of an earlier program.
+	stale bool
+	// requested are the documents of the edit by ID, as they were given: with the file and
+	// line that an error names. Of repeated IDs it has the first; repeated has the others.
+	requested map[document.ID]document.Document
+	repeated  []document.Document
+	// write are the created and changed documents, removed the removed ones, old the stored
+	// ones that change or go.
+	write, removed []row
+	old            map[document.ID]row
+	// numbers are those that the edit gives to tenants.
+	numbers map[access.TenantID]document.Drawn
+	changes Changes
+	// causes are the tenants whose access the change may change: removals of users
+	// there count for this revision.
+	causes []access.TenantID
+	// unnamed are those on which it removes what no caller named: absent documents.
+	unnamed []access.TenantID
+}
+
+// compare finds out what the edit changes. PostgreSQL compares the texts: only those that
+// differ are read.
+func compare(ctx context.Context, tx pgx.Tx, e edit) (*comparison, error) {
+	c := &comparison{
+		requested: make(map[document.ID]document.Document, len(e.upsert)),
+		old:       map[document.ID]row{},
+		numbers:   map[access.TenantID]document.Drawn{},
+	}
+	var version int
+	err := tx.QueryRow(ctx, "SELECT revision, names_version FROM installation").Scan(&c.changes.Generation, &version)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	c.stale = version != namesVersion
+	for _, d := range e.upsert {
+		if _, taken := c.requested[d.ID]; taken {
+			c.repeated = append(c.repeated, d)
+			continue
+		}
+		c.requested[d.ID] = d
+	}
+	if err := c.addRequested(ctx, tx, e.upsert); err != nil {
+		return nil, err
+	}
+	if err := c.addRemoved(ctx, tx, e); err != nil {
+		return nil, err
+	}
+	for _, ids := range [][]document.ID{c.changes.Created, c.changes.Changed, c.changes.Removed} {
+		slices.SortFunc(ids, document.ID.Compare)
+	}
+	if !c.changes.Empty() {
+		c.changes.Generation++
+	}
+	return c, nil
+}
+
+// differing selects the stored documents of the IDs $1 and $2, without the bodies of those
+// that have the hash $3.
+const differing = `SELECT g.n, d.kind, d.name, d.api_version, CASE WHEN g.same THEN NULL ELSE d.body END,
+		d.workspace, d.project, d.platform, d.landing_zone, d.subject, d.members
+	FROM (SELECT n, d.kind, d.name, sha256(convert_to(d.body::text, 'UTF8')) = g.hash AS same
+		FROM unnest($1::text[], $2::text[], $3::bytea[]) WITH ORDINALITY AS g (kind, name, hash, n)
+		JOIN documents d ON d.kind = g.kind AND d.name = g.name) AS g
+	JOIN documents d ON d.kind = g.kind AND d.name = g.name`
+
+// addRequested notes each given document as created, changed or unchanged.
+func (c *comparison) addRequested(ctx context.Context, tx pgx.Tx, documents []document.Document) error {
+	if len(documents) == 0 {
+		return nil
+	}
+	kinds, names, hashes := make([]string, len(documents)), make([]string, len(documents)), make([][]byte, len(documents))
+	for i, d := range documents {
+		sum := sha256.Sum256(d.Body)
+		kinds[i], names[i], hashes[i] = string(d.ID.Kind), d.ID.Name, sum[:]
+	}
+	stored := make(map[document.ID]bool, len(documents)) // true: as given
+	var n int
+	var r row
+	var body []byte
+	into := []any{
+		&n, &r.ID.Kind, &r.ID.Name, &r.APIVersion, &body,
+		&r.Workspace, &r.Project, &r.Platform, &r.LandingZone, &r.Subject, &r.Members,
+	}
+	err := each(ctx, tx, differing, []any{kinds, names, hashes}, into, func() error {
+		stored[r.ID] = body == nil
+		if body != nil {
+			old := r
+			old.Body = slices.Clone(body)
+			c.old[r.ID] = old
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for id := range c.requested {
+		if err := c.put(c.requested[id], stored); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put notes one given document.
+func (c *comparison) put(d document.Document, stored map[document.ID]bool) error {
+	same, exists := stored[d.ID]
+	if same {
+		c.changes.Unchanged++
+		if d.Drawn == nil {
+			return nil
+		}
+	}
+	r, err := newRow(d)
+	if err != nil {
+		return err
+	}
+	if d.Drawn != nil {
+		c.numbers[r.tenant()] = *d.Drawn
+	}
+	switch {
+	case same:
+		return nil
+	case exists:
+		c.changes.Changed = append(c.changes.Changed, d.ID)
+	default:
+		c.changes.Created = append(c.changes.Created, d.ID)
+	}
+	c.write = append(c.write, r)
+	return nil
+}
+
+// addRemoved notes the stored documents that the edit removes.
+func (c *comparison) addRemoved(ctx context.Context, tx pgx.Tx, e edit) error {
+	const pruned = "SELECT " + columns + ` FROM documents d
+		WHERE NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS g (kind, name) WHERE g.kind = d.kind AND g.name = d.name)`
+	sql, ids := byID, e.remove
+	if e.prune {
+		sql, ids = pruned, slices.Collect(maps.Keys(c.requested))
+	}
+	if len(ids) == 0 && !e.prune {
+		return nil
+	}
+	kinds, names := split(ids)
+	var err error
+	if c.removed, err = queryRows(ctx, tx, sql, kinds, names); err != nil {
+		return err
+	}
+	for _, r := range c.removed {
+		c.old[r.ID] = r
+		c.changes.Removed = append(c.changes.Removed, r.ID)
+	}
+	for _, id := range e.remove {
+		if _, stored := c.old[id]; !stored {
+			return fmt.Errorf("store: %s %s: %w", id.Kind, id.Name, ErrNotFound)
+		}
+	}
+	return nil
+}
+
+// byID selects the documents of the IDs $1 and $2.
+const byID = "SELECT " + columns + ` FROM documents WHERE (kind, name) IN (SELECT k, n FROM unnest($1::text[], $2::text[]) AS g (k, n))`
+
+// split returns the kinds and the names of IDs, for byID.
+func split(ids []document.ID) (kinds, names []string) {
+	kinds, names = make([]string, len(ids)), make([]string, len(ids))
+	for i, id := range ids {
+		kinds[i], names[i] = string(id.Kind), id.Name
+	}
+	return kinds, names
+}
+
+// removes reports whether the change removes the document.
+func (c *comparison) removes(id document.ID) bool {
+	_, stored := c.old[id]
+	_, given := c.requested[id]
+	return stored && !given
+}
+
+// complete adds the tenants that the change affects, and its digest. A change of a
+// guard affects tenants: what it held may go now, or the other way round. It is no cause of
+// a removal: if it were, each change of a guard would give the removals of another change a
+// new limit.
+func (c *comparison) complete(n *neighbours, prune bool) {
+	if c.changes.Empty() {
+		return
+	}
+	var changed, causes, removed []document.ID
+	for _, r := range slices.Concat(c.write, c.removed) {
+		changed = append(changed, r.ID)
+		if !isGuard(r) {
+			causes = append(causes, r.ID)
+		}
+	}
+	for _, r := range c.removed {
+		if !isGuard(r) {
+			removed = append(removed, r.ID)
+		}
+	}
+	before, after := c.graphs(n)
+	c.changes.Tenants = document.Affected(before, after, changed)
+	c.causes = c.changes.Tenants
+	if len(causes) < len(changed) {
+		c.causes = document.Affected(before, after, causes)
+	}
+	if prune && len(c.removed) > 0 {
+		c.unnamed = document.Affected(before, after, removed)
+	}
+	c.changes.Digest = c.digest()
+}
+
+func isGuard(r row) bool { return r.ID.Kind == document.KindGuard }
+
+// graphs returns the graphs of the documents as they are and as they will be, each with the
+// tenants that tombstones remember: of all, or of those that may matter for the tenants that
+// the change affects.
+func (c *comparison) graphs(n *neighbours) (before, after *document.Graph) {
+	changes := make(map[document.ID]bool, len(c.write)+len(c.removed))
+	future := make([]document.Node, 0, len(n.nodes)+len(c.write)+len(n.removed))
+	for _, r := range c.write {
+		changes[r.ID] = true
+		future = append(future, r.node())
+	}
+	current := make([]document.Node, 0, len(n.nodes)+len(c.old)+len(n.removed))
+	for id, r := range c.old {
+		changes[id] = true
+		current = append(current, r.node())
+	}
+	for _, node := range n.nodes {
+		if !changes[node.ID] {
+			current, future = append(current, node), append(future, node)
+		}
+	}
+	for _, removed := range n.removed { // a tenant that comes back has a document, which counts
+		current, future = append(current, removed), append(future, removed)
+	}
+	return document.NewGraph(current), document.NewGraph(future)
+}
+
+// digest names the change.
+func (c *comparison) digest() string {
+	bodies := make(map[document.ID][]byte, len(c.write))
+	for _, r := range c.write {
+		bodies[r.ID] = r.Body
+	}
+	sum := sha256.New()
+	for _, ids := range [][]document.ID{c.changes.Created, c.changes.Changed, c.changes.Removed} {
+		for _, id := range ids {
+			writePart(sum, string(id.Kind), id.Name)
+			writePart(sum, string(c.old[id].Body), string(bodies[id]))
+		}
+		writePart(sum)
+	}
+	for _, t := range slices.SortedFunc(maps.Keys(c.numbers), access.TenantID.Compare) {
+		writePart(sum, t.String(), fmt.Sprint(c.numbers[t]))
+	}
+	writePart(sum)
+	for _, t := range c.changes.Tenants {
+		writePart(sum, t.String())
+	}
+	return hex.EncodeToString(sum.Sum(nil))[:digestLength]
+}
+
+// digestLength is the length of a digest: 128 bits.
+const digestLength = 32
+
+// writePart writes texts so that no others give the same bytes.
+func writePart(sum hash.Hash, texts ...string) {
+	fmt.Fprintf(sum, "%d\n", len(texts))
+	for _, text := range texts {
+		fmt.Fprintf(sum, "%d\n%s\n", len(text), text)
+	}
+}
+
+// servesOtherPlatforms reports whether Platforms will answer differently:
+// mappings name roles.
+func (c *comparison) servesOtherPlatforms() bool {
+	return c.has(document.KindPlatform) || c.has(document.KindProjectRole)
+}
+
+// has reports whether the change creates, changes or removes a document of the kind.
+func (c *comparison) has(kind document.Kind) bool {
+	is := func(r row) bool { return r.ID.Kind == kind }
+	return slices.ContainsFunc(c.write, is) || slices.ContainsFunc(c.removed, is)
+}
