@@ -43,6 +43,8 @@ type ResolveInput struct {
 	// Fresh asks for all of them. Else those that were found within a day serve, if the
 	// last run left the tenant as the documents still ask.
 	Fresh bool `json:"fresh,omitempty"`
+	// Proposal is that of PlanInput.
+	Proposal string `json:"proposal,omitempty"`
 }
 
 // ResolveOutput counts the users of a tenant. The answers are in the database.
@@ -83,6 +85,9 @@ type PlanInput struct {
 	// Adopt are names of groups to plan as if a user had asked to adopt them. Only for
 	// a dry run: real adoptions are in the database.
 	Adopt []string `json:"adopt,omitempty"`
+	// Proposal is the digest of a change of documents to plan as if it was stored. Only
+	// for a dry run.
+	Proposal string `json:"proposal,omitempty"`
 }
 
 // Prepared names a stored plan and the desired access it was made for.

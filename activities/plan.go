@@ -29,7 +29,7 @@ const (
 // pattern, and stores the answers for Plan.
 func (p *Platform) ResolveUsers(ctx context.Context, in ResolveInput) (ResolveOutput, error) {
 	ctx, meter := budget.WithMeter(ctx)
-	found, err := p.tenants.Resolve(ctx, in.Tenant, in.Fresh)
+	found, err := p.tenants.Resolve(ctx, in.Tenant, reconcile.Options{Fresh: in.Fresh, Proposal: in.Proposal})
 	measure(ctx, in.Tenant.Platform, meter.Calls(), 0, err)
 	if err != nil {
 		return ResolveOutput{}, toTemporal(err)
@@ -99,7 +99,9 @@ func (p *Platform) compared(
 
 // compare compares one tenant.
 func (p *Platform) compare(ctx context.Context, in PlanInput, verify bool) (driver.Driver, *reconcile.Tenant, error) {
-	o := reconcile.Options{Fresh: in.Fresh, Resolved: in.Resolved, Adopt: in.Adopt, DryRun: in.DryRun, Verify: verify}
+	o := reconcile.Options{
+		Fresh: in.Fresh, Resolved: in.Resolved, Adopt: in.Adopt, DryRun: in.DryRun, Verify: verify, Proposal: in.Proposal,
+	}
 	if in.RefusedSince > 0 {
 		o.Refused = append(o.Refused, reconcile.RefusedRun{RunID: activity.GetInfo(ctx).WorkflowExecution.RunID, Since: in.RefusedSince})
 	}

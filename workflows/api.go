@@ -22,6 +22,11 @@ func ReplicateTenantID(t access.TenantID) string { return "tenant/" + t.String()
 // PlanTenantID is the ID of a dry run. It does not exclude a real one.
 func PlanTenantID(t access.TenantID) string { return "plan/" + t.String() }
 
+// PlanProposalID is the ID of a dry run as if a change of documents was stored.
+func PlanProposalID(t access.TenantID, proposal string) string {
+	return PlanTenantID(t) + "/proposal-" + proposal
+}
+
 // platform and revocations are nil: workflows use the methods for their names and types.
 func platform() *activities.Platform       { return nil }
 func revocations() *activities.Revocations { return nil }
@@ -34,6 +39,9 @@ type ReplicateInput struct {
 	// Adopt are names of groups to plan as if somebody had told Rollcall to take
 	// them over; only for a dry run.
 	Adopt []string `json:"adopt,omitempty"`
+	// Proposal is the digest of a change of documents to plan as if it was stored; only
+	// for a dry run.
+	Proposal string `json:"proposal,omitempty"`
 	// Cause says what started the run: "replicate", "apply", "sweep".
 	Cause string `json:"cause,omitempty"`
 	// Prepared is a plan to begin with, when a survey has just made one.

@@ -223,7 +223,7 @@ func (r *replication) resolve(ctx workflow.Context) error {
 	ctx = workflow.WithActivityOptions(ctx, r.reading("look up the users of "))
 	var out activities.ResolveOutput
 	err := workflow.ExecuteActivity(ctx, platform().ResolveUsers, activities.ResolveInput{
-		Tenant: r.in.Tenant, Fresh: r.unsure,
+		Tenant: r.in.Tenant, Fresh: r.unsure, Proposal: r.in.Proposal,
 	}).Get(ctx, &out)
 	r.done.Calls += out.Calls
 	r.lookup = lookup{at: out.At, ended: workflow.Now(ctx)}
@@ -251,7 +251,7 @@ func (r *replication) plan(ctx workflow.Context) (activities.PlanOutput, error) 
 	in := activities.PlanInput{
 		Tenant: r.in.Tenant, DryRun: r.in.DryRun, Fresh: r.unsure, Resolved: r.lookup.at, Done: r.done, Prepared: r.in.Prepared,
 		Patience: r.patience, Adopt: r.in.Adopt, RefusedSince: r.refusedSince(),
-		RefusedRuns: r.immovableIn.runs,
+		RefusedRuns: r.immovableIn.runs, Proposal: r.in.Proposal,
 	}
 	var planned workflow.Future
 	if r.verify {

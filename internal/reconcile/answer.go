@@ -72,7 +72,7 @@ func (r *Reconciler) findElsewhere(ctx context.Context, d driver.Driver, tenants
 		}
 		var err error
 		if shared == nil {
-			if shared, err = r.sharedRoles(ctx, d.Profile(), t.ID().Platform); err != nil {
+			if shared, err = r.sharedRoles(ctx, d.Profile(), t.ID().Platform, t.proposal); err != nil {
 				return nil, err
 			}
 		}
@@ -91,7 +91,7 @@ func (r *Reconciler) RemovesDesired(ctx context.Context, d driver.Driver, in doc
 	if len(removed) == 0 {
 		return false, nil
 	}
-	shared, err := r.sharedRoles(ctx, profile, in.Platform.Identifier())
+	shared, err := r.sharedRoles(ctx, profile, in.Platform.Identifier(), "")
 	if err != nil {
 		return false, err
 	}
@@ -123,8 +123,8 @@ type sharedRole struct {
 }
 
 // sharedRoles reads what all tenants of the platform desire of its shared roles.
-func (r *Reconciler) sharedRoles(ctx context.Context, profile driver.Profile, platform string) (*sharedRoles, error) {
-	inputs, err := r.documentsOf(ctx, platform)
+func (r *Reconciler) sharedRoles(ctx context.Context, profile driver.Profile, platform, proposal string) (*sharedRoles, error) {
+	inputs, err := r.documentsOf(ctx, platform, proposal)
 	if err != nil {
 		return nil, err
 	}
@@ -168,17 +168,16 @@ func (s *sharedRoles) add(roles []string, of document.Tenant, bindings []access.
 	return names
 }
 
-// documentsOf reads the documents of all tenants of a platform.
-func (r *Reconciler) documentsOf(ctx context.Context, platform string) ([]document.TenantInput, error) {
+// documentsOf reads the documents of all tenants of a platform, as if the proposal was stored.
+func (r *Reconciler) documentsOf(ctx context.Context, platform, proposal string) ([]document.TenantInput, error) {
 	ids, err := r.store.Tenants(ctx, store.TenantFilter{Platform: platform})
+	if err == nil && proposal != "" {
+		ids, err = r.store.ProposedTenants(ctx, proposal, platform)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reconcile: list the tenants of %s: %w", platform, err)
 	}
-	inputs, err := r.store.TenantInputs(ctx, ids)
-	if err != nil {
-		return nil, fmt.Errorf("reconcile: read the documents of %d tenants: %w", len(ids), err)
-	}
-	return inputs, nil
+	return r.inputs(ctx, proposal, ids)
 }
 
 // desiredElsewhere returns those of the bindings that another tenant desires which shares

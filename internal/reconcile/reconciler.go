@@ -9,6 +9,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
+	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/progress"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -55,6 +56,24 @@ type Options struct {
 	Refused []RefusedRun
 	// DryRun reserves no removals.
 	DryRun bool
+	// Proposal is the digest of a change of documents to plan as if it was stored, see
+	// store.Propose. Only for a dry run.
+	Proposal string
+}
+
+// inputs reads the documents of tenants, as if the proposal was stored.
+func (r *Reconciler) inputs(ctx context.Context, proposal string, ids []access.TenantID) ([]document.TenantInput, error) {
+	read := r.store.TenantInputs
+	if proposal != "" {
+		read = func(ctx context.Context, ids []access.TenantID) ([]document.TenantInput, error) {
+			return r.store.ProposedInputs(ctx, proposal, ids)
+		}
+	}
+	documents, err := read(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("reconcile: read the documents of %d tenants: %w", len(ids), err)
+	}
+	return documents, nil
 }
 
 // Driver returns the driver of a platform and the digest of its connection.
@@ -119,12 +138,12 @@ func (r *Reconciler) plan(ctx context.Context, d driver.Driver, tenants []*Tenan
 
 // load reads what the documents and the database say of tenants.
 func (r *Reconciler) load(ctx context.Context, ids []access.TenantID, o Options) (driver.Driver, []*Tenant, error) {
-	documents, err := r.store.TenantInputs(ctx, ids)
-	if err != nil {
-		return nil, nil, fmt.Errorf("reconcile: read the documents of %d tenants: %w", len(ids), err)
+	if o.Proposal != "" && !o.DryRun {
+		return nil, nil, fmt.Errorf("reconcile: a proposal is planned in a dry run only: %w", fault.ErrInvalid)
 	}
-	if len(documents) == 0 {
-		return nil, nil, nil
+	documents, err := r.inputs(ctx, o.Proposal, ids)
+	if err != nil || len(documents) == 0 {
+		return nil, nil, err
 	}
 	d, connection, err := r.Driver(ctx, documents[0].Platform)
 	if err != nil {
@@ -152,7 +171,7 @@ func (r *Reconciler) load(ctx context.Context, ids []access.TenantID, o Options)
 		id := in.Tenant.TenantID
 		tenants[i] = &Tenant{inputs: inputs{
 			document: in, desired: want, decisions: decisions[id], adoptions: adoptions[id], adopt: o.Adopt,
-			immovable: immovable, connection: connection,
+			immovable: immovable, connection: connection, proposal: o.Proposal,
 		}}
 	}
 	return d, tenants, nil

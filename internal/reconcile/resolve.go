@@ -50,12 +50,14 @@ type Lookup struct {
 
 // Resolve looks up the accounts of one tenant and stores the answers, so that a
 // comparison soon after it need not ask. If the last run left the tenant as the documents
-// still are, it asks only for accounts that were not found within a day.
-func (r *Reconciler) Resolve(ctx context.Context, id access.TenantID, fresh bool) (Lookup, error) {
-	documents, err := r.store.TenantInput(ctx, id)
+// still are, it asks only for accounts that were not found within a day. The documents are
+// those of Options.Proposal.
+func (r *Reconciler) Resolve(ctx context.Context, id access.TenantID, o Options) (Lookup, error) {
+	inputs, err := r.inputs(ctx, o.Proposal, []access.TenantID{id})
 	if err != nil {
-		return Lookup{}, fmt.Errorf("reconcile: read the documents of %s: %w", id, err)
+		return Lookup{}, err
 	}
+	documents := inputs[0]
 	d, _, err := r.Driver(ctx, documents.Platform)
 	if err != nil {
 		return Lookup{}, err
@@ -73,7 +75,7 @@ func (r *Reconciler) Resolve(ctx context.Context, id access.TenantID, fresh bool
 		return lookup, fmt.Errorf("reconcile: read the time: %w", err)
 	}
 	names := want.Accounts()
-	answers, err := r.lookUp(ctx, d, id.Platform, names, Options{}.since(fresh || !unchanged))
+	answers, err := r.lookUp(ctx, d, id.Platform, names, Options{}.since(o.Fresh || !unchanged || o.Proposal != ""))
 	if err != nil {
 		return lookup, err
 	}

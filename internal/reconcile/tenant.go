@@ -40,6 +40,9 @@ type inputs struct {
 	adopt     []string
 	// immovable are roles that the platform refused to take in this run.
 	immovable []plan.Removal
+	// proposal is the digest of the change of documents that is planned as if it was
+	// stored; empty for none.
+	proposal string
 	// connection is the digest of the connection that the platform is observed with.
 	connection string
 	// startedAt is when the comparison startedAt, by the database's clock, where another run may

@@ -67,10 +67,20 @@ func (s *Store) Delete(ctx context.Context, ids []document.ID, checks Checks) (C
 	return s.change(ctx, edit{remove: ids}, checks)
 }
 
-// change is the one way in which documents change. The lock comes before any
+// change is the one way in which documents change.
+func (s *Store) change(ctx context.Context, e edit, checks Checks) (Changes, error) {
+	return s.write(ctx, e, checks, func(tx pgx.Tx, c *comparison, n *neighbours, d *draft, names []document.GroupName) error {
+		return save(ctx, tx, c, n, d, names, checks.Validate != nil)
+	})
+}
+
+// write computes a change and, if it is confirmed, has do write it. The lock comes before any
 // read, and the isolation level lets what follows see all that was committed
 // while it was waited for.
-func (s *Store) change(ctx context.Context, e edit, checks Checks) (Changes, error) {
+func (s *Store) write(
+	ctx context.Context, e edit, checks Checks,
+	do func(pgx.Tx, *comparison, *neighbours, *draft, []document.GroupName) error,
+) (Changes, error) {
 	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
 	if err != nil {
 		return Changes{}, fmt.Errorf("store: %w", err)
@@ -95,14 +105,14 @@ func (s *Store) change(ctx context.Context, e edit, checks Checks) (Changes, err
 	if err != nil {
 		return Changes{}, err
 	}
-	c.complete(n, e.prune)
+	c.complete(n, d, e.prune || e.unnamed)
 	if checks.DryRun || c.changes.Empty() {
 		return c.changes, nil
 	}
 	if err := checks.confirm(c.changes); err != nil {
 		return c.changes, err
 	}
-	if err := save(ctx, tx, c, n, d, names, checks.Validate != nil); err != nil {
+	if err := do(tx, c, n, d, names); err != nil {
 		return Changes{}, err
 	}
 	if err := tx.Commit(ctx); err != nil {

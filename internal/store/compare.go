@@ -27,8 +27,9 @@ type Changes struct {
 	// Tenants are those whose input depends on a changed document, removed ones
 	// among them, sorted.
 	Tenants []access.TenantID `json:"tenants,omitempty"`
-	// Digest names the change: the documents before and after it, and the tenants. It does
-	// not depend on the revision. Empty changes have none.
+	// Digest names the change: the documents before and after it, the numbers given to new
+	// tenants, and the affected tenants. It does not depend on the revision. Empty changes
+	// have none.
 	Digest string `json:"digest,omitempty"`
 }
 
@@ -42,6 +43,12 @@ type edit struct {
 	upsert []document.Document
 	prune  bool // remove what upsert lacks
 	remove []document.ID
+	// ignoreMissing accepts that documents to remove are not stored.
+	ignoreMissing bool
+	// unnamed is true if no caller named the removals.
+	unnamed bool
+	// allocated are numbers that new tenants get.
+	allocated map[access.TenantID]document.Drawn
 }
 
 // comparison is the difference between an edit and what is stored.
@@ -58,7 +65,9 @@ type comparison struct {
 	old            map[document.ID]row
 	// numbers are those that the edit gives to tenants.
 	numbers map[access.TenantID]document.Drawn
-	changes Changes
+	// allocated are those that a proposal gave to new tenants.
+	allocated map[access.TenantID]document.Drawn
+	changes   Changes
 	// causes are the tenants whose access the change may change: removals of users
 	// there count for this revision.
 	causes []access.TenantID
@@ -73,6 +82,7 @@ func compare(ctx context.Context, tx pgx.Tx, e edit) (*comparison, error) {
 		requested: make(map[document.ID]document.Document, len(e.upsert)),
 		old:       map[document.ID]row{},
 		numbers:   map[access.TenantID]document.Drawn{},
+		allocated: e.allocated,
 	}
 	var version int
 	err := tx.QueryRow(ctx, "SELECT revision, names_version FROM installation").Scan(&c.changes.Generation, &version)
@@ -198,7 +208,7 @@ func (c *comparison) addRemoved(ctx context.Context, tx pgx.Tx, e edit) error {
 		c.changes.Removed = append(c.changes.Removed, r.ID)
 	}
 	for _, id := range e.remove {
-		if _, stored := c.old[id]; !stored {
+		if _, stored := c.old[id]; !stored && !e.ignoreMissing {
 			return fmt.Errorf("store: %s %s: %w", id.Kind, id.Name, ErrNotFound)
 		}
 	}
@@ -220,15 +230,15 @@ func split(ids []document.ID) (kinds, names []string) {
 // removes reports whether the change removes the document.
 func (c *comparison) removes(id document.ID) bool {
 	_, stored := c.old[id]
-	_, given := c.requested[id]
-	return stored && !given
+	_, requested := c.requested[id]
+	return stored && !requested
 }
 
 // complete adds the tenants that the change affects, and its digest. A change of a
 // guard affects tenants: what it held may go now, or the other way round. It is no cause of
 // a removal: if it were, each change of a guard would give the removals of another change a
 // new limit.
-func (c *comparison) complete(n *neighbours, prune bool) {
+func (c *comparison) complete(n *neighbours, d *draft, unnamed bool) {
 	if c.changes.Empty() {
 		return
 	}
@@ -250,10 +260,10 @@ func (c *comparison) complete(n *neighbours, prune bool) {
 	if len(causes) < len(changed) {
 		c.causes = document.Affected(before, after, causes)
 	}
-	if prune && len(c.removed) > 0 {
+	if unnamed && len(c.removed) > 0 {
 		c.unnamed = document.Affected(before, after, removed)
 	}
-	c.changes.Digest = c.digest()
+	c.changes.Digest = c.digest(d)
 }
 
 func isGuard(r row) bool { return r.ID.Kind == document.KindGuard }
@@ -285,7 +295,7 @@ func (c *comparison) graphs(n *neighbours) (before, after *document.Graph) {
 }
 
 // digest names the change.
-func (c *comparison) digest() string {
+func (c *comparison) digest(d *draft) string {
 	bodies := make(map[document.ID][]byte, len(c.write))
 	for _, r := range c.write {
 		bodies[r.ID] = r.Body
@@ -298,8 +308,10 @@ func (c *comparison) digest() string {
 		}
 		writePart(sum)
 	}
-	for _, t := range slices.SortedFunc(maps.Keys(c.numbers), access.TenantID.Compare) {
-		writePart(sum, t.String(), fmt.Sprint(c.numbers[t]))
+	for _, t := range d.draws.fresh { // sorted
+		if numbers, ok := c.numbers[t]; ok {
+			writePart(sum, t.String(), fmt.Sprint(numbers))
+		}
 	}
 	writePart(sum)
 	for _, t := range c.changes.Tenants {

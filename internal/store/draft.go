@@ -69,7 +69,7 @@ func newDraft(ctx context.Context, tx pgx.Tx, c *comparison, n *neighbours) (*dr
 	if err := set.ValidateChanged(d.validated); err != nil {
 		return nil, err
 	}
-	d.draws, err = draw(n.numbers, n.last, slices.Compact(tenants), c.numbers)
+	d.draws, err = draw(n.numbers, n.last, slices.Compact(tenants), c.numbers, c.allocated)
 	return d, err
 }
 
@@ -96,7 +96,9 @@ func (d *draft) validate(checks Checks) ([]document.GroupName, error) {
 
 // otherNames returns the stored names that have the keys of some, without those of the free
 // tenants.
-func otherNames(ctx context.Context, tx pgx.Tx, names []document.GroupName, free []string) ([]document.GroupName, error) {
+func otherNames(
+	ctx context.Context, tx pgx.Tx, names []document.GroupName, free []string,
+) ([]document.GroupName, error) {
 	platforms, keys := make([]string, len(names)), make([]string, len(names))
 	for i, n := range names {
 		platforms[i], keys[i] = n.Tenant.Platform, n.Key
@@ -105,7 +107,8 @@ func otherNames(ctx context.Context, tx pgx.Tx, names []document.GroupName, free
 	var other document.GroupName
 	var tenant string
 	err := each(ctx, tx, `SELECT tenant, role, name, key FROM group_names
-		WHERE (platform, key) IN (SELECT p, k FROM unnest($1::text[], $2::text[]) AS g (p, k)) AND tenant <> ALL($3) ORDER BY platform, key`,
+		WHERE (platform, key) IN (SELECT p, k FROM unnest($1::text[], $2::text[]) AS g (p, k))
+			AND tenant <> ALL($3) ORDER BY platform, key`,
 		[]any{platforms, keys, notNil(free)}, []any{&tenant, &other.Role, &other.Name, &other.Key}, func() error {
 			var err error
 			other.Tenant, err = access.ParseTenantID(tenant)

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"maps"
-	"strconv"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
@@ -21,21 +20,50 @@ type draws struct {
 	fresh []access.TenantID
 	// last is each platform's counter where it moved.
 	last map[string]int
+	// taken are the tenants by their numbers.
+	taken map[numberKey]access.TenantID
 }
 
 // draw gives every tenant its numbers: those it has, else those it was given,
 // else new ones in the order of tenants. Numbers never change once they are
 // drawn, because names on platforms are made of them. stored are the numbers of the tenants
-// and of those that have one of the given numbers, last are the platforms' counters.
+// and of those that have one of the given or allocated numbers, last are the platforms'
+// counters. It fails with ErrUnconfirmed if an allocated number is another tenant's.
 func draw(
-	stored map[access.TenantID]document.Drawn, last map[string]int, tenants []access.TenantID, given map[access.TenantID]document.Drawn,
+	stored map[access.TenantID]document.Drawn, last map[string]int, tenants []access.TenantID,
+	given, allocated map[access.TenantID]document.Drawn,
 ) (draws, error) {
-	d := draws{all: maps.Clone(stored), last: map[string]int{}}
-	taken := make(map[string]access.TenantID, len(stored))
-	key := func(platform string, number int) string { return strconv.Itoa(number) + " " + platform }
+	d := draws{all: maps.Clone(stored), last: map[string]int{}, taken: make(map[numberKey]access.TenantID, len(stored))}
 	for id, has := range stored {
-		taken[key(id.Platform, has.Number)] = id
+		d.taken[numberKey{id.Platform, has.Number}] = id
 	}
+	if err := d.takeDocumented(last, tenants, given); err != nil {
+		return d, err
+	}
+	for _, id := range tenants {
+		if _, ok := d.all[id]; ok {
+			continue
+		}
+		drawn, ok := allocated[id]
+		if !ok {
+			drawn = document.Drawn{Number: max(last[id.Platform], d.last[id.Platform]) + 1, Random: random()}
+		}
+		if _, used := d.taken[numberKey{id.Platform, drawn.Number}]; used {
+			return d, fmt.Errorf("store: %w: the number %d of %s is another tenant's now", ErrUnconfirmed, drawn.Number, id)
+		}
+		d.take(last, id, drawn)
+	}
+	return d, nil
+}
+
+// numberKey is a number of a platform, which one tenant has.
+type numberKey struct {
+	platform string
+	number   int
+}
+
+// takeDocumented gives tenants the numbers that the documents give them.
+func (d *draws) takeDocumented(last map[string]int, tenants []access.TenantID, given map[access.TenantID]document.Drawn) error {
 	var problems document.Problems
 	for _, id := range tenants {
 		want, ok := given[id]
@@ -43,7 +71,7 @@ func draw(
 			continue
 		}
 		has, drawn := d.all[id]
-		owner, used := taken[key(id.Platform, want.Number)]
+		owner, used := d.taken[numberKey{id.Platform, want.Number}]
 		switch {
 		case drawn && has != want:
 			problems = append(problems, problem(id, "the tenant has other numbers already, and they never change: leave this section out"))
@@ -52,19 +80,13 @@ func draw(
 			problems = append(problems, problem(id, fmt.Sprintf(
 				"tenantPlatformNumber %d is tenant %s's: leave this section out", want.Number, owner)))
 		default:
-			taken[key(id.Platform, want.Number)] = id
 			d.take(last, id, want)
 		}
 	}
 	if len(problems) > 0 {
-		return d, problems
+		return problems
 	}
-	for _, id := range tenants {
-		if _, ok := d.all[id]; !ok {
-			d.take(last, id, document.Drawn{Number: max(last[id.Platform], d.last[id.Platform]) + 1, Random: random()})
-		}
-	}
-	return d, nil
+	return nil
 }
 
 func problem(id access.TenantID, text string) document.Problem {
@@ -75,6 +97,7 @@ func problem(id access.TenantID, text string) document.Problem {
 // take notes a tenant's numbers as new, and moves the platform's counter on.
 func (d *draws) take(last map[string]int, id access.TenantID, drawn document.Drawn) {
 	d.all[id] = drawn
+	d.taken[numberKey{id.Platform, drawn.Number}] = id
 	d.fresh = append(d.fresh, id)
 	d.last[id.Platform] = max(drawn.Number, last[id.Platform], d.last[id.Platform])
 }

@@ -198,10 +198,12 @@ bindings AS (
 	SELECT kind, name, workspace, project, platform, landing_zone, subject, members FROM documents
 		WHERE kind = 'meshProjectUserBinding' AND subject IN (SELECT name FROM names)
 	UNION SELECT kind, name, workspace, project, platform, landing_zone, subject, members FROM documents
-		WHERE kind = 'meshProjectGroupBinding' AND subject IN (SELECT subject FROM groups UNION SELECT unnest($3::text[]))),
+		WHERE kind = 'meshProjectGroupBinding'
+			AND subject IN (SELECT subject FROM groups UNION SELECT unnest($3::text[]))),
 tenants AS (
 	SELECT kind, name, workspace, project, platform, landing_zone, subject, members FROM documents WHERE kind = 'meshTenant'
-		AND (workspace, project) IN (SELECT workspace, project FROM bindings UNION SELECT w, p FROM unnest($4::text[], $5::text[]) AS g (w, p))
+		AND (workspace, project) IN (
+			SELECT workspace, project FROM bindings UNION SELECT w, p FROM unnest($4::text[], $5::text[]) AS g (w, p))
 	UNION SELECT kind, name, workspace, project, platform, landing_zone, subject, members FROM documents
 		WHERE kind = 'meshTenant' AND platform = ANY($6)
 	UNION SELECT kind, name, workspace, project, platform, landing_zone, subject, members FROM documents
@@ -284,7 +286,8 @@ func (n *neighbours) findNamed(c *comparison) {
 // referenced selects the documents of the IDs $1 and $2, the users with one of the search keys
 // $3, the user groups with one of the names $4, the tenants of the platforms $5 with the ids
 // $6, and all roles and guards.
-const referenced = "SELECT " + columns + ` FROM documents WHERE (kind, name) IN (SELECT k, n FROM unnest($1::text[], $2::text[]) AS g (k, n))
+const referenced = "SELECT " + columns + ` FROM documents 
+	WHERE (kind, name) IN (SELECT k, n FROM unnest($1::text[], $2::text[]) AS g (k, n))
 UNION ALL SELECT ` + columns + ` FROM documents WHERE kind = 'meshUser' AND subject = ANY($3) AND subject <> ''
 UNION ALL SELECT ` + columns + ` FROM documents WHERE kind = 'meshWorkspaceUserGroup' AND subject = ANY($4)
 UNION ALL SELECT ` + columns + ` FROM documents WHERE kind = 'meshTenant'
@@ -373,8 +376,10 @@ func (n *neighbours) readNumbersOf(ctx context.Context, tx pgx.Tx, c *comparison
 			tenants = append(tenants, w.ID.Name)
 		}
 	}
-	for t, given := range c.numbers {
-		tenants, platforms, numbers = append(tenants, t.String()), append(platforms, t.Platform), append(numbers, given.Number)
+	for _, drawn := range []map[access.TenantID]document.Drawn{c.numbers, c.allocated} {
+		for t, d := range drawn {
+			tenants, platforms, numbers = append(tenants, t.String()), append(platforms, t.Platform), append(numbers, d.Number)
+		}
 	}
 	return n.readNumbers(ctx, tx, `SELECT tenant, number, random FROM allocations WHERE tenant = ANY($1)
 		UNION SELECT tenant, number, random FROM allocations

@@ -108,20 +108,25 @@ func storeNames(ctx context.Context, tx pgx.Tx, c *comparison, d *draft, names [
 	return nil
 }
 
+// documentColumns are those of table documents, in the order of row.values.
+func documentColumns() []string {
+	return []string{"kind", "name", "api_version", "body", "workspace", "project", "platform", "landing_zone", "subject", "members"}
+}
+
+func (r row) values() []any {
+	members := r.Members
+	if members == nil {
+		members = []string{} // nil would be NULL
+	}
+	return []any{
+		string(r.ID.Kind), r.ID.Name, r.APIVersion, r.Body,
+		r.Workspace, r.Project, r.Platform, r.LandingZone, r.Subject, members,
+	}
+}
+
 func copyRows(ctx context.Context, tx pgx.Tx, rows []row) error {
-	into := []string{"kind", "name", "api_version", "body", "workspace", "project", "platform", "landing_zone", "subject", "members"}
-	source := pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
-		r := rows[i]
-		members := r.Members
-		if members == nil {
-			members = []string{} // nil would be NULL
-		}
-		return []any{
-			string(r.ID.Kind), r.ID.Name, r.APIVersion, r.Body,
-			r.Workspace, r.Project, r.Platform, r.LandingZone, r.Subject, members,
-		}, nil
-	})
-	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"documents"}, into, source); err != nil {
+	source := pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) { return rows[i].values(), nil })
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"documents"}, documentColumns(), source); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	return nil

@@ -81,8 +81,12 @@ func (s *Store) TenantInput(ctx context.Context, id access.TenantID) (document.T
 // TenantInputs is TenantInput for many, in order, all as of the same moment. Inputs share
 // what they refer to with other inputs: callers must not change it.
 func (s *Store) TenantInputs(ctx context.Context, ids []access.TenantID) ([]document.TenantInput, error) {
+	return s.tenantInputs(ctx, ids, inputTables{})
+}
+
+func (s *Store) tenantInputs(ctx context.Context, ids []access.TenantID, tables inputTables) ([]document.TenantInput, error) {
 	var parts inputParts
-	if err := s.snapshot(ctx, func(tx pgx.Tx) error { return parts.read(ctx, tx, texts(ids)) }); err != nil {
+	if err := s.snapshot(ctx, func(tx pgx.Tx) error { return parts.read(ctx, tx, texts(ids), tables) }); err != nil {
 		return nil, err
 	}
 	set, err := s.parser.NewSet(parts.documents)
@@ -136,14 +140,18 @@ rest AS (SELECT ` + columns + ` FROM documents WHERE (kind, name) IN (
 SELECT ` + columns + ` FROM (TABLE tenants UNION ALL TABLE bindings UNION ALL TABLE groups
 	UNION ALL TABLE people UNION ALL TABLE others UNION ALL TABLE roles UNION ALL TABLE rest) AS parts`
 
-func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string) error {
+func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string, tables inputTables) error {
 	p.drawn, p.tombs = map[string]document.Drawn{}, map[string][]document.Document{}
 	batch := &pgx.Batch{}
 	p.unnamed = map[string]bool{}
 	batch.Queue("SELECT revision FROM installation").QueryRow(func(r pgx.Row) error { return r.Scan(&p.generation) })
 	const numbers = `SELECT tenant, number, random, false FROM allocations WHERE tenant = ANY($1)
 		UNION ALL SELECT tenant, 0, '', true FROM affected_tenants WHERE tenant = ANY($1) AND unnamed`
-	batch.Queue(numbers, tenants).Query(func(rows pgx.Rows) error {
+	queue := func(sql string) *pgx.QueuedQuery {
+		sql, args := tables.over(sql, tenants)
+		return batch.Queue(sql, args...)
+	}
+	queue(numbers).Query(func(rows pgx.Rows) error {
 		var tenant string
 		var d document.Drawn
 		var unnamed bool
@@ -160,15 +168,15 @@ func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string) erro
 	// The platform's document is the current one where it is stored still: its
 	// credentials may have moved since. So are the landing zone's properties: removals
 	// may be allowed or forbidden since. Its approval of deletions is the one of then.
-	batch.Queue(`SELECT t.tenant, t.workspace, t.project, t.platform, t.landing_zone,
+	queue(`SELECT t.tenant, t.workspace, t.project, t.platform, t.landing_zone,
 			t.tenant_doc, t.project_doc, coalesce(d.body, t.platform_doc),
 			CASE WHEN z.name IS NULL THEN t.zone_doc ELSE jsonb_set(t.zone_doc::jsonb, '{spec,platformProperties}',
 				coalesce(z.body::jsonb #> '{spec,platformProperties}', '{}'))::json END
-		FROM `+remembered+` t LEFT JOIN documents d ON d.kind = 'meshPlatform' AND d.name = t.platform
+		FROM ` + remembered + ` t LEFT JOIN documents d ON d.kind = 'meshPlatform' AND d.name = t.platform
 			LEFT JOIN documents z ON z.kind = 'meshLandingZone' AND z.name = t.landing_zone
-		WHERE t.tenant = ANY($1)`, tenants).Query(p.readTombs)
+		WHERE t.tenant = ANY($1)`).Query(p.readTombs)
 	standing(batch, &p.revoked)
-	batch.Queue(needed, tenants).Query(func(rows pgx.Rows) error {
+	queue(needed).Query(func(rows pgx.Rows) error {
 		found, err := pgx.CollectRows(rows, scanRow)
 		for _, r := range found {
 			p.documents = append(p.documents, r.Document)
