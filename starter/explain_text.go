@@ -83,11 +83,12 @@ func accessTitle(got explain.Access) string {
 		text += fmt.Sprintf(" through the group %q", got.Group)
 	}
 	return text + ": " + got.StateText(map[explain.State]string{
-		explain.Granted: "granted",
-		explain.Found:   "found in place",
-		explain.Written: "written, not seen yet",
-		explain.Blocked: "blocked",
-		explain.Pending: "not replicated yet",
+		explain.Granted:  "granted",
+		explain.Found:    "found in place",
+		explain.Written:  "written, not seen yet",
+		explain.Retained: fmt.Sprintf("retained, and not changed until %s is resolved", got.Code),
+		explain.Blocked:  "blocked",
+		explain.Pending:  "not replicated yet",
 	}[got.State])
 }
 

@@ -90,9 +90,11 @@ func (x *explainer) directAccess(b access.Binding, m access.Member) Access {
 	}
 	got.Seen = x.seen(it, h)
 	var reason MissingRole
-	got.State, reason = x.stateOf(it, h, got.Seen)
-	if got.State == Pending || got.State == Refused {
+	switch got.State, reason = x.stateOf(it, h, got.Seen); got.State {
+	case Pending, Refused:
 		return got.withRoles([]MissingRole{reason})
+	case Retained:
+		got.Code, got.Reason = reason.Code, reason.Reason
 	}
 	return got
 }
@@ -107,12 +109,15 @@ func (x *explainer) account(m access.Member) string {
 		x.Input.Users[i].EUID, cmp.Or(x.Input.Platform.Replication.EUIDPattern, "%s"), m.Name)
 }
 
-// stateOf returns how far an item has come, and why it is missing if it is.
+// stateOf returns how far an item has come, and why it is missing or retained if it is.
 func (x *explainer) stateOf(it item, h history, s Seen) (State, MissingRole) {
 	missing := MissingRole{Role: it.role, State: Pending}
+	shared, isShared := x.sharedAccount(it.member)
 	warning, warned := x.warningOn(it, h)
 	failed := h.failedAdd
 	switch {
+	case isShared && (h.added != nil && !warned || s.State == Present):
+		return Retained, MissingRole{Role: it.role, State: Retained, Code: shared.Code, Reason: shared.Text}
 	case s.State == Present && x.revoking(it.member) == nil:
 		if h.added != nil {
 			return Granted, missing
@@ -128,6 +133,9 @@ func (x *explainer) stateOf(it item, h history, s Seen) (State, MissingRole) {
 			missing.State = Refused
 		}
 	case h.added != nil && s.State == Unknown && s.RemovedAt.IsZero():
+		if r := x.keeping(it.member); r != nil {
+			return Retained, MissingRole{Role: it.role, State: Retained, Code: r.Code, Reason: r.Text}
+		}
 		return Written, missing // it was added, and no observation shows it
 	case failed != nil && s.State != Present:
 		missing = x.after(missing, failed.Err)
@@ -157,13 +165,22 @@ func (x *explainer) revoking(m access.Member) *access.Remark {
 	})
 }
 
-// warningOn returns the last run's warning that blocks the item. A user without further access
-// keeps the access that Rollcall added before.
+// keeping returns the last run's warning by which plans leave the user's access alone.
+func (x *explainer) keeping(m access.Member) *access.Remark {
+	return x.find(func(r access.Remark) bool { return r.Code.Personal() && r.Object == m.Person && m.Person != "" })
+}
+
+// warningOn returns the warning that blocks the item: of the last run, or of the documents about
+// a shared account. A user without further access keeps the access that Rollcall added before.
 func (x *explainer) warningOn(it item, h history) (access.Remark, bool) {
-	if r, shared := x.sharedAccount(it.member); shared && h.added == nil {
-		return r, true
+	shared, isShared := x.sharedAccount(it.member)
+	if isShared && h.added == nil {
+		return shared, true
 	}
-	found := x.revoking(it.member)
+	var found *access.Remark
+	if !isShared { // an account of several users loses nothing
+		found = x.revoking(it.member)
+	}
 	if found == nil {
 		found = x.find(func(r access.Remark) bool {
 			switch {
@@ -237,11 +254,14 @@ func isRefusal(code access.Code) bool {
 // each of its roles only. Roles that are missing together with the membership are listed
 // if the ledger or a warning says why.
 func (a Access) withRoles(all []MissingRole) Access {
-	member := a.Group != "" && (a.State.InPlace() || a.State == Written)
+	member := a.Group != "" && (a.State.InPlace() || a.State == Written || a.State == Retained)
 	for _, missing := range all {
 		if member || missing.Reason != "" {
 			a.Missing = append(a.Missing, missing)
 		}
+	}
+	if a.State == Retained {
+		return a // the roles that are missing are listed
 	}
 	isWritten := func(r Role) bool { return r.State == Written }
 	switch {

@@ -50,6 +50,10 @@ const (
 	Found State = "found"
 	// Written is an access that the platform accepted and that no observation shows yet.
 	Written State = "written"
+	// Retained is an access that plans neither add again nor remove until a warning about the
+	// user's account is resolved: several users have the account, it cannot sign in, or the
+	// platform does not tell which it is.
+	Retained State = "retained"
 	// Refused is a role that the platform refused, or that the connection forbids.
 	Refused State = "refused"
 	// Blocked is an access that a warning blocks, or of which a role is refused.
@@ -92,8 +96,8 @@ type Access struct {
 	State   State    `json:"state"`
 	// Desired is true: the documents ask for it.
 	Desired bool `json:"desired"`
-	// Code and Reason say why a membership is missing: the warning about it, or the last
-	// failure as "<class>: <text>"; empty where nothing says why.
+	// Code and Reason say why a membership is missing, or an access is retained: the warning about
+	// it, or the last failure as "<class>: <text>"; empty where nothing says why.
 	Code   access.Code `json:"code,omitempty"`
 	Reason string      `json:"reason,omitempty"`
 	// Seen is the last observed state of the membership, or of the user in the role's binding.

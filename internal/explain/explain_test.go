@@ -98,6 +98,13 @@ func (f *fixture) warned(code access.Code, object string) *fixture {
 	return f
 }
 
+// shared makes jane's account one that gains nothing and loses nothing, by the documents.
+func (f *fixture) shared(code access.Code) *fixture {
+	f.Desired.Shared = []string{jane().Name}
+	f.Desired.Remarks = []access.Remark{{Code: code, Object: "jane", Text: string(code) + " by the documents"}}
+	return f
+}
+
 func members(op plan.Op, of string, have, want []access.Member) plan.Step {
 	s := plan.Step{ID: of, Op: op, Kind: access.KindMembers, Object: of}
 	if have != nil {
@@ -220,7 +227,51 @@ func TestExplain_States(t *testing.T) {
 		"disabled": {
 			"plans leave the membership of a disabled account alone",
 			newFixture().applied(1, addsMember(group, jane())).applied(1, owner).observed(2).warned(access.UserDisabled, "jane"),
-			explain.Written, "the observation at 2026-03-04 05:02:00 does not tell", "seen at 2026-03-04 05:02:00",
+			explain.Retained, "the observation at 2026-03-04 05:02:00 does not tell", "seen at 2026-03-04 05:02:00",
+		},
+		"shared account, before any run noticed": {
+			"the documents alone say that plans leave the membership alone",
+			newFixture().applied(1, addsMember(group, jane())).applied(1, owner).observed(2).shared(access.AccountCollision),
+			explain.Retained, "seen at 2026-03-04 05:02:00", "seen at 2026-03-04 05:02:00",
+		},
+		"shared account, after a run": {
+			"the run's warning says the same",
+			newFixture().applied(1, addsMember(group, jane())).applied(1, owner).shared(access.AccountCollision).observed(2).warned(access.AccountCollision, "jane"),
+			explain.Retained, "the observation at 2026-03-04 05:02:00 does not tell", "seen at 2026-03-04 05:02:00",
+		},
+		"shared account, written": {
+			"no observation has shown the addition",
+			newFixture().applied(2, addsMember(group, jane())).applied(2, owner).shared(access.AccountCollision),
+			explain.Retained, "written at 2026-03-04 05:02:00, not seen yet", "written at 2026-03-04 05:02:00, not seen yet",
+		},
+		"shared account by the platform's answer": {
+			"two names are one account there, which the documents do not tell",
+			newFixture().applied(1, addsMember(group, jane())).applied(1, owner).observed(2).warned(access.AccountCollision, "jane"),
+			explain.Retained, "the observation at 2026-03-04 05:02:00 does not tell", "seen at 2026-03-04 05:02:00",
+		},
+		"account of a revoked user": {
+			"the user is not revoked, and loses nothing",
+			newFixture().applied(1, addsMember(group, jane())).applied(1, owner).shared(access.UserRevoked).observed(2).warned(access.UserRevoked, "jane"),
+			explain.Retained, "the observation at 2026-03-04 05:02:00 does not tell", "seen at 2026-03-04 05:02:00",
+		},
+		"shared account, never added": {
+			"an observation shows the membership, and Rollcall never added it", newFixture().applied(1, owner).shared(access.AccountCollision).observed(2),
+			explain.Retained, "seen at 2026-03-04 05:02:00", "seen at 2026-03-04 05:02:00",
+		},
+		"shared account, removed": {
+			"Rollcall removed it, and does not add it again",
+			newFixture().applied(1, owner).applied(1, addsMember(group, jane())).applied(2, removesMember(jane())).shared(access.AccountCollision).observed(3).warned(access.AccountCollision, "jane"),
+			explain.Blocked, "the observation at 2026-03-04 05:03:00 does not tell", "seen at 2026-03-04 05:03:00",
+		},
+		"shared account, tenant not found": {
+			"nothing is left on the platform", newFixture().applied(1, addsMember(group, jane())).shared(access.AccountCollision).observed(2).
+				warned(access.AccountCollision, "jane").warned(access.TenantNotFound, tenant().String()),
+			explain.Blocked, "not there at 2026-03-04 05:02:00", "not there at 2026-03-04 05:02:00",
+		},
+		"shared account, role missing": {
+			"the retained membership gives a role that is not granted yet",
+			newFixture().applied(1, addsMember(group, jane())).shared(access.AccountCollision).observed(2, owner),
+			explain.Retained, "seen at 2026-03-04 05:02:00", "not there at 2026-03-04 05:02:00",
 		},
 		"tenant not found": {
 			"nothing is there", newFixture().applied(1, addsMember(group, jane())).observed(2).warned(access.TenantNotFound, tenant().String()),

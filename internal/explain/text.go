@@ -38,8 +38,8 @@ func (s State) missingText() string {
 	return string(s)
 }
 
-// MissingTexts say why memberships and roles are missing, unless a warning or a reason of the answer has the same
-// text. Users without a role of the same group share one text.
+// MissingTexts say why memberships and roles are missing or retained, unless a warning or a reason of the answer has the
+// same text. Users without a role of the same group share one text.
 func (a Answer) MissingTexts(all ...Access) []string {
 	var texts []string
 	add := func(text, reason string) {
@@ -50,7 +50,10 @@ func (a Answer) MissingTexts(all ...Access) []string {
 		}
 	}
 	for _, got := range all {
-		if got.Group != "" {
+		switch {
+		case got.State == Retained:
+			add(fmt.Sprintf("the access of %s is retained", got.Account), got.Reason)
+		case got.Group != "":
 			add(fmt.Sprintf("the membership of %s in the group %q is missing", got.Account, got.Group), got.Reason)
 		}
 		for _, m := range got.Missing {
@@ -97,7 +100,7 @@ func (s Seen) Text() string {
 }
 
 // Latest is the time of the oldest observation that shows the access with all its roles, in
-// words; "not yet" for access that none shows.
+// words; "not yet" for access that none shows, and "unknown" for access that plans leave alone.
 func (a Access) Latest() string {
 	seen := []Seen{a.Seen}
 	for _, r := range a.RoleStates {
@@ -108,6 +111,8 @@ func (a Access) Latest() string {
 		switch {
 		case !s.WrittenAt.IsZero():
 			return "written, not yet"
+		case s.State == Unknown && a.State == Retained:
+			return "unknown"
 		case s.State != Present:
 			return "not yet"
 		case oldest.IsZero() || s.At.Before(oldest):
