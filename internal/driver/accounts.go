@@ -14,12 +14,20 @@ import (
 type Accounts struct {
 	names identity.Comparison
 	byKey map[identity.Key][]account
+	// known are the accounts that byKey has.
+	known map[accountName]bool
 	// elsewhere are the keys of names that belong to another identity provider.
 	elsewhere map[identity.Key]bool
 	// all are the names that were added, and bySearchKey the same, made by the first lookup
 	// that finds nothing.
 	all         []string
 	bySearchKey map[string][]string
+}
+
+// accountName is one name of one account.
+type accountName struct {
+	key identity.Key
+	ref string
 }
 
 type account struct {
@@ -29,7 +37,9 @@ type account struct {
 
 // NewAccounts returns an empty set of accounts, whose names are compared so.
 func NewAccounts(names identity.Comparison) *Accounts {
-	return &Accounts{names: names, byKey: map[identity.Key][]account{}, elsewhere: map[identity.Key]bool{}}
+	return &Accounts{
+		names: names, byKey: map[identity.Key][]account{}, known: map[accountName]bool{}, elsewhere: map[identity.Key]bool{},
+	}
 }
 
 // Add adds an account: one of its names, the platform's id, and its state, which is
@@ -37,9 +47,11 @@ func NewAccounts(names identity.Comparison) *Accounts {
 // again changes nothing, and neither does an empty name.
 func (a *Accounts) Add(name, ref string, state access.Found) {
 	key := a.names.Key(name)
-	if name == "" || slices.ContainsFunc(a.byKey[key], func(known account) bool { return known.ref == ref }) {
+	id := accountName{key, ref}
+	if name == "" || a.known[id] {
 		return
 	}
+	a.known[id] = true
 	a.byKey[key] = append(a.byKey[key], account{ref, state})
 	a.all, a.bySearchKey = append(a.all, name), nil
 }

@@ -1,6 +1,8 @@
 package driver_test
 
 import (
+	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -71,5 +73,26 @@ func TestAccounts_FindAfterAdd(t *testing.T) {
 	accounts.Add("Ada", "1", access.Yes)
 	if got := accounts.Find("ada"); got.Similar != access.DiffersByCase {
 		t.Errorf("the account that was added later is not seen: %+v", got)
+	}
+}
+
+// BenchmarkAccounts_Add adds accounts that all have one name: 10 times as many should take 10
+// times as long.
+func BenchmarkAccounts_Add(b *testing.B) {
+	for _, n := range []int{1_000, 10_000, 100_000} {
+		refs := make([]string, n)
+		for i := range refs {
+			refs[i] = strconv.Itoa(i)
+		}
+		b.Run(fmt.Sprintf("%d accounts of one name", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				accounts := driver.NewAccounts(identity.IgnoreCase)
+				for _, ref := range refs {
+					accounts.Add("ada", ref, access.Yes)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/account")
+		})
 	}
 }
