@@ -14,7 +14,7 @@ func memberQuery(text string) (member string, labels []string, err error) {
 	for clause := range strings.SplitSeq(text, "&&") {
 		clause = strings.TrimSpace(clause)
 		if found := memberIs.FindStringSubmatch(clause); found != nil && member == "" {
-			member = strings.ToLower(literal(found[1:]))
+			member = lowerASCII(literal(found[1:]))
 			continue
 		}
 		found := hasLabel.FindStringSubmatch(clause)

@@ -417,3 +417,41 @@ func TestGroupsArePatched(t *testing.T) {
 		t.Errorf("the mask names the description, and there is %v", now)
 	}
 }
+
+// TestAddresses_LettersBeyondASCII: users whose addresses differ by more than the case of the
+// letters a to z are different users, wherever an address is read.
+func TestAddresses_LettersBeyondASCII(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		reason, other string
+		same          bool
+	}{
+		{"a capital letter is the small one", "KIM@example.com", true},
+		{"the Kelvin sign is no k", "\u212aim@example.com", false},
+		{"a dotted capital I is no i", "k\u0130m@example.com", false},
+	} {
+		t.Run(tc.reason, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, quick())
+			user := l.server.AddUser(google.User{PrimaryEmail: "kim@example.com"})
+			want := user.ID
+			if !tc.same {
+				want = l.server.AddUser(google.User{PrimaryEmail: tc.other}).ID
+			}
+			if got := l.ok("GET", "/admin/directory/v1/users/"+url.PathEscape(tc.other), nil, nil); got["id"] != want {
+				t.Errorf("the address means the user %v, want %s", got["id"], want)
+			}
+			found := l.ok("GET", "/admin/directory/v1/users", q("customer", "my_customer", "query", "email='"+tc.other+"'"), nil)
+			if users, _ := found["users"].([]any); len(users) != 1 || users[0].(map[string]any)["id"] != want {
+				t.Errorf("the search finds %v, want the user %s alone", found["users"], want)
+			}
+			at := "/v1/" + l.make("crew@example.com") + "/memberships"
+			l.ok("POST", at, nil, member("kim@example.com"))
+			if !tc.same {
+				l.ok("POST", at, nil, member(tc.other))
+			} else {
+				l.refused("the user is a member", "ALREADY_EXISTS", "POST", at, nil, member(tc.other))
+			}
+		})
+	}
+}

@@ -86,7 +86,7 @@ func (s *Server) createGroup(c *call) (any, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	email := strings.ToLower(body.GroupKey.ID)
+	email := lowerASCII(body.GroupKey.ID)
 	_, isGroup := s.groupNamed(email)
 	_, isUser := s.userNamed(email)
 	if isGroup || isUser {
@@ -120,7 +120,7 @@ func (s *Server) checkGroup(body groupBody) error {
 	if _, is := body.Labels[forumLabel]; !is {
 		return refusal("INVALID_ARGUMENT", "Request contains an invalid argument: labels must contain %s.", forumLabel)
 	}
-	local, domain, _ := strings.Cut(strings.ToLower(body.GroupKey.ID), "@")
+	local, domain, _ := strings.Cut(lowerASCII(body.GroupKey.ID), "@")
 	if domain != s.options.Domain {
 		return refusal("INVALID_ARGUMENT", "Error(2006): The domain of the group key does not belong to the customer.")
 	}
@@ -154,7 +154,7 @@ func (s *Server) getGroup(c *call) (any, error) {
 
 // lookupGroup is fresher than the other reads: it lags half as much.
 func (s *Server) lookupGroup(c *call) (any, error) {
-	email := strings.ToLower(c.query("groupKey.id"))
+	email := lowerASCII(c.query("groupKey.id"))
 	if email == "" {
 		return nil, refusal("INVALID_ARGUMENT", "Request contains an invalid argument: group_key.id.")
 	}

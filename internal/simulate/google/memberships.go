@@ -115,9 +115,9 @@ func readRoles(bodies []roleBody) ([]string, error) {
 // principal finds who an address belongs to: users and groups of the customer,
 // and accounts elsewhere, of which anything is believed.
 func (s *Server) principal(address string) (email, sort string, ok bool) {
-	email = strings.ToLower(address)
+	email = lowerASCII(address)
 	if user, is := s.userNamed(email); is {
-		return strings.ToLower(user.PrimaryEmail), "USER", true
+		return lowerASCII(user.PrimaryEmail), "USER", true
 	}
 	if g, is := s.groupNamed(email); is {
 		return g.Email, "GROUP", true
@@ -135,7 +135,7 @@ func (s *Server) principal(address string) (email, sort string, ok bool) {
 // join puts an account into a group. The caller holds the lock.
 func (s *Server) join(now time.Time, groupID, email string, roles ...string) membership {
 	_, sort, _ := s.principal(email)
-	made := membership{ID: uniqueNumber(s.next()), Email: strings.ToLower(email), Type: sort, Roles: roles, Made: now}
+	made := membership{ID: uniqueNumber(s.next()), Email: lowerASCII(email), Type: sort, Roles: roles, Made: now}
 	s.membersOf(groupID).Put(now, made.ID, made)
 	return made
 }
@@ -144,7 +144,7 @@ func (s *Server) join(now time.Time, groupID, email string, roles ...string) mem
 func (s *Server) leave(now time.Time, groupID, email string) {
 	of := s.membersOf(groupID)
 	for _, there := range of.All() {
-		if there.Email == strings.ToLower(email) {
+		if there.Email == lowerASCII(email) {
 			of.Delete(now, there.ID)
 		}
 	}
@@ -177,7 +177,7 @@ func (s *Server) lookupMembership(c *call) (any, error) {
 	defer s.mu.Unlock()
 	if _, exists := s.groupOf(s.seen(c), c.vars[0]); exists {
 		for _, there := range s.membersOf(c.vars[0]).AllAt(s.seen(c)) {
-			if there.Email == strings.ToLower(c.query("memberKey.id")) {
+			if there.Email == lowerASCII(c.query("memberKey.id")) {
 				return map[string]any{"name": "groups/" + c.vars[0] + "/memberships/" + there.ID}, nil
 			}
 		}

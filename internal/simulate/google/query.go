@@ -146,14 +146,18 @@ func queryValue(text string) (value, rest string, ok bool) {
 	return "", "", false
 }
 
-// userClause is one condition. A colon finds beginnings, and nothing cares for
-// case: as kind to the caller's eye as the real search.
+// userClause is one condition. A colon finds beginnings, and case is ignored: that of
+// addresses as lowerASCII does.
 func userClause(field string, operator byte, value string) (func(User) bool, bool) {
-	value = strings.ToLower(value)
-	matches := func(have string) bool { return strings.ToLower(have) == value }
+	lower := strings.ToLower
+	if field == "email" {
+		lower = lowerASCII
+	}
+	value = lower(value)
+	matches := func(have string) bool { return lower(have) == value }
 	if operator == ':' {
 		begin := strings.TrimSuffix(value, "*")
-		matches = func(have string) bool { return strings.HasPrefix(strings.ToLower(have), begin) }
+		matches = func(have string) bool { return strings.HasPrefix(lower(have), begin) }
 	}
 	anyOf := func(values []string) bool { return slices.ContainsFunc(values, matches) }
 	switch field {

@@ -8,7 +8,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -110,7 +109,7 @@ func (s *Server) RemoveUser(email string) {
 	for _, id := range s.state.Groups.Keys() {
 		s.leave(s.past(), id, u.PrimaryEmail)
 	}
-	s.forget(s.past(), "user:"+strings.ToLower(u.PrimaryEmail))
+	s.forget(s.past(), "user:"+lowerASCII(u.PrimaryEmail))
 	_ = s.keep()
 }
 
@@ -148,7 +147,7 @@ func (s *Server) AddGroup(email, description string, people ...string) string {
 	defer s.mu.Unlock()
 	at := s.past()
 	g := group{
-		ID: s.id(), Email: strings.ToLower(email), Description: description,
+		ID: s.id(), Email: lowerASCII(email), Description: description,
 		Labels: map[string]string{forumLabel: ""}, Made: at, Updated: at, Visible: at,
 	}
 	s.state.Groups.Put(at, g.ID, g)

@@ -145,10 +145,22 @@ func (s *Server) groupsAt(at time.Time) []group {
 	return all
 }
 
+// lowerASCII returns an address as Google keeps it: usernames have letters from a to z, and
+// capital ones are made small ones (https://support.google.com/a/answer/9193374). Nothing is
+// documented of other letters, so they stay.
+func lowerASCII(address string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, address)
+}
+
 // groupNamed returns the group of that address as it is.
 func (s *Server) groupNamed(email string) (group, bool) {
 	for _, g := range s.state.Groups.All() {
-		if g.Email == strings.ToLower(email) {
+		if g.Email == lowerASCII(email) {
 			return g, true
 		}
 	}
@@ -157,7 +169,7 @@ func (s *Server) groupNamed(email string) (group, bool) {
 
 // userNamed returns the user who has the address, as a primary one or an alias.
 func (s *Server) userNamed(email string) (User, bool) {
-	email = strings.ToLower(email)
+	email = lowerASCII(email)
 	for _, u := range s.state.Users.All() {
 		if u.has(email) {
 			return u, true
@@ -166,12 +178,13 @@ func (s *Server) userNamed(email string) (User, bool) {
 	return User{}, false
 }
 
+// has reports whether the user has the address, which is in lower case.
 func (u User) has(email string) bool {
-	if strings.EqualFold(u.PrimaryEmail, email) {
+	if lowerASCII(u.PrimaryEmail) == email {
 		return true
 	}
 	for _, alias := range u.Aliases {
-		if strings.EqualFold(alias, email) {
+		if lowerASCII(alias) == email {
 			return true
 		}
 	}

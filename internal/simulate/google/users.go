@@ -50,7 +50,7 @@ func directoryError(status int, reason, message string) *failure {
 func (s *Server) getUser(c *call) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := strings.ToLower(c.vars[0])
+	key := lowerASCII(c.vars[0])
 	for _, u := range s.state.Users.AllAt(s.seen(c)) {
 		if u.ID == key || u.has(key) {
 			return s.userJSON(u), nil
