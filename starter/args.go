@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/document"
-	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
 // atLeastOne requires an argument and says what it is for.
@@ -99,11 +99,12 @@ func (c *cli) completeDocuments(cmd *cobra.Command, args []string, typed string)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	s, err := c.database(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	docs, err := s.Documents(cmd.Context(), store.Filter{Kind: kind})
+	return c.completeNames(cmd, kind)
+}
+
+// completeNames offers the names of stored documents of a kind.
+func (c *cli) completeNames(cmd *cobra.Command, kind document.Kind) ([]string, cobra.ShellCompDirective) {
+	docs, err := c.service().Get(cmd.Context(), control.GetRequest{Kind: kind})
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}

@@ -3,16 +3,16 @@ package main
 import (
 	"errors"
 
-	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/control"
 )
 
 // The exit codes that scripts depend on.
 const (
-	exitDone    = 0 // done; remarks are allowed
-	exitFailed  = 1
-	exitInvalid = 2 // the input, or the command line
-	exitWaiting = 3 // something waits for an approval
-	exitChanges = 4 // plan --exit-code found changes
+	exitDone    = control.ExitDone
+	exitFailed  = control.ExitFailed
+	exitInvalid = control.ExitInvalid
+	exitWaiting = control.ExitWaiting
+	exitChanges = control.ExitChanges
 )
 
 // exitError ends a command with a certain code. One without a text ends it
@@ -41,8 +41,5 @@ func exitCode(err error) int {
 	if exit, ok := errors.AsType[exitError](err); ok {
 		return exit.code
 	}
-	if errors.Is(err, document.ErrInvalid) {
-		return exitInvalid
-	}
-	return exitFailed
+	return control.CodeOf(err).ExitCode()
 }

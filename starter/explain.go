@@ -3,17 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
-	"github.com/rollcall-iam/rollcall/activities"
-	"github.com/rollcall-iam/rollcall/internal/access"
-	"github.com/rollcall-iam/rollcall/internal/driver/types"
-	"github.com/rollcall-iam/rollcall/internal/explain"
-	"github.com/rollcall-iam/rollcall/internal/reconcile"
-	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/control"
 )
 
 func explainCommand(c *cli) *cobra.Command {
@@ -66,84 +60,16 @@ func (c *cli) completeExplain(cmd *cobra.Command, args []string, typed string) (
 	return append(users, tenants...), directive
 }
 
-func (c *cli) explain(ctx context.Context, name, tenant string) error {
-	id, err := access.ParseTenantID(tenant)
-	if err != nil {
-		return invalid(fmt.Errorf("%q is not a tenant: write <workspace>.<project>/<platform>", tenant))
-	}
-	s, err := c.database(ctx)
+func (c *cli) explain(ctx context.Context, user, tenant string) error {
+	id, err := parseTenant(tenant)
 	if err != nil {
 		return err
 	}
-	user, err := c.explained(ctx, name)
+	answer, err := c.service().Explain(ctx, control.ExplainRequest{User: user, Tenant: id})
 	if err != nil {
 		return err
 	}
-	reader := explain.Reader{Store: s, Platform: explainedPlatform, Refusal: activities.Refusal, Completes: completes}
-	facts, err := reader.Read(ctx, id, user)
-	if errors.Is(err, store.ErrNotFound) {
-		return c.explainNoTenant(ctx, reader, id, user)
-	}
-	if err != nil {
-		return err
-	}
-	if name != "" && user.Document == nil && !facts.HasAccounts() {
-		return noUser(name)
-	}
-	return c.answer(explain.Explain(facts))
-}
-
-func (c *cli) answer(a explain.Answer) error {
-	return c.print(a, func(w io.Writer) { c.writeExplanation(w, a) })
-}
-
-// explained finds the user of the question. One without a document may be known by the ledger.
-func (c *cli) explained(ctx context.Context, name string) (explain.User, error) {
-	user := explain.User{Name: name}
-	if name == "" {
-		return user, nil
-	}
-	found, known, err := c.user(ctx, name)
-	if known {
-		user.Document = &found
-	}
-	return user, err
-}
-
-// explainedPlatform returns what explain needs to know about a type of platform.
-func explainedPlatform(name string) (explain.Platform, bool) {
-	for _, t := range types.All() {
-		if t.Name() == name {
-			return explain.Platform{Profile: t.Profile, Options: reconcile.DesiredOptions(t.Profile)}, true
-		}
-	}
-	return explain.Platform{}, false
-}
-
-// completes reports whether a run with that outcome left nothing to add.
-func completes(outcome string) bool {
-	o := activities.Outcome(outcome)
-	return o == activities.Converged || o == activities.Changed || o == activities.Waiting
-}
-
-// noUser is the mistake of naming a user that no document and no ledger entry has.
-func noUser(name string) error {
-	return invalid(fmt.Errorf("there is no user %q: rollcall get users lists the users", name))
-}
-
-// explainNoTenant says why a user has no access to a tenant that does not exist.
-func (c *cli) explainNoTenant(ctx context.Context, reader explain.Reader, id access.TenantID, user explain.User) error {
-	a, err := reader.WithoutTenant(ctx, id, user)
-	if errors.Is(err, store.ErrNotFound) || err == nil && user.Name == "" {
-		return noTenant(id)
-	}
-	if err != nil {
-		return err
-	}
-	if user.Document == nil {
-		return noUser(user.Name)
-	}
-	return c.answer(a)
+	return c.print(answer, func(w io.Writer) { c.writeExplanation(w, answer) })
 }
 
 // between requires from least to most arguments and says what they are for.

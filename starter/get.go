@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/document"
-	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
 func getCommand(c *cli) *cobra.Command {
@@ -24,27 +24,20 @@ it writes the documents themselves, as apply takes them.`,
 		Args:              atMost(2, "name a kind, or a kind and a document"),
 		ValidArgsFunction: c.completeDocuments,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var filter store.Filter
+			var request control.GetRequest
 			if len(args) > 0 {
 				kind, err := parseKind(args[0])
 				if err != nil {
 					return err
 				}
-				filter.Kind = kind
+				request.Kind = kind
 			}
 			if len(args) > 1 {
-				filter.Name = args[1]
+				request.Name = args[1]
 			}
-			s, err := c.database(cmd.Context())
+			docs, err := c.service().Get(cmd.Context(), request)
 			if err != nil {
 				return err
-			}
-			docs, err := s.Documents(cmd.Context(), filter)
-			if err != nil {
-				return err
-			}
-			if len(docs) == 0 && filter.Name != "" {
-				return noDocument(document.ID(filter))
 			}
 			return c.printDocuments(docs)
 		},
@@ -102,11 +95,7 @@ one list, which apply takes as well.`,
 		Example: "  rollcall export > backup.yaml",
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := c.database(cmd.Context())
-			if err != nil {
-				return err
-			}
-			docs, err := s.Export(cmd.Context())
+			docs, err := c.service().Export(cmd.Context())
 			if err != nil {
 				return err
 			}

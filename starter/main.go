@@ -32,7 +32,7 @@ func execute(ctx context.Context, c *cli, args []string) int {
 	case err != nil && ctx.Err() != nil:
 		fmt.Fprintln(c.err, "rollcall: interrupted")
 	case err != nil && err.Error() != "":
-		fmt.Fprintln(c.err, "rollcall:", err)
+		fmt.Fprintln(c.err, "rollcall:", errorText(err))
 		hint{command: c.nextCommand(err)}.write(c.err)
 	}
 	return exitCode(err)

@@ -53,7 +53,7 @@ leaves the work running.`,
 			if err != nil {
 				return err
 			}
-			if flags.whole(args) {
+			if len(args) == 0 && flags.workspace == "" && flags.project == "" {
 				return c.sweepPlatforms(cmd.Context(), tenants, flags)
 			}
 			return c.replicateTenants(cmd.Context(), tenants, flags)

@@ -59,7 +59,7 @@ func TestSelection(t *testing.T) {
 			t.Parallel()
 			found, err := c.tenants(t.Context(), &tc.chosen, tc.args)
 			if tc.says != "" {
-				if err == nil || exitCode(err) != exitInvalid || !strings.Contains(err.Error(), tc.says) {
+				if err == nil || exitCode(err) != exitInvalid || !strings.Contains(errorText(err), tc.says) {
 					t.Errorf("%s: error %v, want a mistake that says %q", tc.reason, err, tc.says)
 				}
 				return

@@ -54,7 +54,8 @@ Without Temporal, status shows the rest.`,
 			if err := flags.check(); err != nil {
 				return err
 			}
-			flags.selection.all, flags.named = flags.selection.all || flags.empty(args), len(args) > 0
+			nothing := len(args) == 0 && flags.selection == selection{}
+			flags.selection.all, flags.named = flags.selection.all || nothing, len(args) > 0
 			return c.status(cmd.Context(), &flags, args)
 		},
 	}

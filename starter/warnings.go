@@ -254,19 +254,7 @@ func isUser(u document.User, name string) bool {
 
 // completeUsers offers the names of users to the shell.
 func (c *cli) completeUsers(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	s, err := c.database(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	docs, err := s.Documents(cmd.Context(), store.Filter{Kind: document.KindUser})
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	names := make([]string, len(docs))
-	for i, d := range docs {
-		names[i] = d.ID.Name
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return c.completeNames(cmd, document.KindUser)
 }
 
 // writeEach lists each warning with its tenant and its time, and the ended ones below.

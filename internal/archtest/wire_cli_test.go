@@ -108,11 +108,11 @@ func onFlagSet(e ast.Expr) bool {
 	}
 }
 
-// exitCodes returns the numeric constants named "exit...".
+// exitCodes returns the numeric constants named "exit..." or "Exit...".
 func exitCodes(where string, spec *ast.ValueSpec) []wireName {
 	var names []wireName
 	for i, name := range spec.Names {
-		if !strings.HasPrefix(name.Name, "exit") || i >= len(spec.Values) {
+		if !strings.HasPrefix(strings.ToLower(name.Name), "exit") || i >= len(spec.Values) {
 			continue
 		}
 		if lit, ok := spec.Values[i].(*ast.BasicLit); ok && lit.Kind == token.INT {

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/control"
+	"github.com/rollcall-iam/rollcall/internal/desired"
+	"github.com/rollcall-iam/rollcall/internal/driver/types"
+	"github.com/rollcall-iam/rollcall/internal/engine"
+	"github.com/rollcall-iam/rollcall/internal/reconcile"
+)
+
+// service returns the service that commands use. It connects when a method needs a server.
+func (c *cli) service() control.Service {
+	return &control.Local{
+		Store: c.database, Temporal: c.connection, Platform: platformOf, Now: time.Now, Deployment: engine.Deployment(c.getenvOrNone()),
+	}
+}
+
+// connection connects to Temporal.
+func (c *cli) connection(ctx context.Context) (control.Temporal, error) {
+	connected, err := c.engine(ctx)
+	return control.Temporal{Client: connected, Namespace: c.namespace, Payloads: c.payloads}, err
+}
+
+// platformOf returns one type of platform, and false for an unknown one.
+func platformOf(name string) (control.Platform, bool) {
+	for _, t := range types.All() {
+		if t.Name() == name {
+			return control.Platform{Profile: t.Profile, Rules: desired.Rules{
+				Options: reconcile.DesiredOptions(t.Profile), GroupsIgnoreCase: t.Profile.GroupsIgnoreCase, Fit: t.Validate,
+			}}, true
+		}
+	}
+	return control.Platform{}, false
+}
+
+// listCommand returns the command that lists the objects of a kind.
+func listCommand(kind string) string {
+	switch kind {
+	case "tenant":
+		return "rollcall get tenants lists the tenants"
+	case "user":
+		return "rollcall get users lists the users"
+	default:
+		return "rollcall get " + kind + " lists those there are"
+	}
+}
+
+// errorText returns the message of an error, with the command that lists the names where one
+// is not found.
+func errorText(err error) string {
+	text := err.Error()
+	if e := control.AsError(err); e.Code == control.NotFound && e.Kind != "" {
+		return fmt.Sprintf("%s: %s", text, listCommand(e.Kind))
+	}
+	return text
+}
+
+// inFlags returns the error of a request whose field is wrong with the text that names the flag
+// for the field, if there is one.
+func inFlags(err error, texts map[string]string) error {
+	e, ok := errors.AsType[*control.Error](err)
+	if !ok || texts[e.Field] == "" {
+		return err
+	}
+	return exitError{code: e.Code.ExitCode(), err: errors.New(texts[e.Field])}
+}
+
+// platformRules returns the rules of one type, and false for an unknown one.
+func platformRules(name string) (desired.Rules, bool) {
+	p, known := platformOf(name)
+	return p.Rules, known
+}
