@@ -16,15 +16,9 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/connection"
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/driver/types"
 	"github.com/rollcall-iam/rollcall/internal/store"
-)
-
-const (
-	// checkTimeout is how long workers may take to check all connections.
-	checkTimeout = time.Minute
-	// checkPollInterval is how often to look whether they did.
-	checkPollInterval = 500 * time.Millisecond
 )
 
 func connectionCommand(c *cli) *cobra.Command {
@@ -60,7 +54,7 @@ reason.`,
   rollcall connection list -o json`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			report, err := c.connections(cmd.Context())
+			report, err := c.service().ListConnections(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -69,81 +63,10 @@ reason.`,
 	}
 }
 
-// connectionsReport is what workers hold, in JSON.
-type connectionsReport struct {
-	Connections []connectionReport `json:"connections"`
-	Unserved    []unservedReport   `json:"unserved"`
-}
-
-type connectionReport struct {
-	Name    string     `json:"name"`
-	Type    string     `json:"type"`
-	UsedBy  []string   `json:"used_by"`
-	Digest  string     `json:"digest"`
-	Workers []string   `json:"workers"`
-	Checked *time.Time `json:"checked"`
-	Error   string     `json:"error,omitempty"`
-
-	answers time.Time
-}
-
-type unservedReport struct {
-	Platform   string `json:"platform"`
-	Connection string `json:"connection"`
-	Reason     string `json:"reason"`
-}
-
-// connections reads what workers report. Workers that report the same of a connection
-// share a line.
-func (c *cli) connections(ctx context.Context) (connectionsReport, error) {
-	report := connectionsReport{Connections: []connectionReport{}, Unserved: []unservedReport{}}
-	s, err := c.database(ctx)
-	if err != nil {
-		return report, err
-	}
-	reports, err := s.ConnectionReports(ctx)
-	if err != nil {
-		return report, err
-	}
-	for _, h := range reports {
-		report.add(h)
-	}
-	unserved, err := s.UnservedPlatforms(ctx)
-	if err != nil {
-		return report, err
-	}
-	platforms, err := s.Platforms(ctx)
-	if err != nil {
-		return report, err
-	}
-	workers := map[string]bool{}
-	for _, h := range reports {
-		workers[h.Worker] = true
-	}
-	for _, p := range platforms {
-		reason, refusals := noReport, 0
-		for _, u := range unserved {
-			workers[u.Worker] = true
-			if u.Platform == p.Identifier() {
-				reason, refusals = u.Reason, refusals+1
-			}
-		}
-		if refusals == len(workers) {
-			report.Unserved = append(report.Unserved, unservedReport{
-				Platform: p.Identifier(), Connection: p.ConnectionName(), Reason: reason,
-			})
-		}
-	}
-	return report, nil
-}
-
-// noReport is the reason of a platform while no worker runs.
-const noReport = "no worker has reported: start one (rollcall-worker)"
-
 // warnUnserved says which of the tenants' platforms no worker serves, and so how many
 // tenants wait.
 func (c *cli) warnUnserved(ctx context.Context, tenants []access.TenantID) error {
-	report, err := c.connections(ctx)
+	report, err := c.service().ListConnections(ctx)
 	if err != nil {
 		return err
 	}
@@ -152,7 +75,7 @@ func (c *cli) warnUnserved(ctx context.Context, tenants []access.TenantID) error
 		affected[t.Platform]++
 	}
 	waiting := 0
-	h := unservedHint(slices.DeleteFunc(report.Unserved, func(u unservedReport) bool {
+	h := unservedHint(slices.DeleteFunc(report.Unserved, func(u control.UnservedPlatform) bool {
 		waiting += affected[u.Platform]
 		return affected[u.Platform] == 0
 	}))
@@ -163,34 +86,7 @@ func (c *cli) warnUnserved(ctx context.Context, tenants []access.TenantID) error
 	return nil
 }
 
-func (r *connectionsReport) add(h store.ConnectionReport) {
-	for i, known := range r.Connections {
-		if known.Name == h.Name && known.Digest == h.Digest && known.Error == h.Error {
-			r.Connections[i].Workers = append(r.Connections[i].Workers, h.Worker)
-			if h.Answers.Before(known.answers) { // the line is as old as its oldest part
-				r.Connections[i].answers = h.Answers
-			}
-			if h.Checked.IsZero() || known.Checked != nil && h.Checked.Before(*known.Checked) {
-				r.Connections[i].Checked = timeOf(h.Checked)
-			}
-			return
-		}
-	}
-	r.Connections = append(r.Connections, connectionReport{
-		Name: h.Name, Type: h.Type, UsedBy: append([]string{}, h.UsedBy...), Digest: h.Digest, Workers: []string{h.Worker},
-		Checked: timeOf(h.Checked), Error: h.Error, answers: h.Answers,
-	})
-}
-
-// timeOf is the time, or nil for none.
-func timeOf(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
-func printConnections(w io.Writer, report connectionsReport, unserved hint) {
+func printConnections(w io.Writer, report control.ConnectionsReport, unserved hint) {
 	lines := make([][]string, len(report.Connections))
 	for i, c := range report.Connections {
 		state := "not checked: no platform uses it"
@@ -238,15 +134,7 @@ minute. Connections that no platform uses are not checked.`,
 }
 
 func (c *cli) checkConnections(ctx context.Context, names []string) error {
-	s, err := c.database(ctx)
-	if err != nil {
-		return err
-	}
-	requested, err := s.RequestConnectionCheck(ctx)
-	if err != nil {
-		return err
-	}
-	report, err := c.awaitChecks(ctx, requested, names)
+	report, err := c.service().CheckConnections(ctx, control.CheckRequest{Connections: names})
 	if err != nil {
 		return err
 	}
@@ -254,81 +142,7 @@ func (c *cli) checkConnections(ctx context.Context, names []string) error {
 	if err := c.print(report, func(w io.Writer) { printConnections(w, report, unserved) }); err != nil {
 		return err
 	}
-	var wrong []string
-	for _, r := range report.Connections {
-		if r.Error != "" {
-			wrong = append(wrong, r.Name)
-		}
-	}
-	missing := false
-	for _, name := range names {
-		if !slices.ContainsFunc(report.Connections, func(r connectionReport) bool { return r.Name == name }) {
-			wrong, missing = append(wrong, name+" (no worker has it)"), true
-		}
-	}
-	if len(wrong) == 0 {
-		return nil
-	}
-	err = fmt.Errorf("not usable: %s", strings.Join(wrong, ", "))
-	if missing {
-		err = commandError{err, "rollcall connection list"}
-	}
-	return err
-}
-
-// awaitChecks waits until every worker has checked what it holds for a platform.
-func (c *cli) awaitChecks(ctx context.Context, requested time.Time, names []string) (connectionsReport, error) {
-	deadline := time.Now().Add(checkTimeout)
-	for {
-		report, err := c.connections(ctx)
-		if err != nil {
-			return report, err
-		}
-		if len(names) > 0 {
-			report.Connections = slices.DeleteFunc(report.Connections, func(r connectionReport) bool {
-				return !slices.Contains(names, r.Name)
-			})
-			report.Unserved = slices.DeleteFunc(report.Unserved, func(u unservedReport) bool {
-				return !slices.Contains(names, u.Connection)
-			})
-		}
-		unanswered, err := c.uncheckedConnections(ctx, report, requested)
-		if err != nil || len(unanswered) == 0 {
-			return report, err
-		}
-		if time.Now().After(deadline) {
-			return report, commandError{
-				fmt.Errorf("no worker answers within %s for %s", checkTimeout, strings.Join(unanswered, ", ")), "rollcall worker versions",
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return report, ctx.Err()
-		case <-time.After(checkPollInterval):
-		}
-	}
-}
-
-// uncheckedConnections names the connections that platforms use and that were not
-// checked since the request.
-func (c *cli) uncheckedConnections(ctx context.Context, report connectionsReport, requested time.Time) ([]string, error) {
-	platforms, err := c.documents.Platforms(ctx)
-	if err != nil {
-		return nil, err
-	}
-	active := map[string]bool{}
-	for _, p := range platforms {
-		if !slices.ContainsFunc(report.Unserved, func(u unservedReport) bool { return u.Platform == p.Identifier() }) {
-			active[p.ConnectionName()] = true
-		}
-	}
-	var unanswered []string
-	for _, r := range report.Connections {
-		if active[r.Name] && r.Type != "" && r.answers.Before(requested) {
-			unanswered = append(unanswered, r.Name)
-		}
-	}
-	return unanswered, nil
+	return report.CheckError(names)
 }
 
 func connectionExtractCommand(c *cli) *cobra.Command {

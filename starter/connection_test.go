@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"maps"
@@ -16,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-iam/rollcall/internal/connection"
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver/types"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -357,27 +357,6 @@ func TestConnectionCheck(t *testing.T) {
 	}
 }
 
-// TestConnectionCheck_WaitsForAnswers: a worker that holds the connection and does not
-// answer is waited for; Ctrl-C ends that.
-func TestConnectionCheck_WaitsForAnswers(t *testing.T) {
-	t.Parallel()
-	url := database(t)
-	reported(t, opened(t, url), map[string]workerReport{"1@a": holds(sandboxConnection("d1", ""))})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	var out, errs bytes.Buffer
-	c := &cli{in: strings.NewReader(""), out: &out, err: &errs, getenv: func(name string) string {
-		return map[string]string{store.URLVariable: url}[name]
-	}}
-	began := time.Now()
-	if code := execute(ctx, c, []string{"connection", "check"}); code != exitFailed {
-		t.Errorf("exit code %d, want %d: nothing was answered\n%s%s", code, exitFailed, out.String(), errs.String())
-	}
-	if waited := time.Since(began); waited < time.Second {
-		t.Errorf("ended after %s, want it to wait", waited)
-	}
-}
-
 func TestConnectionCheck_JSON(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -385,7 +364,7 @@ func TestConnectionCheck_JSON(t *testing.T) {
 	defer work(t, s, simulated{name: "1@a", report: holds(sandboxConnection("d1", "")), refusals: map[string]string{"sandbox.local": "denied"}})()
 	o := run(t, url, "", "connection", "check", "-o", "json")
 	o.ends(t, "the report is written before the exit code tells", exitFailed)
-	report := fromJSON[connectionsReport](t, o.out)
+	report := fromJSON[control.ConnectionsReport](t, o.out)
 	if len(report.Connections) != 1 || report.Connections[0].Error != "denied" || report.Connections[0].Checked == nil || len(report.Unserved) != 0 {
 		t.Errorf("report %+v, want the refusal and when it was", report)
 	}

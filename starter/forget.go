@@ -3,26 +3,17 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/control"
 )
 
 type forgetFlags struct {
 	reason, as string
 	yes        bool
-}
-
-// forgetReport is what was forgotten, in JSON.
-type forgetReport struct {
-	Platform string `json:"platform"`
-	store.ForgetResult
-	Done bool `json:"done"`
 }
 
 func forgetCommand(c *cli) *cobra.Command {
@@ -49,32 +40,22 @@ says, which is not checked yet.`,
 }
 
 func (c *cli) forget(ctx context.Context, platform string, f forgetFlags) error {
-	f.as = cmp.Or(f.as, c.getenv("USER"))
-	switch {
-	case strings.TrimSpace(f.reason) == "":
-		return invalid(errors.New("say why with --reason: it is kept"))
-	case strings.TrimSpace(f.as) == "":
-		return invalid(errors.New("say who you are with --as: it is kept"))
-	}
-	s, err := c.database(ctx)
+	report, err := c.service().Forget(ctx, control.ForgetRequest{
+		Platform: platform, Reason: f.reason, By: cmp.Or(f.as, c.getenv("USER")), DryRun: !f.yes,
+	})
 	if err != nil {
-		return err
+		return inFlags(err, map[string]string{
+			"reason": "say why with --reason: it is kept",
+			"by":     "say who you are with --as: it is kept",
+		})
 	}
-	result, err := s.ForgetPlatform(ctx, platform, f.reason, f.as, !f.yes)
-	if errors.Is(err, store.ErrStored) || errors.Is(err, store.ErrNotFound) {
-		return invalid(err)
-	}
-	if err != nil {
-		return err
-	}
-	report := forgetReport{Platform: platform, ForgetResult: result, Done: f.yes}
 	return c.print(report, func(w io.Writer) {
 		verb := "Forgot"
 		if !f.yes {
 			verb = "Would forget"
 		}
 		fmt.Fprintf(w, "%s %s of %s with %s, which stay at the platform.\n",
-			verb, count(result.Tenants, "removed tenant"), platform, count(result.Objects, "object"))
+			verb, count(report.Tenants, "removed tenant"), platform, count(report.Objects, "object"))
 		if !f.yes {
 			fmt.Fprintln(w, "Add --yes to forget them.")
 		}

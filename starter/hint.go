@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -73,7 +74,22 @@ func (c *cli) nextCommand(err error) string {
 	if with, ok := errors.AsType[commandError](err); ok {
 		return with.next
 	}
+	if e, ok := errors.AsType[*control.Error](err); ok {
+		return nextOf(e)
+	}
 	return ""
+}
+
+// nextOf returns the command to run after an error of the service, or "" if there is none.
+func nextOf(e *control.Error) string {
+	switch {
+	case e.Code == control.NoWorker:
+		return "rollcall worker versions"
+	case e.Code == control.Partial && e.Kind == "connection":
+		return "rollcall connection list"
+	default:
+		return ""
+	}
 }
 
 // commandError is an error with the command to run next.
@@ -111,11 +127,11 @@ func (c *cli) waitingRuns(ctx context.Context, runs []live) (hint, error) {
 		}
 	}
 	if queued := waiting[stateQueued]; len(queued) > 0 {
-		report, err := c.connections(ctx)
+		report, err := c.service().ListConnections(ctx)
 		if err != nil {
 			return hint{}, err
 		}
-		h := unservedHint(slices.DeleteFunc(report.Unserved, func(u unservedReport) bool {
+		h := unservedHint(slices.DeleteFunc(report.Unserved, func(u control.UnservedPlatform) bool {
 			return !slices.ContainsFunc(queued, func(l live) bool { return l.Platform == u.Platform })
 		}))
 		if h.text == "" {
@@ -176,7 +192,7 @@ func causeOf(class string) (cause, command string) {
 
 // unservedHint says which platforms no worker serves, and why. Platforms with the same
 // reason share a line.
-func unservedHint(unserved []unservedReport) hint {
+func unservedHint(unserved []control.UnservedPlatform) hint {
 	var reasons []string
 	platforms := map[string][]string{}
 	for _, u := range unserved {
@@ -197,7 +213,7 @@ func unservedHint(unserved []unservedReport) hint {
 	switch {
 	case len(unserved) == 0:
 		return hint{}
-	case len(reasons) == 1 && reasons[0] == noReport:
+	case len(reasons) == 1 && reasons[0] == control.NoReport:
 		h.command = "rollcall-worker"
 	case len(unserved) == 1:
 		h.command += " " + unserved[0].Connection

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -73,20 +74,20 @@ func TestUnservedHint(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		reason   string
-		unserved []unservedReport
+		unserved []control.UnservedPlatform
 		want     string
 	}{
 		"none": {"all are served", nil, ""},
 		"no worker": {
-			"the reason is the same for all", []unservedReport{{"a.x", "a", noReport}, {"b.x", "b", noReport}},
+			"the reason is the same for all", []control.UnservedPlatform{{Platform: "a.x", Connection: "a", Reason: control.NoReport}, {Platform: "b.x", Connection: "b", Reason: control.NoReport}},
 			"No worker serves 2 platforms: no worker has reported: start one (rollcall-worker)\nNext:  rollcall-worker\n",
 		},
 		"one": {
-			"its connection is checked after the fix", []unservedReport{{"a.x", "a", "not for it\x1b[2J"}},
+			"its connection is checked after the fix", []control.UnservedPlatform{{Platform: "a.x", Connection: "a", Reason: "not for it\x1b[2J"}},
 			"No worker serves a.x: not for it\uFFFD[2J\nNext:  rollcall connection check a\n",
 		},
 		"several": {
-			"all connections are checked after the fix", []unservedReport{{"a.x", "a", "not for it"}, {"b.x", "b", "missing"}},
+			"all connections are checked after the fix", []control.UnservedPlatform{{Platform: "a.x", Connection: "a", Reason: "not for it"}, {Platform: "b.x", Connection: "b", Reason: "missing"}},
 			"No worker serves a.x: not for it\nNo worker serves b.x: missing\nNext:  rollcall connection check\n",
 		},
 	} {

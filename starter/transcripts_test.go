@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/explain"
 )
@@ -130,9 +131,9 @@ func outputTypes() map[string][]reflect.Type {
 		"rollcall reject":           {reflect.TypeFor[startedReport]()},
 		"rollcall revoke":           {reflect.TypeFor[revocationReport](), reflect.TypeFor[[]revocationReport](), reflect.TypeFor[report]()},
 		"rollcall adopt":            {reflect.TypeFor[adoption](), reflect.TypeFor[[]adoptionItem](), reflect.TypeFor[report]()},
-		"rollcall connection list":  {reflect.TypeFor[connectionsReport]()},
-		"rollcall connection check": {reflect.TypeFor[connectionsReport]()},
-		"rollcall forget":           {reflect.TypeFor[forgetReport]()},
+		"rollcall connection list":  {reflect.TypeFor[control.ConnectionsReport]()},
+		"rollcall connection check": {reflect.TypeFor[control.ConnectionsReport]()},
+		"rollcall forget":           {reflect.TypeFor[control.ForgetResult]()},
 		"rollcall worker versions":  {reflect.TypeFor[engine.WorkerDeployment]()},
 		"rollcall worker current":   {reflect.TypeFor[routing]()},
 		"rollcall worker ramp":      {reflect.TypeFor[routing]()},

@@ -12,6 +12,7 @@ import (
 type Service interface {
 	Documents
 	Tenants
+	Platforms
 }
 
 // Documents are the stored documents.
@@ -30,4 +31,18 @@ type Tenants interface {
 	ListTenants(ctx context.Context, s Selection) ([]access.TenantID, error)
 	// Explain returns why a user has or lacks access to a tenant.
 	Explain(ctx context.Context, r ExplainRequest) (explain.Answer, error)
+}
+
+// Platforms are the platforms as workers reach them.
+type Platforms interface {
+	// ListConnections returns the connections that workers hold, and the platforms that no
+	// worker serves.
+	ListConnections(ctx context.Context) (ConnectionsReport, error)
+	// CheckConnections has every worker check the connections that platforms use, waits for
+	// the answers and returns them. It is NoWorker if one does not answer within a minute.
+	// Refused accounts are no error: see ConnectionsReport.CheckError.
+	CheckConnections(ctx context.Context, r CheckRequest) (ConnectionsReport, error)
+	// Forget drops the records of a platform whose document is deleted. Nothing changes at the
+	// platform. A stored platform is Conflict.
+	Forget(ctx context.Context, r ForgetRequest) (ForgetResult, error)
 }

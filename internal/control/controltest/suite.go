@@ -27,6 +27,9 @@ func Run(t *testing.T, open func(t *testing.T) Installation) {
 		{"Selection", testSelection},
 		{"Documents", testDocuments},
 		{"Explain", testExplain},
+		{"Connections", testConnections},
+		{"CheckConnections", testCheck},
+		{"Forget", testForget},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

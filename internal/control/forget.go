@@ -1,0 +1,58 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// ForgetRequest gives up the cleanup of a platform that no longer exists.
+type ForgetRequest struct {
+	Platform string `json:"platform"`
+	Reason   string `json:"reason"`
+	// By names the caller, who is not verified yet.
+	By     string `json:"by"`
+	DryRun bool   `json:"dry_run,omitempty"`
+}
+
+// ForgetResult is what a platform's records are, or were.
+type ForgetResult struct {
+	Platform string `json:"platform"`
+	store.ForgetResult
+	Done bool `json:"done"`
+}
+
+// Validate reports the fields that are missing.
+func (r ForgetRequest) Validate() error { return validateDecision(r.Reason, r.By) }
+
+// validateDecision requires the reason of a decision and the name of its caller.
+func validateDecision(reason, by string) error {
+	switch {
+	case strings.TrimSpace(reason) == "":
+		return invalidField("reason", "the reason is empty: say why, it is kept")
+	case strings.TrimSpace(by) == "":
+		return invalidField("by", "the name of the caller is empty: it is kept")
+	}
+	return nil
+}
+
+// Forget is that of Platforms.
+func (l *Local) Forget(ctx context.Context, r ForgetRequest) (ForgetResult, error) {
+	if err := r.Validate(); err != nil {
+		return ForgetResult{}, err
+	}
+	s, err := l.Store(ctx)
+	if err != nil {
+		return ForgetResult{}, err
+	}
+	result, err := s.ForgetPlatform(ctx, r.Platform, r.Reason, r.By, r.DryRun)
+	switch {
+	case errors.Is(err, store.ErrStored):
+		err = &Error{Code: Conflict, Name: r.Platform, Message: err.Error(), cause: err}
+	case errors.Is(err, store.ErrNotFound):
+		err = &Error{Code: NotFound, Name: r.Platform, Message: err.Error(), cause: err}
+	}
+	return ForgetResult{Platform: r.Platform, ForgetResult: result, Done: !r.DryRun}, err
+}
