@@ -9,6 +9,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // TestAdoptionLastsUntilItIsDone: an order to take a group over counts for that
@@ -49,7 +50,7 @@ func TestAdoptionLastsUntilItIsDone(t *testing.T) {
 			l := newLab(t)
 			l.documents(settings{bound: 2})
 			tc.there(l)
-			order := store.Adoption{Group: group, Ref: "g-1", Adopter: "ada", Reason: "CHG-1"}
+			order := store.Adoption{Group: group, Ref: "g-1", By: storetest.By("ada"), Reason: "CHG-1"}
 			if err := l.store.Adopt(t.Context(), web, []store.Adoption{order}); err != nil {
 				t.Fatal(err)
 			}

@@ -199,7 +199,7 @@ func (w *watched) approve(digest string, life time.Duration) {
 	var decisions []store.Decision
 	for _, r := range p.HeldRemovals() {
 		decisions = append(decisions, store.Decision{
-			Removal: r, Verdict: store.Approved, Approver: "ada", Reason: "left", Digest: p.HeldDigest(), Life: life,
+			Removal: r, Verdict: store.Approved, By: storetest.By("ada"), Reason: "left", Digest: p.HeldDigest(), Life: life,
 		})
 	}
 	if err := w.store.Decide(w.t.Context(), p.Tenant, decisions); err != nil {
@@ -523,7 +523,7 @@ func TestRemovalsStayUnnamedUntilTheyAreKnown(t *testing.T) {
 	var decisions []store.Decision
 	for _, r := range waiting.HeldRemovals() {
 		decisions = append(decisions, store.Decision{
-			Removal: r, Verdict: store.Rejected, Approver: "ada", Reason: "they stay", Digest: p.HeldDigest, Life: time.Hour,
+			Removal: r, Verdict: store.Rejected, By: storetest.By("ada"), Reason: "they stay", Digest: p.HeldDigest, Life: time.Hour,
 		})
 	}
 	if err := w.store.Decide(t.Context(), w.tenant("web"), decisions); err != nil {

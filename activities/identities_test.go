@@ -9,6 +9,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // rename gives an account another name.
@@ -113,7 +114,7 @@ func TestAccountOfTwoUsers(t *testing.T) {
 		if left := l.stands(r).Remarks; len(left) != 1 || left[0].Code != access.AccountCollision || left[0].Object != "adaline" {
 			t.Errorf("the revocation leaves the account alone, and says %+v; want one %s", left, access.AccountCollision)
 		}
-		if err := l.store.Lift(t.Context(), "adaline", "hr"); err != nil {
+		if err := l.store.Lift(t.Context(), "adaline", "back", storetest.By("hr")); err != nil {
 			t.Fatal(err)
 		}
 		l.documents(upper(""))

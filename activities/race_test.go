@@ -327,7 +327,7 @@ func (tr *track) race(k int) {
 	}
 	if revoked {
 		tr.remove(victim)
-		if err := tr.store.Lift(tr.t.Context(), tr.name(victim), "hr"); err != nil {
+		if err := tr.store.Lift(tr.t.Context(), tr.name(victim), "back", storetest.By("hr")); err != nil {
 			tr.t.Error(err)
 		}
 	}
@@ -397,7 +397,7 @@ func (tr *track) environment() *testsuite.TestWorkflowEnvironment {
 // they start wait for their turn. What was about to be added goes on after the platform has
 // accepted the removals: the verification finds it.
 func (tr *track) revoke() {
-	r, err := tr.store.Revoke(tr.t.Context(), tr.name(victim), "left", "hr")
+	r, err := tr.store.Revoke(tr.t.Context(), tr.name(victim), "left", storetest.By("hr"))
 	if err != nil {
 		tr.t.Error(err)
 		return

@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // removed is a tenant whose project somebody deletes on the platform.
@@ -68,7 +69,7 @@ func (l removed) approve(digest string) {
 	var decisions []store.Decision
 	for _, r := range p.HeldRemovals() {
 		decisions = append(decisions, store.Decision{
-			Removal: r, Verdict: store.Approved, Approver: "ada", Digest: p.HeldDigest(), Life: time.Hour,
+			Removal: r, Verdict: store.Approved, By: storetest.By("ada"), Reason: "left", Digest: p.HeldDigest(), Life: time.Hour,
 		})
 	}
 	if err := l.store.Decide(l.t.Context(), p.Tenant, decisions); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/simulate"
 	simgoogle "github.com/rollcall-iam/rollcall/internal/simulate/google"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // leaverProjects are as many as a user's groups in the bar for revocations.
@@ -84,7 +85,7 @@ func total(c *simulate.Control) (n int) {
 // accept revokes a user and runs RemoveUser.
 func (s *stage) accept(t *testing.T, user string) activities.RemoveUserOutput {
 	t.Helper()
-	r, err := s.store.Revoke(t.Context(), user, "left", "hr")
+	r, err := s.store.Revoke(t.Context(), user, "left", storetest.By("hr"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // cleanupOff is the lab's documents with two users on a platform that keeps the groups of
@@ -127,7 +128,7 @@ func TestRevokeReachesAdoptedGroups(t *testing.T) {
 		w.Groups = append(w.Groups, memory.Group{ID: "g-1", Name: "web-user", Description: "made by hand", Members: []string{"u-yvonne"}})
 	})
 	l.put(l.cleanupOff())
-	order := store.Adoption{Group: "web-user", Ref: "g-1", Adopter: "ada", Reason: "CHG-1"}
+	order := store.Adoption{Group: "web-user", Ref: "g-1", By: storetest.By("ada"), Reason: "CHG-1"}
 	if err := l.store.Adopt(t.Context(), web, []store.Adoption{order}); err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +199,7 @@ func TestRevokeReportsUnreachablePlaces(t *testing.T) {
 	if _, err := l.store.Delete(t.Context(), gone, store.Checks{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.store.ForgetPlatform(t.Context(), web.Platform, "decommissioned", "ada", false); err != nil {
+	if _, err := l.store.ForgetPlatform(t.Context(), web.Platform, "decommissioned", storetest.By("ada"), false); err != nil {
 		t.Fatal(err)
 	}
 	r := l.revoke("adaline")
@@ -231,7 +232,7 @@ func TestALiftEndsAVerification(t *testing.T) {
 	if p := l.stands(r); p.State != store.RevocationAccepted || p.Took <= 0 || p.AcceptedAt.IsZero() {
 		t.Errorf("the revocation is %+v, want it accepted", p)
 	}
-	if err := l.store.Lift(t.Context(), "adaline", "hr"); err != nil {
+	if err := l.store.Lift(t.Context(), "adaline", "back", storetest.By("hr")); err != nil {
 		t.Fatal(err)
 	}
 	l.converge()

@@ -19,12 +19,13 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // revoke stores that the person's access is revoked.
 func (l *lab) revoke(person string) store.Revocation {
 	l.t.Helper()
-	r, err := l.store.Revoke(l.t.Context(), person, "left", "hr")
+	r, err := l.store.Revoke(l.t.Context(), person, "left", storetest.By("hr"))
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -145,7 +146,7 @@ func TestRevokeTakesOutWhomTheDocumentsWant(t *testing.T) {
 	}
 
 	// Lifted, the documents count again.
-	if err := l.store.Lift(t.Context(), "adaline", "hr"); err != nil {
+	if err := l.store.Lift(t.Context(), "adaline", "back", storetest.By("hr")); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := l.removeUser(r); err != nil || out.Sets != 0 {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -25,6 +24,7 @@ import (
 
 type adoptFlags struct {
 	reason, as        string
+	list              bool
 	yes, dryRun, wait bool
 }
 
@@ -50,8 +50,9 @@ checks it yet.`,
 		ValidArgsFunction: c.completeAdoption,
 		RunE:              func(cmd *cobra.Command, args []string) error { return c.adopt(cmd.Context(), args, flags) },
 	}
-	cmd.Flags().StringVar(&flags.reason, "reason", "", "why; kept with the adoption")
-	cmd.Flags().StringVar(&flags.as, "as", "", "who asks for it; $USER when left out")
+	cmd.Flags().StringVar(&flags.reason, "reason", "", "why; kept for ever with the adoption")
+	addAs(cmd, &flags.as)
+	cmd.Flags().BoolVar(&flags.list, "list", false, "list all adoptions, also those that ended")
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what it changes, and store nothing")
 	cmd.Flags().BoolVarP(&flags.yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVar(&flags.wait, "wait", false, "wait for the end of the run and report it")
@@ -59,15 +60,14 @@ checks it yet.`,
 }
 
 func (c *cli) adopt(ctx context.Context, args []string, f adoptFlags) error {
-	if len(args) == 0 {
+	if len(args) == 0 || f.list {
 		return c.listAdoptions(ctx)
 	}
-	f.as = cmp.Or(f.as, c.getenv("USER"))
-	switch {
-	case !f.dryRun && strings.TrimSpace(f.reason) == "":
-		return invalid(errors.New("say why with --reason: it is kept with the adoption; or only look, with --dry-run"))
-	case !f.dryRun && strings.TrimSpace(f.as) == "":
-		return invalid(errors.New("say who asks for it with --as: it is kept with the adoption"))
+	by := actor(f.as)
+	if !f.dryRun {
+		if err := checkRecord(by, f.reason); err != nil {
+			return err
+		}
 	}
 	tenants, err := c.tenants(ctx, &selection{}, args[:1])
 	if err != nil {
@@ -90,7 +90,7 @@ func (c *cli) adopt(ctx context.Context, args []string, f adoptFlags) error {
 	if err := c.agreeToAdopt(ctx, found, wanted, f.yes); err != nil {
 		return err
 	}
-	if err := c.documents.Adopt(ctx, tenants[0], found.adoptions(f)); err != nil {
+	if err := c.documents.Adopt(ctx, tenants[0], found.adoptions(by, f.reason)); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.err, "%s of %s to be taken over.\n", count(len(found.Groups), "group"), tenants[0])
@@ -224,10 +224,10 @@ func (c *cli) completeAdoption(cmd *cobra.Command, args []string, typed string) 
 }
 
 // adoptions are what is stored of an adoption that was agreed to.
-func (a adoption) adoptions(f adoptFlags) []store.Adoption {
+func (a adoption) adoptions(by access.Actor, reason string) []store.Adoption {
 	all := make([]store.Adoption, len(a.Groups))
 	for i, g := range a.Groups {
-		all[i] = store.Adoption{Group: g.Group, Ref: g.Ref, Adopter: f.as, Reason: f.reason, Digest: a.Digest}
+		all[i] = store.Adoption{Group: g.Group, Ref: g.Ref, By: by, Reason: reason, Digest: a.Digest}
 	}
 	return all
 }

@@ -170,6 +170,7 @@ type adoptionItem struct {
 	// adopted, gone, unwanted or replaced.
 	State  string    `json:"state"`
 	By     string    `json:"by"`
+	Claim  string    `json:"claim,omitempty"`
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
 	Ended  time.Time `json:"ended,omitzero"`
@@ -189,7 +190,7 @@ func (c *cli) listAdoptions(ctx context.Context) error {
 	for i, a := range all {
 		items[i] = adoptionItem{
 			Tenant: a.Tenant.ProjectID(), Platform: a.Tenant.Platform, Group: a.Group, Ref: a.Ref,
-			State: cmp.Or(string(a.End), "open"), By: a.Adopter, Reason: a.Reason, At: a.At, Ended: a.EndedAt,
+			State: cmp.Or(string(a.End), "open"), By: a.By.ID(), Claim: a.By.Claim, Reason: a.Reason, At: a.At, Ended: a.EndedAt,
 		}
 	}
 	return c.print(items, func(w io.Writer) {
@@ -199,7 +200,7 @@ func (c *cli) listAdoptions(ctx context.Context) error {
 		}
 		lines := make([][]string, len(items))
 		for i, it := range items {
-			lines[i] = []string{it.Tenant, it.Platform, it.Group, it.State, it.At.Format(time.DateTime), it.By, it.Reason}
+			lines[i] = []string{it.Tenant, it.Platform, it.Group, it.State, it.At.Format(time.DateTime), all[i].By.String(), it.Reason}
 		}
 		rows(w, []string{"TENANT", "PLATFORM", "GROUP", "STATE", "SINCE", "BY", "REASON"}, lines)
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // takeover is a plan that takes one group over, makes another, leaves a third to
@@ -67,8 +68,8 @@ func TestAdoptionIsWhatIsAboutTheGroup(t *testing.T) {
 	if diff := cmp.Diff(want, a.NotAdoptable); diff != "" {
 		t.Errorf("what is not taken over (-want +got):\n%s", diff)
 	}
-	stored := a.adoptions(adoptFlags{as: "ada", reason: "CHG-1"})
-	if diff := cmp.Diff([]store.Adoption{{Group: "web-admin", Ref: "g-1", Adopter: "ada", Reason: "CHG-1", Digest: "d-1"}}, stored); diff != "" {
+	stored := a.adoptions(storetest.By("ada"), "CHG-1")
+	if diff := cmp.Diff([]store.Adoption{{Group: "web-admin", Ref: "g-1", By: storetest.By("ada"), Reason: "CHG-1", Digest: "d-1"}}, stored); diff != "" {
 		t.Errorf("what is stored (-want +got):\n%s", diff)
 	}
 	if err := a.check(nil); err != nil {
@@ -106,8 +107,7 @@ func TestAdoptRefusals(t *testing.T) {
 		args   []string
 		says   []string
 	}{
-		"no reason":       {"it is kept", []string{on}, []string{"--reason", "--dry-run"}},
-		"nobody":          {"it is kept", []string{on, "--reason", "r"}, []string{"--as"}},
+		"no reason":       {"it is kept", []string{on}, []string{"--reason"}},
 		"no such tenant":  {"it is named", []string{"marketing.web/nowhere", "--reason", "r", "--as", "ada"}, []string{"marketing.web/nowhere"}},
 		"no such group":   {"the others are named", []string{on, "web-ad", "--reason", "r", "--as", "ada"}, []string{`"web-ad"`, `"` + adminGroup + `"`}},
 		"has no groups":   {"there is nothing to adopt", []string{"marketing.web/cluster.local", "--dry-run"}, []string{"kubernetes", "no groups"}},
@@ -143,13 +143,13 @@ func TestAdoptLists(t *testing.T) {
 	s := newScene(t, "")
 	run(t, s.url, "", "adopt").ends(t, "nothing to list", exitDone, "Nobody has asked")
 	for _, ref := range []string{"g-1", "g-2"} {
-		err := s.store.Adopt(t.Context(), tenant(), []store.Adoption{{Group: adminGroup, Ref: ref, Adopter: "ada", Reason: "CHG-1"}})
+		err := s.store.Adopt(t.Context(), tenant(), []store.Adoption{{Group: adminGroup, Ref: ref, By: storetest.By("ada"), Reason: "CHG-1"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	got := fromJSON[[]adoptionItem](t, must(t, s.url, "", "adopt", "-o", "json"))
-	if len(got) != 2 || got[0].State != "replaced" || got[1].State != "open" || got[1].By != "ada" || got[1].Ref != "g-2" || got[1].At.IsZero() {
+	if len(got) != 2 || got[0].State != "replaced" || got[1].State != "open" || got[1].By != "os:ada@test" || got[1].Ref != "g-2" || got[1].At.IsZero() {
 		t.Errorf("%+v, want one that is replaced and one that is open", got)
 	}
 	if out := must(t, s.url, "", "adopt"); !strings.Contains(out, "CHG-1") || !strings.Contains(out, adminGroup) {

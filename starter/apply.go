@@ -133,7 +133,7 @@ func (c *cli) change(
 	if err != nil {
 		return err
 	}
-	checks := store.Checks{DryRun: flags.dryRun, Validate: checkNames, ConfirmRemovals: !flags.yes}
+	checks := store.Checks{By: actor(""), DryRun: flags.dryRun, Validate: checkNames, ConfirmRemovals: !flags.yes}
 	changes, err := write(s, checks)
 	for ; errors.Is(err, store.ErrUnconfirmed); changes, err = write(s, checks) {
 		c.showChanges(changes)

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +19,12 @@ import (
 // decisionLife is how long a decision counts unless told otherwise: over a weekend.
 const decisionLife = 72 * time.Hour
 
+// The bounds of --expires.
+const (
+	minDecision = time.Minute
+	maxDecision = 30 * 24 * time.Hour
+)
+
 // forGood is longer than anybody waits.
 const forGood = 10 * 365 * 24 * time.Hour
 
@@ -30,6 +34,7 @@ type decideFlags struct {
 	reason  string
 	as      string
 	life    time.Duration
+	list    bool
 	wait    bool
 }
 
@@ -46,16 +51,19 @@ all steps, or with --only those of the given accounts or objects, and starts a r
 other steps wait by the time of the command, it approves none.
 
 An approval counts until the tenant has nothing left to remove, at most for --expires,
-also when a later plan has fewer of the same removals. The record names the approver that
---as names, which is not verified yet.`,
+also when a later plan has fewer of the same removals. Every decision is kept for ever
+with the operating system's user, and with the name that --as gives, which nothing
+verifies. --list shows all of them, with how each ended.`,
 		Example: `  rollcall approve
   rollcall approve marketing.web/openstack.eu 1f0c5b0716ed --reason "team was dissolved, CHG-1234" --wait
-  rollcall approve marketing.web/openstack.eu 1f0c5b0716ed --only jdoe@example.com --reason CHG-1235`,
+  rollcall approve marketing.web/openstack.eu 1f0c5b0716ed --only jdoe@example.com --reason CHG-1235
+  rollcall approve --list`,
 		Args:              atMost(2, "name a tenant and the digest of what is held there"),
 		ValidArgsFunction: c.completeTenants,
 		RunE:              func(cmd *cobra.Command, args []string) error { return c.decide(cmd.Context(), args, &flags) },
 	}
 	flags.add(cmd)
+	cmd.Flags().BoolVar(&flags.list, "list", false, "list all decisions about removals, of the tenant if one is named, also those that ended")
 	cmd.Flags().BoolVar(&flags.wait, "wait", false, "wait for the end of the run and report it")
 	return cmd
 }
@@ -79,24 +87,25 @@ it rejects those of the given accounts or objects.`,
 
 func (f *decideFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&f.only, "only", nil, "only removals of these accounts, groups or roles")
-	cmd.Flags().StringVar(&f.reason, "reason", "", "why; kept with the decision")
-	cmd.Flags().StringVar(&f.as, "as", "", "who decides; $USER when left out")
-	cmd.Flags().DurationVar(&f.life, "expires", decisionLife, "how long the decision counts")
+	cmd.Flags().StringVar(&f.reason, "reason", "", "why; kept for ever with the decision")
+	addAs(cmd, &f.as)
+	cmd.Flags().DurationVar(&f.life, "expires", decisionLife, "how long the decision counts: 1m to 720h (30 days)")
 }
 
 func (c *cli) decide(ctx context.Context, args []string, f *decideFlags) error {
-	f.as = cmp.Or(f.as, c.getenv("USER"))
+	by := actor(f.as)
 	switch {
+	case f.list:
+		return c.listDecisions(ctx, args)
 	case len(args) == 0:
 		return c.listHeld(ctx)
 	case len(args) == 1:
 		return invalid(errors.New("name the digest of what is held there, too: rollcall approve lists them"))
-	case strings.TrimSpace(f.reason) == "":
-		return invalid(errors.New("say why with --reason: it is kept with the decision"))
-	case strings.TrimSpace(f.as) == "":
-		return invalid(errors.New("say who decides with --as: it is kept with the decision"))
-	case f.life <= 0:
-		return invalid(fmt.Errorf("--expires %s: write how long the decision counts, such as 72h", f.life))
+	case f.life < minDecision || f.life > maxDecision:
+		return invalid(fmt.Errorf("--expires %s: write how long the decision counts, from 1m to 720h (30 days), such as 72h", f.life))
+	}
+	if err := checkRecord(by, f.reason); err != nil {
+		return err
 	}
 	tenants, err := c.tenants(ctx, &selection{}, args[:1])
 	if err != nil {
@@ -110,7 +119,7 @@ func (c *cli) decide(ctx context.Context, args []string, f *decideFlags) error {
 	if err := stillHeld(p, tenants[0], args[1]); err != nil {
 		return err
 	}
-	decisions, err := f.decisions(p)
+	decisions, err := f.decisions(p, by)
 	if err != nil {
 		return err
 	}
@@ -157,13 +166,13 @@ func stillHeld(p plan.Plan, tenant access.TenantID, digest string) error {
 
 // decisions are about all that is held. What --only does not name stays open,
 // for good: it must not slip below the guard's limit once the rest is gone.
-func (f *decideFlags) decisions(p plan.Plan) ([]store.Decision, error) {
+func (f *decideFlags) decisions(p plan.Plan, by access.Actor) ([]store.Decision, error) {
 	var decisions []store.Decision
 	named := map[string]bool{}
 	for _, s := range p.Held {
 		for _, r := range s.Removals() {
 			d := store.Decision{
-				Removal: r, Verdict: f.verdict, Approver: f.as, Reason: f.reason, Digest: p.HeldDigest(), Life: f.life,
+				Removal: r, Verdict: f.verdict, By: by, Reason: f.reason, Digest: p.HeldDigest(), Life: f.life,
 			}
 			if len(f.only) > 0 && !f.names(s, r, named) {
 				d.Verdict, d.Life = store.Undecided, forGood
@@ -231,5 +240,72 @@ func (c *cli) listHeld(ctx context.Context) error {
 		for _, item := range items {
 			writeHeldItem(w, item)
 		}
+	})
+}
+
+// decisionItem is one decision as it is listed.
+type decisionItem struct {
+	Tenant   string `json:"tenant"`
+	Platform string `json:"platform"`
+	// Object is the group or role that the removal is from, Account the platform's id of the
+	// account that leaves, or of the object that goes.
+	Object  string `json:"object"`
+	Account string `json:"account"`
+	Verdict string `json:"verdict"`
+	// State is open while the decision counts, else how it ended: used, replaced, expired,
+	// nothing-left or abandoned.
+	State   string    `json:"state"`
+	By      string    `json:"by"`
+	Claim   string    `json:"claim,omitempty"`
+	Reason  string    `json:"reason"`
+	Digest  string    `json:"digest"`
+	At      time.Time `json:"at"`
+	Expires time.Time `json:"expires"`
+	Ended   time.Time `json:"ended,omitzero"`
+}
+
+// listDecisions shows all decisions about removals, the newest first.
+func (c *cli) listDecisions(ctx context.Context, args []string) error {
+	s, err := c.database(ctx)
+	if err != nil {
+		return err
+	}
+	// Tenants that are gone have decisions, too: a name is not looked up.
+	var tenants []access.TenantID
+	for _, arg := range args[:min(1, len(args))] {
+		tenant, err := access.ParseTenantID(arg)
+		if err != nil {
+			return invalid(err)
+		}
+		tenants = append(tenants, tenant)
+	}
+	all, err := s.AllDecisions(ctx, tenants)
+	if err != nil {
+		return err
+	}
+	now, err := s.Now(ctx)
+	if err != nil {
+		return err
+	}
+	items := make([]decisionItem, len(all))
+	for i, d := range all {
+		items[i] = decisionItem{
+			Tenant: d.Tenant.ProjectID(), Platform: d.Tenant.Platform, Object: d.Removal.Object.String(), Account: d.Removal.Ref,
+			Verdict: string(d.Verdict), State: string(d.State(now)), By: d.By.ID(), Claim: d.By.Claim,
+			Reason: d.Reason, Digest: d.Digest, At: d.Decided, Expires: d.Expires, Ended: d.EndedAt,
+		}
+	}
+	return c.print(items, func(w io.Writer) {
+		if len(items) == 0 {
+			fmt.Fprintln(c.err, "No removal was approved or rejected.")
+			return
+		}
+		lines := make([][]string, len(items))
+		for i, it := range items {
+			lines[i] = []string{
+				it.Tenant, it.Platform, it.Object, it.Account, it.Verdict, it.State, stamp(it.At), all[i].By.String(), it.Reason,
+			}
+		}
+		rows(w, []string{"TENANT", "PLATFORM", "OBJECT", "ACCOUNT", "VERDICT", "STATE", "SINCE", "BY", "REASON"}, lines)
 	})
 }

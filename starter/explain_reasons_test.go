@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // scene is a database whose only group has a certain name, and what runs left in
@@ -181,12 +182,12 @@ func TestExplainSaysWhySomebodyLacksAccess(t *testing.T) {
 		"collision":   {"somebody else is the same account", "", about(access.AccountCollision, "jane"), []string{"jane", on}, []string{"account-collision"}, explain.Blocked},
 		"revoked":     {"revoked by name", "", about(access.UserRevoked, "jane"), []string{"jane", on}, []string{"user-revoked"}, explain.Blocked},
 		"revoked by name": {"nobody has run since", "", func(s scene) {
-			if _, err := s.store.Revoke(s.Context(), "jane", "left", "ada"); err != nil {
+			if _, err := s.store.Revoke(s.Context(), "jane", "left", storetest.By("ada")); err != nil {
 				s.Fatal(err)
 			}
 		}, []string{"jane", on}, []string{"user-revoked"}, ""},
 		"revoked and not bound": {"a binding alone would not help", morePeople, func(s scene) {
-			if _, err := s.store.Revoke(s.Context(), "ada", "left", "jane"); err != nil {
+			if _, err := s.store.Revoke(s.Context(), "ada", "left", storetest.By("jane")); err != nil {
 				s.Fatal(err)
 			}
 		}, []string{"ada", on}, []string{"no-binding", "user-revoked"}, ""},
@@ -328,8 +329,8 @@ func TestExplainShowsDecisions(t *testing.T) {
 	held := takes("2", adminGroup)
 	for verdict, want := range map[store.Verdict]explain.Leaving{
 		"":              {Verdict: "pending"},
-		store.Approved:  {Verdict: "approved", By: "ada", Reason: "CHG-1"},
-		store.Rejected:  {Verdict: "rejected", By: "ada", Reason: "CHG-1"},
+		store.Approved:  {Verdict: "approved", By: "os:ada@test", Reason: "CHG-1"},
+		store.Rejected:  {Verdict: "rejected", By: "os:ada@test", Reason: "CHG-1"},
 		store.Undecided: {Verdict: "pending"},
 	} {
 		t.Run("verdict "+string(verdict), func(t *testing.T) {
@@ -340,7 +341,7 @@ func TestExplainShowsDecisions(t *testing.T) {
 			s.ended(activities.Waiting, []plan.Step{held})
 			if verdict != "" {
 				err := s.store.Decide(t.Context(), tenant(), []store.Decision{{
-					Removal: held.Removals()[0], Verdict: verdict, Approver: "ada", Reason: "CHG-1", Life: time.Hour,
+					Removal: held.Removals()[0], Verdict: verdict, By: storetest.By("ada"), Reason: "CHG-1", Life: time.Hour,
 				}})
 				if err != nil {
 					t.Fatal(err)
@@ -376,7 +377,7 @@ func TestExplainTellsAGroupsStory(t *testing.T) {
 	const on = "marketing.web/sandbox.local"
 	s := newScene(t, "")
 	s.did("run-1", makes("1", adminGroup))
-	if err := s.store.Adopt(t.Context(), tenant(), []store.Adoption{{Group: adminGroup, Ref: "g-1", Adopter: "ada", Reason: "CHG-2"}}); err != nil {
+	if err := s.store.Adopt(t.Context(), tenant(), []store.Adoption{{Group: adminGroup, Ref: "g-1", By: storetest.By("ada"), Reason: "CHG-2"}}); err != nil {
 		t.Fatal(err)
 	}
 	run := ledger.Run{Tenant: tenant(), RunID: "run-2"}
@@ -397,11 +398,11 @@ func TestExplainTellsAGroupsStory(t *testing.T) {
 	if r := got.Replacement; r == nil || r.From != "web-old" || r.State != "waiting" || r.Since.IsZero() {
 		t.Errorf("renaming %+v, want one from web-old that waits", got.Replacement)
 	}
-	if a := got.Adoption; a == nil || a.By != "ada" || a.Reason != "CHG-2" || a.State != "open" {
+	if a := got.Adoption; a == nil || a.By != "os:ada@test" || a.Reason != "CHG-2" || a.State != "open" {
 		t.Errorf("adoption %+v, want ada's, which is open", got.Adoption)
 	}
 	out := must(t, s.url, "", "explain", "jane", on)
-	for _, text := range []string{"the number 1", `replaces "web-old"`, "The next run adopts the group at the request of ada", "CHG-2"} {
+	for _, text := range []string{"the number 1", `replaces "web-old"`, "The next run adopts the group at the request of os:ada@test", "CHG-2"} {
 		if !strings.Contains(out, text) {
 			t.Errorf("people are not told %q:\n%s", text, out)
 		}

@@ -64,8 +64,11 @@ func (c *cli) writeAccess(w io.Writer, a explain.Answer, got explain.Access) {
 		}
 	}
 	for _, step := range got.Applied {
-		fmt.Fprintf(w, "    %s  %s (%s, run %s).\n",
-			step.At.Format(time.DateTime), visible(step.Text), cmp.Or(step.Cause, "no cause"), step.Run)
+		cause := cmp.Or(step.Cause, "no cause")
+		if step.By != "" {
+			cause += " by " + step.By
+		}
+		fmt.Fprintf(w, "    %s  %s (%s, run %s).\n", step.At.Format(time.DateTime), visible(step.Text), visible(cause), step.Run)
 	}
 }
 

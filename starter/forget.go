@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -24,25 +23,27 @@ func forgetCommand(c *cli) *cobra.Command {
 		Long: `forget drops what Rollcall remembers of a platform whose document is deleted and
 whose removed tenants wait for a cleanup that cannot happen: the platform is gone, or
 its connection is. Nothing is changed at the platform: groups and roles that are there
-stay, and Rollcall never removes them. The reason and the operator's name are kept.
+stay, and Rollcall never removes them. The reason is kept for ever with the operating
+system's user, and with the name that --as gives, which nothing verifies.
 
-Without --yes it shows what it would forget. The operator is recorded as --as
-says, which is not checked yet.`,
+Without --yes it shows what it would forget.`,
 		Example: `  rollcall forget openstack.harbour --reason "decommissioned, OPS-77"
   rollcall forget openstack.harbour --reason "decommissioned, OPS-77" --yes`,
 		Args: exactly(1, "name one platform by its identifier"),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.forget(cmd.Context(), args[0], flags) },
 	}
 	cmd.Flags().StringVar(&flags.reason, "reason", "", "why; kept for ever")
-	cmd.Flags().StringVar(&flags.as, "as", "", "the name of the operator; $USER when left out")
+	addAs(cmd, &flags.as)
 	cmd.Flags().BoolVar(&flags.yes, "yes", false, "forget, and do not only show what would be forgotten")
 	return cmd
 }
 
 func (c *cli) forget(ctx context.Context, platform string, f forgetFlags) error {
-	report, err := c.service().Forget(ctx, control.ForgetRequest{
-		Platform: platform, Reason: f.reason, By: cmp.Or(f.as, c.getenv("USER")), DryRun: !f.yes,
-	})
+	by := actor(f.as)
+	if err := checkRecord(by, f.reason); err != nil {
+		return err
+	}
+	report, err := c.service().Forget(ctx, control.ForgetRequest{Platform: platform, Reason: f.reason, By: by, DryRun: !f.yes})
 	if err != nil {
 		return inFlags(err, map[string]string{
 			"reason": "say why with --reason: it is kept",

@@ -2,13 +2,17 @@ package main
 
 import (
 	"bytes"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // waitingPlan holds two chunks of one removal, a group, and a role that could be
@@ -72,8 +76,8 @@ func TestDecisionsAreCounted(t *testing.T) {
 		{"the role alone", []string{"audit → new"}, "1 carried role"},
 	} {
 		p := waitingPlan()
-		flags := decideFlags{verdict: store.Approved, only: tc.only, reason: "r", as: "ada", life: decisionLife}
-		decisions, err := flags.decisions(p)
+		flags := decideFlags{verdict: store.Approved, only: tc.only, reason: "r", life: decisionLife}
+		decisions, err := flags.decisions(p, storetest.By("ada"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,5 +120,56 @@ func TestPlanItem_TellsWhatIsLeftOut(t *testing.T) {
 	}
 	if diff := cmp.Diff([]step{{}, {held: true}, {forbidden: true}}, got, cmp.AllowUnexported(step{})); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+}
+
+// TestApprove_RefusesWhatCannotBeKept: the flags are checked before anything is read.
+func TestApprove_RefusesWhatCannotBeKept(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		reason string
+		flags  []string
+		want   string
+	}{
+		{"a reason is kept", nil, "--reason"},
+		{"a decision for 100 years is a rule", []string{"--reason", "r", "--expires", "876000h"}, "720h (30 days)"},
+		{"a moment above the longest", []string{"--reason", "r", "--expires", "720h1s"}, "720h (30 days)"},
+		{"no run uses it that soon", []string{"--reason", "r", "--expires", "59s"}, "from 1m"},
+		{"a time in the past", []string{"--reason", "r", "--expires", "-1h"}, "from 1m"},
+		{"a second line could look like another record", []string{"--reason", "r\nok"}, "U+000A"},
+	} {
+		for _, verb := range []string{"approve", "reject"} {
+			run(t, "", "", append([]string{verb, "marketing.web/sandbox.local", "d-1"}, tc.flags...)...).ends(t, tc.reason, exitInvalid, tc.want)
+		}
+	}
+}
+
+// TestApprove_ListsAllDecisions: also those that ended, with the actor and the claimed name.
+func TestApprove_ListsAllDecisions(t *testing.T) {
+	s := newScene(t, "")
+	by := access.Actor{Kind: access.OSUser, Name: "ada@test", Claim: "hr"}
+	removal := plan.Removal{Object: access.Key{Kind: access.KindMembers, Group: adminGroup}, Ref: "u-1"}
+	for _, d := range []store.Decision{
+		{Removal: removal, Verdict: store.Approved, Life: -time.Second, By: by, Reason: "CHG-1", Digest: "d-1"},
+		{Removal: removal, Verdict: store.Rejected, Life: time.Hour, By: by, Reason: "INC-7", Digest: "d-2"},
+	} {
+		if err := s.store.Decide(t.Context(), tenant(), []store.Decision{d}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := fromJSON[[]decisionItem](t, must(t, s.url, "", "approve", "--list", "-o", "json"))
+	want := []decisionItem{
+		{Verdict: "rejected", State: "open", Reason: "INC-7", Digest: "d-2"},
+		{Verdict: "approved", State: "expired", Reason: "CHG-1", Digest: "d-1"},
+	}
+	for i := range want {
+		want[i].Tenant, want[i].Platform, want[i].Object, want[i].Account = "marketing.web", "sandbox.local", removal.Object.String(), "u-1"
+		want[i].By, want[i].Claim = "os:ada@test", "hr"
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(decisionItem{}, "At", "Expires", "Ended")); diff != "" {
+		t.Errorf("decisions (-want +got):\n%s", diff)
+	}
+	if out := must(t, s.url, "", "approve", "--list", "marketing.web/sandbox.local"); !strings.Contains(out, "os:ada@test, says to be hr") {
+		t.Errorf("the list does not name the actor:\n%s", out)
 	}
 }

@@ -1,22 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
-	"github.com/rollcall-iam/rollcall/internal/access"
-	"github.com/rollcall-iam/rollcall/internal/document"
-	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/store"
 	"github.com/rollcall-iam/rollcall/workflows"
@@ -24,6 +17,7 @@ import (
 
 type revokeFlags struct {
 	reason, as string
+	list       bool
 	lift, wait bool
 }
 
@@ -47,8 +41,9 @@ Without --reason it shows how the user's revocation stands on each platform: whe
 the platform had accepted all of it, whether that is verified (state "done"), what is
 still open, and within which time access really ends, by the vendor's documents:
 sessions and tokens last longer. Without a user it lists all revocations that stand.
-With --lift it ends one, and starts runs that give back what the documents say. Who
-revoked is recorded as --as says; nobody checks it yet.
+With --lift it ends one, and starts runs that give back what the documents say.
+Revocations and lifts are kept for ever with their reasons and the operating system's
+user, and with the name that --as gives, which nothing verifies. --list shows all.
 
 With --wait it ends when every platform has accepted it, or was given up, and says
 what is still open: verification takes as long as the platforms need to show the
@@ -56,13 +51,14 @@ removals. Ctrl-C leaves the work running.`,
 		Example: `  rollcall revoke jdoe --reason "left, HR-1234" --wait
   rollcall revoke jdoe
   rollcall revoke
-  rollcall revoke --lift jdoe`,
+  rollcall revoke --lift jdoe --reason "back from leave, HR-1300"`,
 		Args:              atMost(1, "name one user, as the meshUser is named"),
 		ValidArgsFunction: c.completeRevoked,
 		RunE:              func(cmd *cobra.Command, args []string) error { return c.revoke(cmd.Context(), args, &flags) },
 	}
-	cmd.Flags().StringVar(&flags.reason, "reason", "", "why; kept with the revocation")
-	cmd.Flags().StringVar(&flags.as, "as", "", "who revokes or lifts; $USER when left out")
+	cmd.Flags().StringVar(&flags.reason, "reason", "", "why the access is revoked, or the revocation lifted; kept for ever")
+	addAs(cmd, &flags.as)
+	cmd.Flags().BoolVar(&flags.list, "list", false, "list all revocations, also lifted ones")
 	cmd.Flags().BoolVar(&flags.lift, "lift", false, "end the user's revocation")
 	cmd.Flags().BoolVar(&flags.wait, "wait", false, "wait until every platform has accepted it; with --lift for the end of the runs")
 	return cmd
@@ -92,20 +88,21 @@ func (c *cli) completeRevoked(cmd *cobra.Command, args []string, typed string) (
 }
 
 func (c *cli) revoke(ctx context.Context, args []string, f *revokeFlags) error {
-	f.as = cmp.Or(f.as, c.getenv("USER"))
-	changes := f.lift || strings.TrimSpace(f.reason) != ""
-	switch {
-	case changes && len(args) == 0:
+	changes := !f.list && (f.lift || f.reason != "")
+	if changes && len(args) == 0 {
 		return invalid(errors.New("name the user, as the meshUser is named"))
-	case changes && strings.TrimSpace(f.as) == "":
-		return invalid(errors.New("say who you are with --as: it is kept with the revocation"))
+	}
+	if changes {
+		if err := checkRecord(actor(f.as), f.reason); err != nil {
+			return err
+		}
 	}
 	if _, err := c.database(ctx); err != nil {
 		return err
 	}
 	switch {
-	case len(args) == 0:
-		return c.listRevocations(ctx)
+	case len(args) == 0 || f.list:
+		return c.listRevocations(ctx, f.list)
 	case f.lift:
 		return c.liftRevocation(ctx, args[0], f)
 	case !changes:
@@ -120,14 +117,14 @@ func (c *cli) startRevocation(ctx context.Context, person string, f *revokeFlags
 	if _, err := c.engine(ctx); err != nil {
 		return err
 	}
-	r, err := c.documents.Revoke(ctx, person, f.reason, f.as)
+	r, err := c.documents.Revoke(ctx, person, f.reason, actor(f.as))
 	if errors.Is(err, store.ErrNotFound) {
 		return c.unknownPerson(ctx, person)
 	}
 	if err != nil {
 		return err
 	}
-	if r.Reason != f.reason || r.By != f.as {
+	if r.Reason != f.reason || r.By != actor(f.as) {
 		fmt.Fprintf(c.err, "The access of %s is revoked already: who did so and why stays, and all platforms are asked again.\n", person)
 	}
 	in := workflows.RevokeUserInput{ID: r.ID, Cause: "revoke"}
@@ -264,7 +261,7 @@ func (c *cli) liftRevocation(ctx context.Context, person string, f *revokeFlags)
 	if err != nil {
 		return err
 	}
-	err = c.documents.Lift(ctx, person, f.as)
+	err = c.documents.Lift(ctx, person, f.reason, actor(f.as))
 	if errors.Is(err, store.ErrNotFound) || err == nil && len(standing) == 0 {
 		return invalid(fmt.Errorf("the access of %q is not revoked", person))
 	}
@@ -297,183 +294,4 @@ func (c *cli) endVerifications(ctx context.Context, r store.Revocation) {
 		id := workflows.VerifyRevocationID(r.ID, p.Platform)
 		_ = temporal.SignalWorkflow(ctx, id, "", workflows.TriggerSignal, workflows.Trigger{Cause: "lift"})
 	}
-}
-
-// revocationReport is one revocation as JSON.
-type revocationReport struct {
-	Person    string               `json:"user"`
-	Reason    string               `json:"reason"`
-	By        string               `json:"by"`
-	At        time.Time            `json:"at"`
-	LiftedBy  string               `json:"lifted_by,omitempty"`
-	LiftedAt  *time.Time           `json:"lifted_at,omitempty"`
-	Platforms []revocationPlatform `json:"platforms"`
-}
-
-// revocationPlatform is how a revocation stands on one platform, as JSON.
-type revocationPlatform struct {
-	Platform string `json:"platform"`
-	State    string `json:"state"`
-	// AcceptedMS is how long it took until the platform had accepted everything,
-	// EffectiveMS within which time from then access really ends, by the vendor's documents;
-	// null where they name no longest time.
-	AcceptedMS  int64                  `json:"accepted_ms"`
-	EffectiveMS *int64                 `json:"effective_within_ms"`
-	Effective   driver.AccessEndReport `json:"access_end"`
-	Tenants     int                    `json:"tenants"`
-	Sets        int                    `json:"sets"`
-	Calls       int                    `json:"calls"`
-	Problem     string                 `json:"problem,omitempty"`
-	Remarks     []access.Remark        `json:"warnings,omitempty"`
-	// Open are the groups and roles there that still have the user, or may have.
-	Open []openPlaceReport `json:"open,omitempty"`
-}
-
-// openPlaceReport is a group or role that still has a revoked user, as JSON.
-type openPlaceReport struct {
-	Tenant string `json:"tenant"`
-	Object string `json:"object"`
-	// Found is true where a read found the user there, and Rollcall had not added them.
-	Found bool `json:"found,omitempty"`
-}
-
-func reportOpen(places []store.OpenPlace) []openPlaceReport {
-	var open []openPlaceReport
-	for _, o := range places {
-		open = append(open, openPlaceReport{Tenant: o.Tenant.String(), Object: o.Object, Found: o.Found})
-	}
-	return open
-}
-
-func reportOfRevocation(r store.Revocation, ends map[string]driver.AccessEnd) revocationReport {
-	report := revocationReport{
-		Person: r.Person, Reason: r.Reason, By: r.By, At: r.At.UTC(), LiftedBy: r.LiftedBy, Platforms: []revocationPlatform{},
-	}
-	if !r.LiftedAt.IsZero() {
-		at := r.LiftedAt.UTC()
-		report.LiftedAt = &at
-	}
-	for _, p := range r.Platforms {
-		end := ends[p.Platform].Report()
-		report.Platforms = append(report.Platforms, revocationPlatform{
-			Platform: p.Platform, State: string(p.State), AcceptedMS: p.Took.Milliseconds(), EffectiveMS: end.WithinMS, Effective: end,
-			Tenants: p.Tenants, Sets: p.Sets, Calls: p.Calls, Problem: p.Problem, Remarks: p.Remarks, Open: reportOpen(p.Open),
-		})
-	}
-	return report
-}
-
-// listRevocations shows all that stand.
-func (c *cli) listRevocations(ctx context.Context) error {
-	found, err := c.documents.Revocations(ctx, store.RevocationFilter{})
-	if err != nil {
-		return err
-	}
-	ends, err := c.accessEnds(ctx)
-	if err != nil {
-		return err
-	}
-	reports := []revocationReport{}
-	for _, r := range found {
-		reports = append(reports, reportOfRevocation(r, ends))
-	}
-	return c.print(reports, func(w io.Writer) {
-		if len(found) == 0 {
-			fmt.Fprintln(c.err, "Nobody's access is revoked.")
-			return
-		}
-		var lines [][]string
-		for _, r := range found {
-			lines = append(lines, []string{r.Person, stamp(r.At), r.By, howFar(r.Platforms), r.Reason})
-		}
-		rows(w, []string{"USER", "REVOKED", "BY", "PLATFORMS", "REASON"}, lines)
-	})
-}
-
-// showRevocation shows the person's revocation, the last one if none stands.
-func (c *cli) showRevocation(ctx context.Context, person string) error {
-	found, err := c.documents.Revocations(ctx, store.RevocationFilter{Person: person, Lifted: true})
-	if err != nil {
-		return err
-	}
-	if len(found) == 0 {
-		docs, err := c.documents.Documents(ctx, store.Filter{Kind: document.KindUser, Name: person})
-		if err != nil {
-			return err
-		}
-		if len(docs) == 0 {
-			return c.unknownPerson(ctx, person)
-		}
-		return invalid(fmt.Errorf("the access of %q is not revoked: say why it should be with --reason", person))
-	}
-	i := slices.IndexFunc(found, func(r store.Revocation) bool { return r.LiftedAt.IsZero() })
-	r := found[max(0, i)]
-	ends, err := c.accessEnds(ctx)
-	if err != nil {
-		return err
-	}
-	return c.print(reportOfRevocation(r, ends), func(w io.Writer) { writeRevocation(w, r, ends) })
-}
-
-func writeRevocation(w io.Writer, r store.Revocation, ends map[string]driver.AccessEnd) {
-	fmt.Fprintln(w, visible(fmt.Sprintf("%s: revoked %s by %s: %s", r.Person, stamp(r.At), r.By, r.Reason)))
-	if !r.LiftedAt.IsZero() {
-		fmt.Fprintln(w, visible(fmt.Sprintf("lifted %s by %s", stamp(r.LiftedAt), r.LiftedBy)))
-	}
-	var lines [][]string
-	for _, p := range r.Platforms {
-		took, effective := "-", "-"
-		if p.Took > 0 {
-			took, effective = shortly(p.Took), ends[p.Platform].String()
-		}
-		lines = append(lines, []string{
-			p.Platform, string(p.State), took, effective, strconv.Itoa(p.Tenants), strconv.Itoa(p.Sets), strconv.Itoa(p.Calls), p.Problem,
-		})
-	}
-	if len(lines) > 0 {
-		rows(w, []string{"PLATFORM", "STATE", "ACCEPTED AFTER", "EFFECTIVE AFTER", "TENANTS", "SETS", "CALLS", "PROBLEM"}, lines)
-	}
-	for _, p := range r.Platforms {
-		if text := accessEndText(p.Platform, ends[p.Platform]); text != "" && p.Sets > 0 {
-			fmt.Fprintln(w, visible(text))
-		}
-		for _, m := range p.Remarks {
-			fmt.Fprintln(w, visible(fmt.Sprintf("%s: %s %s: %s", p.Platform, m.Code, m.Object, m.Text)))
-		}
-		writeOpen(w, p)
-	}
-}
-
-// maxOpen is how many open groups and roles of a platform are shown one by one.
-const maxOpen = 10
-
-func writeOpen(w io.Writer, p store.RevokedPlatform) {
-	for _, o := range p.Open[:min(maxOpen, len(p.Open))] {
-		fmt.Fprintln(w, visible(fmt.Sprintf("%s: still open: %s of %s", p.Platform, o.Object, o.Tenant)))
-	}
-	if more := len(p.Open) - maxOpen; more > 0 {
-		fmt.Fprintf(w, "%s: still open: %d more, see -o json\n", p.Platform, more)
-	}
-}
-
-// howFar counts the platforms that are done.
-func howFar(platforms []store.RevokedPlatform) string {
-	done := 0
-	for _, p := range platforms {
-		if p.State == store.RevocationDone {
-			done++
-		}
-	}
-	return fmt.Sprintf("%d of %d", done, len(platforms))
-}
-
-// stamp writes a time for people.
-func stamp(t time.Time) string { return t.Format(time.DateTime) }
-
-// shortly writes a duration as exactly as people want to know it.
-func shortly(d time.Duration) string {
-	if d < time.Second {
-		return d.Round(time.Millisecond).String()
-	}
-	return d.Round(100 * time.Millisecond).String()
 }

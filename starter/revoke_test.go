@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/driver/types"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 func TestRevokeAsksForWhatIsKept(t *testing.T) {
@@ -21,23 +22,20 @@ func TestRevokeAsksForWhatIsKept(t *testing.T) {
 	cases := []struct {
 		reason string
 		args   []string
-		user   string
 		want   string
 	}{
-		{"a reason is about somebody", []string{"revoke", "--reason", "left"}, "hr", "name the user"},
-		{"so is a lift", []string{"revoke", "--lift"}, "hr", "name the user"},
-		{"who does it is kept", []string{"revoke", "jdoe", "--reason", "left"}, "", "--as"},
-		{"also who lifts it", []string{"revoke", "jdoe", "--lift", "--as", " "}, "", "--as"},
-		{"one at a time", []string{"revoke", "jdoe", "jane", "--reason", "left"}, "hr", "one user"},
+		{"a reason is about somebody", []string{"revoke", "--reason", "left"}, "name the user"},
+		{"so is a lift", []string{"revoke", "--lift"}, "name the user"},
+		{"the reason of a lift is kept", []string{"revoke", "--lift", "jdoe"}, "--reason"},
+		{"blanks are no reason", []string{"revoke", "jdoe", "--reason", " "}, "--reason"},
+		{"a second line could look like another record", []string{"revoke", "jdoe", "--reason", "left\nlifted"}, "U+000A"},
+		{"a reason is a line, not a file", []string{"revoke", "jdoe", "--reason", strings.Repeat("x", 1001)}, "at most 1,000 characters"},
+		{"a name is shown in lists", []string{"revoke", "jdoe", "--reason", "left", "--as", "hr\x1b[2J"}, "--as"},
+		{"one at a time", []string{"revoke", "jdoe", "jane", "--reason", "left"}, "one user"},
 	}
 	for _, tc := range cases {
 		var out, errs bytes.Buffer
-		c := &cli{in: strings.NewReader(""), out: &out, err: &errs, getenv: func(name string) string {
-			if name == "USER" {
-				return tc.user
-			}
-			return ""
-		}}
+		c := &cli{in: strings.NewReader(""), out: &out, err: &errs, getenv: func(string) string { return "" }}
 		root := rootCommand(c)
 		root.SetArgs(tc.args)
 		err := root.ExecuteContext(t.Context())
@@ -51,7 +49,8 @@ func TestRevocationIsShown(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	r := store.Revocation{
-		Person: "jdoe", Reason: "left", By: "hr\x1b[2J", At: at, LiftedBy: "boss", LiftedAt: at.Add(time.Hour),
+		Person: "jdoe", Reason: "left", By: access.Actor{Kind: access.OSUser, Name: "ada@host", Claim: "hr\x1b[2J"}, At: at,
+		LiftedBy: storetest.By("boss"), LiftedAt: at.Add(time.Hour), LiftReason: "back",
 		Platforms: []store.RevokedPlatform{
 			{Platform: "azure.eu", State: store.RevocationAccepted, Took: 1234 * time.Millisecond, Settle: 5 * time.Second, Tenants: 3, Sets: 4, Calls: 9},
 			{Platform: "cf.eu", State: store.RevocationWaiting, Problem: "connection refused"},
@@ -67,8 +66,8 @@ func TestRevocationIsShown(t *testing.T) {
 	var out bytes.Buffer
 	writeRevocation(&out, r, ends)
 	want := "" +
-		"jdoe: revoked 2026-03-04 05:06:07 by hr\uFFFD[2J: left\n" +
-		"lifted 2026-03-04 06:06:07 by boss\n" +
+		"jdoe: revoked 2026-03-04 05:06:07 by os:ada@host, says to be hr\uFFFD[2J: left\n" +
+		"lifted 2026-03-04 06:06:07 by os:boss@test: back\n" +
 		"PLATFORM  STATE     ACCEPTED AFTER  EFFECTIVE AFTER  TENANTS  SETS  CALLS  PROBLEM\n" +
 		"azure.eu  accepted  1.2s            up to 12h        3        4     9      \n" +
 		"cf.eu     waiting   -               -                0        0     0      connection refused\n" +
@@ -83,7 +82,7 @@ func TestRevocationIsShown(t *testing.T) {
 		t.Errorf("how far it is: %q, want 2 of 4", got)
 	}
 	report := reportOfRevocation(r, ends)
-	if report.LiftedAt == nil || report.Platforms[0].AcceptedMS != 1234 {
+	if report.Lifted == nil || report.Platforms[0].AcceptedMS != 1234 {
 		t.Errorf("report %+v, want the times in milliseconds", report)
 	}
 	for i, want := range []any{int64(12 * 3600 * 1000), nil, nil, int64(0)} {
@@ -145,7 +144,7 @@ func TestRevokePromisesWhatTheVendorsDo(t *testing.T) {
 		}
 	}
 	s := newScene(t, "")
-	r, err := s.store.Revoke(t.Context(), "jane", "left", "hr")
+	r, err := s.store.Revoke(t.Context(), "jane", "left", storetest.By("hr"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +183,7 @@ func TestRevokeCompletes(t *testing.T) {
 	if out := must(t, s.url, "", "__complete", "revoke", "--lift", ""); strings.Contains(out, "jane") {
 		t.Errorf("rollcall revoke --lift <tab> offers somebody who is not revoked:\n%s", out)
 	}
-	if _, err := s.store.Revoke(t.Context(), "jane", "left", "hr"); err != nil {
+	if _, err := s.store.Revoke(t.Context(), "jane", "left", storetest.By("hr")); err != nil {
 		t.Fatal(err)
 	}
 	if out := must(t, s.url, "", "__complete", "revoke", "--lift", ""); !strings.Contains(out, "jane\n") {

@@ -437,7 +437,7 @@ func TestFleet_ForgetsPlatformsThatAreGone(t *testing.T) {
 	if reasons := p.missing(); len(reasons) != 1 {
 		t.Errorf("platforms not served: %v, want lab.a still: its tenant waits for a cleanup", reasons)
 	}
-	if _, err := p.store.ForgetPlatform(t.Context(), "lab.a", "decommissioned", "ada", false); err != nil {
+	if _, err := p.store.ForgetPlatform(t.Context(), "lab.a", "decommissioned", storetest.By("ada"), false); err != nil {
 		t.Fatal(err)
 	}
 	p.looks()

@@ -112,7 +112,9 @@ var (
 	dropObjects  = regexp.MustCompile(`^DROP (?:TABLE|INDEX|SEQUENCE) (?:IF EXISTS )?(.*)$`)
 	changesData  = regexp.MustCompile(`^(INSERT|UPDATE|DELETE|WITH|SELECT|DO|LOCK|COMMENT)\b`)
 	// temporary matches what a migration makes for itself and drops in the end.
-	temporary    = regexp.MustCompile(`^(CREATE|DROP) (TABLE|FUNCTION) pg_temp\.`)
+	temporary = regexp.MustCompile(`^(CREATE|DROP) (TABLE|FUNCTION) pg_temp\.`)
+	// triggered matches functions and triggers, which no program names.
+	triggered    = regexp.MustCompile(`^(CREATE|DROP) (FUNCTION|TRIGGER) \w+`)
 	checkValues  = regexp.MustCompile(`(?s)CHECK \((\w+) IN \(([^)]*)\)\)`)
 	renameColumn = regexp.MustCompile(`^RENAME (?:COLUMN )?(\w+) TO (\w+)$`)
 	dropColumn   = regexp.MustCompile(`^DROP COLUMN (?:IF EXISTS )?(\w+)$`)
@@ -165,7 +167,7 @@ func parts(list string) []string {
 // run applies one statement.
 func (db database) run(sql string) error {
 	switch {
-	case temporary.MatchString(sql):
+	case temporary.MatchString(sql), triggered.MatchString(sql):
 	case createTable.MatchString(sql):
 		found := createTable.FindStringSubmatch(sql)
 		db[wireName{"table", found[1], found[1]}] = found[1]

@@ -3,8 +3,8 @@ package control
 import (
 	"context"
 	"errors"
-	"strings"
 
+	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -12,9 +12,9 @@ import (
 type ForgetRequest struct {
 	Platform string `json:"platform"`
 	Reason   string `json:"reason"`
-	// By names the caller, who is not verified yet.
-	By     string `json:"by"`
-	DryRun bool   `json:"dry_run,omitempty"`
+	// By is the caller.
+	By     access.Actor `json:"by"`
+	DryRun bool         `json:"dry_run,omitempty"`
 }
 
 // ForgetResult is what a platform's records are, or were.
@@ -27,13 +27,16 @@ type ForgetResult struct {
 // Validate reports the fields that are missing.
 func (r ForgetRequest) Validate() error { return validateDecision(r.Reason, r.By) }
 
-// validateDecision requires the reason of a decision and the name of its caller.
-func validateDecision(reason, by string) error {
-	switch {
-	case strings.TrimSpace(reason) == "":
-		return invalidField("reason", "the reason is empty: say why, it is kept")
-	case strings.TrimSpace(by) == "":
-		return invalidField("by", "the name of the caller is empty: it is kept")
+// validateDecision requires a reason and a name of the caller that can be kept.
+func validateDecision(reason string, by access.Actor) error {
+	if err := access.CheckReason(reason); err != nil {
+		return invalidField("reason", "%v", err)
+	}
+	if by.ID() == "" {
+		return invalidField("by", "the caller is unknown: it is kept with the decision")
+	}
+	if err := by.Check(); err != nil {
+		return invalidField("by", "%v", err)
 	}
 	return nil
 }

@@ -142,6 +142,8 @@ type Applied struct {
 	Text  string    `json:"text"`
 	Run   string    `json:"run_id"`
 	Cause string    `json:"cause,omitempty"`
+	// By caused the run; empty where no record says who did.
+	By string `json:"by,omitempty"`
 }
 
 // Verdict is why an access that no document asks for is still there.

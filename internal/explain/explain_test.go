@@ -455,6 +455,13 @@ func TestExplain_Leaving(t *testing.T) {
 	unbounded := driver.AccessEnd{NoBound: "minutes, potentially hours", Because: "caches", Source: "page"}
 	removal := removesMember(observedAccount("jane@example.com", ""))
 	pendingApproval := func(f *fixture, steps ...plan.Step) *fixture { f.Plan.Held = steps; return f }
+	approved := func(f *fixture) *fixture {
+		f.Decisions = []store.Decision{{
+			Removal: removal.Removals()[0], Verdict: store.Approved, By: access.Actor{Kind: access.OSUser, Name: "ada@test", Claim: "hr"},
+			Reason: "CHG-1", Decided: at(2),
+		}}
+		return f
+	}
 	outage := func(f *fixture) *fixture {
 		f.Status.At, f.Status.Outcome, f.Completed = at(50), "failed", false
 		return f
@@ -484,6 +491,10 @@ func TestExplain_Leaving(t *testing.T) {
 		"held, then applied": {
 			"it was approved", pendingApproval(leaver().observed(2), removal).applied(3, removal), explain.Removed, "removal-not-effective", at(3),
 			[]string{"was removed from the group", "no observation confirms"},
+		},
+		"approved, then applied": {
+			"the approval is named", approved(pendingApproval(leaver().observed(2), removal)).applied(3, removal), explain.Removed, "removal-not-effective",
+			at(3), []string{"was removed from the group", "approved by os:ada@test, says to be hr (CHG-1)"},
 		},
 		"planned": {
 			"no run has tried it", leaver().observed(2, removal), explain.Waiting, "removal-waiting", at(2), []string{"is still in the group", "waits since 2026-03-04 05:02:00"},

@@ -23,7 +23,8 @@ type Facts struct {
 	Replacements []ledger.Renaming
 	Managed      []plan.Owned
 	Adoptions    []store.Adoption
-	Decisions    []store.Decision
+	// Decisions are all that were made about the tenant, the newest first; Current are those that count.
+	Decisions, Current []store.Decision
 	// Status is the last one; Replicated is false if there is none.
 	Status     store.Status
 	Replicated bool

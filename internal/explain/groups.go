@@ -109,7 +109,7 @@ func (x *explainer) inPlaceRename(group string) *Replacement {
 func (x *explainer) adoption(group string) *Adoption {
 	for _, a := range slices.Backward(x.Adoptions) {
 		if a.Group == group && a.End != store.Replaced {
-			return &Adoption{cmp.Or(string(a.End), "open"), a.Adopter, a.Reason, a.At}
+			return &Adoption{cmp.Or(string(a.End), "open"), a.By.String(), a.Reason, a.At}
 		}
 	}
 	return nil

@@ -150,7 +150,7 @@ func (h *history) dropWhole(parts map[attempt]bool) {
 
 // applied returns a record as a step of the answer.
 func applied(r *ledger.Record, text string) Applied {
-	return Applied{At: r.DoneAt, Text: text, Run: r.Run.RunID, Cause: r.Run.Cause}
+	return Applied{At: r.DoneAt, Text: text, Run: r.Run.RunID, Cause: r.Run.Cause, By: r.Run.Actor}
 }
 
 // orAccount returns the user's name, else that of the account.

@@ -112,10 +112,10 @@ func (x *explainer) pendingApproval(s plan.Step, account access.Member, l *Leavi
 	}
 	l.Verdict, l.Digest, l.Seen = PendingApproval, x.Plan.HeldDigest(), Seen{State: Present, At: x.observedAt}
 	l.Since = x.since(access.RemovalHeld, s.Object)
-	i := slices.IndexFunc(x.Decisions, func(d store.Decision) bool { return d.Removal == removal && d.Verdict != store.Undecided })
+	i := slices.IndexFunc(x.Current, func(d store.Decision) bool { return d.Removal == removal && d.Verdict != store.Undecided })
 	if i >= 0 {
-		d := x.Decisions[i]
-		l.Verdict, l.By, l.Reason, l.Expires = Verdict(d.Verdict), d.Approver, d.Reason, d.Expires
+		d := x.Current[i]
+		l.Verdict, l.By, l.Reason, l.Expires = Verdict(d.Verdict), d.By.String(), d.Reason, d.Expires
 	}
 	return true
 }
@@ -188,6 +188,18 @@ func (x *explainer) open(s plan.Step, account access.Member, l *Leaving) bool {
 	return true
 }
 
+// approvalOf returns the last approval of an applied removal before the run began it.
+func (x *explainer) approvalOf(r *ledger.Record) (store.Decision, bool) {
+	removals := r.Step.Removals()
+	i := slices.IndexFunc(x.Decisions, func(d store.Decision) bool {
+		return d.Verdict == store.Approved && d.Decided.Before(r.IntendedAt) && slices.Contains(removals, d.Removal)
+	})
+	if i < 0 {
+		return store.Decision{}, false
+	}
+	return x.Decisions[i], true
+}
+
 // isRecent completes a removal that was applied, if no observation confirms it or the access
 // may still count.
 func (x *explainer) isRecent(r *ledger.Record, l *Leaving) bool {
@@ -195,6 +207,9 @@ func (x *explainer) isRecent(r *ledger.Record, l *Leaving) bool {
 	l.Verdict, l.Since, l.Seen = Removed, r.DoneAt, Seen{State: Absent, At: x.observedAt}
 	if !isConfirmed {
 		l.Seen = Seen{State: Unknown, At: x.observedAt, RemovedAt: r.DoneAt}
+	}
+	if d, found := x.approvalOf(r); found {
+		l.By, l.Reason = d.By.String(), d.Reason
 	}
 	bound, known := x.Profile.AccessEnd.Bound()
 	if known && bound > 0 {
@@ -253,6 +268,9 @@ func (l Leaving) removedText(end string) string {
 		text = fmt.Sprintf("the role %q was removed from the account %q", l.Role, l.Account)
 	}
 	text += " at " + l.Since.Format(time.DateTime)
+	if l.By != "" {
+		text += fmt.Sprintf(", approved by %s (%s)", l.By, l.Reason)
+	}
 	if !l.Seen.RemovedAt.IsZero() {
 		text += ", which no observation confirms yet"
 	}

@@ -91,8 +91,11 @@ func (r Reader) readDecisions(ctx context.Context, id access.TenantID, f *Facts)
 	if f.Adoptions, err = r.Store.AllAdoptions(ctx, []access.TenantID{id}); err != nil {
 		return err
 	}
-	decisions, err := r.Store.Decisions(ctx, []access.TenantID{id})
-	f.Decisions = decisions[id]
+	if f.Decisions, err = r.Store.AllDecisions(ctx, []access.TenantID{id}); err != nil {
+		return err
+	}
+	current, err := r.Store.Decisions(ctx, []access.TenantID{id})
+	f.Current = current[id]
 	return err
 }
 

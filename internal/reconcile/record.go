@@ -204,7 +204,7 @@ func (r *Reconciler) close(ctx context.Context, tenants []*Tenant) error {
 	if err := r.store.EndUnnamed(ctx, named); err != nil {
 		return fmt.Errorf("reconcile: end the unnamed removals of %d tenants: %w", len(named), err)
 	}
-	if err := r.store.Forget(ctx, decided); err != nil {
+	if err := r.store.EndDecisions(ctx, decided); err != nil {
 		return fmt.Errorf("reconcile: end the decisions on %d tenants: %w", len(decided), err)
 	}
 	// What the ledger has of objects that still exist stays.

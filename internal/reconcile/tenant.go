@@ -189,7 +189,7 @@ func (t *Tenant) decided() (approved []plan.Removal, rejected []plan.Rejection) 
 		}
 		r := plan.Rejection{Removal: d.Removal}
 		if d.Verdict == store.Rejected {
-			r.By, r.Reason = d.Approver, d.Reason
+			r.By, r.Reason = d.By.String(), d.Reason
 		}
 		rejected = append(rejected, r)
 	}

@@ -435,7 +435,7 @@ func (r *removal) execute(ctx context.Context, p planned) executed {
 		Plan: p.plan, Driver: r.driver, Scope: p.scope, Attempts: attempts, IgnoreNeeds: true,
 		Ledger: reconcile.NewLedger(r.Ledger, ledger.Run{
 			Tenant: id, WorkflowID: r.run.WorkflowID, RunID: r.run.RunID, Pass: r.run.Attempt<<8 + r.observations,
-			Digest: digest, Actor: r.revocation.By, Cause: "revoke",
+			Digest: digest, Actor: r.revocation.By.ID(), Cause: "revoke",
 		}),
 	})
 	var out executed

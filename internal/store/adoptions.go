@@ -26,9 +26,9 @@ type Adoption struct {
 	Tenant access.TenantID
 	// Group is its name and Ref its id: another group of the name is not meant.
 	Group, Ref string
-	// Adopter is who says to have asked for it: nobody checks it yet.
-	Adopter string
-	Reason  string
+	// By asked for it.
+	By     access.Actor
+	Reason string
 	// Digest names the plan that showed what it changes.
 	Digest string
 	// At and EndedAt are by the database's clock; EndedAt is zero, and End empty,
@@ -45,10 +45,13 @@ func (a Adoption) Open() bool { return a.End == "" }
 func (s *Store) Adopt(ctx context.Context, tenant access.TenantID, adoptions []Adoption) error {
 	batch := &pgx.Batch{}
 	for _, a := range adoptions {
+		if err := checkDecided(a.By, a.Reason); err != nil {
+			return err
+		}
 		batch.Queue(`UPDATE adoptions SET ended_at = now(), ended = 'replaced'
 			WHERE tenant = $1 AND group_name = $2 AND ended_at IS NULL`, tenant.String(), a.Group)
-		batch.Queue(`INSERT INTO adoptions (tenant, group_name, ref, adopter, reason, digest) VALUES ($1, $2, $3, $4, $5, $6)`,
-			tenant.String(), a.Group, a.Ref, a.Adopter, a.Reason, a.Digest)
+		batch.Queue(`INSERT INTO adoptions (tenant, group_name, ref, actor, claim, reason, digest) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			tenant.String(), a.Group, a.Ref, a.By.ID(), a.By.Claim, a.Reason, a.Digest)
 	}
 	return prefixed(pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return tx.SendBatch(ctx, batch).Close() }))
 }
@@ -73,21 +76,22 @@ func (s *Store) AllAdoptions(ctx context.Context, tenants []access.TenantID) ([]
 }
 
 func (s *Store) adoptions(ctx context.Context, condition string, tenants []string) ([]Adoption, error) {
-	rows, err := s.pool.Query(ctx, `SELECT tenant, group_name, ref, adopter, reason, digest, at, ended_at, coalesce(ended, '')
+	rows, err := s.pool.Query(ctx, `SELECT tenant, group_name, ref, actor, claim, reason, digest, at, ended_at, coalesce(ended, '')
 		FROM adoptions WHERE `+condition+` ORDER BY tenant, group_name, id`, tenants)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Adoption, error) {
 		var a Adoption
-		var tenant string
+		var tenant, actor, claim string
 		var ended *time.Time
-		if err := row.Scan(&tenant, &a.Group, &a.Ref, &a.Adopter, &a.Reason, &a.Digest, &a.At, &ended, &a.End); err != nil {
+		if err := row.Scan(&tenant, &a.Group, &a.Ref, &actor, &claim, &a.Reason, &a.Digest, &a.At, &ended, &a.End); err != nil {
 			return a, err
 		}
 		if ended != nil {
 			a.EndedAt = *ended
 		}
+		a.By = access.ParseActor(actor, claim)
 		var err error
 		a.Tenant, err = access.ParseTenantID(tenant)
 		return a, err

@@ -7,13 +7,14 @@ import (
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 func TestAdoptionsAreOpenUntilTheyEnd(t *testing.T) {
 	s := fresh(t)
 	adopt := func(tenant access.TenantID, group, ref string) store.Adoption {
 		t.Helper()
-		a := store.Adoption{Tenant: tenant, Group: group, Ref: ref, Adopter: "ada", Reason: "it was there first", Digest: "d-1"}
+		a := store.Adoption{Tenant: tenant, Group: group, Ref: ref, By: storetest.By("ada"), Reason: "it was there first", Digest: "d-1"}
 		if err := s.Adopt(t.Context(), tenant, []store.Adoption{a}); err != nil {
 			t.Fatal(err)
 		}

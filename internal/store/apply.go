@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
 )
 
@@ -19,6 +20,8 @@ const namesVersion = 1
 // Checks are conditions of a change. All are tested under the lock, before anything is
 // written.
 type Checks struct {
+	// By makes the change.
+	By access.Actor
 	// DryRun computes the change and stores nothing.
 	DryRun bool
 	// Validate checks further what would be stored, and returns the names of the groups
@@ -70,7 +73,7 @@ func (s *Store) Delete(ctx context.Context, ids []document.ID, checks Checks) (C
 // change is the one way in which documents change.
 func (s *Store) change(ctx context.Context, e edit, checks Checks) (Changes, error) {
 	return s.write(ctx, e, checks, func(tx pgx.Tx, c *comparison, n *neighbours, d *draft, names []document.GroupName) error {
-		return save(ctx, tx, c, n, d, names, checks.Validate != nil)
+		return save(ctx, tx, c, n, d, names, checks)
 	})
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
 )
 
 // reportLifetime is how long a worker's report counts without another.
@@ -145,7 +147,10 @@ type ForgetResult struct {
 // platform. The reason and who gave it are kept. Where nothing changes, dry is what
 // would be forgotten. A platform that is stored is ErrStored, one without removed
 // tenants ErrNotFound.
-func (s *Store) ForgetPlatform(ctx context.Context, platform, reason, actor string, dry bool) (ForgetResult, error) {
+func (s *Store) ForgetPlatform(ctx context.Context, platform, reason string, by access.Actor, dry bool) (ForgetResult, error) {
+	if err := checkDecided(by, reason); err != nil {
+		return ForgetResult{}, err
+	}
 	var f ForgetResult
 	err := prefixed(pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		// A platform that comes back meanwhile would find its ledger gone.
@@ -167,11 +172,13 @@ func (s *Store) ForgetPlatform(ctx context.Context, platform, reason, actor stri
 			return nil
 		}
 		batch := &pgx.Batch{}
-		batch.Queue("INSERT INTO abandoned_platforms (platform, reason, actor, tenants, objects) VALUES ($1, $2, $3, $4, $5)",
-			platform, reason, actor, f.Tenants, f.Objects)
-		for _, table := range []string{"allocations", "affected_tenants", "statuses", "decisions"} {
+		batch.Queue("INSERT INTO abandoned_platforms (platform, reason, actor, claim, tenants, objects) VALUES ($1, $2, $3, $4, $5, $6)",
+			platform, reason, by.ID(), by.Claim, f.Tenants, f.Objects)
+		for _, table := range []string{"allocations", "affected_tenants", "statuses"} {
 			batch.Queue("DELETE FROM "+table+" WHERE tenant IN (SELECT tenant FROM tombstones WHERE platform = $1)", platform)
 		}
+		batch.Queue(`UPDATE decisions SET ended_at = now(), ended = 'abandoned'
+			WHERE ended_at IS NULL AND tenant IN (SELECT tenant FROM tombstones WHERE platform = $1)`, platform)
 		batch.Queue("DELETE FROM former_tenants WHERE platform = $1", platform)
 		batch.Queue("DELETE FROM owned WHERE platform = $1", platform)
 		batch.Queue("DELETE FROM former_connections WHERE platform = $1", platform)

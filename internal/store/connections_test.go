@@ -318,7 +318,7 @@ func TestForgetPlatform_Refuses(t *testing.T) {
 	} {
 		for _, dry := range []bool{true, false} {
 			before := tablesAbout(t, s, tt.platform)
-			result, err := s.ForgetPlatform(t.Context(), tt.platform, "decommissioned", "ada", dry)
+			result, err := s.ForgetPlatform(t.Context(), tt.platform, "decommissioned", storetest.By("ada"), dry)
 			if !errors.Is(err, tt.want) {
 				t.Errorf("%s (dry %v): %+v, %v; want %v: %s", tt.name, dry, result, err, tt.want, tt.reason)
 			}
@@ -340,7 +340,7 @@ func TestForgetPlatform_IsRefusedOnceCleanedUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.ForgetPlatform(t.Context(), "lab.here", "decommissioned", "ada", false); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.ForgetPlatform(t.Context(), "lab.here", "decommissioned", storetest.By("ada"), false); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("forget after the cleanup: %v, want ErrNotFound", err)
 	}
 }
@@ -351,14 +351,14 @@ func TestForgetPlatform_DropsAllThatItOwns(t *testing.T) {
 	others := tablesAbout(t, s, "annex.north")
 	deleteSandbox(t, s)
 	before, served := tablesAbout(t, s, sandbox), version(t, s)
-	for _, table := range []string{"tombstones", "owned", "allocations", "affected_tenants", "statuses", "decisions"} {
+	for _, table := range []string{"tombstones", "owned", "allocations", "affected_tenants", "statuses"} {
 		if before[table] == 0 {
 			t.Fatalf("the dump has nothing to forget in %s", table)
 		}
 	}
 	want := store.ForgetResult{Tenants: 3, Objects: before["owned"]}
 
-	planned, err := s.ForgetPlatform(t.Context(), sandbox, "decommissioned, OPS-77", "ada", true)
+	planned, err := s.ForgetPlatform(t.Context(), sandbox, "decommissioned, OPS-77", storetest.By("ada"), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,7 +368,7 @@ func TestForgetPlatform_DropsAllThatItOwns(t *testing.T) {
 		t.Errorf("a dry run moves PlatformsVersion from %d to %d", served, now)
 	}
 
-	done, err := s.ForgetPlatform(t.Context(), sandbox, "decommissioned, OPS-77", "ada", false)
+	done, err := s.ForgetPlatform(t.Context(), sandbox, "decommissioned, OPS-77", storetest.By("ada"), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -377,6 +377,7 @@ func TestForgetPlatform_DropsAllThatItOwns(t *testing.T) {
 	for table, why := range map[string]string{
 		"accounts":             "known accounts expire",
 		"adoptions":            "history",
+		"decisions":            "history",
 		"counters":             "a number is never given twice",
 		"ended_warnings":       "history, for as long as RemarksKept says",
 		"group_replacements":   "history",
@@ -400,7 +401,7 @@ func TestForgetPlatform_DropsAllThatItOwns(t *testing.T) {
 	var at time.Time
 	err = s.Pool().QueryRow(t.Context(), "SELECT reason, actor, tenants, objects, at FROM abandoned_platforms WHERE platform = $1", sandbox).
 		Scan(&reason, &actor, &n, &objects, &at)
-	if err != nil || reason != "decommissioned, OPS-77" || actor != "ada" || n != want.Tenants || objects != want.Objects || at.IsZero() {
+	if err != nil || reason != "decommissioned, OPS-77" || actor != "os:ada@test" || n != want.Tenants || objects != want.Objects || at.IsZero() {
 		t.Errorf("noted: %q by %q at %s, %d tenants, %d objects, %v; want the reason, who gave it and %+v", reason, actor, at, n, objects, err, want)
 	}
 	if now := version(t, s); now == served {
@@ -412,7 +413,7 @@ func TestForgetPlatform_DropsAllThatItOwns(t *testing.T) {
 		}
 	}
 	diff(t, "tenants that remain", []access.TenantID(nil), tenants(t, s, store.TenantFilter{Platform: sandbox}), cmpopts.EquateEmpty())
-	if _, err := s.ForgetPlatform(t.Context(), sandbox, "once more", "ben", false); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.ForgetPlatform(t.Context(), sandbox, "once more", storetest.By("ben"), false); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("forgotten twice: %v, want ErrNotFound", err)
 	}
 }
@@ -427,7 +428,7 @@ func TestForgetPlatform_LetsThePlatformComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	apply(t, s, store.ApplyRequest{Prune: true})
-	if _, err := s.ForgetPlatform(t.Context(), "lab.here", "decommissioned", "ada", false); err != nil {
+	if _, err := s.ForgetPlatform(t.Context(), "lab.here", "decommissioned", storetest.By("ada"), false); err != nil {
 		t.Fatal(err)
 	}
 	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
@@ -447,7 +448,7 @@ func TestForgetPlatform_NeedsAReason(t *testing.T) {
 	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
 	apply(t, s, store.ApplyRequest{Prune: true})
 	before := tablesAbout(t, s, "lab.here")
-	if _, err := s.ForgetPlatform(t.Context(), "lab.here", "", "ada", false); err == nil {
+	if _, err := s.ForgetPlatform(t.Context(), "lab.here", "", storetest.By("ada"), false); err == nil {
 		t.Error("forgotten without a reason")
 	}
 	diff(t, "rows", before, tablesAbout(t, s, "lab.here"))

@@ -354,12 +354,12 @@ func (m *meaning) decisions() {
 	for tenant, all := range check(m, decided, err) {
 		for _, d := range all {
 			m.sayf("decision", "%s %s %q ref %q: %s by %s (%s)",
-				tenant, d.Removal.Object.Kind, d.Removal.Object, d.Removal.Ref, d.Verdict, d.Approver, d.Reason)
+				tenant, d.Removal.Object.Kind, d.Removal.Object, d.Removal.Ref, d.Verdict, d.By.Claim, d.Reason)
 		}
 	}
 	adoptions, err := m.store.AllAdoptions(m.t.Context(), nil)
 	for _, a := range check(m, adoptions, err) {
-		m.sayf("adoption", "%s %s ref %s by %s (%s): %q", a.Tenant, a.Group, a.Ref, a.Adopter, a.Reason, a.End)
+		m.sayf("adoption", "%s %s ref %s by %s (%s): %q", a.Tenant, a.Group, a.Ref, a.By.Claim, a.Reason, a.End)
 		if _, _, err := m.store.Plan(m.t.Context(), a.Digest); err != nil {
 			m.t.Errorf("the plan that the adoption of %s was agreed to: %v", a.Group, err)
 		}
@@ -370,7 +370,7 @@ func (m *meaning) revocations() {
 	m.t.Helper()
 	found, err := m.store.Revocations(m.t.Context(), store.RevocationFilter{Lifted: true})
 	for _, r := range check(m, found, err) {
-		m.sayf("revocation", "%s of euid %s by %s (%s), lifted by %q", r.Person, r.EUID, r.By, r.Reason, r.LiftedBy)
+		m.sayf("revocation", "%s of euid %s by %s (%s), lifted by %q", r.Person, r.EUID, r.By.Claim, r.Reason, r.LiftedBy.Claim)
 		for _, p := range r.Platforms {
 			m.sayf("revocation", "%s on %s: %s, accepted %v, %d tenants, %d sets, %d calls, problem %q",
 				r.Person, p.Platform, p.State, p.Took > 0, p.Tenants, p.Sets, p.Calls, p.Problem)
@@ -544,7 +544,7 @@ func (m *meaning) revokesTheForgotten() {
 			continue
 		}
 		forgotten++
-		if _, err := m.store.Revoke(m.t.Context(), who, "left", "hr"); err != nil {
+		if _, err := m.store.Revoke(m.t.Context(), who, "left", storetest.By("hr")); err != nil {
 			m.t.Errorf("%s is in the record only, and cannot be revoked: %v", who, err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/document/documenttest"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // TestQueriesHaveAllThatTheGraphNeeds: queries narrow the documents down to those that may
@@ -142,10 +143,10 @@ func TestGlobalGroup(t *testing.T) {
 		}
 	}
 
-	if _, err := s.Revoke(t.Context(), "cyd", "left", "ops"); err != nil {
+	if _, err := s.Revoke(t.Context(), "cyd", "left", storetest.By("ops")); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Lift(t.Context(), "cyd", "ops"); err != nil {
+	if err := s.Lift(t.Context(), "cyd", "back", storetest.By("ops")); err != nil {
 		t.Fatal(err)
 	}
 	back, err := s.PersonTenants(t.Context(), "cyd", "cyd-3", "")

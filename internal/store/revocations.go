@@ -24,12 +24,14 @@ type Revocation struct {
 	// EUID is the person's when it was revoked, empty where no document said it.
 	EUID   string
 	Reason string
-	// By is who says to have revoked it: nobody checks it yet.
-	By string
+	// By revoked it.
+	By access.Actor
 	At time.Time
-	// LiftedBy and LiftedAt are zero while the revocation stands.
-	LiftedBy string
-	LiftedAt time.Time
+	// LiftedBy, LiftedAt and LiftReason are zero while the revocation stands. Lifts from
+	// before reasons were kept have none.
+	LiftedBy   access.Actor
+	LiftedAt   time.Time
+	LiftReason string
 	// Platforms are in the order of their names.
 	Platforms []RevokedPlatform
 }
@@ -81,7 +83,10 @@ type RevocationFilter struct {
 // ErrNotFound for somebody of whom nothing is known.
 //
 // A new one ages all plans, as a change of the documents does.
-func (s *Store) Revoke(ctx context.Context, person, reason, by string) (Revocation, error) {
+func (s *Store) Revoke(ctx context.Context, person, reason string, by access.Actor) (Revocation, error) {
+	if err := checkDecided(by, reason); err != nil {
+		return Revocation{}, err
+	}
 	var id string
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, "SELECT id FROM revocations WHERE user_name = $1 AND lifted_at IS NULL", person).Scan(&id)
@@ -112,7 +117,7 @@ func (s *Store) Revoke(ctx context.Context, person, reason, by string) (Revocati
 const served = `(SELECT name FROM documents WHERE kind = 'meshPlatform' UNION SELECT platform FROM tombstones) AS served`
 
 // revoke stores a new revocation and returns its ID.
-func revoke(ctx context.Context, tx pgx.Tx, person, reason, by string) (string, error) {
+func revoke(ctx context.Context, tx pgx.Tx, person, reason string, by access.Actor) (string, error) {
 	id := strings.ToLower(rand.Text()[:16])
 	var euid *string
 	var known bool
@@ -125,40 +130,45 @@ func revoke(ctx context.Context, tx pgx.Tx, person, reason, by string) (string, 
 	if !known {
 		return "", fmt.Errorf("store: the person: %w: there is no such meshUser, and no record of one", ErrNotFound)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO revocations (id, user_name, euid, reason, revoked_by) VALUES ($1, $2, coalesce($3, ''), $4, $5)`,
-		id, person, euid, reason, by)
+	_, err = tx.Exec(ctx, `INSERT INTO revocations (id, user_name, euid, reason, actor, claim)
+		VALUES ($1, $2, coalesce($3, ''), $4, $5, $6)`, id, person, euid, reason, by.ID(), by.Claim)
 	if err != nil {
 		return "", err
 	}
-	return id, age(ctx, tx)
+	return id, age(ctx, tx, by)
 }
 
 // age makes every plan look again whether it is still desired.
-func age(ctx context.Context, tx pgx.Tx) error {
+func age(ctx context.Context, tx pgx.Tx, by access.Actor) error {
 	_, err := tx.Exec(ctx, `WITH next AS (UPDATE installation SET revision = revision + 1 RETURNING revision)
-		INSERT INTO revisions (revision) SELECT revision FROM next`)
+		INSERT INTO revisions (revision, actor, claim) SELECT revision, $1, $2 FROM next`, by.ID(), by.Claim)
 	return err
 }
 
 // Lift ends the person's revocation: what the documents give them counts again.
 // It fails with ErrNotFound where none stands.
-func (s *Store) Lift(ctx context.Context, person, by string) error {
+func (s *Store) Lift(ctx context.Context, person, reason string, by access.Actor) error {
+	if err := checkDecided(by, reason); err != nil {
+		return err
+	}
 	return prefixed(pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		done, err := tx.Exec(ctx, "UPDATE revocations SET lifted_by = $2, lifted_at = now() WHERE user_name = $1 AND lifted_at IS NULL",
-			person, by)
+		done, err := tx.Exec(ctx, `UPDATE revocations SET lifted_actor = $2, lifted_claim = $3, lifted_reason = $4, lifted_at = now()
+			WHERE user_name = $1 AND lifted_at IS NULL`, person, by.ID(), by.Claim, reason)
 		if err != nil {
 			return err
 		}
 		if done.RowsAffected() == 0 {
 			return fmt.Errorf("store: a revocation of the person: %w", ErrNotFound)
 		}
-		return age(ctx, tx)
+		return age(ctx, tx, by)
 	}))
 }
 
 // Revocations returns the chosen revocations, the newest first.
 func (s *Store) Revocations(ctx context.Context, f RevocationFilter) ([]Revocation, error) {
-	rows, err := s.pool.Query(ctx, `SELECT id, user_name, euid, reason, revoked_by, at, lifted_by, lifted_at FROM revocations
+	rows, err := s.pool.Query(ctx, `SELECT id, user_name, euid, reason, actor, claim, at,
+			coalesce(lifted_actor, ''), coalesce(lifted_claim, ''), coalesce(lifted_reason, ''), lifted_at
+		FROM revocations
 		WHERE ($1 = '' OR id = $1) AND ($2 = '' OR user_name = $2) AND ($3 OR lifted_at IS NULL)
 		ORDER BY at DESC, id`, f.ID, f.Person, f.Lifted)
 	if err != nil {
@@ -166,8 +176,10 @@ func (s *Store) Revocations(ctx context.Context, f RevocationFilter) ([]Revocati
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Revocation, error) {
 		var r Revocation
+		var actor, claim, liftedActor, liftedClaim string
 		var lifted *time.Time
-		err := row.Scan(&r.ID, &r.Person, &r.EUID, &r.Reason, &r.By, &r.At, &r.LiftedBy, &lifted)
+		err := row.Scan(&r.ID, &r.Person, &r.EUID, &r.Reason, &actor, &claim, &r.At, &liftedActor, &liftedClaim, &r.LiftReason, &lifted)
+		r.By, r.LiftedBy = access.ParseActor(actor, claim), access.ParseActor(liftedActor, liftedClaim)
 		if lifted != nil {
 			r.LiftedAt = *lifted
 		}

@@ -12,12 +12,13 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // revokeAda revokes what ada has.
 func revokeAda(t *testing.T, s *store.Store) store.Revocation {
 	t.Helper()
-	r, err := s.Revoke(t.Context(), "ada", "left", "hr")
+	r, err := s.Revoke(t.Context(), "ada", "left", storetest.By("hr"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +52,7 @@ func TestRevocationAgesPlansAndStands(t *testing.T) {
 	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
 	before := generation(t, s)
 	first := revokeAda(t, s)
-	if first.Person != "ada" || first.Reason != "left" || first.By != "hr" || first.EUID == "" || first.At.IsZero() || !first.LiftedAt.IsZero() {
+	if first.Person != "ada" || first.Reason != "left" || first.By != storetest.By("hr") || first.EUID == "" || first.At.IsZero() || !first.LiftedAt.IsZero() {
 		t.Errorf("the revocation: %+v, want ada's with her euid, the reason and who", first)
 	}
 	if len(first.ID) != 16 || len(first.Platforms) != 1 || first.Platforms[0].State != store.RevocationWaiting {
@@ -62,7 +63,7 @@ func TestRevocationAgesPlansAndStands(t *testing.T) {
 	}
 	diff(t, "revoked in every input", []document.Revocation{{Person: "ada", EUID: first.EUID}}, revoked(t, s))
 
-	again, err := s.Revoke(t.Context(), "ada", "once more", "somebody else")
+	again, err := s.Revoke(t.Context(), "ada", "once more", storetest.By("somebody else"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,23 +72,23 @@ func TestRevocationAgesPlansAndStands(t *testing.T) {
 		t.Errorf("generation %d, want %d: nothing changed", now, before+1)
 	}
 
-	if err := s.Lift(t.Context(), "ada", "boss"); err != nil {
+	if err := s.Lift(t.Context(), "ada", "back", storetest.By("boss")); err != nil {
 		t.Fatal(err)
 	}
 	if now := generation(t, s); now != before+2 || len(revoked(t, s)) != 0 {
 		t.Errorf("generation %d, revoked %v; want %d and nobody", now, revoked(t, s), before+2)
 	}
-	if err := s.Lift(t.Context(), "ada", "boss"); !errors.Is(err, store.ErrNotFound) {
+	if err := s.Lift(t.Context(), "ada", "back", storetest.By("boss")); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("lifted again: %v, want ErrNotFound", err)
 	}
 	if next := revokeAda(t, s); next.ID == first.ID {
 		t.Error("a new revocation has the id of the lifted one")
 	}
 	all, err := s.Revocations(t.Context(), store.RevocationFilter{Person: "ada", Lifted: true})
-	if err != nil || len(all) != 2 || all[1].LiftedBy != "boss" || all[1].LiftedAt.IsZero() {
+	if err != nil || len(all) != 2 || all[1].LiftedBy != storetest.By("boss") || all[1].LiftReason != "back" || all[1].LiftedAt.IsZero() {
 		t.Errorf("history %+v, %v; want the standing one and the lifted one", all, err)
 	}
-	if _, err := s.Revoke(t.Context(), "nobody", "r", "b"); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.Revoke(t.Context(), "nobody", "r", storetest.By("b")); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("of somebody unknown: %v, want ErrNotFound", err)
 	}
 }
@@ -217,7 +218,7 @@ func TestRevokedAccounts(t *testing.T) {
 	}
 	check("remembered", "lab.here", "u-1", "u-2")
 	check("of another platform", "lab.there")
-	if err := s.Lift(t.Context(), "ada", "boss"); err != nil {
+	if err := s.Lift(t.Context(), "ada", "back", storetest.By("boss")); err != nil {
 		t.Fatal(err)
 	}
 	check("lifted", "lab.here")

@@ -17,11 +17,13 @@ const columns = "kind, name, api_version, body, workspace, project, platform, la
 
 // save writes a change: only what differs. The revision is counted here: a
 // revocation, which waits for no apply, may have taken the one that was expected.
-func save(ctx context.Context, tx pgx.Tx, c *comparison, n *neighbours, d *draft, names []document.GroupName, named bool) error {
+func save(
+	ctx context.Context, tx pgx.Tx, c *comparison, n *neighbours, d *draft, names []document.GroupName, checks Checks,
+) error {
 	if err := replace(ctx, tx, c, n); err != nil {
 		return err
 	}
-	if err := storeNames(ctx, tx, c, d, names, named); err != nil {
+	if err := storeNames(ctx, tx, c, d, names, checks.Validate != nil); err != nil {
 		return err
 	}
 	batch := &pgx.Batch{}
@@ -35,8 +37,8 @@ func save(ctx context.Context, tx pgx.Tx, c *comparison, n *neighbours, d *draft
 	}
 	batch.Queue(`WITH next AS (UPDATE installation SET revision = revision + 1, platforms_version = platforms_version + $1
 			RETURNING revision)
-		INSERT INTO revisions (revision) SELECT revision FROM next RETURNING revision`,
-		served).QueryRow(func(r pgx.Row) error { return r.Scan(&c.changes.Generation) })
+		INSERT INTO revisions (revision, actor, claim) SELECT revision, $2, $3 FROM next RETURNING revision`,
+		served, checks.By.ID(), checks.By.Claim).QueryRow(func(r pgx.Row) error { return r.Scan(&c.changes.Generation) })
 	queueTouched(batch, c.causes, c.unnamed)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("store: %w", err)

@@ -131,11 +131,11 @@ func TestAdoptionTakesOverWhatItShowed(t *testing.T) {
 // that came about.
 func (s *stack) adopted(tenant, group string) {
 	s.t.Helper()
-	var listed []struct{ Group, State, By, Reason string }
+	var listed []struct{ Group, State, By, Claim, Reason string }
 	if err := json.Unmarshal([]byte(s.must(done, "adopt", "-o", "json")), &listed); err != nil {
 		s.t.Fatal(err)
 	}
-	if len(listed) != 1 || listed[0].Group != group || listed[0].State != "adopted" || listed[0].By != "ada" || listed[0].Reason != "made by hand, CHG-77" {
+	if len(listed) != 1 || listed[0].Group != group || listed[0].State != "adopted" || listed[0].Claim != "ada" || listed[0].Reason != "made by hand, CHG-77" {
 		s.t.Errorf("adoptions %+v, want one that is done", listed)
 	}
 	if a := s.wouldAdopt(tenant); len(a.Groups) != 0 {

@@ -24,8 +24,12 @@ import (
 // revocation is the JSON of rollcall revoke USER.
 type revocation struct {
 	User, Reason, By string
-	LiftedBy         string `json:"lifted_by"`
-	Platforms        []revokedOn
+	Claim            string `json:"claim"`
+	Lifted           struct {
+		By, Reason string
+		Claim      string `json:"claim"`
+	}
+	Platforms []revokedOn
 }
 
 type revokedOn struct {
@@ -155,7 +159,7 @@ func TestALeaverIsTakenOutOfEverything(t *testing.T) {
 	})
 	c.expect("during the outage", map[string]int{"a.local": 0, "b.local": 0, "c.local": 7})
 	r, on := s.revocation(leaver)
-	if r.Reason != "left, HR-1" || r.By != "hr" || on["a.local"].Sets != 7 || on["a.local"].Tenants != 7 || on["a.local"].AcceptedMS == 0 {
+	if r.Reason != "left, HR-1" || !strings.HasPrefix(r.By, "os:") || r.Claim != "hr" || on["a.local"].Sets != 7 || on["a.local"].Tenants != 7 || on["a.local"].AcceptedMS == 0 {
 		t.Errorf("the revocation %+v, want who, why, and 7 groups of each platform with the time it took", r)
 	}
 	t.Logf("accepted with 7 groups each: a %d ms, b %d ms, %d calls", on["a.local"].AcceptedMS, on["b.local"].AcceptedMS, on["a.local"].Calls)
@@ -176,9 +180,9 @@ func TestALeaverIsTakenOutOfEverything(t *testing.T) {
 	if list := s.must(done, "revoke"); !strings.Contains(list, leaver) || !strings.Contains(list, "3 of 3") {
 		t.Errorf("the list of revocations:\n%s", list)
 	}
-	s.must(done, "revoke", "--lift", leaver, "--as", "hr", "--wait")
+	s.must(done, "revoke", "--lift", leaver, "--reason", "back, HR-2", "--as", "hr", "--wait")
 	c.expect("when it is lifted", map[string]int{"a.local": 7, "b.local": 7, "c.local": 7})
-	if r, _ := s.revocation(leaver); r.LiftedBy != "hr" {
+	if r, _ := s.revocation(leaver); r.Lifted.Claim != "hr" || r.Lifted.Reason != "back, HR-2" || !strings.HasPrefix(r.Lifted.By, "os:") {
 		t.Errorf("the lifted revocation: %+v, want who lifted it", r)
 	}
 	s.must(invalid, "revoke", "nobody-at-all", "--reason", "r", "--as", "hr")
@@ -322,7 +326,7 @@ func TestRevocationsRaceRuns(t *testing.T) {
 			t.Errorf("round %d: a replication after it %+v, want nothing to do", i, r)
 		}
 		c.expect("in the end", map[string]int{"a.local": 0, "b.local": 0})
-		s.must(done, "revoke", "--lift", leaver, "--as", "hr", "--wait")
+		s.must(done, "revoke", "--lift", leaver, "--reason", "back, HR-2", "--as", "hr", "--wait")
 		c.expect("lifted", map[string]int{"a.local": 2, "b.local": 2})
 	}
 }

@@ -351,7 +351,7 @@ func (s *scenario) usersRevoked() {
 	s.run("revoke-shown", done, "revoke", "fay", "-o", "json")
 	s.idle() // the runs that the verification starts observe the tenants
 	s.run("explain-revoked", done, "explain", "fay", webSandbox, "-o", "json")
-	s.run("revoke-lifted", waiting, "revoke", "--lift", "fay", "--as", "hr", "--wait", "-o", "json")
+	s.run("revoke-lifted", waiting, "revoke", "--lift", "fay", "--reason", "back", "--as", "hr", "--wait", "-o", "json")
 	s.run("revoke-lifted-shown", done, "revoke", "fay", "-o", "json")
 	s.run("revoke-unknown", invalid, "revoke", "nobody", "--reason", "left", "--as", "hr", "-o", "json")
 

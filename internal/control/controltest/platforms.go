@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -114,7 +115,7 @@ func testCheck(t *testing.T, i Installation) {
 
 func testForget(t *testing.T, i Installation) {
 	i.apply(t, organization)
-	request := control.ForgetRequest{Platform: "sandbox.local", Reason: "decommissioned, OPS-77", By: "ada"}
+	request := control.ForgetRequest{Platform: "sandbox.local", Reason: "decommissioned, OPS-77", By: access.Actor{Kind: access.OSUser, Name: "ada@host"}}
 	_, err := i.Service.Forget(t.Context(), request)
 	fails(t, "the cleanup of a stored platform can happen", err, control.Conflict, "sandbox.local")
 
@@ -134,7 +135,7 @@ func testForget(t *testing.T, i Installation) {
 		object string
 	}{
 		{"the reason is kept", func(r *control.ForgetRequest) { r.Reason = " " }, control.Invalid, "reason"},
-		{"the caller is kept", func(r *control.ForgetRequest) { r.By = "" }, control.Invalid, "by"},
+		{"the caller is kept", func(r *control.ForgetRequest) { r.By = access.Actor{} }, control.Invalid, "by"},
 		{"a typing error must not pass for a success", func(r *control.ForgetRequest) { r.Platform = "sandbx.local" }, control.NotFound, "sandbx.local"},
 	} {
 		r := request
