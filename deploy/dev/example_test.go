@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/deploy/dev/clouds"
 	"github.com/rollcall-iam/rollcall/internal/connection"
@@ -61,7 +62,7 @@ func set(t *testing.T, files map[string][]byte) *document.Set {
 }
 
 func TestExampleIsValid(t *testing.T) {
-	if err := set(t, renderAll(t)).Validate(); err != nil {
+	if err := set(t, renderAll(t)).Validate(time.Now()); err != nil {
 		t.Errorf("the example is refused: %v", err)
 	}
 }
@@ -104,7 +105,7 @@ func TestExampleWithoutKeystone(t *testing.T) {
 		t.Fatalf("render: %v", err)
 	}
 	s := set(t, files)
-	if err := s.Validate(); err != nil {
+	if err := s.Validate(time.Now()); err != nil {
 		t.Errorf("the example is refused: %v", err)
 	}
 	for _, p := range s.Platforms() {
@@ -137,7 +138,7 @@ func TestExampleTeaches(t *testing.T) {
 	var withoutEUID, unknown, unmapped bool
 	s := set(t, renderAll(t))
 	for _, id := range s.Tenants() {
-		input, ok := s.Input(id, document.Drawn{Number: 1})
+		input, ok := s.Input(id, document.Drawn{Number: 1}, time.Time{})
 		if !ok {
 			t.Fatalf("no input for %s", id)
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/document"
 )
@@ -94,7 +95,7 @@ func BenchmarkValidate(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if err := set.Validate(); err != nil {
+				if err := set.Validate(time.Now()); err != nil {
 					b.Fatal(err)
 				}
 			}

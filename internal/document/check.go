@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/driver/types"
 	"github.com/rollcall-iam/rollcall/internal/euid"
@@ -13,14 +14,17 @@ import (
 
 // Validate checks what one document alone cannot show: that references lead
 // somewhere and what must be unique is. The error is a Problems with all that
-// is wrong. It takes time in proportion to the size of the set.
-func (s *Set) Validate() error { return s.ValidateChanged(func(ID) bool { return true }) }
+// is wrong. The end of a binding is compared with now. It takes time in proportion to the size
+// of the set.
+func (s *Set) Validate(now time.Time) error {
+	return s.ValidateChanged(now, func(ID) bool { return true })
+}
 
-// ValidateChanged is Validate of the changed documents of the set. The others are there to be referred
-// to, and what they refer to may be missing. What must be unique is so in the whole set.
-func (s *Set) ValidateChanged(changed func(ID) bool) error {
+// ValidateChanged is Validate of the changed documents of the set. The others are there to be
+// referred to, and what they refer to may be missing. What must be unique is so in the whole set.
+func (s *Set) ValidateChanged(now time.Time, changed func(ID) bool) error {
 	c := &checker{
-		set: s, changed: changed, euids: map[identity.Key]int{}, localIDs: map[[2]string]int{}, numbers: map[[2]string]int{},
+		set: s, now: now, changed: changed, euids: map[identity.Key]int{}, localIDs: map[[2]string]int{}, numbers: map[[2]string]int{},
 		guarded:    map[string]int{},
 		tenantKeys: map[string]func(string) string{}, checks: map[string]func([]byte) (string, string){},
 	}
@@ -36,6 +40,7 @@ func (s *Set) ValidateChanged(changed func(ID) bool) error {
 // checker gathers what is wrong with a set.
 type checker struct {
 	set *Set
+	now time.Time
 	// changed are the documents whose problems count; all if it is nil.
 	changed  func(ID) bool
 	problems Problems
@@ -263,6 +268,7 @@ func tenantFieldsOf(version string) tenantFields {
 }
 
 func (c *checker) binding(i int, b Binding) {
+	c.checkEnd(i, b)
 	c.role(i, "roleRef.name", b.Role)
 	if c.exists(i, "targetRef.ownedByWorkspace", KindWorkspace, b.Workspace) {
 		c.exists(i, "targetRef.name", KindProject, dotted(b.Workspace, b.Project))

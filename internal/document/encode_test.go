@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -160,11 +161,11 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if err := set.Validate(); err != nil {
+		if err := set.Validate(time.Now()); err != nil {
 			return
 		}
 		for _, id := range set.Tenants() {
-			if _, ok := set.Input(id, document.Drawn{}); !ok {
+			if _, ok := set.Input(id, document.Drawn{}, time.Time{}); !ok {
 				t.Fatalf("no input for %s", id)
 			}
 		}

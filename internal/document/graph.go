@@ -150,8 +150,8 @@ type Grant struct {
 	Group string
 }
 
-// Grants returns what the bindings grant to users, the bindings of users first, and the
-// group bindings whose user group is missing.
+// Grants returns what the bindings grant to users at the time Now, the bindings of users first,
+// and the group bindings whose user group is missing. Bindings that have ended grant nothing.
 func (in TenantInput) Grants() (grants []Grant, orphans []Binding) {
 	groups := make(map[ID]UserGroup, len(in.UserGroups))
 	for _, g := range in.UserGroups {
@@ -162,9 +162,15 @@ func (in TenantInput) Grants() (grants []Grant, orphans []Binding) {
 		return ok
 	}
 	for _, b := range in.UserBindings {
+		if b.HasEnded(in.Now) {
+			continue
+		}
 		grants = append(grants, Grant{Binding: b, User: b.Subject})
 	}
 	for _, b := range in.GroupBindings {
+		if b.HasEnded(in.Now) {
+			continue
+		}
 		id, ok := boundGroup(b.Workspace, b.Subject, exists)
 		if !ok {
 			orphans = append(orphans, b)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -304,7 +305,7 @@ func TestAffected_MissesNoTenant(t *testing.T) {
 			var exists [2]bool
 			depends := false
 			for i, set := range sets {
-				inputs[i], exists[i] = set.Input(tenant, document.Drawn{})
+				inputs[i], exists[i] = set.Input(tenant, document.Drawn{}, time.Time{})
 				for _, id := range set.Graph().Inputs(tenant) {
 					depends = depends || slices.Contains(changed, id)
 				}
@@ -327,7 +328,7 @@ func TestGraph_TenantsOfHasGrants(t *testing.T) {
 		for _, user := range []string{"ada", "ben", "cyd"} {
 			var want []access.TenantID
 			for _, tenant := range set.Tenants() {
-				in, _ := set.Input(tenant, document.Drawn{})
+				in, _ := set.Input(tenant, document.Drawn{}, time.Time{})
 				grants, _ := in.Grants()
 				if slices.ContainsFunc(grants, func(r document.Grant) bool { return r.User == user }) {
 					want = append(want, tenant)

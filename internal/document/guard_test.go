@@ -3,6 +3,7 @@ package document_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -31,7 +32,7 @@ func TestGuardInForce(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			set := newSet(t, decode(t, "in.yaml", base+tc.input))
-			if err := set.Validate(); err != nil {
+			if err := set.Validate(time.Now()); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tc.want, set.Guard(tc.platform)); diff != "" {

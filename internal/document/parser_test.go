@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -28,8 +29,8 @@ func TestParser_ParsesEachVersion(t *testing.T) {
 			}
 			plain := setOf(t, current)
 			for _, tenant := range plain.Tenants() {
-				want, _ := plain.Input(tenant, document.Drawn{})
-				got, _ := reused.Input(tenant, document.Drawn{})
+				want, _ := plain.Input(tenant, document.Drawn{}, time.Time{})
+				got, _ := reused.Input(tenant, document.Drawn{}, time.Time{})
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Fatalf("input of %s (-parsed now +kept):\n%s", tenant, diff)
 				}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -33,10 +34,10 @@ func TestRemovalsForbiddenBy(t *testing.T) {
 		{"the platform is named first", ", removals: forbid", "removals: forbid", `the platform "mem.a"`},
 	} {
 		set := newSet(t, decode(t, "in.yaml", removals(tc.platform, tc.zone)))
-		if err := set.Validate(); err != nil {
+		if err := set.Validate(time.Now()); err != nil {
 			t.Fatalf("%s: %v", tc.reason, err)
 		}
-		in, _ := set.Input(access.TenantID{Workspace: "w", Project: "p", Platform: "mem.a"}, document.Drawn{})
+		in, _ := set.Input(access.TenantID{Workspace: "w", Project: "p", Platform: "mem.a"}, document.Drawn{}, time.Time{})
 		if got := in.RemovalsForbiddenBy(); got != tc.want {
 			t.Errorf("%s: removals are forbidden by %q, want %q", tc.reason, got, tc.want)
 		}

@@ -3,6 +3,7 @@ package document
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 )
@@ -107,15 +108,16 @@ func (s *Set) Platforms() []Platform {
 //
 // References to roles are the roles' names, whatever the documents write, and a
 // mapping without an alias has the role's name for it. Input may be asked of a
-// valid set only. Deleted and Generation are the caller's to set.
-func (s *Set) Input(id access.TenantID, drawn Drawn) (TenantInput, bool) {
+// valid set only. Bindings that have ended by now grant nothing. Deleted and Generation are
+// the caller's to set.
+func (s *Set) Input(id access.TenantID, drawn Drawn, now time.Time) (TenantInput, bool) {
 	needed, sameAccount := s.graph.inputs(id)
 	if len(needed) == 0 {
 		return TenantInput{}, false
 	}
 	slices.Sort(needed)
 	slices.Sort(sameAccount)
-	in := TenantInput{Drawn: drawn, Guard: DefaultGuard(), Roles: []ProjectRole{}}
+	in := TenantInput{Drawn: drawn, Now: now, Guard: DefaultGuard(), Roles: []ProjectRole{}}
 	for _, i := range needed {
 		s.add(&in, i)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -255,7 +256,7 @@ func TestValidate(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			stored := decode(t, "", base)
 			set := newSet(t, append(stored, decode(t, "new.yaml", tc.input)...))
-			err := set.Validate()
+			err := set.Validate(time.Now())
 			if got := lines(err); !matches(got, tc.want) {
 				t.Errorf("%s: problems (-want +got):\n%s", tc.reason, cmp.Diff(tc.want, got))
 			}
@@ -296,7 +297,7 @@ func TestInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	set := newSet(t, docs)
-	if err := set.Validate(); err != nil {
+	if err := set.Validate(time.Now()); err != nil {
 		t.Fatalf("testdata/good is not valid: %v", err)
 	}
 	memory := access.TenantID{Workspace: "mobile", Project: "app-prod", Platform: "memory.local"}
@@ -305,7 +306,7 @@ func TestInput(t *testing.T) {
 		t.Errorf("tenants by platform (-want +got):\n%s", diff)
 	}
 	drawn := document.Drawn{Number: 3, Random: "abc"}
-	got, ok := set.Input(openstack, drawn)
+	got, ok := set.Input(openstack, drawn, time.Time{})
 	if !ok {
 		t.Fatalf("there is no %s", openstack)
 	}
@@ -315,7 +316,7 @@ func TestInput(t *testing.T) {
 	if !strings.Contains(string(got.Platform.Settings), `"connection":"openstack-main","replication":{`) {
 		t.Errorf("settings are not the driver's part of the document: %s", got.Platform.Settings)
 	}
-	if _, ok := set.Input(access.TenantID{Workspace: "mobile"}, drawn); ok {
+	if _, ok := set.Input(access.TenantID{Workspace: "mobile"}, drawn, time.Time{}); ok {
 		t.Error("got input for a tenant that is not there")
 	}
 }
@@ -377,7 +378,7 @@ func TestInput_LeavesOutGroupsOfOtherWorkspaces(t *testing.T) {
 --- {apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: a}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: w}, subject: {name: devs}}
 --- {apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: b}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: w}, subject: {name: guests}}
 `))
-	in, _ := set.Input(access.TenantID{Workspace: "w", Project: "p", Platform: "mem.a"}, document.Drawn{})
+	in, _ := set.Input(access.TenantID{Workspace: "w", Project: "p", Platform: "mem.a"}, document.Drawn{}, time.Time{})
 	var got []string
 	for _, group := range in.UserGroups {
 		got = append(got, group.Workspace+"."+group.Name)

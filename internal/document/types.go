@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 )
@@ -89,6 +90,8 @@ type Binding struct {
 	Workspace string
 	Project   string
 	Subject   string // a User's or a UserGroup's name
+	// Ends is when the binding stops granting the role, in UTC; zero if it has no end.
+	Ends time.Time
 }
 
 // RoleMapping says what a project role means on a platform.
@@ -238,7 +241,10 @@ type TenantInput struct {
 	// Unnamed is true while the tenant has removals that no caller named: a document was
 	// absent from an input that was applied with pruning.
 	Unnamed bool
-	// Generation counts the applies that changed any document.
+	// Now is the time of the database's clock at which the documents were read. Bindings that
+	// have ended by then grant nothing.
+	Now time.Time
+	// Generation counts the applies that changed any document, and the ends of bindings.
 	Generation int64
 }
 

@@ -2,6 +2,7 @@ package document
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 )
 
@@ -135,13 +136,18 @@ type wireBinding struct {
 		OwnedByWorkspace string `json:"ownedByWorkspace"`
 	} `json:"targetRef"`
 	Subject wireRef `json:"subject"`
+	wireEnd
 }
 
 func (w *wireBinding) name() string { return w.Metadata.Name }
 
 func (w *wireBinding) typed() (any, error) {
+	ends, field, err := w.end()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", field, err)
+	}
 	return Binding{
 		Name: w.Metadata.Name, Role: w.RoleRef.Name, Subject: w.Subject.Name,
-		Workspace: w.TargetRef.OwnedByWorkspace, Project: w.TargetRef.Name,
+		Workspace: w.TargetRef.OwnedByWorkspace, Project: w.TargetRef.Name, Ends: ends,
 	}, nil
 }

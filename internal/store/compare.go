@@ -8,6 +8,7 @@ import (
 	"hash"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -53,6 +54,8 @@ type edit struct {
 
 // comparison is the difference between an edit and what is stored.
 type comparison struct {
+	// now is the time by the database's clock.
+	now time.Time
 	// stale is true if stored names and links are those of an earlier program.
 	stale bool
 	// requested are the documents of the edit by ID, as they were given: with the file and
@@ -85,7 +88,8 @@ func compare(ctx context.Context, tx pgx.Tx, e edit) (*comparison, error) {
 		allocated: e.allocated,
 	}
 	var version int
-	err := tx.QueryRow(ctx, "SELECT revision, names_version FROM installation").Scan(&c.changes.Generation, &version)
+	err := tx.QueryRow(ctx, "SELECT revision, names_version, clock_timestamp() FROM installation").
+		Scan(&c.changes.Generation, &version, &c.now)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -21,6 +22,7 @@ type draft struct {
 	// free are these and the removed tenants: their stored names count no more.
 	free     []string
 	revision int64
+	now      time.Time
 	// others finds group names in the database.
 	others func([]document.GroupName) ([]document.GroupName, error)
 }
@@ -60,13 +62,13 @@ func newDraft(ctx context.Context, tx pgx.Tx, c *comparison, n *neighbours) (*dr
 		}
 	}
 	d := &draft{
-		set: set, free: free, named: n.named, revision: c.changes.Generation,
+		set: set, free: free, named: n.named, revision: c.changes.Generation, now: c.now,
 		validated: func(id document.ID) bool { return written[id] || n.validated[id] },
 		others: func(names []document.GroupName) ([]document.GroupName, error) {
 			return otherNames(ctx, tx, names, free)
 		},
 	}
-	if err := set.ValidateChanged(d.validated); err != nil {
+	if err := set.ValidateChanged(c.now, d.validated); err != nil {
 		return nil, err
 	}
 	d.draws, err = draw(n.numbers, n.last, slices.Compact(tenants), c.numbers, c.allocated)
@@ -83,7 +85,7 @@ func (d *draft) validate(checks Checks) ([]document.GroupName, error) {
 		Inputs: func() []document.TenantInput {
 			inputs := make([]document.TenantInput, 0, len(d.named))
 			for _, id := range d.named {
-				if input, ok := d.set.Input(id, d.draws.all[id]); ok {
+				if input, ok := d.set.Input(id, d.draws.all[id], d.now); ok {
 					input.Generation = d.revision
 					inputs = append(inputs, input)
 				}

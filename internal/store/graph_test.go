@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -73,7 +74,7 @@ func equalInputs(t *testing.T, s *store.Store, set *document.Set) string {
 	t.Helper()
 	var want []document.TenantInput
 	for _, tenant := range set.Tenants() {
-		in, _ := set.Input(tenant, document.Drawn{})
+		in, _ := set.Input(tenant, document.Drawn{}, time.Time{})
 		want = append(want, in)
 	}
 	got, err := s.TenantInputs(t.Context(), set.Tenants())
@@ -224,8 +225,8 @@ func TestTenantInputs_AreNeverThoseOfAnEarlierVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, tenant := range tenants {
-			want, _ := set.Input(tenant, got[i].Drawn)
-			diff(t, reason+": "+tenant.String(), want, got[i], cmpopts.EquateEmpty(), cmpopts.IgnoreFields(document.TenantInput{}, "Generation"))
+			want, _ := set.Input(tenant, got[i].Drawn, time.Time{})
+			diff(t, reason+": "+tenant.String(), want, got[i], cmpopts.EquateEmpty(), cmpopts.IgnoreFields(document.TenantInput{}, "Generation", "Now"))
 		}
 	}
 	apply(t, s, store.ApplyRequest{Documents: decode(t, original)})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -52,14 +53,14 @@ type whole struct {
 func wholeOf(documents []document.Document) whole {
 	set, err := document.NewSet(documents)
 	if err == nil {
-		err = set.Validate()
+		err = set.Validate(time.Now())
 	}
 	if err != nil {
 		return whole{err: err}
 	}
 	inputs := make([]document.TenantInput, 0, len(set.Tenants()))
 	for _, id := range set.Tenants() {
-		in, _ := set.Input(id, document.Drawn{})
+		in, _ := set.Input(id, document.Drawn{}, time.Now())
 		inputs = append(inputs, in)
 	}
 	names, problems := desired.Check(inputs, rulesOf)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -109,6 +110,7 @@ func (s *Store) tenantInputs(ctx context.Context, ids []access.TenantID, tables 
 // beside them.
 type inputParts struct {
 	generation int64
+	now        time.Time
 	documents  []document.Document
 	drawn      map[string]document.Drawn
 	// tombs are the removed tenants' documents.
@@ -144,7 +146,11 @@ func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string, tabl
 	p.drawn, p.tombs = map[string]document.Drawn{}, map[string][]document.Document{}
 	batch := &pgx.Batch{}
 	p.unnamed = map[string]bool{}
-	batch.Queue("SELECT revision FROM installation").QueryRow(func(r pgx.Row) error { return r.Scan(&p.generation) })
+	// The transaction began before its snapshot: now() may be before an end that the revision
+	// counts already.
+	batch.Queue("SELECT revision, clock_timestamp() FROM installation").QueryRow(func(r pgx.Row) error {
+		return r.Scan(&p.generation, &p.now)
+	})
 	const numbers = `SELECT tenant, number, random, false FROM allocations WHERE tenant = ANY($1)
 		UNION ALL SELECT tenant, 0, '', true FROM affected_tenants WHERE tenant = ANY($1) AND unnamed`
 	queue := func(sql string) *pgx.QueuedQuery {
@@ -213,7 +219,7 @@ func (p *inputParts) readTombs(rows pgx.Rows) error {
 // input puts one tenant's parts together.
 func (p *inputParts) input(set *document.Set, id access.TenantID, parser *document.Parser) (document.TenantInput, error) {
 	drawn := p.drawn[id.String()]
-	if input, ok := set.Input(id, drawn); ok {
+	if input, ok := set.Input(id, drawn, p.now); ok {
 		return input, nil
 	}
 	documents, ok := p.tombs[id.String()]
@@ -229,7 +235,7 @@ func (p *inputParts) input(set *document.Set, id access.TenantID, parser *docume
 	if err != nil {
 		return document.TenantInput{}, fmt.Errorf("store: tenant %s: %w", id, err)
 	}
-	input, _ := set.Input(id, drawn)
+	input, _ := set.Input(id, drawn, p.now)
 	input.Deleted = true
 	return input, nil
 }
