@@ -53,12 +53,14 @@ type fleet struct {
 	unserved    map[string]string // why a platform is not served, by platform
 	ending      sync.WaitGroup    // workers of platforms that are no longer served
 	revocations *activities.Revocations
+	ends        endWatcher
 	failed      chan error
 }
 
 // serve runs all workers until ctx ends, one of them fails for good, or the database
 // was migrated beyond this program.
 func (f *fleet) serve(ctx context.Context) error {
+	f.ends = endWatcher{store: f.store, temporal: f.temporal}
 	f.platforms, f.unserved, f.failed = map[string]worker.Worker{}, map[string]string{}, make(chan error, 1)
 	stories := worker.New(f.temporal, engine.WorkflowQueue, f.options(workflowOptions()))
 	workflows.Register(stories)
@@ -81,6 +83,9 @@ func (f *fleet) serve(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			// The database may come back; what is served stays served.
 			f.log.Warn("cannot look for new platforms", "error", err)
+		}
+		if err := f.ends.watch(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			f.log.Warn("cannot start the workflow that ends bindings", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -113,6 +118,7 @@ func (f *fleet) urgent() (worker.Worker, error) {
 	f.revocations = activities.NewRevocations()
 	f.revocations.ServeFormer(activities.NewPlatform(f.store, f.ledger, f.installation, f.drivers))
 	f.revocations.Register(w)
+	activities.NewEnds(f.store).Register(w)
 	if err := w.Start(); err != nil {
 		return nil, fmt.Errorf("start the worker for revocations: %w", err)
 	}

@@ -27,9 +27,10 @@ func PlanProposalID(t access.TenantID, proposal string) string {
 	return PlanTenantID(t) + "/proposal-" + proposal
 }
 
-// platform and revocations are nil: workflows use the methods for their names and types.
+// platform, revocations and ends are nil: workflows use the methods for their names and types.
 func platform() *activities.Platform       { return nil }
 func revocations() *activities.Revocations { return nil }
+func ends() *activities.Ends               { return nil }
 
 // ReplicateInput is what ReplicateTenant needs to start.
 type ReplicateInput struct {

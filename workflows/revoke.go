@@ -142,7 +142,7 @@ func (r *revocation) platform(ctx workflow.Context, on *RevokedOn, platform stri
 		return
 	}
 	in := VerifyRevocationInput{VerifyRemovalInput: activities.VerifyRemovalInput{ID: r.in.ID, Platform: platform}}
-	err = startOrSignal(ctx, VerifyRevocationWorkflow, in, workflow.ChildWorkflowOptions{
+	err = startOrSignal(ctx, VerifyRevocationWorkflow, in, revokeCause, workflow.ChildWorkflowOptions{
 		WorkflowID: VerifyRevocationID(r.in.ID, platform), StaticSummary: "verify a revocation on " + platform,
 		TypedSearchAttributes: engine.PlatformAttributes(platform),
 		Priority:              engine.Priority(engine.PriorityRevoke, platform),

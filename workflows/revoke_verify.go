@@ -11,7 +11,6 @@ import (
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
-	"github.com/rollcall-iam/rollcall/internal/engine"
 )
 
 // VerifyRevocationWorkflow is the name under which VerifyRevocation is registered.
@@ -155,15 +154,11 @@ func (v *verification) replicate(ctx workflow.Context, tenant access.TenantID) e
 		return err
 	}
 	defer v.starts.Release(1)
-	return startOrSignal(ctx, ReplicateTenantWorkflow, ReplicateInput{Tenant: tenant, Cause: revokeCause}, workflow.ChildWorkflowOptions{
-		WorkflowID: ReplicateTenantID(tenant), StaticSummary: "replicate " + tenant.String(),
-		TypedSearchAttributes: engine.TenantAttributes(tenant, "", 0),
-		Priority:              engine.Priority(engine.PriorityPeople, tenant.ProjectID()),
-	})
+	return startTenant(ctx, tenant, revokeCause)
 }
 
 // startOrSignal starts a run that outlives this one, or triggers the open run of that ID.
-func startOrSignal(ctx workflow.Context, name string, in any, o workflow.ChildWorkflowOptions) error {
+func startOrSignal(ctx workflow.Context, name string, in any, cause string, o workflow.ChildWorkflowOptions) error {
 	o.ParentClosePolicy = enumspb.PARENT_CLOSE_POLICY_ABANDON
 	ctx = workflow.WithChildOptions(ctx, o)
 	var err error
@@ -172,7 +167,7 @@ func startOrSignal(ctx workflow.Context, name string, in any, o workflow.ChildWo
 		if _, running := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err); !running {
 			return err
 		}
-		err = workflow.SignalExternalWorkflow(ctx, o.WorkflowID, "", TriggerSignal, Trigger{Cause: revokeCause}).Get(ctx, nil)
+		err = workflow.SignalExternalWorkflow(ctx, o.WorkflowID, "", TriggerSignal, Trigger{Cause: cause}).Get(ctx, nil)
 		if err == nil || temporal.IsCanceledError(err) {
 			return err
 		}

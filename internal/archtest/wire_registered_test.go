@@ -24,6 +24,7 @@ func TestRegisteredNames(t *testing.T) {
 	var registered registry
 	activities.NewPlatform(nil, nil, "", nil).Register(&registered)
 	activities.NewRevocations().Register(&registered)
+	activities.NewEnds(nil).Register(&registered)
 	workflows.Register(&registered)
 	names := slices.Sorted(slices.Values(registered.names))
 	if unique := slices.Compact(slices.Clone(names)); len(unique) != len(names) {

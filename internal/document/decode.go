@@ -146,7 +146,7 @@ func (d *decoder) document(n *yaml.Node) {
 	if kind, ok := tree["kind"].(string); ok && len(flaws) == 0 {
 		flaws = d.catalog.check(Kind(kind), tree, n)
 		if len(flaws) == 0 && (Kind(kind) == KindUserBinding || Kind(kind) == KindGroupBinding) {
-			flaws = endFlaws(tree, n)
+			flaws = endErrors(tree, n)
 		}
 	}
 	doc, err := assemble(tree)

@@ -34,8 +34,8 @@ type wireEnd struct {
 // end returns the end of the binding, the zero time without one. It returns the field with
 // the error.
 func (w wireEnd) end() (at time.Time, field string, err error) {
-	switch date, instant := w.ExpirationDate, w.Spec.ExpiresAt; {
-	case date != "" && instant != "":
+	switch date, expires := w.ExpirationDate, w.Spec.ExpiresAt; {
+	case date != "" && expires != "":
 		return at, "spec.expiresAt", errors.New("the binding has an expirationDate, too: write one of them")
 	case date != "":
 		field = "expirationDate"
@@ -43,10 +43,10 @@ func (w wireEnd) end() (at time.Time, field string, err error) {
 			return at, field, fmt.Errorf("there is no day %s: write a date, such as 2026-12-31", quoted(date))
 		}
 		at = at.AddDate(0, 0, 1)
-	case instant != "":
+	case expires != "":
 		field = "spec.expiresAt"
-		if at, err = time.Parse(time.RFC3339, instant); err != nil {
-			return at, field, fmt.Errorf("there is no time %s: write one with its offset from UTC, such as 2026-12-31T18:00:00Z", quoted(instant))
+		if at, err = time.Parse(time.RFC3339, expires); err != nil {
+			return at, field, fmt.Errorf("there is no time %s: write one with its offset from UTC, such as 2026-12-31T18:00:00Z", quoted(expires))
 		}
 		at = at.UTC()
 	default:
@@ -58,8 +58,8 @@ func (w wireEnd) end() (at time.Time, field string, err error) {
 	return at, field, nil
 }
 
-// endFlaws returns what is wrong with the end of a binding.
-func endFlaws(tree map[string]any, n *yaml.Node) []flaw {
+// endErrors returns what is wrong with the end of a binding.
+func endErrors(tree map[string]any, n *yaml.Node) []flaw {
 	var w wireEnd
 	w.ExpirationDate, _ = tree["expirationDate"].(string)
 	spec, _ := tree["spec"].(map[string]any)
@@ -79,11 +79,8 @@ func endFlaws(tree map[string]any, n *yaml.Node) []flaw {
 // HasEnded reports whether the binding grants nothing at a time, because its end has come.
 func (b Binding) HasEnded(at time.Time) bool { return !b.Ends.IsZero() && !at.Before(b.Ends) }
 
-// checkEnd adds a problem if the binding has an end: nothing ends the access yet.
+// checkEnd adds a problem if the binding ends too far ahead.
 func (c *checker) checkEnd(i int, b Binding) {
-	if !b.Ends.IsZero() {
-		c.add(i, "", "bindings with an end are not replicated yet: leave expirationDate and spec.expiresAt out, and remove the binding when it should end")
-	}
 	if latest := c.now.AddDate(maxEndYears, 0, 0); b.Ends.After(latest) {
 		field := "spec.expiresAt"
 		if w := new(wireEnd); json.Unmarshal(c.set.docs[i].Body, w) == nil && w.ExpirationDate != "" {
@@ -92,6 +89,28 @@ func (c *checker) checkEnd(i int, b Binding) {
 		c.add(i, field, "the end is more than "+strconv.Itoa(maxEndYears)+" years ahead: correct the year, or leave the field out for a binding without an end")
 	}
 }
+
+// EndedGrants returns what bindings that have ended granted to users, as Grants returns it.
+func (in TenantInput) EndedGrants() []Grant {
+	ended := in
+	ended.UserBindings, ended.GroupBindings = nil, nil
+	for _, b := range in.UserBindings {
+		if b.HasEnded(in.Now) {
+			ended.UserBindings = append(ended.UserBindings, b)
+		}
+	}
+	for _, b := range in.GroupBindings {
+		if b.HasEnded(in.Now) {
+			ended.GroupBindings = append(ended.GroupBindings, b)
+		}
+	}
+	ended.Now = time.Time{}
+	grants, _ := ended.Grants()
+	return grants
+}
+
+// FormatEnd writes the end of a binding for users, in UTC.
+func FormatEnd(at time.Time) string { return at.UTC().Format(time.DateTime + " MST") }
 
 // NextEnd is the next time at which users lose a role on a project, because bindings end.
 type NextEnd struct {
@@ -106,25 +125,18 @@ func (in TenantInput) NextEnd() (NextEnd, bool) {
 	if in.Deleted {
 		return NextEnd{}, false
 	}
-	var ends []time.Time
-	for _, b := range slices.Concat(in.UserBindings, in.GroupBindings) {
-		if !b.Ends.IsZero() && !b.HasEnded(in.Now) {
-			ends = append(ends, b.Ends)
-		}
-	}
-	slices.SortFunc(ends, time.Time.Compare)
 	before := in.roles()
-	for _, at := range slices.CompactFunc(ends, time.Time.Equal) {
+	for _, at := range slices.CompactFunc(in.ends(), time.Time.Equal) {
 		later := in
 		later.Now = at
-		after, lost := later.roles(), map[string]bool{}
-		for held := range before {
-			if !after[held] {
-				lost[held.user] = true
+		after, users := later.roles(), map[string]bool{}
+		for role := range before {
+			if !after[role] {
+				users[role.user] = true
 			}
 		}
-		if len(lost) > 0 {
-			return NextEnd{At: at, Users: len(lost)}, true
+		if len(users) > 0 {
+			return NextEnd{At: at, Users: len(users)}, true
 		}
 	}
 	return NextEnd{}, false
@@ -136,14 +148,37 @@ type userRole struct{ user, role string }
 // roles returns the roles that the bindings grant.
 func (in TenantInput) roles() map[userRole]bool {
 	grants, _ := in.Grants()
-	held := make(map[userRole]bool, len(grants))
+	roles := make(map[userRole]bool, len(grants))
 	for _, g := range grants {
-		held[userRole{g.User, g.Binding.Role}] = true
+		roles[userRole{g.User, g.Binding.Role}] = true
 	}
-	return held
+	return roles
 }
+
+// NextEndOfBinding returns the next end of a binding after Now; zero without one.
+func (in TenantInput) NextEndOfBinding() time.Time {
+	ends := in.ends()
+	if len(ends) == 0 {
+		return time.Time{}
+	}
+	return ends[0]
+}
+
+// ends returns the ends of bindings after Now, sorted.
+func (in TenantInput) ends() []time.Time {
+	var ends []time.Time
+	for _, b := range in.bindings() {
+		if !b.Ends.IsZero() && !b.HasEnded(in.Now) {
+			ends = append(ends, b.Ends)
+		}
+	}
+	slices.SortFunc(ends, time.Time.Compare)
+	return ends
+}
+
+func (in TenantInput) bindings() []Binding { return slices.Concat(in.UserBindings, in.GroupBindings) }
 
 // HasEnds reports whether any binding of the tenant has an end, passed or not.
 func (in TenantInput) HasEnds() bool {
-	return slices.ContainsFunc(slices.Concat(in.UserBindings, in.GroupBindings), func(b Binding) bool { return !b.Ends.IsZero() })
+	return slices.ContainsFunc(in.bindings(), func(b Binding) bool { return !b.Ends.IsZero() })
 }

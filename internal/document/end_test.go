@@ -101,9 +101,9 @@ func TestDecode_RefusesWrongEnds(t *testing.T) {
 	}
 }
 
-// organisationWith returns the documents of a project whose user has a role by bindings with
+// documentsWith returns the documents of a project whose user has a role by bindings with
 // those further fields.
-func organisationWith(t testing.TB, fields ...string) *document.Set {
+func documentsWith(t testing.TB, fields ...string) *document.Set {
 	t.Helper()
 	input := `apiVersion: v1
 kind: meshWorkspace
@@ -139,13 +139,62 @@ spec: {name: R, description: d, rank: 1}
 	return set
 }
 
-func TestValidate_RefusesBindingsWithAnEnd(t *testing.T) {
+func TestValidate_RefusesEndsFarAhead(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
-	err := organisationWith(t, "", "expirationDate: 2026-12-31\n").Validate(now)
-	const want = `x.yaml:28: meshProjectUserBinding b1: bindings with an end are not replicated yet: ` +
-		`leave expirationDate and spec.expiresAt out, and remove the binding when it should end`
-	if err == nil || err.Error() != want {
-		t.Errorf("Validate() = %v, want %s", err, want)
+	for _, c := range []struct {
+		reason, fields, want string
+	}{
+		{"in half a year", "expirationDate: 2026-12-31\n", ""},
+		{"it has ended", "expirationDate: 2020-12-31\n", ""},
+		{"in ten years", "spec: {expiresAt: 2036-06-01T12:00:00Z}\n", ""},
+		{"a second later", "spec: {expiresAt: 2036-06-01T12:00:01Z}\n", "x.yaml:21: meshProjectUserBinding b0: spec.expiresAt: " +
+			"the end is more than 10 years ahead: correct the year, or leave the field out for a binding without an end"},
+		{"what stands for never", "expirationDate: 9999-12-31\n", "x.yaml:21: meshProjectUserBinding b0: expirationDate: " +
+			"the end is more than 10 years ahead: correct the year, or leave the field out for a binding without an end"},
+	} {
+		t.Run(c.reason, func(t *testing.T) {
+			t.Parallel()
+			got := ""
+			if err := documentsWith(t, c.fields).Validate(now); err != nil {
+				got = err.Error()
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("Validate() (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNextEnd(t *testing.T) {
+	t.Parallel()
+	day := func(d int) time.Time { return time.Date(2027, 1, d, 0, 0, 0, 0, time.UTC) }
+	ends := func(user, role string, at time.Time) document.Binding {
+		return document.Binding{Name: user + role, Subject: user, Role: role, Ends: at}
+	}
+	for _, c := range []struct {
+		reason   string
+		bindings []document.Binding
+		want     document.NextEnd
+	}{
+		{"no binding ends", []document.Binding{ends("u", "r", time.Time{})}, document.NextEnd{}},
+		{"all have ended", []document.Binding{ends("u", "r", day(1)), ends("v", "r", day(2))}, document.NextEnd{}},
+		{"the earliest of those to come", []document.Binding{ends("u", "r", day(9)), ends("v", "r", day(5)), ends("w", "r", day(1))},
+			document.NextEnd{At: day(5), Users: 1}},
+		{"several at once, one of them with two roles", []document.Binding{ends("u", "r", day(5)), ends("u", "s", day(5)), ends("v", "r", day(5))},
+			document.NextEnd{At: day(5), Users: 2}},
+		{"another binding grants the role for longer", []document.Binding{ends("u", "r", day(5)), ends("u", "r", day(7))},
+			document.NextEnd{At: day(7), Users: 1}},
+		{"another binding grants the role for good", []document.Binding{ends("u", "r", day(5)), ends("u", "r", time.Time{})}, document.NextEnd{}},
+		{"it grants another role", []document.Binding{ends("u", "r", day(5)), ends("u", "s", time.Time{})}, document.NextEnd{At: day(5), Users: 1}},
+	} {
+		t.Run(c.reason, func(t *testing.T) {
+			t.Parallel()
+			in := document.TenantInput{UserBindings: c.bindings, Now: day(2)}
+			got, found := in.NextEnd()
+			if diff := cmp.Diff(c.want, got); diff != "" || found != (c.want.Users > 0) {
+				t.Errorf("NextEnd() (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

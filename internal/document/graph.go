@@ -3,6 +3,7 @@ package document
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/identity"
@@ -24,6 +25,8 @@ type Links struct {
 type Node struct {
 	ID ID
 	Links
+	// Ends is when a binding stops granting access; zero without an end.
+	Ends time.Time
 	// Removed is true for a tenant that was removed and is not cleaned up. No binding
 	// reaches it.
 	Removed bool
@@ -57,7 +60,7 @@ func nodeOf(id ID, typed any) Node {
 	case UserGroup:
 		n.Workspace, n.Subject, n.Members = v.Workspace, v.Name, v.Members
 	case Binding:
-		n.Workspace, n.Project, n.Subject = v.Workspace, v.Project, v.Subject
+		n.Workspace, n.Project, n.Subject, n.Ends = v.Workspace, v.Project, v.Subject, v.Ends
 	case Platform:
 		n.Platform = v.Identifier()
 	case Guard:

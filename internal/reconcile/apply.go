@@ -148,8 +148,8 @@ type batchExecutor struct {
 	// replan is true where the plan must be made again before any of it is applied.
 	replan bool
 	done   map[string]bool
-	// matched is the revision of the documents that the plan is known to match.
-	matched atomic.Int64
+	// matched is what the plan is known to match; nil if that is not known.
+	matched atomic.Pointer[matched]
 }
 
 func (r *Reconciler) loadBatch(ctx context.Context, b Batch) (*batchExecutor, error) {
@@ -160,7 +160,9 @@ func (r *Reconciler) loadBatch(ctx context.Context, b Batch) (*batchExecutor, er
 	e := &batchExecutor{storedPlan: stored, reconciler: r, batch: b}
 	// A worker with another connection could write to another place than was read.
 	e.replan = stored.plan.Connection != "" && stored.plan.Connection != stored.connection
-	e.matched.Store(stored.revision)
+	if !stored.document.HasEnds() { // else a binding may have ended since the plan was made
+		e.matched.Store(&matched{revision: stored.revision})
+	}
 	if e.done, err = r.ledger.Done(ctx, b.Run); err != nil {
 		return nil, fmt.Errorf("reconcile: read the steps of %s that are done: %w", b.Run.Tenant, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
@@ -31,15 +32,28 @@ func (r *Reconciler) checkOf(check Check) Check {
 	return r.wrapCheck(check)
 }
 
+// matched is what the documents are known to match the plan for.
+type matched struct {
+	// revision is the one of the documents.
+	revision int64
+	// until is when the next binding ends, which changes what they ask for; zero for never.
+	until time.Time
+}
+
+// matches reports whether a plan matches the documents at a revision and a time.
+func (m *matched) matches(revision int64, now time.Time) bool {
+	return m != nil && revision == m.revision && (m.until.IsZero() || now.Before(m.until))
+}
+
 // check compares the documents with those of the plan right before a change: a plan that
-// has aged restores no access that was removed meanwhile.
+// has aged restores no access that was removed meanwhile, or that ended.
 func (e *batchExecutor) check(ctx context.Context) error {
 	r, run := e.reconciler, e.batch.Run
-	now, err := r.store.Generation(ctx)
+	revision, now, err := r.store.RevisionAt(ctx)
 	if err != nil {
 		return fmt.Errorf("reconcile: read the revision of the documents: %w", err)
 	}
-	if now == e.matched.Load() {
+	if e.matched.Load().matches(revision, now) {
 		return nil
 	}
 	current, err := r.store.TenantInput(ctx, run.Tenant)
@@ -63,7 +77,7 @@ func (e *batchExecutor) check(ctx context.Context) error {
 	if err := e.checkRemovals(ctx, current); err != nil {
 		return err
 	}
-	e.matched.Store(now)
+	e.matched.Store(&matched{revision: revision, until: current.NextEndOfBinding()})
 	return nil
 }
 

@@ -32,6 +32,8 @@ type Changes struct {
 	// tenants, and the affected tenants. It does not depend on the revision. Empty changes
 	// have none.
 	Digest string `json:"digest,omitempty"`
+	// Ended are the created and changed bindings that have ended already: they grant nothing.
+	Ended []document.ID `json:"ended,omitempty"`
 }
 
 // Empty reports whether everything is stored already.
@@ -107,7 +109,7 @@ func compare(ctx context.Context, tx pgx.Tx, e edit) (*comparison, error) {
 	if err := c.addRemoved(ctx, tx, e); err != nil {
 		return nil, err
 	}
-	for _, ids := range [][]document.ID{c.changes.Created, c.changes.Changed, c.changes.Removed} {
+	for _, ids := range [][]document.ID{c.changes.Created, c.changes.Changed, c.changes.Removed, c.changes.Ended} {
 		slices.SortFunc(ids, document.ID.Compare)
 	}
 	if !c.changes.Empty() {
@@ -186,6 +188,9 @@ func (c *comparison) put(d document.Document, stored map[document.ID]bool) error
 		c.changes.Changed = append(c.changes.Changed, d.ID)
 	default:
 		c.changes.Created = append(c.changes.Created, d.ID)
+	}
+	if r.hasEnded(c.now) {
+		c.changes.Ended = append(c.changes.Ended, d.ID)
 	}
 	c.write = append(c.write, r)
 	return nil

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
@@ -12,6 +13,8 @@ import (
 type row struct {
 	document.Document
 	document.Links
+	// ends is set for a row that is to be written: when a binding stops granting access.
+	ends time.Time
 }
 
 // newRow reads the names out of a document.
@@ -20,8 +23,11 @@ func newRow(d document.Document) (row, error) {
 	if err != nil {
 		return row{}, fmt.Errorf("store: %w", err)
 	}
-	return row{d, n.Links}, nil
+	return row{d, n.Links, n.Ends}, nil
 }
+
+// hasEnded reports whether the row is a binding that grants nothing any more.
+func (r row) hasEnded(now time.Time) bool { return !r.ends.IsZero() && !now.Before(r.ends) }
 
 // node returns the row without the document's body.
 func (r row) node() document.Node { return document.Node{ID: r.ID, Links: r.Links} }

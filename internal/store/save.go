@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,7 +13,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/document"
 )
 
-// columns are those of a row, in the order of queryRows and copyRows.
+// columns are those of a row, in the order of queryRows; copyRows writes them, and the ends of bindings.
 const columns = "kind, name, api_version, body, workspace, project, platform, landing_zone, subject, members"
 
 // save writes a change: only what differs. The revision is counted here: a
@@ -74,7 +75,7 @@ func replace(ctx context.Context, tx pgx.Tx, c *comparison, n *neighbours) error
 	if len(write) == 0 {
 		return nil
 	}
-	return copyRows(ctx, tx, write)
+	return copyRows(ctx, tx, c.now, write)
 }
 
 // storeNames stores the names of the groups of the tenants whose names may change. Without
@@ -126,9 +127,17 @@ func (r row) values() []any {
 	}
 }
 
-func copyRows(ctx context.Context, tx pgx.Tx, rows []row) error {
-	source := pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) { return rows[i].values(), nil })
-	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"documents"}, documentColumns(), source); err != nil {
+// copyRows writes rows. The change that writes a binding which has ended counts the end.
+func copyRows(ctx context.Context, tx pgx.Tx, now time.Time, rows []row) error {
+	into := append(documentColumns(), "ends_at", "ended")
+	source := pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
+		var ends *time.Time
+		if !rows[i].ends.IsZero() {
+			ends = &rows[i].ends
+		}
+		return append(rows[i].values(), ends, rows[i].hasEnded(now)), nil
+	})
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"documents"}, into, source); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
@@ -74,6 +75,7 @@ func tenantID(id access.TenantID) document.ID {
 
 func diff(t *testing.T, what string, want, got any, options ...cmp.Option) {
 	t.Helper()
+	options = append(options, cmpopts.IgnoreFields(document.TenantInput{}, "Now"))
 	if d := cmp.Diff(want, got, options...); d != "" {
 		t.Errorf("%s (-want +got):\n%s", what, d)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -35,7 +36,7 @@ func TestTenantInputIsThatOfTheWholeSet(t *testing.T) {
 		if err != nil || number.Drawn.Number != n+1 {
 			t.Fatalf("%s has the number %d, %v; want %d", id, number.Drawn.Number, err, n+1)
 		}
-		whole[id], _ = set.Input(id, number.Drawn)
+		whole[id], _ = set.Input(id, number.Drawn, time.Now())
 		input := whole[id]
 		input.Generation = 1
 		whole[id] = input
