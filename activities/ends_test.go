@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/explain"
 	"github.com/rollcall-iam/rollcall/internal/store"
 	"github.com/rollcall-iam/rollcall/workflows"
 )
@@ -99,6 +100,7 @@ func TestEndBindings_EachStep(t *testing.T) {
 	if diff := cmp.Diff(first.Pending, again.Pending); diff != "" || again.Ended != 0 {
 		t.Errorf("%+v; want the run that was not started, and no end counted twice (-want +got):\n%s", again, diff)
 	}
+	l.checkEndReasons()
 	l.converge()
 	l.converge()
 	if diff := cmp.Diff([]string{"u-adaline", "u-benedict"}, l.members()); diff != "" {
@@ -190,5 +192,41 @@ func TestEndBindings_AfterAnOutage(t *testing.T) {
 	}
 	if ids, err := l.store.EndingTenants(t.Context(), store.TenantFilter{}); err != nil || !slices.Contains(ids, web) {
 		t.Errorf("tenants with an end to come: %v, %v; want %s", ids, err, web)
+	}
+}
+
+// checkEndReasons checks the reason that the plan and explain have.
+func (l *lab) checkEndReasons() {
+	l.t.Helper()
+	dry, err := l.plan(activities.PlanInput{DryRun: true})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	p, _, err := l.store.Plan(l.t.Context(), dry.Digest)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	text := p.String()
+	if !strings.Contains(text, `- sydney  (binding "b-sydney" ended at `) || len(p.Held) > 0 {
+		l.t.Errorf("the plan does not say why sydney leaves, or a guard holds it:\n%s", text)
+	}
+	answer := l.explain("sydney")
+	reasons := slices.DeleteFunc(slices.Clone(answer.Reasons), func(r explain.Reason) bool { return r.Code != "binding-ended" })
+	if len(reasons) != 1 || !strings.Contains(reasons[0].Text, `the binding "b-sydney" gave sydney the role "user" and ended at `) {
+		l.t.Errorf("explain: %+v; want the binding and its end", answer.Reasons)
+	}
+}
+
+func TestExplain_ReportsEnds(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.put(l.ending(2, people[1]))
+	l.converge()
+	l.converge()
+	for user, want := range map[string]bool{people[0]: false, people[1]: true} {
+		answer := l.explain(user)
+		if len(answer.Access) != 1 || strings.Contains(answer.Access[0].Because[0], " until 20") != want {
+			t.Errorf("%s: %+v; want an end: %t", user, answer.Access, want)
+		}
 	}
 }

@@ -39,7 +39,10 @@ func applyCommand(c *cli) *cobra.Command {
 		Long: `apply reads documents (YAML or JSON, many to a file, directories, - for
 standard input), checks them together with those that are stored, shows what
 changes, and stores all of them or none. No platform is touched before
-rollcall replicate, or with --replicate.`,
+rollcall replicate, or with --replicate.
+
+The access of a binding with an expirationDate, or with spec.expiresAt, ends by itself at
+that time on every tenant that was replicated before.`,
 		Example: `  rollcall apply organisation/
   rollcall apply --prune --dry-run organisation/
   rollcall apply - < organisation.yaml`,
@@ -122,6 +125,8 @@ type changeResult struct {
 	Tenants    []access.TenantID `json:"tenants"`
 	// Dropped counts fields that only a server owns, by name.
 	Dropped map[string]int `json:"dropped,omitempty"`
+	// Ended are created and changed bindings that have ended already.
+	Ended []document.ID `json:"ended,omitempty"`
 }
 
 // change stores documents, shows what changes before, and asks before removing.
@@ -244,11 +249,15 @@ func (c *cli) reportChange(changes store.Changes, dropped document.Dropped, stor
 	result := changeResult{
 		Created: list(changes.Created), Changed: list(changes.Changed), Removed: list(changes.Removed),
 		Unchanged: changes.Unchanged, Generation: changes.Generation, Stored: stored && !changes.Empty(),
-		Tenants: list(changes.Tenants), Dropped: dropped,
+		Tenants: list(changes.Tenants), Dropped: dropped, Ended: changes.Ended,
 	}
 	return c.print(result, func(w io.Writer) {
 		if len(dropped) > 0 {
 			fmt.Fprintf(w, "Dropped fields that only a server owns: %s.\n", counted(dropped))
+		}
+		if len(changes.Ended) > 0 {
+			fmt.Fprintf(w, "Warning: bindings that ended already grant nothing: %d, such as %s. Set later ends, or remove them.\n",
+				len(changes.Ended), visible(changes.Ended[0].Name))
 		}
 		verb := "Stored"
 		if !stored {

@@ -66,10 +66,15 @@ func (c *cli) plan(ctx context.Context, tenants []access.TenantID, flags planFla
 	if err := c.warnUnserved(ctx, tenants); err != nil {
 		return err
 	}
+	ends, err := c.nextEnds(ctx, tenants)
+	if err != nil {
+		return err
+	}
 	bar := c.watch(len(tenants), "planning")
 	shown := &planned{out: c.planWriter(bar, flags.tableFlags)}
-	err := c.planEach(ctx, tenants, func(run *tenantRun) error {
+	err = c.planEach(ctx, tenants, func(run *tenantRun) error {
 		defer bar.one()
+		run.nextEnd = ends[run.tenant]
 		if run.err != nil {
 			bar.aside(func() {
 				fmt.Fprintf(c.err, "%s cannot be planned: %s\n", run.tenant, visible(reason(run.tenant.String(), run.err)))
@@ -225,6 +230,6 @@ func planItem(p plan.Plan, run *tenantRun) item {
 	}
 	return item{
 		Tenant: run.tenant.ProjectID(), Platform: run.tenant.Platform, Outcome: outcome,
-		Steps: steps, Warnings: plain(p.Remarks),
+		Steps: steps, Warnings: plain(p.Remarks), NextEnd: run.nextEnd,
 	}
 }

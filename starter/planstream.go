@@ -11,6 +11,7 @@ import (
 	"github.com/fatih/color"
 
 	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -51,7 +52,7 @@ func (w *planTable) tenant(p plan.Plan, run *tenantRun) error {
 	case len(p.Steps)+len(p.Held) == 0 && !failed && !w.showAll && !w.named:
 		w.unchanged++
 	default:
-		w.bar.aside(func() { w.writePlan(w.out, w.text(p, failed)+"\n") })
+		w.bar.aside(func() { w.writePlan(w.out, w.text(p, failed, run.nextEnd)+"\n") })
 	}
 	if !w.showAll {
 		w.warnings.add(p.Tenant.String(), p.Remarks...)
@@ -60,13 +61,16 @@ func (w *planTable) tenant(p plan.Plan, run *tenantRun) error {
 }
 
 // text shows one plan, with its warnings if no table below groups them.
-func (w *planTable) text(p plan.Plan, failed bool) string {
+func (w *planTable) text(p plan.Plan, failed bool, end *document.NextEnd) string {
 	if !w.showAll {
 		p.Remarks = nil
 	}
 	text := p.String()
 	if _, rest, ok := strings.Cut(text, "\n"); ok && failed { // and not "nothing to do"
 		text = p.Tenant.String() + ": failed\n" + rest
+	}
+	if end != nil {
+		text += "  " + endText(*end) + "\n"
 	}
 	return text
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -40,6 +41,8 @@ type item struct {
 	Warnings []datedWarning     `json:"warnings"`
 	// Ended are warnings that hold no more, if they are asked for.
 	Ended []datedWarning `json:"ended_warnings,omitempty"`
+	// NextEnd is when the next users lose a role because bindings end; nil if none do.
+	NextEnd *document.NextEnd `json:"next_end,omitempty"`
 }
 
 // never is the outcome of a tenant that is not replicated yet.

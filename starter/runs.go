@@ -16,6 +16,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/workflows"
 )
@@ -92,6 +93,8 @@ type tenantRun struct {
 	run    client.WorkflowRun
 	result workflows.ReplicateResult
 	err    error // set when the run could not be waited for
+	// nextEnd is when the next users of a planned tenant lose a role because bindings end.
+	nextEnd *document.NextEnd
 }
 
 // startTenants starts or signals one run a tenant.

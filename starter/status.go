@@ -38,6 +38,8 @@ tenants are one line; --warnings lists each with its tenant. A warning holds unt
 finds the cause fixed; --ended lists the warnings too that ended within 90 days. --code
 and --user list only the tenants with such warnings.
 
+Where bindings have an end, status shows when the next users of a tenant lose access.
+
 The table below shows open runs, and what waits for a worker, a platform or an approval. A
 run that waits for a platform has the reason of its last failure.
 Without Temporal, status shows the rest.`,
@@ -116,8 +118,12 @@ func (c *cli) statusNow(ctx context.Context, flags *statusFlags, args []string) 
 	}
 	s := statusReport{report: report{Totals: totalsOf(tenants, last), Items: last.items(tenants)}}
 	s.heldTotals = last.heldTotals(tenants)
+	ends, err := c.nextEnds(ctx, tenants)
+	if err != nil {
+		return statusReport{}, err
+	}
 	for i, t := range tenants {
-		s.Items[i].Ended = ended[t]
+		s.Items[i].Ended, s.Items[i].NextEnd = ended[t], ends[t]
 	}
 	found, more, err := c.whatRuns(ctx, tenants)
 	if err != nil {
@@ -176,6 +182,7 @@ func (c *cli) writeStatus(w io.Writer, s statusReport, flags *statusFlags) {
 	table.named = table.named || flags.chosen()
 	writeItems(w, s.Items, table, "as desired", activities.Converged, activities.Changed)
 	c.writeWarnings(w, s.Items, table.showAll || flags.listsEach())
+	writeEnds(w, s.Items)
 	writeLive(w, s.Live, s.LiveMore)
 	never := s.Tenants - s.Converged - s.Changed - s.Waiting - s.Failed
 	fmt.Fprintf(w, "\n%s: %d converged, %d changed, %d waiting, %d failed, %d not replicated yet.\n",

@@ -32,7 +32,7 @@ type bindingEnds struct {
 }
 
 // run runs the workflow. Signals arrive after those times.
-func (b *bindingEnds) run(t *testing.T, signals ...time.Duration) (took time.Duration, err error) {
+func (b *bindingEnds) run(t *testing.T, signals ...time.Duration) (elapsed time.Duration, err error) {
 	t.Helper()
 	env := (&testsuite.WorkflowTestSuite{}).NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
@@ -87,7 +87,7 @@ func TestEndBindings(t *testing.T) {
 		signals    []time.Duration
 		least      time.Duration // that the run takes
 		atMost     time.Duration
-		renews     bool
+		continues  bool
 		inputs     []activities.EndBindingsInput
 		replicated []string
 	}{
@@ -99,13 +99,13 @@ func TestEndBindings(t *testing.T) {
 		{
 			reason: "it waits until the next end and begins again",
 			ends:   &bindingEnds{answers: []activities.EndBindingsOutput{{Wait: 9 * time.Hour}}},
-			least:  9 * time.Hour, atMost: 9*time.Hour + time.Second, renews: true, inputs: []activities.EndBindingsInput{{}},
+			least:  9 * time.Hour, atMost: 9*time.Hour + time.Second, continues: true, inputs: []activities.EndBindingsInput{{}},
 		},
 		{
 			reason:  "an earlier end was applied",
 			ends:    &bindingEnds{answers: []activities.EndBindingsOutput{{Wait: 9 * time.Hour}}},
 			signals: []time.Duration{time.Hour},
-			least:   time.Hour, atMost: time.Hour + time.Second, renews: true, inputs: []activities.EndBindingsInput{{}},
+			least:   time.Hour, atMost: time.Hour + time.Second, continues: true, inputs: []activities.EndBindingsInput{{}},
 		},
 		{
 			reason: "ends came, with more tenants than one call returns",
@@ -125,12 +125,12 @@ func TestEndBindings(t *testing.T) {
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			t.Parallel()
-			took, err := c.ends.run(t, c.signals...)
-			if renews := workflow.IsContinueAsNewError(err); renews != c.renews || err != nil && !renews {
-				t.Errorf("the run ended with %v, want it to continue as new: %t", err, c.renews)
+			elapsed, err := c.ends.run(t, c.signals...)
+			if continues := workflow.IsContinueAsNewError(err); continues != c.continues || err != nil && !continues {
+				t.Errorf("the run ended with %v, want it to continue as new: %t", err, c.continues)
 			}
-			if took < c.least || took > c.atMost {
-				t.Errorf("the run took %s, want %s to %s of workflow time", took, c.least, c.atMost)
+			if elapsed < c.least || elapsed > c.atMost {
+				t.Errorf("the run elapsed %s, want %s to %s of workflow time", elapsed, c.least, c.atMost)
 			}
 			if diff := cmp.Diff(c.inputs, c.ends.inputs); diff != "" {
 				t.Errorf("calls of the activity (-want +got):\n%s", diff)

@@ -80,6 +80,8 @@ type Desired struct {
 	// something here, had their access not been revoked by name; sorted. They are
 	// in no set, and are looked up to be known when they are found in one.
 	Revoked []string `json:"revoked,omitempty"`
+	// Ended is what bindings granted that have ended, those that ended last first.
+	Ended []Ended `json:"ended,omitempty"`
 }
 
 // Compute returns the access that the documents ask for.
@@ -157,6 +159,9 @@ func compute(in document.TenantInput, o Options, d *Desired) error {
 	names := accountNames{pattern: pattern, comparison: o.AccountNames}
 	grants, gone := dropRevoked(in, grants, names)
 	found := names.of(in, grants, gone.keys)
+	if d.Ended, err = ended(in, mappings, names, o); err != nil {
+		return err
+	}
 	accounts := found.names
 	d.Revoked, d.Shared = gone.accounts, found.shared
 	d.Remarks = slices.Concat(unmapped, gone.warnings, found.warnings)

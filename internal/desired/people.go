@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
@@ -19,20 +20,34 @@ type grant struct {
 	group   string // the UserGroup that is bound; empty for the person
 	role    string // a ProjectRole's Name
 	as      string // the role as the binding writes it
+	ends    time.Time
 }
 
-// compare orders grants by person; one person's by binding, direct ones first.
+// compare orders grants by person; one person's by their ends, those without an end and the
+// latest first, then by binding, direct ones first.
 func (g grant) compare(h grant) int {
-	return cmp.Or(cmp.Compare(g.person, h.person), cmp.Compare(g.binding, h.binding),
+	return cmp.Or(cmp.Compare(g.person, h.person), compareEnds(h.ends, g.ends), cmp.Compare(g.binding, h.binding),
 		cmp.Compare(g.group, h.group), cmp.Compare(g.role, h.role), cmp.Compare(g.as, h.as))
+}
+
+// compareEnds orders ends; none comes after all.
+func compareEnds(a, b time.Time) int {
+	switch {
+	case a.IsZero() == b.IsZero():
+		return a.Compare(b)
+	case a.IsZero():
+		return 1
+	default:
+		return -1
+	}
 }
 
 // why says for people how the person has the role.
 func (g grant) why() string {
 	if g.group != "" {
-		return fmt.Sprintf("group %q has the role %q through binding %q", g.group, g.as, g.binding)
+		return fmt.Sprintf("group %q has the role %q through binding %q", g.group, g.as, g.binding) + untilText(g.ends)
 	}
-	return fmt.Sprintf("binding %q gives %s the role %q", g.binding, g.person, g.as)
+	return fmt.Sprintf("binding %q gives %s the role %q", g.binding, g.person, g.as) + untilText(g.ends)
 }
 
 // granted returns who holds which role, and how.
@@ -55,7 +70,7 @@ func granted(in document.TenantInput) ([]grant, error) {
 		default:
 			return nil, fmt.Errorf("%w: a member of user group %q is not in it", ErrInput, g.Group)
 		}
-		grants[i] = grant{person: g.User, binding: g.Binding.Name, group: g.Group, role: names.of(g.Binding.Role), as: g.Binding.Role}
+		grants[i] = grant{person: g.User, binding: g.Binding.Name, group: g.Group, role: names.of(g.Binding.Role), as: g.Binding.Role, ends: g.Binding.Ends}
 	}
 	return grants, nil
 }

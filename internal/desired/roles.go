@@ -124,7 +124,7 @@ func dropUnmapped(in document.TenantInput, mappings []mapping, grants []grant) (
 	names := roleNames(in.Roles)
 	for _, list := range [][]document.Binding{in.UserBindings, in.GroupBindings} {
 		for _, b := range list {
-			if role := names.of(b.Role); !isMapped[role] {
+			if role := names.of(b.Role); !isMapped[role] && !b.HasEnded(in.Now) {
 				counts[role]++
 			}
 		}

@@ -75,8 +75,9 @@ func (x *explainer) documented(has bool) []Reason {
 			"the tenant %s was removed from the documents, so no user should have access; Rollcall %s", x.Input.Tenant.TenantID, outcome)}}
 	}
 	var reasons []Reason
-	bound := x.bound()
-	if len(bound) == 0 && !has {
+	bound, ended := x.bound(), x.ended(has)
+	reasons = append(reasons, ended...)
+	if len(bound) == 0 && len(ended) == 0 && !has {
 		reasons = append(reasons, Reason{"no-binding", fmt.Sprintf(
 			"no binding of the project %s names %s, or a group of theirs", x.Input.Tenant.ProjectID(), x.User)})
 	}
@@ -151,6 +152,29 @@ func (x *explainer) matches(r access.Remark, all []Access) bool {
 		}
 		return r.Object == got.Account || r.Object == got.Group || strings.HasSuffix(r.Object, " → "+got.Group)
 	})
+}
+
+// codeBindingEnded is the code of access that ended with a binding.
+const codeBindingEnded = "binding-ended"
+
+// ended returns the bindings that granted the user a role until they ended, unless another
+// binding grants it. All count for a user without access.
+func (x *explainer) ended(has bool) []Reason {
+	var reasons []Reason
+	bound := x.bound()
+	for _, g := range x.Input.EndedGrants() {
+		if g.User != x.User || has && bound[g.Binding.Role] {
+			continue
+		}
+		subject := x.User
+		if g.Group != "" {
+			subject = fmt.Sprintf("%s, through the group %q,", x.User, g.Group)
+		}
+		reasons = append(reasons, Reason{codeBindingEnded, fmt.Sprintf(
+			"the binding %q gave %s the role %q and ended at %s: set a later end, or remove the binding",
+			g.Binding.Name, subject, g.Binding.Role, document.FormatEnd(g.Binding.Ends))})
+	}
+	return reasons
 }
 
 // bound returns the roles that bindings give the user, as the bindings write them.

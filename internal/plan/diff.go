@@ -246,6 +246,8 @@ func (d *diff) withReasons(f *facts, key access.Key, gone []access.Member, why s
 			d.warn(access.ForeignMemberRemoved, key.String(), fmt.Sprintf(
 				"another system added %s to %q, which has exactly the members that the documents name, so Rollcall removes it: "+
 					"bind the user to the project to give them access", AccountName(who), key))
+		case f.ended[Removal{Object: key, Ref: who.Ref}] != "":
+			gone[i].Why = f.ended[Removal{Object: key, Ref: who.Ref}]
 		}
 	}
 	return gone

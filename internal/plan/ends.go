@@ -14,6 +14,11 @@ import (
 func (o *orderer) deleteRole(at int, why string) bool {
 	have := o.in.Observed.Bindings[at]
 	have.Subjects = slices.Clone(have.Subjects)
+	for i, who := range have.Subjects {
+		if text := o.ended[Removal{Object: have.Key(), Ref: who.Ref}]; text != "" && !o.in.Rules.Gone {
+			have.Subjects[i].Why, why = text, text
+		}
+	}
 	s := Step{Op: Delete, Have: Object{Binding: &have}, Why: why, Needs: o.beforeEnd(at)}
 	if verdict := o.verdicts.ends[at]; verdict.waits {
 		o.removeRevokedSubjects(have)

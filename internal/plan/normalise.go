@@ -53,6 +53,8 @@ type decisions struct {
 	refusedMembers                               map[Removal]bool // members that the platform does not admit
 	emptied                                      map[string]bool  // groups that all members left, by name
 	revoked                                      map[string]bool  // by the account's id
+	// ended says by which binding access ended.
+	ended map[Removal]string
 	// rejectedBy has the removals to which someone said no.
 	rejectedBy map[Removal]Rejection
 	// adoptions are the groups that an operator told Rollcall to take over, by name.
@@ -98,6 +100,12 @@ func normalise(in Input) *facts {
 // decide notes what people decided, and leaves the revoked out of what is desired and
 // kept. The documents leave them out, too; a plan must not depend on it.
 func (f *facts) decide() {
+	f.ended = make(map[Removal]string, len(f.in.Ended))
+	for _, e := range f.in.Ended {
+		if f.ended[e.Removal] == "" {
+			f.ended[e.Removal] = e.Why
+		}
+	}
 	f.approved, f.unmanagedMembers, f.immovable = removals(f.in.Approved), removals(f.in.Strangers), removals(f.in.Immovable)
 	f.refusedMembers, f.emptied = removals(f.in.RefusedMembers), asSet(f.in.Emptied)
 	f.refused = make(map[Removal]bool, len(f.in.Rejected))

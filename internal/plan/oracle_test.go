@@ -116,6 +116,9 @@ var unknownFields = []string{
 	"Input.Immovable.Object.Kind", "Input.Immovable.Object.Group", "Input.Immovable.Object.Role", "Input.Immovable.Object.Name",
 	"Input.RefusedMembers.Ref", "Input.RefusedMembers.Object.Kind", "Input.RefusedMembers.Object.Group", "Input.RefusedMembers.Object.Role",
 	"Input.RefusedMembers.Object.Name", "Input.Emptied",
+	// The reasons of removals, which no meaning has.
+	"Input.Ended.Removal.Ref", "Input.Ended.Removal.Object.Kind", "Input.Ended.Removal.Object.Group", "Input.Ended.Removal.Object.Role",
+	"Input.Ended.Removal.Object.Name", "Input.Ended.Why",
 }
 
 // difference is one of them.

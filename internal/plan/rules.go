@@ -106,6 +106,12 @@ type Owned struct {
 	Serves string `json:"grants,omitempty"`
 }
 
+// Ended is a removal that follows the end of a binding.
+type Ended struct {
+	Removal
+	Why string
+}
+
 // Input is all that a plan depends on.
 type Input struct {
 	Tenant   access.TenantID
@@ -130,6 +136,11 @@ type Input struct {
 	Revoked []string
 	// Strangers are accounts in sets of ours that Rollcall never put there.
 	Strangers []Removal
+	// Ended are accounts of which the access has ended, each with the binding and its end. It is
+	// the reason of their removal, and changes nothing else: the guard counts these removals
+	// like those of bindings that a caller removed by name. The caller who wrote the end asked
+	// for them.
+	Ended []Ended
 	// Immovable are bindings that the platform refused to remove in this run. Members leave
 	// a group whose role should go and does not.
 	Immovable []Removal

@@ -172,6 +172,7 @@ func (t *Tenant) planInput(profile driver.Profile, installation string) plan.Inp
 		Adopted:   t.adopted(),
 		Revoked:   t.revokedMembers(),
 		Strangers: t.unmanaged,
+		Ended:     t.ended(profile),
 
 		RefusedMembers: t.earlier.refused,
 		Emptied:        t.earlier.emptied,
@@ -245,6 +246,35 @@ func (t *Tenant) missingObjects(profile driver.Profile) []access.Key {
 		}
 	}
 	return keys
+}
+
+// ended returns the members here whose access ended with a binding, by the names under which
+// their accounts were last looked up.
+func (t *Tenant) ended(profile driver.Profile) []plan.Ended {
+	var all []plan.Ended
+	for _, e := range t.desired.Ended {
+		add := func(object access.Key, members []access.Member) {
+			for _, m := range members {
+				if m.Name != "" && profile.AccountNames.Key(m.Name) == profile.AccountNames.Key(e.Account) {
+					all = append(all, plan.Ended{Removal: plan.Removal{Object: object, Ref: m.Ref}, Why: e.Reason})
+				}
+			}
+		}
+		for _, g := range t.seen.State.Groups {
+			if e.Group != "" && g.Name == e.Group {
+				add(access.Key{Kind: access.KindMembers, Group: g.Name}, g.Members)
+			}
+		}
+		for _, b := range t.seen.State.Bindings {
+			if e.Role != "" && b.Group == "" && b.Role == e.Role {
+				key := b.Key()
+				add(key, b.Subjects)
+				key.Name = ""
+				add(key, b.Subjects)
+			}
+		}
+	}
+	return all
 }
 
 // revokedMembers returns those of the revoked accounts that are in any set here, sorted: no
