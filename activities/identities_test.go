@@ -1,9 +1,11 @@
 package activities_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -182,5 +184,88 @@ func TestApply_GrantsNoAccountThatAnotherUserCameTo(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string(nil), l.members()); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
+	}
+}
+
+// accountOfTwoNames is a platform that finds one account by two names, of which users have one
+// each.
+type accountOfTwoNames struct {
+	*stage
+	id      string // of the account
+	name    string // another euid of the account
+	other   string // an euid of an account of its own
+	members func(project string) []string
+}
+
+func memoryAliases(t *testing.T) accountOfTwoNames {
+	t.Helper()
+	s := memoryStage(t, 100, "web", "shop")
+	s.edit(func(w *memory.World) {
+		for i, u := range w.Users {
+			if u.Name == "adaline" {
+				w.Users[i].Aliases = []string{"ada"}
+			}
+		}
+	})
+	return accountOfTwoNames{s, "u-adaline", "ada", "benedict", func(project string) []string {
+		for _, g := range s.world().Groups {
+			if g.Name == group(project) {
+				return g.Members
+			}
+		}
+		return nil
+	}}
+}
+
+// azureAliases is an Azure with a guest, who is found by mail and by userPrincipalName.
+func azureAliases(t *testing.T) accountOfTwoNames {
+	t.Helper()
+	s := newAzureStage(t, azureQuick(), "web", "shop")
+	id := s.cloud.AddGuestPending(s.tenant, "ada@example.com")
+	s.cloud.Accept(s.tenant, id)
+	s.euids["adaline"] = "ada"
+	return accountOfTwoNames{s.stage, id, "ada_example.com#EXT#", "benedict", func(project string) []string {
+		for _, g := range s.named(group(project)) {
+			return g.Members
+		}
+		return nil
+	}}
+}
+
+// TestAccountOfTwoNames: users of different tenants whose names the platform finds to be one
+// account gain nothing and lose nothing, on every tenant.
+func TestAccountOfTwoNames(t *testing.T) {
+	for name, open := range map[string]func(*testing.T) accountOfTwoNames{"memory": memoryAliases, "azure": azureAliases} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			check := func(when string, warned bool, want map[string][]string) {
+				t.Helper()
+				for project, members := range want {
+					if diff := cmp.Diff(members, s.members(project), cmpopts.EquateEmpty()); diff != "" {
+						t.Errorf("%s: members of %s (-want +got):\n%s", when, project, diff)
+					}
+					if _, codes := s.status(project); slices.Contains(codes, access.AccountCollision) != warned {
+						t.Errorf("%s: the warnings of %s are %v, want %s: %t", when, project, codes, access.AccountCollision, warned)
+					}
+				}
+			}
+			s.ask(map[string][]string{"web": {"adaline"}})
+			s.run("web")
+			check("a user alone", false, map[string][]string{"web": {s.id}})
+
+			s.euids["benedict"] = s.name
+			s.ask(map[string][]string{"web": {"adaline"}, "shop": {"benedict"}})
+			s.run("shop", "web")
+			check("another user has the account on another tenant", true, map[string][]string{"web": {s.id}, "shop": nil})
+
+			s.ask(map[string][]string{"web": {"adaline"}, "shop": {"adaline"}})
+			s.run("shop", "web")
+			check("the first user gets another tenant", true, map[string][]string{"web": {s.id}, "shop": nil})
+
+			s.euids["benedict"] = s.other
+			s.ask(map[string][]string{"web": {"adaline"}, "shop": {"adaline"}})
+			s.run("shop", "web")
+			check("the other user's euid is corrected", false, map[string][]string{"web": {s.id}, "shop": {s.id}})
+		})
 	}
 }

@@ -451,7 +451,7 @@ func BenchmarkCompute1000People(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := d.Settle(everybody(d)); err != nil {
+		if _, err := d.Settle(everybody(d), desired.Known{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -239,3 +239,41 @@ func revokedAccount(user, account string) access.Remark {
 			"correct the euid of one of them, or lift the revocation with rollcall revoke --lift",
 		identity.Quote(account), user)}
 }
+
+// EUIDs returns euids that may make those account names on the platform, as candidates for
+// UsersOf. Names that its euidPattern never makes are left out.
+func EUIDs(p document.Platform, accounts []access.Account) ([]string, error) {
+	pattern, err := parseEUID(p)
+	if err != nil {
+		return nil, fmt.Errorf("desired: platform %s: %w", p.Identifier(), err)
+	}
+	var euids []string
+	for _, a := range accounts {
+		if euid, ok := pattern.EUID(a.Name); ok {
+			euids = append(euids, euid)
+		}
+	}
+	return euids, nil
+}
+
+// UsersOf returns which of the users have one of the accounts, by id.
+func UsersOf(p document.Platform, names identity.Comparison, accounts []access.Account, users []document.User) (map[string][]access.Member, error) {
+	pattern, err := parseEUID(p)
+	if err != nil {
+		return nil, fmt.Errorf("desired: platform %s: %w", p.Identifier(), err)
+	}
+	of := accountNames{pattern: pattern, comparison: names}
+	byKey := make(map[identity.Key][]string, len(users))
+	for _, u := range users {
+		if key := of.key(u.EUID); key != "" {
+			byKey[key] = append(byKey[key], u.Name)
+		}
+	}
+	found := map[string][]access.Member{}
+	for _, a := range accounts {
+		for _, user := range byKey[names.Key(a.Name)] {
+			found[a.Ref] = append(found[a.Ref], access.Member{Account: a, Person: user})
+		}
+	}
+	return found, nil
+}

@@ -26,11 +26,21 @@ type Settled struct {
 	Remarks []access.Remark `json:"warnings,omitempty"`
 }
 
+// Known is what is known of accounts on the platform beyond the tenant.
+type Known struct {
+	// Revoked are the ids of accounts of users whose access is revoked by name.
+	Revoked []string
+	// Users are users of all tenants who have an account on the platform, by the account's id,
+	// each with the name by which a lookup found it.
+	Users map[string][]access.Member
+}
+
 // Settle puts in the answers to Accounts. Only an account that is found is
 // granted anything; one that is ambiguous, disabled or invited keeps what it
 // has; one that is not found is left out. Each of those has a remark.
 //
-// Two names that turn out to be one account gain nothing and lose nothing.
+// Two names that turn out to be one account gain nothing and lose nothing: names of users
+// here, and one of a user here and one of a user of another tenant.
 //
 // Nobody gets an account that is known to be that of somebody whose access is
 // revoked by name: the accounts by id that are known from elsewhere, and those that
@@ -38,7 +48,7 @@ type Settled struct {
 //
 // An account without an answer, or with one that contradicts itself, is an
 // error that wraps ErrUnresolved.
-func (d Desired) Settle(found map[string]access.Resolution, revoked ...string) (Settled, error) {
+func (d Desired) Settle(found map[string]access.Resolution, known Known) (Settled, error) {
 	people := d.people()
 	names := d.Accounts()
 	for _, name := range names {
@@ -49,14 +59,14 @@ func (d Desired) Settle(found map[string]access.Resolution, revoked ...string) (
 		}
 	}
 	s := settler{
-		found: found, people: people, attribute: d.LookupAttribute, owner: map[string]string{}, newcomers: d.Newcomers,
+		found: found, people: people, users: known.Users, attribute: d.LookupAttribute, owner: map[string]string{}, newcomers: d.Newcomers,
 		shared: make(map[string]bool, len(d.Shared)),
 	}
 	for _, name := range d.Shared {
 		s.shared[name] = true
 	}
 	s.out.Remarks = slices.Clone(d.Remarks)
-	s.revoke(d.Revoked, names, revoked)
+	s.revoke(d.Revoked, names, known.Revoked)
 	for _, name := range slices.Sorted(maps.Keys(people)) {
 		s.account(name)
 	}
@@ -97,6 +107,7 @@ func usable(r access.Resolution) bool {
 type settler struct {
 	found     map[string]access.Resolution
 	people    map[string]string // by account name
+	users     map[string][]access.Member
 	attribute string
 	owner     map[string]string // the first account name with a ref
 	newcomers map[string]access.Newcomer
@@ -154,23 +165,27 @@ func (s *settler) account(name string) {
 		return
 	}
 	first, taken := s.owner[ref]
-	if !taken {
-		s.owner[ref] = name
+	if taken {
+		s.collision(name, first, s.people[first])
+		if !s.shared[first] {
+			s.collision(first, name, s.people[name])
+		}
 		return
 	}
-	s.collision(name, first)
-	if !s.shared[first] {
-		s.collision(first, name)
+	s.owner[ref] = name
+	others := s.users[ref]
+	if i := slices.IndexFunc(others, func(m access.Member) bool { return m.Person != s.people[name] }); i >= 0 {
+		s.collision(name, others[i].Name, others[i].Person)
 	}
 }
 
-// collision warns that the platform has one account for two names.
-func (s *settler) collision(name, other string) {
+// collision warns that the platform has one account for the name and another user's.
+func (s *settler) collision(name, other, user string) {
 	s.shared[name] = true
 	s.out.Remarks = append(s.out.Remarks, access.Remark{
 		Code: access.AccountCollision, Object: s.people[name], Text: fmt.Sprintf(
 			"on the platform, %s is the same account as %s of %s, so "+sharedText+"correct the euid of one of them",
-			identity.Quote(name), identity.Quote(other), s.people[other], s.people[name]),
+			identity.Quote(name), identity.Quote(other), user, s.people[name]),
 	})
 }
 

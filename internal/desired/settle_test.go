@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/desired"
 	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // pair is a tenant on which jane and kim hold one role.
@@ -143,7 +144,7 @@ func TestSettleRefuses(t *testing.T) {
 			if tc.kim != nil {
 				found["kim"] = *tc.kim
 			}
-			s, err := compute(t, pair(), options()).Settle(found)
+			s, err := compute(t, pair(), options()).Settle(found, desired.Known{})
 			if !errors.Is(err, desired.ErrUnresolved) {
 				t.Fatalf("Settle = %+v, %v, want ErrUnresolved", s, err)
 			}
@@ -336,5 +337,89 @@ func TestNotFound_AdvisesBySimilarity(t *testing.T) {
 				t.Errorf("warnings %+v, want %q", s.Remarks, tc.want)
 			}
 		})
+	}
+}
+
+// TestKnown_UsersOfOtherTenants: an account that another user has under another name is granted
+// to neither.
+func TestKnown_UsersOfOtherTenants(t *testing.T) {
+	t.Parallel()
+	found := map[string]access.Resolution{
+		"jane": {Found: access.Yes, Refs: []string{"u-jane"}}, "kim": {Found: access.Yes, Refs: []string{"u-kim"}},
+	}
+	group := access.Key{Kind: access.KindGroup, Group: "retail.shop-admin"}
+	holder := func(user, name string) []access.Member {
+		return []access.Member{{Account: access.Account{Name: name, Ref: "u-jane"}, Person: user}}
+	}
+	for _, tc := range []struct {
+		reason  string
+		users   map[string][]access.Member
+		members string
+		keep    []access.Keep
+		remarks []string
+	}{
+		{"no other user has the account", nil, "jane kim", nil, nil},
+		{
+			"another user has it", map[string][]access.Member{"u-jane": holder("mallory", "jane.x")}, "kim",
+			[]access.Keep{{Set: group, Refs: []string{"u-jane"}}}, []string{"account-collision jane"},
+		},
+		{"the user has another name of it", map[string][]access.Member{"u-jane": holder("jane", "jane.x")}, "jane kim", nil, nil},
+		{"another user has another account", map[string][]access.Member{"u-other": holder("mallory", "jane.x")}, "jane kim", nil, nil},
+	} {
+		s, err := compute(t, pair(), options()).Settle(found, desired.Known{Users: tc.users})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(names(s.State.Groups[0].Members), " "); got != tc.members {
+			t.Errorf("%s: members %q, want %q", tc.reason, got, tc.members)
+		}
+		if diff := cmp.Diff(tc.keep, s.Keep); diff != "" {
+			t.Errorf("%s: keep (-want +got):\n%s", tc.reason, diff)
+		}
+		if diff := cmp.Diff(tc.remarks, codes(s.Remarks)); diff != "" {
+			t.Errorf("%s: remarks (-want +got):\n%s", tc.reason, diff)
+		}
+	}
+}
+
+// TestUsersOf: users have those accounts that their euids make, and euids that may make an account
+// are found from its name.
+func TestUsersOf(t *testing.T) {
+	t.Parallel()
+	jane := access.Account{Name: "JANE@x", Ref: "u-jane"}
+	for _, tc := range []struct {
+		reason, pattern string
+		names           identity.Comparison
+		euid            string
+		candidates      []string
+		want            map[string][]access.Member
+	}{
+		{
+			"the platform ignores case", "%s@x", identity.IgnoreCase, "jane",
+			[]string{"JANE"}, map[string][]access.Member{"u-jane": {{Account: jane, Person: "j"}}},
+		},
+		{"the platform does not", "%s@x", identity.Exact, "jane", []string{"JANE"}, map[string][]access.Member{}},
+		{
+			"the pattern writes upper case", "%S@x", identity.Exact, "jane",
+			[]string{"JANE"}, map[string][]access.Member{"u-jane": {{Account: jane, Person: "j"}}},
+		},
+		{"another pattern made the name", "%s@y", identity.IgnoreCase, "jane", nil, map[string][]access.Member{}},
+		{"no euid", "%s@x", identity.IgnoreCase, " ", []string{"JANE"}, map[string][]access.Member{}},
+	} {
+		p := document.Platform{Replication: document.Replication{EUIDPattern: tc.pattern}}
+		candidates, err := desired.EUIDs(p, []access.Account{jane})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tc.candidates, candidates); diff != "" {
+			t.Errorf("%s: euids (-want +got):\n%s", tc.reason, diff)
+		}
+		got, err := desired.UsersOf(p, tc.names, []access.Account{jane}, []document.User{{Name: "j", EUID: tc.euid}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s: users (-want +got):\n%s", tc.reason, diff)
+		}
 	}
 }

@@ -132,7 +132,7 @@ func compute(t testing.TB, in document.TenantInput, o desired.Options) desired.D
 
 func settle(t testing.TB, d desired.Desired, found map[string]access.Resolution) desired.Settled {
 	t.Helper()
-	s, err := d.Settle(found)
+	s, err := d.Settle(found, desired.Known{})
 	if err != nil {
 		t.Fatalf("Settle: %v", err)
 	}

@@ -104,6 +104,14 @@ func (p Pattern) Apply(euid string) string {
 	return identity.Normalize(p.before + euid + p.after)
 }
 
+// EUID returns an euid of which Apply makes the name, or false for a name that the pattern
+// never makes. Of a pattern in upper case it is one of several, in upper case.
+func (p Pattern) EUID(name string) (string, bool) {
+	rest, hasBefore := strings.CutPrefix(name, p.before)
+	euid, hasAfter := strings.CutSuffix(rest, p.after)
+	return euid, hasBefore && hasAfter && p.Apply(euid) == name
+}
+
 // String returns the pattern's text. Parse reads it back.
 func (p Pattern) String() string {
 	verb := "%s"

@@ -95,6 +95,30 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+func TestEUID(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		reason, pattern, name, want string
+		ok                          bool
+	}{
+		{"the text around the verb is removed", "%s@example.com", "jane@example.com", "jane", true},
+		{"another domain", "%s@example.com", "jane@example.org", "", false},
+		{"another beginning", `corp\%s`, "jane", "", false},
+		{"a text around the verb that overlaps itself", "aba%saba", "aba", "", false},
+		{"a small letter in upper case", "%S", "Jane", "", false},
+		{"one of several euids", "%S", "STRASSE", "STRASSE", true},
+	} {
+		p, err := euid.Parse(tc.pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := p.EUID(tc.name)
+		if ok != tc.ok || ok && got != tc.want {
+			t.Errorf("%s: EUID(%q) = %q, %t, want %q, %t", tc.reason, tc.name, got, ok, tc.want, tc.ok)
+		}
+	}
+}
+
 func TestZeroPatternIsTheDefault(t *testing.T) {
 	p, err := euid.Parse(euid.Default)
 	if err != nil {
@@ -148,6 +172,15 @@ func TestProperties(t *testing.T) {
 		a, b := text().Draw(t, "a"), text().Draw(t, "b")
 		if (norm.NFC.String(a) == norm.NFC.String(b)) != (p.Apply(a) == p.Apply(b)) {
 			t.Fatalf("%q and %q become %q and %q", a, b, p.Apply(a), p.Apply(b))
+		}
+	}))
+	t.Run("an euid of a name makes the name", rapid.MakeCheck(func(t *rapid.T) {
+		before, after := rapid.SampledFrom([]string{"", "corp\\", "%"}), rapid.SampledFrom([]string{"", "@example.com"})
+		verb := rapid.SampledFrom([]string{"%s", "%S"}).Draw(t, "verb")
+		p := mustParse(t, escape(before.Draw(t, "before"))+verb+escape(after.Draw(t, "after")))
+		name := p.Apply(text().Draw(t, "euid"))
+		if got, ok := p.EUID(name); !ok || p.Apply(got) != name {
+			t.Fatalf("EUID(%q) of %s = %q, %t, which makes %q", name, p, got, ok, p.Apply(got))
 		}
 	}))
 	t.Run("%S of %S is %S", rapid.MakeCheck(func(t *rapid.T) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/desired"
+	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/driver"
 	"github.com/rollcall-iam/rollcall/internal/progress"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -103,12 +105,16 @@ func (r *Reconciler) resolve(ctx context.Context, d driver.Driver, tenants []*Te
 	if err != nil {
 		return err
 	}
+	users, err := r.otherUsers(ctx, d, tenants[0].document.Platform, answers.found)
+	if err != nil {
+		return err
+	}
 	known := make(map[string]bool, len(revoked))
 	for _, ref := range revoked {
 		known[ref] = true
 	}
 	for _, t := range tenants {
-		resolved, err := t.desired.Settle(answers.found, revoked...)
+		resolved, err := t.desired.Settle(answers.found, desired.Known{Revoked: revoked, Users: users})
 		if err != nil {
 			return fmt.Errorf("reconcile: %s: %w", t.ID(), err)
 		}
@@ -119,6 +125,37 @@ func (r *Reconciler) resolve(ctx context.Context, d driver.Driver, tenants []*Te
 		progress.Report(ctx, "resolve accounts")
 	}
 	return nil
+}
+
+// otherUsers returns the users whose lookups, for any tenant of the platform, found one of the
+// accounts under another name, by the account's id. The lookups are those that are stored, so
+// that of two runs that find one account at the same time at least one knows of the other.
+func (r *Reconciler) otherUsers(
+	ctx context.Context, d driver.Driver, platform document.Platform, found map[string]access.Resolution,
+) (map[string][]access.Member, error) {
+	refs := make(map[string]string, len(found))
+	for name, answer := range found {
+		if answer.Found == access.Yes {
+			refs[name] = answer.Refs[0]
+		}
+	}
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	key := store.LookupKey{Platform: platform.Identifier(), Attribute: d.Profile().LookupAttribute}
+	others, err := r.store.OtherNames(ctx, key, refs)
+	if err != nil {
+		return nil, fmt.Errorf("reconcile: read other names of accounts: %w", err)
+	}
+	euids, err := desired.EUIDs(platform, others)
+	if err != nil || len(euids) == 0 {
+		return nil, err
+	}
+	users, err := r.store.UsersOfSameAccount(ctx, euids)
+	if err != nil {
+		return nil, fmt.Errorf("reconcile: read the users of %d other names: %w", len(euids), err)
+	}
+	return desired.UsersOf(platform, d.Profile().AccountNames, others, users)
 }
 
 // staleAdditions looks up the accounts again that plans add on remembered answers. It

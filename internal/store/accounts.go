@@ -28,6 +28,27 @@ func (s *Store) AccountNames(ctx context.Context, platform string, refs []string
 		WHERE platform = $1 AND ref = ANY($2) ORDER BY ref, found_at DESC`, platform, refs)
 }
 
+// OtherNames returns other names under which lookups of the last week found accounts, for ids
+// by name. A name that a document still gives a user is looked up each day.
+func (s *Store) OtherNames(ctx context.Context, key LookupKey, refs map[string]string) ([]access.Account, error) {
+	names := slices.Sorted(maps.Keys(refs))
+	ids := make([]string, len(names))
+	for i, name := range names {
+		ids[i] = refs[name]
+	}
+	rows, err := s.pool.Query(ctx, `SELECT DISTINCT a.name, a.ref FROM unnest($3::text[], $4::text[]) AS found (name, ref)
+		JOIN accounts a ON a.platform = $1 AND a.ref = found.ref
+		WHERE a.attribute = $2 AND a.name <> found.name AND a.found_at > now() - interval '7 days' ORDER BY a.ref, a.name`,
+		key.Platform, key.Attribute, names, ids)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	others, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a access.Account, err error) {
+		return a, row.Scan(&a.Name, &a.Ref)
+	})
+	return others, prefixed(err)
+}
+
 // LookupKey says by which attribute accounts of a platform are looked up.
 type LookupKey struct{ Platform, Attribute string }
 

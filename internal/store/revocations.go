@@ -282,15 +282,33 @@ func (s *Store) OtherEUIDs(ctx context.Context, person string) ([]string, error)
 		WHERE kind = 'meshUser' AND name <> $1 AND trim(body -> 'spec' ->> 'euid') <> ''`, person)
 }
 
-// EUIDsOfSameAccount returns the euids of other users that may end in the account of one of
+// UsersOfSameAccount returns the names and euids of users who may have the account of one of
 // the euids.
-func (s *Store) EUIDsOfSameAccount(ctx context.Context, person string, euids []string) ([]string, error) {
+func (s *Store) UsersOfSameAccount(ctx context.Context, euids []string) ([]document.User, error) {
+	rows, err := s.pool.Query(ctx, `SELECT name, body -> 'spec' ->> 'euid' FROM documents
+		WHERE kind = 'meshUser' AND subject = ANY($1) AND subject <> '' ORDER BY name`, searchKeys(euids))
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	users, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (u document.User, err error) {
+		return u, row.Scan(&u.Name, &u.EUID)
+	})
+	return users, prefixed(err)
+}
+
+func searchKeys(euids []string) []string {
 	keys := make([]string, len(euids))
 	for i, euid := range euids {
 		keys[i] = identity.SearchKey(strings.TrimSpace(euid))
 	}
+	return keys
+}
+
+// EUIDsOfSameAccount returns the euids of other users that may end in the account of one of
+// the euids.
+func (s *Store) EUIDsOfSameAccount(ctx context.Context, person string, euids []string) ([]string, error) {
 	return s.list(ctx, `SELECT DISTINCT body -> 'spec' ->> 'euid' FROM documents
-		WHERE kind = 'meshUser' AND subject = ANY($2) AND subject <> '' AND name <> $1`, person, keys)
+		WHERE kind = 'meshUser' AND subject = ANY($2) AND subject <> '' AND name <> $1`, person, searchKeys(euids))
 }
 
 // PersonTenants returns the tenants on which documents give something to the user, or to a

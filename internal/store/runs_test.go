@@ -153,6 +153,46 @@ func TestAccountsAreKnownForADay(t *testing.T) {
 	diff(t, "names for showing, however old", map[string]string{"u-1": "ada@example.com"}, names)
 }
 
+// TestOtherNames: an account has other names if lookups of the last week found it by them, with
+// the same attribute.
+func TestOtherNames(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	keep := func(platform, attribute string, refs map[string]string) {
+		t.Helper()
+		if err := s.KeepLookups(t.Context(), store.LookupKey{Platform: platform, Attribute: attribute}, found(refs), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep("lab.here", "name", map[string]string{"ada": "u-1", "ada.l": "u-1", "old": "u-1", "ben": "u-2"})
+	keep("lab.here", "mail", map[string]string{"by another attribute": "u-1"})
+	keep("other.here", "name", map[string]string{"on another platform": "u-1"})
+	age := func(interval string) {
+		t.Helper()
+		if _, err := s.Pool().Exec(t.Context(), "UPDATE accounts SET found_at = now() - $1::interval WHERE name = 'old'", interval); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		reason, age string
+		refs        map[string]string
+		want        []access.Account
+	}{
+		{"of a name", "6 days", map[string]string{"ada": "u-1"}, []access.Account{{Name: "ada.l", Ref: "u-1"}, {Name: "old", Ref: "u-1"}}},
+		{"a lookup of long ago", "8 days", map[string]string{"ada": "u-1"}, []access.Account{{Name: "ada.l", Ref: "u-1"}}},
+		{"of both names", "8 days", map[string]string{"ada": "u-1", "ada.l": "u-1"}, []access.Account{{Name: "ada", Ref: "u-1"}, {Name: "ada.l", Ref: "u-1"}}},
+		{"of an account with one name", "8 days", map[string]string{"ben": "u-2"}, []access.Account{}},
+		{"of nothing", "8 days", nil, []access.Account{}},
+	} {
+		age(tc.age)
+		got, err := s.OtherNames(t.Context(), store.LookupKey{Platform: "lab.here", Attribute: "name"}, tc.refs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, "other names, "+tc.reason, tc.want, got)
+	}
+}
+
 // found are the answers for accounts that a platform has, by name.
 func found(refs map[string]string) map[string]access.Resolution {
 	answers := make(map[string]access.Resolution, len(refs))

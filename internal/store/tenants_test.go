@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -220,6 +221,13 @@ func TestTenantInput_HasUsersOfTheSameAccount(t *testing.T) {
 		if err != nil || !slices.Equal(euids, []string{"STRASSE"}) {
 			t.Errorf("%s, their euids are %q, %v; want that of lookalike", when, euids, err)
 		}
+		users, err := s.UsersOfSameAccount(t.Context(), []string{"Strasse"})
+		want := []document.User{{Name: "lookalike", EUID: "STRASSE"}, {Name: user.Name, EUID: "straße"}}
+		slices.SortFunc(want, func(a, b document.User) int { return strings.Compare(a.Name, b.Name) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, when+", the users of the account", want, users)
 	}
 	others("stored by this program")
 	if _, err := s.Pool().Exec(t.Context(), "UPDATE documents SET subject = '' WHERE kind = 'meshUser'"); err != nil {

@@ -43,7 +43,9 @@ func (c *client) tenants(ctx context.Context, ids map[string]bool) ([]Tenant, er
 // many platforms compare names by a collation that ignores case.
 func (c *client) users(ctx context.Context, names map[string]bool) ([]User, error) {
 	return list(ctx, c, "read:users", func(w World) []User {
-		return keep(w.Users, func(u User) bool { return names[identity.SearchKey(u.Name)] })
+		return keep(w.Users, func(u User) bool {
+			return slices.ContainsFunc(u.names(), func(name string) bool { return names[identity.SearchKey(name)] })
+		})
 	}, func(u User) string { return u.ID })
 }
 

@@ -76,7 +76,9 @@ func (d *Driver) Resolve(ctx context.Context, accounts []string) ([]access.Resol
 		if u.Disabled {
 			state = access.Disabled
 		}
-		known.Add(u.Name, u.ID, state)
+		for _, name := range u.names() {
+			known.Add(name, u.ID, state)
+		}
 	}
 	answers := make([]access.Resolution, len(accounts))
 	for i, name := range accounts {

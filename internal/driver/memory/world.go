@@ -37,10 +37,15 @@ type Tenant struct {
 
 // User is an account. Names need not be unique.
 type User struct {
-	ID       string `json:"id"`
-	Name     string `json:"name"`
-	Disabled bool   `json:"disabled,omitempty"`
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Aliases are other names by which a lookup finds the user.
+	Aliases  []string `json:"aliases,omitempty"`
+	Disabled bool     `json:"disabled,omitempty"`
 }
+
+// names are all by which a lookup finds the user.
+func (u User) names() []string { return append([]string{u.Name}, u.Aliases...) }
 
 // Group is a set of users. Names are unique.
 type Group struct {
