@@ -257,7 +257,9 @@ func EUIDs(p document.Platform, accounts []access.Account) ([]string, error) {
 }
 
 // UsersOf returns which of the users have one of the accounts, by id.
-func UsersOf(p document.Platform, names identity.Comparison, accounts []access.Account, users []document.User) (map[string][]access.Member, error) {
+func UsersOf(
+	p document.Platform, names identity.Comparison, accounts []access.Account, users []document.User,
+) (map[string][]access.Member, error) {
 	pattern, err := parseEUID(p)
 	if err != nil {
 		return nil, fmt.Errorf("desired: platform %s: %w", p.Identifier(), err)

@@ -90,10 +90,11 @@ func (x *explainer) directAccess(b access.Binding, m access.Member) Access {
 	}
 	got.Seen = x.seen(it, h)
 	var reason MissingRole
-	switch got.State, reason = x.stateOf(it, h, got.Seen); got.State {
-	case Pending, Refused:
+	got.State, reason = x.stateOf(it, h, got.Seen)
+	if got.State == Pending || got.State == Refused {
 		return got.withRoles([]MissingRole{reason})
-	case Retained:
+	}
+	if got.State == Retained {
 		got.Code, got.Reason = reason.Code, reason.Reason
 	}
 	return got
@@ -133,10 +134,7 @@ func (x *explainer) stateOf(it item, h history, s Seen) (State, MissingRole) {
 			missing.State = Refused
 		}
 	case h.added != nil && s.State == Unknown && s.RemovedAt.IsZero():
-		if r := x.keeping(it.member); r != nil {
-			return Retained, MissingRole{Role: it.role, State: Retained, Code: r.Code, Reason: r.Text}
-		}
-		return Written, missing // it was added, and no observation shows it
+		return x.unseen(it, missing)
 	case failed != nil && s.State != Present:
 		missing = x.after(missing, failed.Err)
 	}
@@ -144,6 +142,14 @@ func (x *explainer) stateOf(it item, h history, s Seen) (State, MissingRole) {
 		return Blocked, missing
 	}
 	return missing.State, missing
+}
+
+// unseen returns the state of an item that was added and that no observation shows.
+func (x *explainer) unseen(it item, missing MissingRole) (State, MissingRole) {
+	if r := x.keeping(it.member); r != nil {
+		return Retained, MissingRole{Role: it.role, State: Retained, Code: r.Code, Reason: r.Text}
+	}
+	return Written, missing
 }
 
 // after returns the missing role with the state and the reason of a failure, a text of the

@@ -139,9 +139,6 @@ func (r *Reconciler) otherUsers(
 			refs[name] = answer.Refs[0]
 		}
 	}
-	if len(refs) == 0 {
-		return nil, nil
-	}
 	key := store.LookupKey{Platform: platform.Identifier(), Attribute: d.Profile().LookupAttribute}
 	others, err := r.store.OtherNames(ctx, key, refs)
 	if err != nil {

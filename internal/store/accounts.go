@@ -31,6 +31,9 @@ func (s *Store) AccountNames(ctx context.Context, platform string, refs []string
 // OtherNames returns other names under which lookups of the last week found accounts, for ids
 // by name. A name that a document still gives a user is looked up each day.
 func (s *Store) OtherNames(ctx context.Context, key LookupKey, refs map[string]string) ([]access.Account, error) {
+	if len(refs) == 0 {
+		return nil, nil
+	}
 	names := slices.Sorted(maps.Keys(refs))
 	ids := make([]string, len(names))
 	for i, name := range names {
