@@ -397,7 +397,7 @@ func (tr *track) environment() *testsuite.TestWorkflowEnvironment {
 // they start wait for their turn. What was about to be added goes on after the platform has
 // accepted the removals: the verification finds it.
 func (tr *track) revoke() {
-	r, err := tr.store.Revoke(tr.t.Context(), tr.name(victim), "left", storetest.By("hr"))
+	r, err := tr.store.Revoke(tr.t.Context(), tr.name(victim), "left", storetest.By("hr"), nil)
 	if err != nil {
 		tr.t.Error(err)
 		return

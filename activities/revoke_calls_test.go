@@ -85,7 +85,7 @@ func total(c *simulate.Control) (n int) {
 // accept revokes a user and runs RemoveUser.
 func (s *stage) accept(t *testing.T, user string) activities.RemoveUserOutput {
 	t.Helper()
-	r, err := s.store.Revoke(t.Context(), user, "left", storetest.By("hr"))
+	r, err := s.store.Revoke(t.Context(), user, "left", storetest.By("hr"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

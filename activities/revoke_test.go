@@ -25,7 +25,7 @@ import (
 // revoke stores that the person's access is revoked.
 func (l *lab) revoke(person string) store.Revocation {
 	l.t.Helper()
-	r, err := l.store.Revoke(l.t.Context(), person, "left", storetest.By("hr"))
+	r, err := l.store.Revoke(l.t.Context(), person, "left", storetest.By("hr"), nil)
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -90,11 +90,15 @@ func (c *cli) adopt(ctx context.Context, args []string, f adoptFlags) error {
 	if err := c.agreeToAdopt(ctx, found, wanted, f.yes); err != nil {
 		return err
 	}
-	if err := c.documents.Adopt(ctx, tenants[0], found.adoptions(by, f.reason)); err != nil {
+	starts, err := c.tenantStarts(ctx, tenants, "adopt")
+	if err != nil {
+		return err
+	}
+	if err := c.documents.Adopt(ctx, tenants[0], found.adoptions(by, f.reason), starts...); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.err, "%s of %s to be taken over.\n", count(len(found.Groups), "group"), tenants[0])
-	return c.replicateTenants(ctx, tenants, replicateFlags{wait: f.wait, cause: "adopt", tableFlags: tableFlags{named: true}})
+	return c.startAndWait(ctx, tenants, replicateFlags{wait: f.wait, cause: "adopt", tableFlags: tableFlags{named: true}})
 }
 
 // adoptable returns the names of the groups that the tenant's documents want:

@@ -139,6 +139,11 @@ func (c *cli) change(
 		return err
 	}
 	checks := store.Checks{By: actor(""), DryRun: flags.dryRun, Validate: checkNames, ConfirmRemovals: !flags.yes}
+	if flags.replicate {
+		checks.Starts = func(changes store.Changes) ([]store.Start, error) {
+			return c.tenantStarts(ctx, changes.Tenants, "apply")
+		}
+	}
 	changes, err := write(s, checks)
 	for ; errors.Is(err, store.ErrUnconfirmed); changes, err = write(s, checks) {
 		c.showChanges(changes)
@@ -159,7 +164,7 @@ func (c *cli) change(
 	if !flags.replicate || flags.dryRun || len(changes.Tenants) == 0 {
 		return nil
 	}
-	return c.replicateTenants(ctx, changes.Tenants, replicateFlags{cause: "apply"})
+	return c.startAndWait(ctx, changes.Tenants, replicateFlags{cause: "apply"})
 }
 
 // checkNames refuses group names that a platform cannot hold, or that two

@@ -123,12 +123,16 @@ func (c *cli) decide(ctx context.Context, args []string, f *decideFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := c.documents.Decide(ctx, tenants[0], decisions); err != nil {
+	starts, err := c.tenantStarts(ctx, tenants, string(f.verdict))
+	if err != nil {
+		return err
+	}
+	if err := c.documents.Decide(ctx, tenants[0], decisions, starts...); err != nil {
 		return err
 	}
 	removals, carried := f.count(p, decisions)
 	fmt.Fprintf(c.err, "%s %s on %s.\n", decidedText(removals, carried), f.verdict, tenants[0])
-	return c.replicateTenants(ctx, tenants, replicateFlags{wait: f.wait, cause: string(f.verdict), tableFlags: tableFlags{named: true}})
+	return c.startAndWait(ctx, tenants, replicateFlags{wait: f.wait, cause: string(f.verdict), tableFlags: tableFlags{named: true}})
 }
 
 // count counts what was decided, not what was left open.

@@ -182,12 +182,12 @@ func TestExplainSaysWhySomebodyLacksAccess(t *testing.T) {
 		"collision":   {"somebody else is the same account", "", about(access.AccountCollision, "jane"), []string{"jane", on}, []string{"account-collision"}, explain.Blocked},
 		"revoked":     {"revoked by name", "", about(access.UserRevoked, "jane"), []string{"jane", on}, []string{"user-revoked"}, explain.Blocked},
 		"revoked by name": {"nobody has run since", "", func(s scene) {
-			if _, err := s.store.Revoke(s.Context(), "jane", "left", storetest.By("ada")); err != nil {
+			if _, err := s.store.Revoke(s.Context(), "jane", "left", storetest.By("ada"), nil); err != nil {
 				s.Fatal(err)
 			}
 		}, []string{"jane", on}, []string{"user-revoked"}, ""},
 		"revoked and not bound": {"a binding alone would not help", morePeople, func(s scene) {
-			if _, err := s.store.Revoke(s.Context(), "ada", "left", storetest.By("jane")); err != nil {
+			if _, err := s.store.Revoke(s.Context(), "ada", "left", storetest.By("jane"), nil); err != nil {
 				s.Fatal(err)
 			}
 		}, []string{"ada", on}, []string{"no-binding", "user-revoked"}, ""},

@@ -65,26 +65,58 @@ leaves the work running.`,
 	return cmd
 }
 
-// replicateTenants starts one run a tenant, and waits for them if asked to.
+// replicateTenants stores the starts of one run a tenant, starts them, and waits for them if
+// the flags say so.
 func (c *cli) replicateTenants(ctx context.Context, tenants []access.TenantID, flags replicateFlags) error {
-	began := time.Now()
-	starts := make([]start, len(tenants))
+	if _, err := c.engine(ctx); err != nil {
+		return err // before anything is stored
+	}
+	starts, err := c.tenantStarts(ctx, tenants, flags.cause)
+	if err != nil {
+		return err
+	}
+	if err := c.documents.StoreStarts(ctx, actor(""), starts); err != nil {
+		return err
+	}
+	return c.startAndWait(ctx, tenants, flags)
+}
+
+// tenantStarts returns the starts of one run a tenant, for the outbox.
+func (c *cli) tenantStarts(ctx context.Context, tenants []access.TenantID, cause string) ([]store.Start, error) {
 	last, err := c.lastStatuses(ctx, tenants)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	starts := make([]store.Start, len(tenants))
 	for i, t := range tenants {
-		starts[i] = start{
+		starts[i], err = start{
 			id: workflows.ReplicateTenantID(t), workflow: workflows.ReplicateTenantWorkflow,
-			summary:    "replicate " + t.String(),
-			input:      workflows.ReplicateInput{Tenant: t, Cause: flags.cause},
+			summary: "replicate " + t.String(), scope: t.String(),
+			input:      workflows.ReplicateInput{Tenant: t, Cause: cause},
 			attributes: last.attributes(t),
 			priority:   temporal.Priority{PriorityKey: engine.PriorityPeople, FairnessKey: fairness(t.ProjectID())},
+		}.stored(cause)
+		if err != nil {
+			return nil, err
 		}
 	}
-	runs, err := c.startTenants(ctx, starts, tenants, flags.cause)
+	return starts, nil
+}
+
+// startAndWait starts the stored runs of tenants, and waits for them if the flags say so.
+func (c *cli) startAndWait(ctx context.Context, tenants []access.TenantID, flags replicateFlags) error {
+	began := time.Now()
+	ids := make([]string, len(tenants))
+	for i, t := range tenants {
+		ids[i] = workflows.ReplicateTenantID(t)
+	}
+	found, err := c.drain(ctx, ids)
 	if err != nil {
 		return err
+	}
+	runs := make([]*tenantRun, len(tenants))
+	for i, t := range tenants {
+		runs[i] = &tenantRun{tenant: t, run: found[ids[i]]}
 	}
 	if err := c.warnWaiting(ctx, tenants); err != nil {
 		return err
@@ -122,18 +154,8 @@ func (c *cli) sweepPlatforms(ctx context.Context, tenants []access.TenantID, fla
 		return err
 	}
 	sweeps := sweepsOf(tenants)
-	for _, s := range sweeps {
-		platform := s.platform
-		run, err := c.start(ctx, start{
-			id: workflows.SweepID(platform), workflow: workflows.SweepWorkflow, summary: "sweep " + platform,
-			input:      workflows.SweepInput{Platform: platform, Cause: flags.cause},
-			attributes: engine.PlatformAttributes(platform),
-			priority:   temporal.Priority{PriorityKey: engine.PriorityPeople, FairnessKey: fairness(platform)},
-		}, flags.cause)
-		if err != nil {
-			return err
-		}
-		s.run = run
+	if err := c.startSweeps(ctx, sweeps, flags.cause); err != nil {
+		return err
 	}
 	if err := c.warnWaiting(ctx, tenants); err != nil {
 		return err
@@ -147,6 +169,32 @@ func (c *cli) sweepPlatforms(ctx context.Context, tenants []access.TenantID, fla
 	end, failures := sweepsEnded(sweeps)
 	c.say(failures)
 	return c.report(ctx, end, tenants, flags.tableFlags, time.Since(began))
+}
+
+// startSweeps stores the starts of sweeps and starts them.
+func (c *cli) startSweeps(ctx context.Context, sweeps []*platformRun, cause string) error {
+	starts, ids := make([]store.Start, len(sweeps)), make([]string, len(sweeps))
+	for i, s := range sweeps {
+		ids[i] = workflows.SweepID(s.platform)
+		var err error
+		starts[i], err = start{
+			id: ids[i], workflow: workflows.SweepWorkflow, summary: "sweep " + s.platform, scope: s.platform,
+			input:      workflows.SweepInput{Platform: s.platform, Cause: cause},
+			attributes: engine.PlatformAttributes(s.platform),
+			priority:   temporal.Priority{PriorityKey: engine.PriorityPeople, FairnessKey: fairness(s.platform)},
+		}.stored(cause)
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.documents.StoreStarts(ctx, actor(""), starts); err != nil {
+		return err
+	}
+	runs, err := c.drain(ctx, ids)
+	for i, s := range sweeps {
+		s.run = runs[ids[i]]
+	}
+	return err
 }
 
 // platformRun is the sweep of one platform and what came of it.

@@ -114,10 +114,7 @@ func (c *cli) revoke(ctx context.Context, args []string, f *revokeFlags) error {
 
 // startRevocation stores the revocation and has all platforms see to it.
 func (c *cli) startRevocation(ctx context.Context, person string, f *revokeFlags) error {
-	if _, err := c.engine(ctx); err != nil {
-		return err
-	}
-	r, err := c.documents.Revoke(ctx, person, f.reason, actor(f.as))
+	r, err := c.documents.Revoke(ctx, person, f.reason, actor(f.as), revocationStarts)
 	if errors.Is(err, store.ErrNotFound) {
 		return c.unknownPerson(ctx, person)
 	}
@@ -127,25 +124,29 @@ func (c *cli) startRevocation(ctx context.Context, person string, f *revokeFlags
 	if r.Reason != f.reason || r.By != actor(f.as) {
 		fmt.Fprintf(c.err, "The access of %s is revoked already: who did so and why stays, and all platforms are asked again.\n", person)
 	}
-	in := workflows.RevokeUserInput{ID: r.ID, Cause: "revoke"}
-	for _, p := range r.Platforms {
-		in.Platforms = append(in.Platforms, p.Platform)
-	}
-	run, err := c.start(ctx, start{
-		id: workflows.RevokeUserID(r.ID), workflow: workflows.RevokeUserWorkflow,
-		summary: "take a user out of everything", input: in, priority: engine.Priority(engine.PriorityRevoke, r.ID),
-	}, in.Cause)
+	id := workflows.RevokeUserID(r.ID)
+	runs, err := c.drain(ctx, []string{id})
 	if err != nil {
-		return fmt.Errorf("the revocation is stored and gives nobody anything; to take away what is there, run this again: %w", err)
+		return err
 	}
 	if _, err := c.warnWithoutWorker(ctx); err != nil {
 		return err
 	}
 	if !f.wait {
-		fmt.Fprintf(c.err, "Started on %s. Follow it with:  rollcall revoke %s\n", count(len(in.Platforms), "platform"), person)
+		fmt.Fprintf(c.err, "Started on %s. Follow it with:  rollcall revoke %s\n", count(len(r.Platforms), "platform"), person)
 		return c.showRevocation(ctx, person)
 	}
-	return c.awaitRevocation(ctx, r, run)
+	return c.awaitRevocation(ctx, r, runs[id])
+}
+
+// revocationStarts returns the start of the run of a revocation.
+func revocationStarts(id string, platforms []string) ([]store.Start, error) {
+	stored, err := start{
+		id: workflows.RevokeUserID(id), workflow: workflows.RevokeUserWorkflow, summary: "take a user out of everything",
+		input:    workflows.RevokeUserInput{ID: id, Platforms: platforms, Cause: "revoke"},
+		priority: engine.Priority(engine.PriorityRevoke, id),
+	}.stored("revoke")
+	return []store.Start{stored}, err
 }
 
 // unknownPerson refuses to go on about somebody whom nothing knows by that name.
@@ -261,23 +262,30 @@ func (c *cli) liftRevocation(ctx context.Context, person string, f *revokeFlags)
 	if err != nil {
 		return err
 	}
-	err = c.documents.Lift(ctx, person, f.reason, actor(f.as))
-	if errors.Is(err, store.ErrNotFound) || err == nil && len(standing) == 0 {
+	if len(standing) == 0 {
+		return invalid(fmt.Errorf("the access of %q is not revoked", person))
+	}
+	tenants, err := c.documents.PersonTenants(ctx, person, standing[0].EUID, "")
+	if err != nil {
+		return err
+	}
+	starts, err := c.tenantStarts(ctx, tenants, "lift")
+	if err != nil {
+		return err
+	}
+	err = c.documents.Lift(ctx, person, f.reason, actor(f.as), starts...)
+	if errors.Is(err, store.ErrNotFound) {
 		return invalid(fmt.Errorf("the access of %q is not revoked", person))
 	}
 	if err != nil {
 		return err
 	}
 	c.endVerifications(ctx, standing[0])
-	tenants, err := c.documents.PersonTenants(ctx, person, standing[0].EUID, "")
-	if err != nil {
-		return err
-	}
 	fmt.Fprintf(c.err, "Lifted. The documents give %s something on %s.\n", person, count(len(tenants), "tenant"))
 	if len(tenants) == 0 {
 		return c.showRevocation(ctx, person)
 	}
-	return c.replicateTenants(ctx, tenants, replicateFlags{wait: f.wait, cause: "lift"})
+	return c.startAndWait(ctx, tenants, replicateFlags{wait: f.wait, cause: "lift"})
 }
 
 // endVerifications tells the verifications of a lifted revocation to look again, which

@@ -144,7 +144,7 @@ func TestRevokePromisesWhatTheVendorsDo(t *testing.T) {
 		}
 	}
 	s := newScene(t, "")
-	r, err := s.store.Revoke(t.Context(), "jane", "left", storetest.By("hr"))
+	r, err := s.store.Revoke(t.Context(), "jane", "left", storetest.By("hr"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestRevokeCompletes(t *testing.T) {
 	if out := must(t, s.url, "", "__complete", "revoke", "--lift", ""); strings.Contains(out, "jane") {
 		t.Errorf("rollcall revoke --lift <tab> offers somebody who is not revoked:\n%s", out)
 	}
-	if _, err := s.store.Revoke(t.Context(), "jane", "left", storetest.By("hr")); err != nil {
+	if _, err := s.store.Revoke(t.Context(), "jane", "left", storetest.By("hr"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if out := must(t, s.url, "", "__complete", "revoke", "--lift", ""); !strings.Contains(out, "jane\n") {

@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
@@ -18,73 +17,75 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/engine"
+	"github.com/rollcall-iam/rollcall/internal/outbox"
+	"github.com/rollcall-iam/rollcall/internal/store"
 	"github.com/rollcall-iam/rollcall/workflows"
 )
 
 const (
-	// startTries bounds the race between signalling a run and its end.
-	startTries = 10
 	// waiters is how many runs are waited for at once: each holds a long poll,
 	// of which a frontend allows 1,200 for a namespace.
 	waiters = 200
 	// startup is how long a worker may take to poll after its start.
 	startup = 5 * time.Second
-	// showing is how long a server may take to know a new search attribute: it
-	// reads its namespaces again every few seconds.
-	showing = 30 * time.Second
 )
 
 // start describes a run to be started, or told to look again.
 type start struct {
 	id, workflow, summary string
+	scope                 string // the tenant or the platform
 	input                 any
 	attributes            temporal.SearchAttributes
 	priority              temporal.Priority
 }
 
-// startOrSignal starts the run. If one with its ID is open, that one is
-// signalled: it will not end before it has looked again.
-func startOrSignal(ctx context.Context, c client.Client, s start, cause string) (client.WorkflowRun, error) {
-	options := client.StartWorkflowOptions{
-		ID: s.id, TaskQueue: engine.WorkflowQueue, StaticSummary: s.summary,
-		TypedSearchAttributes: s.attributes, Priority: s.priority,
-		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
+// stored returns the start as the outbox has it.
+func (s start) stored(cause string) (store.Start, error) {
+	input, err := json.Marshal(s.input)
+	if err != nil {
+		return store.Start{}, fmt.Errorf("input of %s: %w", s.id, err)
 	}
-	var err error
-	for range startTries {
-		var run client.WorkflowRun
-		run, err = c.ExecuteWorkflow(ctx, options, s.workflow, s.input)
-		if _, open := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); !open {
-			return run, err
-		}
-		err = c.SignalWorkflow(ctx, s.id, "", workflows.TriggerSignal, workflows.Trigger{Cause: cause})
-		if err == nil {
-			return c.GetWorkflow(ctx, s.id, ""), nil
-		}
-		if _, closed := errors.AsType[*serviceerror.NotFound](err); !closed {
-			return nil, fmt.Errorf("signal %s: %w", s.id, err)
-		}
-	}
-	return nil, fmt.Errorf("start %s: %w", s.id, err)
+	return store.Start{
+		WorkflowID: s.id, Workflow: s.workflow, Summary: s.summary, Scope: s.scope, Input: input, Cause: cause,
+		Attributes: engine.AttributeValues(s.attributes), Priority: s.priority.PriorityKey, FairnessKey: s.priority.FairnessKey,
+	}, nil
 }
 
-// start is startOrSignal where nobody may have prepared the namespace: the search
-// attributes that it lacks are added, and show after some seconds.
-func (c *cli) start(ctx context.Context, s start, cause string) (client.WorkflowRun, error) {
-	run, err := startOrSignal(ctx, c.temporal, s, cause)
-	for deadline := time.Now().Add(showing); engine.LacksAttributes(err) && time.Now().Before(deadline); {
-		if err := engine.RegisterAttributes(ctx, c.temporal, c.namespace); err != nil {
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(showing / 60):
-		}
-		run, err = startOrSignal(ctx, c.temporal, s, cause)
+// outbox starts runs where no other program may have prepared the namespace.
+func (c *cli) outbox(ctx context.Context) (*outbox.Outbox, error) {
+	temporalClient, err := c.engine(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return run, err
+	return &outbox.Outbox{Store: c.documents, Temporal: temporalClient, Prepare: func(ctx context.Context) error {
+		return engine.RegisterAttributes(ctx, temporalClient, c.namespace)
+	}}, nil
+}
+
+// start starts a run that no change causes, or signals the open one.
+func (c *cli) start(ctx context.Context, s start, cause string) (client.WorkflowRun, error) {
+	o, err := c.outbox(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := s.stored(cause)
+	if err != nil {
+		return nil, err
+	}
+	return o.Start(ctx, stored)
+}
+
+// drain starts the runs that a change stored, by workflow ID. If that fails, a worker starts
+// them.
+func (c *cli) drain(ctx context.Context, ids []string) (map[string]client.WorkflowRun, error) {
+	o, err := c.outbox(ctx)
+	if err == nil {
+		var runs map[string]client.WorkflowRun
+		if runs, err = o.Drain(ctx, ids); err == nil {
+			return runs, nil
+		}
+	}
+	return nil, fmt.Errorf("the work is stored, and a worker starts it when Temporal answers: %w", err)
 }
 
 // tenantRun is the run of one tenant and what came of it.
@@ -95,24 +96,6 @@ type tenantRun struct {
 	err    error // set when the run could not be waited for
 	// nextEnd is when the next users of a planned tenant lose a role because bindings end.
 	nextEnd *document.NextEnd
-}
-
-// startTenants starts or signals one run a tenant.
-func (c *cli) startTenants(ctx context.Context, starts []start, tenants []access.TenantID, cause string) ([]*tenantRun, error) {
-	if _, err := c.engine(ctx); err != nil {
-		return nil, err
-	}
-	runs := make([]*tenantRun, len(starts))
-	group, ctx2 := errgroup.WithContext(ctx)
-	group.SetLimit(16)
-	for i, s := range starts {
-		group.Go(func() error {
-			run, err := c.start(ctx2, s, cause)
-			runs[i] = &tenantRun{tenant: tenants[i], run: run}
-			return err
-		})
-	}
-	return runs, group.Wait()
 }
 
 // await waits for all runs; finished is called after each.

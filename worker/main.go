@@ -19,6 +19,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver/types"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/outbox"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -137,6 +138,8 @@ func run(ctx context.Context, logger *slog.Logger, version worker.WorkerDeployme
 		return err
 	}
 	go platforms.WatchLimits(ctx)
+	starts := &outbox.Outbox{Store: documents, Temporal: temporal}
+	go starts.Serve(ctx, logger)
 	f := &fleet{
 		temporal: temporal, store: documents, ledger: ledger.New(documents), version: version,
 		installation: installation, log: logger, drivers: platforms,

@@ -76,6 +76,9 @@ func (o *operations) watch(s *store.Store, c client.Client) error {
 	if err := o.countTenants(s); err != nil {
 		return err
 	}
+	if err := o.countStarts(s); err != nil {
+		return err
+	}
 	return o.countHeld(s)
 }
 

@@ -113,3 +113,36 @@ func ReportOutcome(ctx workflow.Context, outcome string, remarks int64) error {
 	}
 	return nil
 }
+
+// AttributeValues returns search attributes by name, as JSON can hold them.
+func AttributeValues(attributes temporal.SearchAttributes) map[string]any {
+	values := map[string]any{}
+	for key, value := range attributes.GetUntypedValues() {
+		values[key.GetName()] = value
+	}
+	return values
+}
+
+// AttributesOf is the reverse of AttributeValues, also for values that were decoded from JSON.
+// It leaves out attributes that Attributes does not have.
+func AttributesOf(values map[string]any) temporal.SearchAttributes {
+	var updates []temporal.SearchAttributeUpdate
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		kind, known := Attributes()[name]
+		switch value := values[name].(type) {
+		case string:
+			if known && kind == enumspb.INDEXED_VALUE_TYPE_KEYWORD {
+				updates = append(updates, temporal.NewSearchAttributeKeyKeyword(name).ValueSet(value))
+			}
+		case int64:
+			if known && kind == enumspb.INDEXED_VALUE_TYPE_INT {
+				updates = append(updates, temporal.NewSearchAttributeKeyInt64(name).ValueSet(value))
+			}
+		case float64:
+			if known && kind == enumspb.INDEXED_VALUE_TYPE_INT {
+				updates = append(updates, temporal.NewSearchAttributeKeyInt64(name).ValueSet(int64(value)))
+			}
+		}
+	}
+	return temporal.NewSearchAttributes(updates...)
+}

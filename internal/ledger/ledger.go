@@ -48,7 +48,8 @@ type Run struct {
 	// Pass counts the plans of one run: a run plans again after a conflict.
 	Pass   int
 	Digest string // of the plan
-	// Actor is who asked for the run, Cause why it runs: "apply", "schedule".
+	// Actor is the ID of the access.Actor who caused the run. If it is empty, the ledger records
+	// the one who last asked for a run of the tenant or its platform with that Cause: "apply", "sweep".
 	Actor string
 	Cause string
 }
@@ -153,15 +154,21 @@ func (l *Ledger) Record(ctx context.Context, run Run, outcomes []Outcome) error 
 	return l.send(ctx, batch)
 }
 
+// actorOf is the actor of a run: the one that the run names ($7), else the one who last asked
+// with the run's cause ($8) for the tenant ($4) or its platform ($10). Rollcall itself follows
+// up sweeps and revocations.
+const actorOf = `coalesce(nullif($7, ''), (SELECT actor FROM run_causes WHERE scope IN ($4, $10) AND cause = $8 ORDER BY at DESC LIMIT 1),
+	CASE WHEN $8 IN ('sweep', 'revoke') THEN 'system:' || $8 ELSE '' END)`
+
 func queueRecord(batch *pgx.Batch, run Run, step plan.Step) error {
 	body, err := json.Marshal(step)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	batch.Queue(`INSERT INTO records (run_id, pass, step_id, tenant, workflow_id, digest, actor, cause, step)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		VALUES ($1, $2, $3, $4, $5, $6, `+actorOf+`, $8, $9)
 		ON CONFLICT (run_id, pass, step_id) DO UPDATE SET attempts = records.attempts + 1, done_at = NULL`,
-		run.RunID, run.Pass, step.ID, run.Tenant.String(), run.WorkflowID, run.Digest, run.Actor, run.Cause, body)
+		run.RunID, run.Pass, step.ID, run.Tenant.String(), run.WorkflowID, run.Digest, run.Actor, run.Cause, body, run.Tenant.Platform)
 	return nil
 }
 
@@ -172,12 +179,12 @@ func queueAnswer(batch *pgx.Batch, run Run, o Outcome) error {
 	}
 	batch.Queue(`INSERT INTO records (run_id, pass, step_id, tenant, workflow_id, digest, actor, cause, step,
 			done_at, ref, error, calls)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now(), $10, $11, $12)
+		VALUES ($1, $2, $3, $4, $5, $6, `+actorOf+`, $8, $9, now(), $11, $12, $13)
 		ON CONFLICT (run_id, pass, step_id) DO UPDATE SET done_at = now(),
 			ref = CASE WHEN excluded.ref = '' THEN records.ref ELSE excluded.ref END,
 			error = excluded.error, calls = records.calls + excluded.calls`,
 		run.RunID, run.Pass, o.Step.ID, run.Tenant.String(), run.WorkflowID, run.Digest, run.Actor, run.Cause, body,
-		o.Ref, o.Err, o.Calls)
+		run.Tenant.Platform, o.Ref, o.Err, o.Calls)
 	return nil
 }
 

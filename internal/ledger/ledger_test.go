@@ -8,6 +8,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/plan"
+	"github.com/rollcall-iam/rollcall/internal/store"
 	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
@@ -276,4 +277,48 @@ func TestRefusedIntentIsForgotten(t *testing.T) {
 		record(t, l, later, ledger.Outcome{Step: step, Err: "Denied: may not"})
 		owns(t, l, "the first run never got an answer", plan.Owned{Key: b.Key()})
 	})
+}
+
+// TestRecords_NameTheActorOfTheCause: a run's records have the actor who last asked for it with
+// its cause, of the tenant or of its platform.
+func TestRecords_NameTheActorOfTheCause(t *testing.T) {
+	s := storetest.Open(t)
+	l := ledger.New(s)
+	for _, start := range []struct {
+		by     string
+		scope  string
+		cause  string
+		reason string
+	}{
+		{"ada", tenant.String(), "apply", "an earlier change"},
+		{"ben", tenant.String(), "apply", "the last change"},
+		{"eve", tenant.String(), "approved", "another cause"},
+		{"ops", tenant.Platform, "replicate", "the platform is compared as a whole"},
+	} {
+		err := s.StoreStarts(t.Context(), storetest.By(start.by), []store.Start{{
+			WorkflowID: "w", Workflow: "ReplicateTenant", Scope: start.scope, Cause: start.cause, Input: []byte("{}"),
+		}})
+		if err != nil {
+			t.Fatalf("%s: %v", start.reason, err)
+		}
+	}
+	for _, tt := range []struct{ reason, actor, cause, want string }{
+		{"the last change counts", "", "apply", "os:ben@test"},
+		{"a decision", "", "approved", "os:eve@test"},
+		{"a sweep by command", "", "replicate", "os:ops@test"},
+		{"a sweep by schedule", "", "sweep", "system:sweep"},
+		{"a follow-up of a revocation", "", "revoke", "system:revoke"},
+		{"a cause that nothing stored", "", "adopt", ""},
+		{"a run that names its actor", "os:hr@test", "apply", "os:hr@test"},
+	} {
+		run := ledger.Run{Tenant: tenant, RunID: "run " + tt.reason, Actor: tt.actor, Cause: tt.cause}
+		step := plan.Step{ID: "s-1", Op: plan.Create, Kind: access.KindGroup, Object: "g", Want: plan.Object{Group: &access.Group{Name: "g"}}}
+		if err := l.Intend(t.Context(), ledger.Entry{Run: run, Steps: []plan.Step{step}}); err != nil {
+			t.Fatal(err)
+		}
+		found, err := l.Records(t.Context(), ledger.Filter{RunID: run.RunID})
+		if err != nil || len(found) != 1 || found[0].Run.Actor != tt.want {
+			t.Errorf("%s: %+v, %v; want one record by %q", tt.reason, found, err, tt.want)
+		}
+	}
 }

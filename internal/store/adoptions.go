@@ -41,8 +41,12 @@ type Adoption struct {
 func (a Adoption) Open() bool { return a.End == "" }
 
 // Adopt stores that these groups of a tenant are to be taken over, in place of
-// earlier ones of the same names that are still open. Times are the database's.
-func (s *Store) Adopt(ctx context.Context, tenant access.TenantID, adoptions []Adoption) error {
+// earlier ones of the same names that are still open. Times are the database's. The starts
+// are stored with them, for the actor of the first adoption.
+func (s *Store) Adopt(ctx context.Context, tenant access.TenantID, adoptions []Adoption, starts ...Start) error {
+	if len(adoptions) == 0 {
+		return nil
+	}
 	batch := &pgx.Batch{}
 	for _, a := range adoptions {
 		if err := checkDecided(a.By, a.Reason); err != nil {
@@ -52,6 +56,9 @@ func (s *Store) Adopt(ctx context.Context, tenant access.TenantID, adoptions []A
 			WHERE tenant = $1 AND group_name = $2 AND ended_at IS NULL`, tenant.String(), a.Group)
 		batch.Queue(`INSERT INTO adoptions (tenant, group_name, ref, actor, claim, reason, digest) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 			tenant.String(), a.Group, a.Ref, a.By.ID(), a.By.Claim, a.Reason, a.Digest)
+	}
+	if err := queueStarts(batch, adoptions[0].By, starts); err != nil {
+		return err
 	}
 	return prefixed(pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return tx.SendBatch(ctx, batch).Close() }))
 }

@@ -34,6 +34,8 @@ type Checks struct {
 	// ConfirmRemovals lets a change that removes documents fail with ErrUnconfirmed, unless it
 	// is the Expected one.
 	ConfirmRemovals bool
+	// Starts returns the runs that the change starts. They are stored with it; nil starts none.
+	Starts func(Changes) ([]Start, error)
 }
 
 // Draft is what a change would store.
@@ -118,10 +120,29 @@ func (s *Store) write(
 	if err := do(tx, c, n, d, names); err != nil {
 		return Changes{}, err
 	}
+	if err := storeStarts(ctx, tx, c.changes, checks); err != nil {
+		return Changes{}, err
+	}
 	if err := tx.Commit(ctx); err != nil {
 		return Changes{}, fmt.Errorf("store: %w", err)
 	}
 	return c.changes, nil
+}
+
+// storeStarts stores the runs that a change starts.
+func storeStarts(ctx context.Context, tx pgx.Tx, changes Changes, checks Checks) error {
+	if checks.Starts == nil {
+		return nil
+	}
+	starts, err := checks.Starts(changes)
+	if err != nil {
+		return err
+	}
+	batch := &pgx.Batch{}
+	if err := queueStarts(batch, checks.By, starts); err != nil {
+		return err
+	}
+	return prefixed(tx.SendBatch(ctx, batch).Close())
 }
 
 // confirm reports whether the change may be stored without a further question.

@@ -71,8 +71,12 @@ func (d Decision) State(now time.Time) DecisionEnd {
 }
 
 // Decide stores decisions on one tenant. They end earlier ones about the same removals, but
-// an undecided removal keeps the decision that it has. Their times are the database's.
-func (s *Store) Decide(ctx context.Context, tenant access.TenantID, decisions []Decision) error {
+// an undecided removal keeps the decision that it has. Their times are the database's. The
+// starts are stored with them, for the actor of the first decision.
+func (s *Store) Decide(ctx context.Context, tenant access.TenantID, decisions []Decision, starts ...Start) error {
+	if len(decisions) == 0 {
+		return nil
+	}
 	batch := &pgx.Batch{}
 	// Of two calls, the later one must see the decisions of the earlier one to end them.
 	batch.Queue("SELECT pg_advisory_xact_lock($1, hashtext($2))", decideLock, tenant.String())
@@ -90,6 +94,9 @@ func (s *Store) Decide(ctx context.Context, tenant access.TenantID, decisions []
 			ON CONFLICT (tenant, kind, group_name, role, name, ref) WHERE ended_at IS NULL DO NOTHING -- an undecided removal`,
 			tenant.String(), string(key.Kind), key.Group, key.Role, key.Name, d.Removal.Ref,
 			string(d.Verdict), d.By.ID(), d.By.Claim, d.Reason, d.Digest, d.Life)
+	}
+	if err := queueStarts(batch, decisions[0].By, starts); err != nil {
+		return err
 	}
 	return prefixed(pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return tx.SendBatch(ctx, batch).Close() }))
 }

@@ -144,7 +144,7 @@ func TestGlobalGroup(t *testing.T) {
 		}
 	}
 
-	if _, err := s.Revoke(t.Context(), "cyd", "left", storetest.By("ops")); err != nil {
+	if _, err := s.Revoke(t.Context(), "cyd", "left", storetest.By("ops"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Lift(t.Context(), "cyd", "back", storetest.By("ops")); err != nil {

@@ -82,8 +82,11 @@ type RevocationFilter struct {
 // stands already is asked for again and keeps its reason. It fails with
 // ErrNotFound for somebody of whom nothing is known.
 //
-// A new one ages all plans, as a change of the documents does.
-func (s *Store) Revoke(ctx context.Context, person, reason string, by access.Actor) (Revocation, error) {
+// A new one ages all plans, as a change of the documents does. The starts, which may be nil,
+// get the revocation's id and its platforms; they are stored with it.
+func (s *Store) Revoke(
+	ctx context.Context, person, reason string, by access.Actor, starts func(id string, platforms []string) ([]Start, error),
+) (Revocation, error) {
 	if err := checkDecided(by, reason); err != nil {
 		return Revocation{}, err
 	}
@@ -101,7 +104,10 @@ func (s *Store) Revoke(ctx context.Context, person, reason string, by access.Act
 				UNION SELECT $1, platform, 'waiting' FROM places WHERE user_name = $2 AND out_at IS NULL
 			ON CONFLICT (revocation, platform) DO UPDATE SET state = excluded.state, asked_at = now(), took = '0', accepted_at = NULL,
 				tenants = 0, sets = 0, calls = 0, problem = '', warnings = '[]'`, id, person)
-		return err
+		if err != nil || starts == nil {
+			return err
+		}
+		return startRevocation(ctx, tx, id, by, starts)
 	})
 	if err != nil {
 		return Revocation{}, prefixed(err)
@@ -111,6 +117,29 @@ func (s *Store) Revoke(ctx context.Context, person, reason string, by access.Act
 		return Revocation{}, err
 	}
 	return found[0], nil
+}
+
+// startRevocation stores the runs of a revocation.
+func startRevocation(
+	ctx context.Context, tx pgx.Tx, id string, by access.Actor, starts func(id string, platforms []string) ([]Start, error),
+) error {
+	rows, err := tx.Query(ctx, "SELECT platform FROM revocation_platforms WHERE revocation = $1 ORDER BY platform", id)
+	if err != nil {
+		return err
+	}
+	platforms, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	runs, err := starts(id, platforms)
+	if err != nil {
+		return err
+	}
+	batch := &pgx.Batch{}
+	if err := queueStarts(batch, by, runs); err != nil {
+		return err
+	}
+	return tx.SendBatch(ctx, batch).Close()
 }
 
 // served are the platforms that runs may need.
@@ -146,8 +175,8 @@ func age(ctx context.Context, tx pgx.Tx, by access.Actor) error {
 }
 
 // Lift ends the person's revocation: what the documents give them counts again.
-// It fails with ErrNotFound where none stands.
-func (s *Store) Lift(ctx context.Context, person, reason string, by access.Actor) error {
+// It fails with ErrNotFound where none stands. The starts are stored with it.
+func (s *Store) Lift(ctx context.Context, person, reason string, by access.Actor, starts ...Start) error {
 	if err := checkDecided(by, reason); err != nil {
 		return err
 	}
@@ -159,6 +188,13 @@ func (s *Store) Lift(ctx context.Context, person, reason string, by access.Actor
 		}
 		if done.RowsAffected() == 0 {
 			return fmt.Errorf("store: a revocation of the person: %w", ErrNotFound)
+		}
+		batch := &pgx.Batch{}
+		if err := queueStarts(batch, by, starts); err != nil {
+			return err
+		}
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return err
 		}
 		return age(ctx, tx, by)
 	}))

@@ -18,7 +18,7 @@ import (
 // revokeAda revokes what ada has.
 func revokeAda(t *testing.T, s *store.Store) store.Revocation {
 	t.Helper()
-	r, err := s.Revoke(t.Context(), "ada", "left", storetest.By("hr"))
+	r, err := s.Revoke(t.Context(), "ada", "left", storetest.By("hr"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestRevocationAgesPlansAndStands(t *testing.T) {
 	}
 	diff(t, "revoked in every input", []document.Revocation{{Person: "ada", EUID: first.EUID}}, revoked(t, s))
 
-	again, err := s.Revoke(t.Context(), "ada", "once more", storetest.By("somebody else"))
+	again, err := s.Revoke(t.Context(), "ada", "once more", storetest.By("somebody else"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestRevocationAgesPlansAndStands(t *testing.T) {
 	if err != nil || len(all) != 2 || all[1].LiftedBy != storetest.By("boss") || all[1].LiftReason != "back" || all[1].LiftedAt.IsZero() {
 		t.Errorf("history %+v, %v; want the standing one and the lifted one", all, err)
 	}
-	if _, err := s.Revoke(t.Context(), "nobody", "r", storetest.By("b")); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.Revoke(t.Context(), "nobody", "r", storetest.By("b"), nil); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("of somebody unknown: %v, want ErrNotFound", err)
 	}
 }
