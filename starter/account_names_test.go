@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -93,7 +94,7 @@ func refusalOf(t *testing.T, euid string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if set.Validate() == nil {
+	if set.Validate(time.Now()) == nil {
 		return ""
 	}
 	if err = identity.Check(euid); err == nil {
