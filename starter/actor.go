@@ -42,3 +42,6 @@ func checkRecord(by access.Actor, reason string) error {
 	}
 	return nil
 }
+
+// actorText writes an actor and the name that nothing verifies.
+func actorText(id, claim string) string { return access.ParseActor(id, claim).String() }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
-	"github.com/rollcall-iam/rollcall/internal/desired"
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -52,11 +51,13 @@ that time on every tenant that was replicated before.`,
 			if err != nil {
 				return err
 			}
-			if len(docs) == 0 {
-				return invalid(errors.New("the input holds no document"))
+			request := control.ApplyRequest{Documents: docs, Prune: prune, ChangeOptions: flags.options()}
+			if err := request.Validate(); err != nil {
+				return err
 			}
-			return c.change(cmd.Context(), flags, dropped, func(s *store.Store, checks store.Checks) (store.Changes, error) {
-				return s.Apply(cmd.Context(), store.ApplyRequest{Documents: docs, Prune: prune, Checks: checks})
+			return c.change(flags, dropped, func(digest string, report func(control.Event)) (control.ChangeResult, error) {
+				request.Digest = digest
+				return c.service().Apply(cmd.Context(), request, report)
 			})
 		},
 	}
@@ -81,10 +82,11 @@ remembered until what Rollcall made for it is cleaned up.`,
 			if err != nil {
 				return err
 			}
-			id := document.ID{Kind: kind, Name: args[1]}
-			return c.change(cmd.Context(), flags, nil, func(s *store.Store, checks store.Checks) (store.Changes, error) {
-				changes, err := s.Delete(cmd.Context(), []document.ID{id}, checks)
-				return changes, undeletable(id, err)
+			request := control.DeleteRequest{ID: document.ID{Kind: kind, Name: args[1]}, ChangeOptions: flags.options()}
+			return c.change(flags, nil, func(digest string, report func(control.Event)) (control.ChangeResult, error) {
+				request.Digest = digest
+				result, err := c.service().Delete(cmd.Context(), request, report)
+				return result, undeletable(err)
 			})
 		},
 	}
@@ -92,26 +94,24 @@ remembered until what Rollcall made for it is cleaned up.`,
 	return cmd
 }
 
-// undeletable says why a document cannot be removed, and how to go on.
-func undeletable(id document.ID, err error) error {
-	if errors.Is(err, store.ErrNotFound) {
-		return noDocument(id)
-	}
-	problems, ok := errors.AsType[document.Problems](err)
-	if !ok || slices.ContainsFunc(problems, func(p document.Problem) bool { return p.Field == "" }) {
-		return err // something else than a reference
+// undeletable lists the documents that refer to one which cannot be deleted, and says how to go
+// on.
+func undeletable(err error) error {
+	e, ok := errors.AsType[*control.Error](err)
+	if !ok || e.Code != control.Conflict {
+		return err
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s is still referred to by\n", id)
-	for i, p := range problems {
+	fmt.Fprintf(&text, "%s is still referred to by\n", document.ID{Kind: document.Kind(e.Kind), Name: e.Name})
+	for i, p := range e.Problems {
 		if i == shownAtMost {
-			fmt.Fprintf(&text, "  ... and %d more\n", len(problems)-i)
+			fmt.Fprintf(&text, "  ... and %d more\n", len(e.Problems)-i)
 			break
 		}
 		fmt.Fprintf(&text, "  %s (%s)\n", p.Object, p.Field)
 	}
 	text.WriteString("Delete or change those first, or take it and them out of your files and use rollcall apply --prune.")
-	return invalid(errors.New(text.String()))
+	return exitError{code: e.Code.ExitCode(), err: errors.New(text.String())}
 }
 
 // changeResult is the outcome of a change as JSON.
@@ -129,53 +129,41 @@ type changeResult struct {
 	Ended []document.ID `json:"ended,omitempty"`
 }
 
-// change stores documents, shows what changes before, and asks before removing.
-func (c *cli) change(
-	ctx context.Context, flags changeFlags, dropped document.Dropped,
-	write func(*store.Store, store.Checks) (store.Changes, error),
-) error {
-	s, err := c.database(ctx)
-	if err != nil {
-		return err
-	}
-	checks := store.Checks{By: actor(""), DryRun: flags.dryRun, Validate: checkNames, ConfirmRemovals: !flags.yes}
-	if flags.replicate {
-		checks.Starts = func(changes store.Changes) ([]store.Start, error) {
-			return c.tenantStarts(ctx, changes.Tenants, "apply")
-		}
-	}
-	changes, err := write(s, checks)
-	for ; errors.Is(err, store.ErrUnconfirmed); changes, err = write(s, checks) {
-		c.showChanges(changes)
-		if err := c.confirm(changes); err != nil {
-			return err
-		}
-		checks.Expected = changes.Digest
-	}
-	if err != nil {
-		return err
-	}
-	if checks.Expected == "" { // nothing was shown yet
-		c.showChanges(changes)
-	}
-	if err := c.reportChange(changes, dropped, !flags.dryRun); err != nil {
-		return err
-	}
-	if !flags.replicate || flags.dryRun || len(changes.Tenants) == 0 {
-		return nil
-	}
-	return c.startAndWait(ctx, changes.Tenants, replicateFlags{cause: "apply"})
+// options are those of the service.
+func (f *changeFlags) options() control.ChangeOptions {
+	return control.ChangeOptions{By: actor(""), DryRun: f.dryRun, AllowRemovals: f.yes, Replicate: f.replicate}
 }
 
-// checkNames refuses group names that a platform cannot hold, or that two
-// groups of one platform would share. It says where their documents were read.
-func checkNames(d store.Draft) ([]document.GroupName, error) {
-	names, problems := desired.Check(d.Inputs(), platformRules)
-	others, err := d.Others(names)
-	if err != nil {
-		return nil, err
+// change stores documents, shows what changes, and asks before removing. Write stores the
+// change with the digest.
+func (c *cli) change(
+	flags changeFlags, dropped document.Dropped, write func(digest string, report func(control.Event)) (control.ChangeResult, error),
+) error {
+	events, digest := c.printEvents("replicating"), ""
+	var failed error
+	replicates := false
+	events.changed = func(r control.ChangeResult) {
+		if digest == "" { // nothing was shown yet
+			c.showChanges(r.Changes)
+		}
+		failed = c.reportChange(r.Changes, dropped, !flags.dryRun)
+		replicates = flags.replicate && r.Stored && len(r.Changes.Tenants) > 0
 	}
-	return names, d.Set.Locate(append(problems, desired.NameConflicts(names, others)...))
+	result, err := write("", events.event)
+	for ; control.CodeOf(err) == control.Unconfirmed; result, err = write(digest, events.event) {
+		c.showChanges(result.Changes)
+		if err := c.confirm(result.Changes); err != nil {
+			return err
+		}
+		digest = result.Changes.Digest
+	}
+	switch {
+	case err != nil:
+		return err
+	case failed != nil || !replicates:
+		return failed
+	}
+	return c.started(len(result.Changes.Tenants))
 }
 
 // showChanges writes what changes, for people.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -168,7 +169,7 @@ func TestExitCodes(t *testing.T) {
 		"lost plan":            {"nor is it here", wrapped(store.ErrNotFound), exitFailed},
 		"declined":             {"somebody said no", wrapped(errDeclined), exitFailed},
 		"Temporal unreachable": {"trying again helps", wrapped(engine.ErrUnreachable), exitFailed},
-		"no worker":            {"one must be started", errNoWorker, exitFailed},
+		"no worker":            {"one must be started", &control.Error{Code: control.NoWorker}, exitFailed},
 		"interrupted":          {"it is not done", context.Canceled, exitFailed},
 	}
 	for name, tc := range cases {

@@ -7,14 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/connection"
 	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/driver/types"
@@ -61,29 +59,6 @@ reason.`,
 			return c.print(report, func(w io.Writer) { printConnections(w, report, unservedHint(report.Unserved)) })
 		},
 	}
-}
-
-// warnUnserved says which of the tenants' platforms no worker serves, and so how many
-// tenants wait.
-func (c *cli) warnUnserved(ctx context.Context, tenants []access.TenantID) error {
-	report, err := c.service().ListConnections(ctx)
-	if err != nil {
-		return err
-	}
-	affected := map[string]int{}
-	for _, t := range tenants {
-		affected[t.Platform]++
-	}
-	waiting := 0
-	h := unservedHint(slices.DeleteFunc(report.Unserved, func(u control.UnservedPlatform) bool {
-		waiting += affected[u.Platform]
-		return affected[u.Platform] == 0
-	}))
-	if waiting > 0 {
-		h.text += fmt.Sprintf("\nWaiting for a worker: %d of %s.", waiting, count(len(tenants), "tenant"))
-	}
-	h.write(c.err)
-	return nil
 }
 
 func printConnections(w io.Writer, report control.ConnectionsReport, unserved hint) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/explain"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -118,7 +119,7 @@ func TestForbiddenRemovalsAreChosen(t *testing.T) {
 		{"by the user who keeps access", []string{"--user", "jane"}, 1},
 		{"not by another user", []string{"--user", "eve"}, 0},
 	} {
-		got := fromJSON[statusReport](t, must(t, s.url, "", append([]string{"status", "-o", "json"}, tc.args...)...))
+		got := fromJSON[control.StatusReport](t, must(t, s.url, "", append([]string{"status", "-o", "json"}, tc.args...)...))
 		if got.Remarks != tc.want {
 			t.Errorf("%s: %d warnings, want %d", tc.reason, got.Remarks, tc.want)
 		}

@@ -208,3 +208,12 @@ func (c *cli) writeLastRun(w io.Writer, a explain.Answer) {
 		fmt.Fprintf(w, "  The last successful observation began at %s.\n", a.Observed.At.Format(time.DateTime))
 	}
 }
+
+// quoted writes names in quotes, with commas between them.
+func quoted(names []string) string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = fmt.Sprintf("%q", name)
+	}
+	return strings.Join(all, ", ")
+}

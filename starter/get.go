@@ -44,11 +44,6 @@ it writes the documents themselves, as apply takes them.`,
 	}
 }
 
-// noDocument is the mistake of naming a document that is not stored.
-func noDocument(id document.ID) error {
-	return invalid(fmt.Errorf("there is no %s %q: rollcall get %s lists those there are", id.Kind, id.Name, id.Kind))
-}
-
 func (c *cli) printDocuments(docs []document.Document) error {
 	switch c.format {
 	case formatYAML:

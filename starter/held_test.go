@@ -10,9 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
-	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // waitingPlan holds two chunks of one removal, a group, and a role that could be
@@ -47,7 +47,7 @@ func waitingPlan() plan.Plan {
 func TestHeldIsListedWithItsReason(t *testing.T) {
 	p := waitingPlan()
 	var out bytes.Buffer
-	writeHeldItem(&out, heldOn(p.Tenant, p))
+	writePendingTenant(&out, control.PendingOf(p.Tenant, p))
 	want := "marketing.web/sandbox.local  " + p.HeldDigest() + `
   - members old
       ada  (nothing gives it to ada)
@@ -65,44 +65,35 @@ func TestHeldIsListedWithItsReason(t *testing.T) {
 	}
 }
 
-func TestDecisionsAreCounted(t *testing.T) {
+func TestDecidedText(t *testing.T) {
 	for _, tc := range []struct {
-		reason string
-		only   []string
-		want   string
+		reason  string
+		decided control.Decided
+		want    string
 	}{
-		{"all of it", nil, "4 removals and 1 carried role"},
-		{"one user", []string{"eve"}, "1 removal"},
-		{"the role alone", []string{"audit → new"}, "1 carried role"},
+		{"all of it", control.Decided{Removals: 4, Copies: 1}, "4 removals and 1 carried role"},
+		{"one user", control.Decided{Removals: 1}, "1 removal"},
+		{"the role alone", control.Decided{Copies: 1}, "1 carried role"},
 	} {
-		p := waitingPlan()
-		flags := decideFlags{verdict: store.Approved, only: tc.only, reason: "r", life: decisionLife}
-		decisions, err := flags.decisions(p, storetest.By("ada"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := decidedText(flags.count(p, decisions)); got != tc.want {
+		if got := decidedText(tc.decided); got != tc.want {
 			t.Errorf("%s: %q was decided, want %q", tc.reason, got, tc.want)
 		}
 	}
 }
 
 func TestStatusSaysHowMuchWaits(t *testing.T) {
-	other := access.TenantID{Workspace: "marketing", Project: "print", Platform: "sandbox.local"}
-	grant := access.TenantID{Workspace: "marketing", Project: "shop", Platform: "sandbox.local"}
-	last := statuses{tenant(): {Held: 2, Removals: 7}, other: {Held: 1, Removals: 1}, grant: {Held: 1}}
 	for _, tc := range []struct {
 		reason  string
-		tenants []access.TenantID
+		pending control.PendingTotals
 		want    string
 	}{
-		{"both were asked for", []access.TenantID{tenant(), other}, "Pending approval: 8 removals on 2 tenants.\nNext:  rollcall approve\n"},
-		{"one was", []access.TenantID{other}, "Pending approval: 1 removal on 1 tenant.\nNext:  rollcall approve\n"},
-		{"a copied grant is no removal", []access.TenantID{grant}, "Pending approval: 1 tenant.\nNext:  rollcall approve\n"},
-		{"no tenant was asked for", nil, ""},
+		{"several tenants", control.PendingTotals{PendingRemovals: 8, PendingTenants: 2}, "Pending approval: 8 removals on 2 tenants.\nNext:  rollcall approve\n"},
+		{"one tenant", control.PendingTotals{PendingRemovals: 1, PendingTenants: 1}, "Pending approval: 1 removal on 1 tenant.\nNext:  rollcall approve\n"},
+		{"a copied grant is no removal", control.PendingTotals{PendingTenants: 1}, "Pending approval: 1 tenant.\nNext:  rollcall approve\n"},
+		{"nothing waits", control.PendingTotals{}, ""},
 	} {
 		var out bytes.Buffer
-		last.heldTotals(tc.tenants).write(&out)
+		writePendingTotals(&out, tc.pending)
 		if out.String() != tc.want {
 			t.Errorf("%s: %q, want %q", tc.reason, out.String(), tc.want)
 		}
@@ -115,8 +106,8 @@ func TestPlanItem_TellsWhatIsLeftOut(t *testing.T) {
 	p.Steps, p.Held, p.Forbidden = p.Held[3:], p.Held[1:2], p.Held[2:3]
 	type step struct{ held, forbidden bool }
 	var got []step
-	for _, s := range planItem(p, &tenantRun{tenant: p.Tenant}).Steps.([]planStep) {
-		got = append(got, step{s.Held, s.Forbidden})
+	for _, s := range planItemOf(control.TenantPlan{Tenant: p.Tenant, Plan: p}).Steps {
+		got = append(got, step{s.Pending, s.Forbidden})
 	}
 	if diff := cmp.Diff([]step{{}, {held: true}, {forbidden: true}}, got, cmp.AllowUnexported(step{})); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
@@ -157,8 +148,8 @@ func TestApprove_ListsAllDecisions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := fromJSON[[]decisionItem](t, must(t, s.url, "", "approve", "--list", "-o", "json"))
-	want := []decisionItem{
+	got := fromJSON[[]control.DecisionRecord](t, must(t, s.url, "", "approve", "--list", "-o", "json"))
+	want := []control.DecisionRecord{
 		{Verdict: "rejected", State: "open", Reason: "INC-7", Digest: "d-2"},
 		{Verdict: "approved", State: "expired", Reason: "CHG-1", Digest: "d-1"},
 	}
@@ -166,7 +157,7 @@ func TestApprove_ListsAllDecisions(t *testing.T) {
 		want[i].Tenant, want[i].Platform, want[i].Object, want[i].Account = "marketing.web", "sandbox.local", removal.Object.String(), "u-1"
 		want[i].By, want[i].Claim = "os:ada@test", "hr"
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(decisionItem{}, "At", "Expires", "Ended")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(control.DecisionRecord{}, "At", "Expires", "Ended")); diff != "" {
 		t.Errorf("decisions (-want +got):\n%s", diff)
 	}
 	if out := must(t, s.url, "", "approve", "--list", "marketing.web/sandbox.local"); !strings.Contains(out, "os:ada@test, says to be hr") {

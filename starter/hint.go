@@ -2,16 +2,12 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
-
-	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/control"
@@ -64,31 +60,56 @@ func (c *cli) nextCommand(err error) string {
 		return setTemporal
 	case errors.Is(err, engine.ErrUnreachable):
 		return "temporal operator cluster health" // it reads the same variables and profile
-	case errors.Is(err, errNoKeyring):
+	case control.CodeOf(err) == control.NoKeyring:
 		return setKeyring
 	case errors.Is(err, engine.ErrKeyring):
 		return `ls -l "$` + engine.KeyringVariable + `"`
-	case errors.Is(err, errNoWorker), errors.Is(err, engine.ErrNoDeployment):
+	case errors.Is(err, engine.ErrNoDeployment):
 		return "rollcall-worker"
 	}
 	if with, ok := errors.AsType[commandError](err); ok {
 		return with.next
 	}
 	if e, ok := errors.AsType[*control.Error](err); ok {
-		return nextOf(e)
+		return c.nextOf(e)
 	}
 	return ""
 }
 
 // nextOf returns the command to run after an error of the service, or "" if there is none.
-func nextOf(e *control.Error) string {
+func (c *cli) nextOf(e *control.Error) string {
 	switch {
 	case e.Code == control.NoWorker:
-		return "rollcall worker versions"
+		return nextForWorkers(e.Idle, engine.Deployment(c.getenvOrNone()))
 	case e.Code == control.Partial && e.Kind == "connection":
 		return "rollcall connection list"
 	default:
 		return ""
+	}
+}
+
+// nextForWorkers returns the command after which new runs have a worker. Where several builds
+// could take them, that is the command that lists the builds.
+func nextForWorkers(idle *control.Idle, deployment string) string {
+	in := func(b control.WorkerBuild) string { // the flag for another deployment
+		if b.Deployment == deployment {
+			return ""
+		}
+		return " --deployment " + b.Deployment
+	}
+	switch {
+	case idle == nil:
+		return "rollcall worker versions"
+	case idle.Ramping != nil:
+		return "rollcall worker ramp " + idle.Ramping.ID + " 0" + in(*idle.Ramping)
+	case len(idle.Polling) == 0 && !idle.Unversioned:
+		return "rollcall-worker"
+	case len(idle.Polling) == 0:
+		return "rollcall worker versions"
+	case len(idle.Polling) == 1:
+		return "rollcall worker current " + idle.Polling[0].ID + in(idle.Polling[0])
+	default:
+		return "rollcall worker versions" + in(idle.Polling[0])
 	}
 }
 
@@ -101,51 +122,31 @@ type commandError struct {
 
 func (e commandError) Unwrap() error { return e.error }
 
-// errNoKeyring reports results that workers encrypted, and no keys to read them.
-var errNoKeyring = errors.New("the result of a run is encrypted, and " + engine.KeyringVariable +
-	" does not name the directory with the workers' keys")
-
-// encodedFailure is the text of a failure whose own text is encrypted.
-const encodedFailure = "Encoded failure"
-
-// encrypted returns errNoKeyring if err is that of a result, or a failure, that cannot be
-// read without a key ring, else err.
-func encrypted(err error) error {
-	app, failed := errors.AsType[*temporal.ApplicationError](err)
-	if errors.Is(err, converter.ErrEncodingIsNotSupported) || failed && app.Message() == encodedFailure {
-		return errNoKeyring
+// delayHint says why open runs wait for a worker or for a platform, or has the command to run if
+// they are unknown.
+func (c *cli) delayHint(result control.StatusResult) hint {
+	if result.Failure != nil {
+		return hint{command: c.nextCommand(result.Failure)}
 	}
-	return err
-}
-
-// waitingRuns says why open runs wait for a worker or for a platform.
-func (c *cli) waitingRuns(ctx context.Context, runs []live) (hint, error) {
-	waiting := map[string][]live{}
-	for _, l := range runs {
-		if l.SinceMS > startup.Milliseconds() { // a worker may take up a younger one yet
-			waiting[l.State] = append(waiting[l.State], l)
+	waiting := map[string][]control.OpenRun{}
+	for _, run := range result.Report.Live {
+		if run.IsDelayed() { // a worker may take up a younger one yet
+			waiting[run.State] = append(waiting[run.State], run)
 		}
 	}
-	if queued := waiting[stateQueued]; len(queued) > 0 {
-		report, err := c.service().ListConnections(ctx)
-		if err != nil {
-			return hint{}, err
+	if queued := waiting[control.StateQueued]; len(queued) > 0 {
+		if len(result.Unserved) > 0 {
+			return unservedHint(result.Unserved)
 		}
-		h := unservedHint(slices.DeleteFunc(report.Unserved, func(u control.UnservedPlatform) bool {
-			return !slices.ContainsFunc(queued, func(l live) bool { return l.Platform == u.Platform })
-		}))
-		if h.text == "" {
-			h = hint{count(len(queued), "run") + " waiting for a worker.", "rollcall worker versions"}
-		}
-		return h, nil
+		return hint{count(len(queued), "run") + " waiting for a worker.", "rollcall worker versions"}
 	}
-	return platformHint(waiting[statePlatform]), nil
+	return platformHint(waiting[control.StatePlatform])
 }
 
 // platformHint says why runs wait for the next attempt, with one line for each class of
 // failure. The command is that of the most frequent class.
-func platformHint(runs []live) hint {
-	byClass := map[string][]live{}
+func platformHint(runs []control.OpenRun) hint {
+	byClass := map[string][]control.OpenRun{}
 	for _, l := range runs {
 		byClass[l.Error] = append(byClass[l.Error], l)
 	}
@@ -156,7 +157,7 @@ func platformHint(runs []live) hint {
 	for i, class := range classes {
 		cause, command := causeOf(class)
 		reason := byClass[class][0].Reason
-		differs := func(l live) bool { return l.Reason != reason }
+		differs := func(l control.OpenRun) bool { return l.Reason != reason }
 		if reason != "" && !slices.ContainsFunc(byClass[class], differs) {
 			cause += ": " + visible(reason)
 		}
@@ -183,7 +184,7 @@ func causeOf(class string) (cause, command string) {
 		return "for a platform that takes no more calls for now", ""
 	case activities.TypePending:
 		return "for a platform that carries out an earlier change", ""
-	case timedOut:
+	case control.TimedOut:
 		return "for an activity whose worker stopped or does not report", "rollcall worker versions"
 	default:
 		return "after an attempt that failed as " + class, check

@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/engine"
@@ -31,11 +30,11 @@ func TestNextCommand(t *testing.T) {
 		"no Temporal is set":  {"nothing listens at the default address", engine.ErrUnreachable, database, "export TEMPORAL_ADDRESS=HOST:7233"},
 		"Temporal":            {"the server's own client reads the same variables", engine.ErrUnreachable, temporal, "temporal operator cluster health"},
 		"Temporal of profile": {"as it reads the same profile", engine.ErrUnreachable, map[string]string{profileVariable: "x"}, "temporal operator cluster health"},
-		"no key ring is set":  {"the workers encrypt results", errNoKeyring, nil, "export ROLLCALL_KEYRING=DIRECTORY"},
+		"no key ring is set":  {"the workers encrypt results", &control.Error{Code: control.NoKeyring}, nil, "export ROLLCALL_KEYRING=DIRECTORY"},
 		"key ring":            {"the files in it are wrong", engine.ErrKeyring, keys, `ls -l "$ROLLCALL_KEYRING"`},
-		"no worker":           {"one must be started", errNoWorker, nil, "rollcall-worker"},
+		"no worker":           {"one must be started", &control.Error{Code: control.NoWorker, Idle: &control.Idle{}}, nil, "rollcall-worker"},
 		"no deployment":       {"no worker was ever started", engine.ErrNoDeployment, nil, "rollcall-worker"},
-		"with its own":        {"the cause decides", commandError{errIdle, "rollcall worker current a"}, nil, "rollcall worker current a"},
+		"with its own":        {"the cause decides", commandError{errors.New("no build is current"), "rollcall worker current a"}, nil, "rollcall worker current a"},
 		"another":             {"its text says what to do", errors.New("--all: write it once"), nil, ""},
 		"none":                {"there is nothing to say", nil, nil, ""},
 	} {
@@ -50,23 +49,6 @@ func TestNextCommand(t *testing.T) {
 				t.Errorf("%s: %q, want %q", tc.reason, got, tc.want)
 			}
 		})
-	}
-}
-
-// TestEncrypted: a result that a worker encrypted is not a failure of its run.
-func TestEncrypted(t *testing.T) {
-	t.Parallel()
-	if err := encrypted(fmt.Errorf("payload item 0: %w", converter.ErrEncodingIsNotSupported)); !errors.Is(err, errNoKeyring) {
-		t.Errorf("%v, want the missing key ring", err)
-	}
-	if err := encrypted(temporal.NewApplicationError(encodedFailure, "Failed")); !errors.Is(err, errNoKeyring) {
-		t.Errorf("%v, want the missing key ring", err)
-	}
-	if err := encrypted(errNoWorker); !errors.Is(err, errNoWorker) {
-		t.Errorf("%v, want another failure as it is", err)
-	}
-	if err := encrypted(nil); err != nil {
-		t.Errorf("%v, want none", err)
 	}
 }
 
@@ -105,61 +87,59 @@ func TestUnservedHint(t *testing.T) {
 // TestWaitingRuns: of runs that wait, the status says for what.
 func TestWaitingRuns(t *testing.T) {
 	t.Parallel()
-	url := database(t)
-	c := &cli{getenv: func(string) string { return url }}
-	run := func(state string, age int64) live { return live{Platform: "sandbox.local", State: state, SinceMS: age} }
-	failed := func(class, reason string) live {
-		return live{Platform: "sandbox.local", State: statePlatform, SinceMS: 60_000, Error: class, Reason: reason}
+	run := func(state string, age int64) control.OpenRun {
+		return control.OpenRun{Platform: "sandbox.local", State: state, SinceMS: age}
 	}
-	reported(t, opened(t, url), map[string]workerReport{"1@a": holds().without("sandbox.local", "not for it")})
-	defer func() {
-		if c.documents != nil {
-			c.documents.Close()
-		}
-	}()
+	failed := func(class, reason string) control.OpenRun {
+		return control.OpenRun{Platform: "sandbox.local", State: control.StatePlatform, SinceMS: 60_000, Error: class, Reason: reason}
+	}
+	unserved := []control.UnservedPlatform{{Platform: "sandbox.local", Connection: "sandbox.local", Reason: "not for it"}}
 	for _, tc := range []struct {
 		reason string
-		runs   []live
+		runs   []control.OpenRun
 		want   hint
 	}{
-		{"nothing waits", []live{run(stateRunning, 60_000)}, hint{}},
-		{"a worker takes up a young run soon", []live{run(stateQueued, 100)}, hint{}},
+		{"nothing waits", []control.OpenRun{run(control.StateRunning, 60_000)}, hint{}},
+		{"a worker takes up a young run soon", []control.OpenRun{run(control.StateQueued, 100)}, hint{}},
 		{
-			"no worker serves the platform", []live{run(stateQueued, 60_000)},
+			"no worker serves the platform", []control.OpenRun{run(control.StateQueued, 60_000)},
 			hint{"No worker serves sandbox.local: not for it", "rollcall connection check sandbox.local"},
 		},
 		{
-			"workers of other platforms are busy", []live{{Platform: "other.local", State: stateQueued, SinceMS: 60_000}},
+			"workers of other platforms are busy", []control.OpenRun{{Platform: "other.local", State: control.StateQueued, SinceMS: 60_000}},
 			hint{"1 run waiting for a worker.", "rollcall worker versions"},
 		},
 		{
-			"the platform is down", []live{run(statePlatform, 60_000), run(statePlatform, 50_000)},
+			"the platform is down", []control.OpenRun{run(control.StatePlatform, 60_000), run(control.StatePlatform, 50_000)},
 			hint{"2 runs waiting for a platform that does not answer.", "rollcall connection check"},
 		},
 		{
-			"one cause is named", []live{failed("Unavailable", "gcp: set the policy: 503"), failed("Unavailable", "gcp: set the policy: 503")},
+			"one cause is named", []control.OpenRun{failed("Unavailable", "gcp: set the policy: 503"), failed("Unavailable", "gcp: set the policy: 503")},
 			hint{"2 runs waiting after a failed attempt: gcp: set the policy: 503.", "rollcall connection check"},
 		},
 		{
-			"several causes, or texts that cannot be read", []live{failed("Unavailable", "503"), failed("Unavailable", "")},
+			"several causes, or texts that cannot be read", []control.OpenRun{failed("Unavailable", "503"), failed("Unavailable", "")},
 			hint{"2 runs waiting after a failed attempt.", "rollcall connection check"},
 		},
-		{"the platform throttles", []live{failed("Throttled", "")}, hint{"1 run waiting for a platform that takes no more calls for now.", ""}},
+		{"the platform throttles", []control.OpenRun{failed("Throttled", "")}, hint{"1 run waiting for a platform that takes no more calls for now.", ""}},
 		{
-			"a worker died", []live{failed("TimedOut", "heartbeat")},
+			"a worker died", []control.OpenRun{failed("TimedOut", "heartbeat")},
 			hint{"1 run waiting for an activity whose worker stopped or does not report: heartbeat.", "rollcall worker versions"},
 		},
 		{
 			"each class has a line, the most frequent first",
-			[]live{failed("Throttled", "429"), failed("Throttled", "429"), failed("Conflict", "\x1b[2J")},
+			[]control.OpenRun{failed("Throttled", "429"), failed("Throttled", "429"), failed("Conflict", "\x1b[2J")},
 			hint{
 				"2 runs waiting for a platform that takes no more calls for now: 429.\n1 run waiting after an attempt that failed as Conflict: \uFFFD[2J.", "",
 			},
 		},
 	} {
-		got, err := c.waitingRuns(t.Context(), tc.runs)
-		if err != nil || got != tc.want {
-			t.Errorf("%s: %+v, %v; want %+v", tc.reason, got, err, tc.want)
+		result := control.StatusResult{Report: control.StatusReport{Live: tc.runs}}
+		if strings.HasPrefix(tc.want.text, "No worker serves") {
+			result.Unserved = unserved
+		}
+		if got := (&cli{}).delayHint(result); got != tc.want {
+			t.Errorf("%s: %+v, want %+v", tc.reason, got, tc.want)
 		}
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/fatih/color"
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rollcall-iam/rollcall/activities"
 )
 
 // colours matches what a terminal takes for a colour.
@@ -110,7 +112,11 @@ func TestPlansGrowIntoOneObject(t *testing.T) {
 		var asJSON, asYAML bytes.Buffer
 		shownPlan(t, &cli{out: &asJSON, format: formatJSON}, n)
 		shownPlan(t, &cli{out: &asYAML, format: formatYAML}, n)
-		var r report
+		var r struct {
+			activities.Totals
+			DurationMS int64      `json:"duration_ms"`
+			Items      []planItem `json:"items"`
+		}
 		if err := json.Unmarshal(asJSON.Bytes(), &r); err != nil {
 			t.Fatalf("%d tenants: %v:\n%s", n, err, asJSON.String())
 		}

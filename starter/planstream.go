@@ -11,26 +11,26 @@ import (
 	"github.com/fatih/color"
 
 	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
 // planWriter writes plans one after the other, as one result.
 type planWriter interface {
-	tenant(p plan.Plan, run *tenantRun) error
-	// end writes the totals, which do not count the steps that wait for an approval.
-	end(t activities.Totals, pending int, took time.Duration) error
+	tenant(p control.TenantPlan) error
+	end(s control.PlanSummary, took time.Duration) error
 }
 
 // planWriter returns the one for the chosen format.
-func (c *cli) planWriter(bar *progress, table tableFlags) planWriter {
+func (c *cli) planWriter(f *eventPrinter, table tableFlags) planWriter {
 	switch c.format {
 	case formatJSON:
 		return &planJSON{out: c.out}
 	case formatYAML:
 		return &planYAML{out: c.out}
 	default:
-		return &planTable{cli: c, tableFlags: table, bar: bar}
+		return &planTable{cli: c, tableFlags: table, events: f}
 	}
 }
 
@@ -40,22 +40,22 @@ type planTable struct {
 	*cli
 	tableFlags
 
-	bar       *progress
+	events    *eventPrinter
 	unchanged int
 	warnings  warningTable
 }
 
-func (w *planTable) tenant(p plan.Plan, run *tenantRun) error {
-	failed := run.result.Outcome == activities.Failed
+func (w *planTable) tenant(p control.TenantPlan) error {
+	failed := p.Outcome == activities.Failed
 	switch {
-	case run.err != nil: // which is written already
-	case len(p.Steps)+len(p.Held) == 0 && !failed && !w.showAll && !w.named:
+	case p.Failure != nil: // which is written already
+	case len(p.Plan.Steps)+len(p.Plan.Held) == 0 && !failed && !w.showAll && !w.named:
 		w.unchanged++
 	default:
-		w.bar.aside(func() { w.writePlan(w.out, w.text(p, failed, run.nextEnd)+"\n") })
+		w.events.aside(func() { w.writePlan(w.out, w.text(p.Plan, failed, p.NextEnd)+"\n") })
 	}
 	if !w.showAll {
-		w.warnings.add(p.Tenant.String(), p.Remarks...)
+		w.warnings.add(p.Tenant.String(), p.Plan.Remarks...)
 	}
 	return nil
 }
@@ -75,7 +75,7 @@ func (w *planTable) text(p plan.Plan, failed bool, end *document.NextEnd) string
 	return text
 }
 
-func (w *planTable) end(t activities.Totals, pending int, took time.Duration) error {
+func (w *planTable) end(s control.PlanSummary, took time.Duration) error {
 	writeUnlisted(w.out, w.unchanged, "unchanged")
 	if w.unchanged > 0 {
 		fmt.Fprintln(w.out)
@@ -84,14 +84,14 @@ func (w *planTable) end(t activities.Totals, pending int, took time.Duration) er
 	if len(w.warnings.groups) > 0 {
 		fmt.Fprintln(w.out)
 	}
-	fmt.Fprintf(w.out, "%s: %s, ", count(t.Tenants, "tenant"), count(t.Steps, "step"))
-	if pending > 0 {
-		fmt.Fprintf(w.out, "%d pending approval, ", pending)
+	fmt.Fprintf(w.out, "%s: %s, ", count(s.Tenants, "tenant"), count(s.Steps, "step"))
+	if s.Pending > 0 {
+		fmt.Fprintf(w.out, "%d pending approval, ", s.Pending)
 	}
-	if t.Failed > 0 {
-		fmt.Fprintf(w.out, "%d failed, ", t.Failed)
+	if s.Failed > 0 {
+		fmt.Fprintf(w.out, "%d failed, ", s.Failed)
 	}
-	fmt.Fprintf(w.out, "%s; %s in %s.\n", count(t.Remarks, "warning"), count(t.Calls, "call"), took.Round(time.Millisecond))
+	fmt.Fprintf(w.out, "%s; %s in %s.\n", count(s.Remarks, "warning"), count(s.Calls, "call"), took.Round(time.Millisecond))
 	return nil
 }
 
@@ -124,8 +124,8 @@ type planJSON struct {
 	items int
 }
 
-func (w *planJSON) tenant(p plan.Plan, run *tenantRun) error {
-	body, err := indented("    ", planItem(p, run))
+func (w *planJSON) tenant(p control.TenantPlan) error {
+	body, err := indented("    ", planItemOf(p))
 	if err != nil {
 		return err
 	}
@@ -138,8 +138,8 @@ func (w *planJSON) tenant(p plan.Plan, run *tenantRun) error {
 	return err
 }
 
-func (w *planJSON) end(t activities.Totals, _ int, took time.Duration) error {
-	body, err := indented("", planTotals{t, took.Milliseconds()})
+func (w *planJSON) end(s control.PlanSummary, took time.Duration) error {
+	body, err := indented("", planTotals{s.Totals, took.Milliseconds()})
 	if err != nil {
 		return err
 	}
@@ -169,9 +169,9 @@ type planYAML struct {
 	items int
 }
 
-func (w *planYAML) tenant(p plan.Plan, run *tenantRun) error {
+func (w *planYAML) tenant(p control.TenantPlan) error {
 	var body bytes.Buffer
-	if err := writeYAML(&body, []item{planItem(p, run)}); err != nil {
+	if err := writeYAML(&body, []planItem{planItemOf(p)}); err != nil {
 		return err
 	}
 	var lines strings.Builder
@@ -186,11 +186,11 @@ func (w *planYAML) tenant(p plan.Plan, run *tenantRun) error {
 	return err
 }
 
-func (w *planYAML) end(t activities.Totals, _ int, took time.Duration) error {
+func (w *planYAML) end(s control.PlanSummary, took time.Duration) error {
 	if w.items == 0 {
 		if _, err := io.WriteString(w.out, "items: []\n"); err != nil {
 			return err
 		}
 	}
-	return writeYAML(w.out, planTotals{t, took.Milliseconds()})
+	return writeYAML(w.out, planTotals{s.Totals, took.Milliseconds()})
 }

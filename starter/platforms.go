@@ -93,7 +93,7 @@ func printPlatforms(w io.Writer, reports []platformReport) {
 		"TYPE", "LOOKED UP BY", "FOREIGN ROLES", "CLEANUP", "BROUGHT IN BY", "VERIFY ONE", "VERIFY ALL", "CHANGE ONE", "ACCESS ENDS AFTER",
 	}, lines)
 	for _, t := range types.All() {
-		if text := accessEndText(t.Name(), t.Profile.AccessEnd); text != "" {
+		if text := accessEndText(t.Name(), t.Profile.AccessEnd.Report()); text != "" {
 			fmt.Fprintln(w, text+".")
 		}
 	}

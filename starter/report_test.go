@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -12,13 +11,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/plan"
-	"github.com/rollcall-iam/rollcall/internal/store"
-	"github.com/rollcall-iam/rollcall/workflows"
 )
 
 var update = flag.Bool("update", false, "write the reports the code makes to testdata/*.json")
@@ -61,14 +58,17 @@ func somePlan() plan.Plan {
 // shownPlan is what rollcall plan writes of n tenants with somePlan each.
 func shownPlan(t *testing.T, c *cli, n int) {
 	t.Helper()
-	shown := planned{out: c.planWriter(&progress{}, tableFlags{})}
+	writer := c.planWriter(c.printEvents("planning"), tableFlags{})
+	var summary control.PlanSummary
 	for range n {
-		run := &tenantRun{tenant: tenant(), result: workflows.ReplicateResult{Outcome: activities.Planned, Calls: 4}}
-		if err := shown.add(somePlan(), run); err != nil {
+		p := control.TenantPlan{Tenant: tenant(), Outcome: activities.Planned, Plan: somePlan()}
+		summary.Count(p.Outcome, len(p.Plan.Steps), len(p.Plan.Remarks), 4)
+		summary.Pending += len(p.Plan.Held)
+		if err := writer.tenant(p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := shown.out.end(shown.Totals, shown.held, 120*time.Millisecond); err != nil {
+	if err := writer.end(summary, 120*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -77,13 +77,22 @@ func shownPlan(t *testing.T, c *cli, n int) {
 // are added, never changed.
 func TestStableJSON(t *testing.T) {
 	t.Parallel()
-	other := access.TenantID{Workspace: "marketing", Project: "shop", Platform: "sandbox.local"}
-	last := statuses{tenant(): store.Status{Tenant: tenant(), Outcome: string(activities.Changed), Steps: 3, Remarks: remarks(1)}}
-	end := ended{totals: activities.Totals{Tenants: 2, Changed: 1, Failed: 1, Steps: 3, Remarks: 1, Calls: 12}}
-	end.fail(other, activities.Failed)
+	result := control.ReplicateResult{Report: &control.Report{
+		Totals: activities.Totals{Tenants: 2, Changed: 1, Failed: 1, Steps: 3, Remarks: 1, Calls: 12}, DurationMS: 1500,
+		Items: []control.TenantReport{
+			{
+				Tenant: "marketing.web", Platform: "sandbox.local", Outcome: activities.Changed, Steps: 3,
+				Warnings: []control.Warning{{Remark: remarks(1)[0]}},
+			},
+			{Tenant: "marketing.shop", Platform: "sandbox.local", Outcome: activities.Failed, Warnings: []control.Warning{}},
+		},
+	}}
 	for name, write := range map[string]func(*cli) error{
 		"replicate": func(c *cli) error {
-			return c.print(last.report(end, []access.TenantID{tenant(), other}, 1500*time.Millisecond), nil)
+			if err := c.report(result, tableFlags{}); exitCode(err) != exitFailed {
+				return fmt.Errorf("a tenant failed, and the report ends with %w", err)
+			}
+			return nil
 		},
 		"plan": func(c *cli) error {
 			shownPlan(t, c, 1)
@@ -170,100 +179,25 @@ func TestPlanVerdict(t *testing.T) {
 	}
 }
 
-// TestRemovedTenantsShowTheirRun: nothing is stored of a tenant that is cleaned up.
-func TestRemovedTenantsShowTheirRun(t *testing.T) {
-	t.Parallel()
-	var end ended
-	end.note(tenant(), activities.Changed, 4)
-	for reason, tc := range map[string]struct {
-		last statuses
-		want activities.Outcome
-	}{
-		"cleaned up":  {statuses{}, activities.Changed},
-		"still there": {statuses{tenant(): {Tenant: tenant(), Outcome: string(activities.Waiting)}}, activities.Waiting},
-	} {
-		if got := tc.last.report(end, []access.TenantID{tenant()}, 0).Items[0].Outcome; got != tc.want {
-			t.Errorf("%s: %s, want %s", reason, got, tc.want)
-		}
-	}
-}
-
-func TestBrokenSweepHidesNoOther(t *testing.T) {
-	t.Parallel()
-	well := access.TenantID{Workspace: "marketing", Project: "web", Platform: "a.well"}
-	broken := access.TenantID{Workspace: "marketing", Project: "web", Platform: "b.broken"}
-	sweeps := sweepsOf([]access.TenantID{broken, well})
-	if len(sweeps) != 2 || sweeps[0].platform != well.Platform {
-		t.Fatalf("got %d sweeps, want one for each platform, by name", len(sweeps))
-	}
-	sweeps[0].totals = activities.Totals{Tenants: 1, Changed: 1, Steps: 2}
-	sweeps[1].err = fmt.Errorf("run: %w", temporal.NewApplicationError("read:users: denied", "Denied"))
-	end, failures := sweepsEnded(sweeps)
-	if diff := cmp.Diff(activities.Totals{Tenants: 2, Changed: 1, Failed: 1, Steps: 2}, end.totals); diff != "" {
-		t.Errorf("totals (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{"platform b.broken: read:users: denied"}, failures); diff != "" {
-		t.Errorf("reasons (-want +got):\n%s", diff)
-	}
-	last := statuses{
-		well:   {Tenant: well, Outcome: string(activities.Changed)},
-		broken: {Tenant: broken, Outcome: string(activities.Converged)},
-	}
-	items := last.report(end, []access.TenantID{well, broken}, 0).Items
-	if items[0].Outcome != activities.Changed || items[1].Outcome != activities.Failed {
-		t.Errorf("outcomes %s and %s: the broken platform's tenant must not show its last run's", items[0].Outcome, items[1].Outcome)
-	}
-}
-
-func TestReasonSaysItOnce(t *testing.T) {
-	t.Parallel()
-	name := tenant().String()
-	for text, err := range map[string]error{
-		"observe: denied": temporal.NewApplicationError(name+": failed: observe: denied", "Failed"),
-		"timed out":       errors.New("timed out"),
-	} {
-		if got := reason(name, err); got != text {
-			t.Errorf("the reason of %v is %q, want %q", err, got, text)
-		}
-	}
-}
-
 func TestFailuresAreToldUpToALimit(t *testing.T) {
 	t.Parallel()
 	var errs bytes.Buffer
 	c := &cli{err: &errs}
-	failures := make([]string, shownAtMost+3)
+	failures := make([]control.Failure, shownAtMost+3)
 	for i := range failures {
-		failures[i] = fmt.Sprintf("tenant %d: \x1b[2Jdenied", i)
+		failures[i] = control.Failure{Platform: fmt.Sprintf("p%d.local", i), Reason: "\x1b[2Jdenied"}
 	}
-	c.say(failures)
+	failures[0].Tenant = tenant()
+	c.writeFailures(failures)
 	lines := strings.Split(strings.TrimSpace(errs.String()), "\n")
 	if len(lines) != shownAtMost+1 || lines[shownAtMost] != "... and 3 more" {
 		t.Errorf("%d lines, the last %q", len(lines), lines[len(lines)-1])
 	}
+	if !strings.HasPrefix(lines[0], tenant().String()+": ") || !strings.HasPrefix(lines[1], "platform p1.local: ") {
+		t.Errorf("the tenant or the platform is not named:\n%s\n%s", lines[0], lines[1])
+	}
 	if strings.Contains(errs.String(), "\x1b") {
 		t.Error("a platform's message can steer the terminal")
-	}
-}
-
-func TestRunsStartWithTheAttributesOfTheRunBefore(t *testing.T) {
-	t.Parallel()
-	last := statuses{tenant(): {Tenant: tenant(), Outcome: string(activities.Changed), Remarks: remarks(2)}}
-	if n := last.attributes(tenant()).Size(); n != 4 {
-		t.Errorf("%d attributes, want 4: an unchanged tenant would write them anew", n)
-	}
-	if n := (statuses{}).attributes(tenant()).Size(); n != 2 {
-		t.Errorf("%d attributes of a tenant that never ran, want 2", n)
-	}
-}
-
-func TestTotalsOfCountsWhatIsStored(t *testing.T) {
-	t.Parallel()
-	other := access.TenantID{Workspace: "a", Project: "b", Platform: "c"}
-	last := statuses{tenant(): {Outcome: string(activities.Contested), Steps: 1, Calls: 2, Remarks: remarks(3)}}
-	want := activities.Totals{Tenants: 2, Failed: 1, Steps: 1, Remarks: 3, Calls: 2}
-	if diff := cmp.Diff(want, totalsOf([]access.TenantID{tenant(), other}, last)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

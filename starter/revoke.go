@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/sdk/client"
 
-	"github.com/rollcall-iam/rollcall/internal/engine"
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/store"
-	"github.com/rollcall-iam/rollcall/workflows"
 )
 
 type revokeFlags struct {
@@ -72,142 +72,84 @@ func (c *cli) completeRevoked(cmd *cobra.Command, args []string, typed string) (
 	} else if !lift {
 		return c.completeUsers(cmd, nil, typed)
 	}
-	s, err := c.database(cmd.Context())
+	found, err := c.service().ListRevocations(cmd.Context(), false)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	found, err := s.Revocations(cmd.Context(), store.RevocationFilter{})
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	var people []string
+	var users []string
 	for _, r := range found {
-		people = append(people, r.Person)
+		users = append(users, r.User)
 	}
-	return people, cobra.ShellCompDirectiveNoFileComp
+	return users, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (c *cli) revoke(ctx context.Context, args []string, f *revokeFlags) error {
-	changes := !f.list && (f.lift || f.reason != "")
+	by, changes := actor(f.as), !f.list && (f.lift || f.reason != "")
 	if changes && len(args) == 0 {
 		return invalid(errors.New("name the user, as the meshUser is named"))
 	}
 	if changes {
-		if err := checkRecord(actor(f.as), f.reason); err != nil {
+		if err := checkRecord(by, f.reason); err != nil {
 			return err
 		}
-	}
-	if _, err := c.database(ctx); err != nil {
-		return err
 	}
 	switch {
 	case len(args) == 0 || f.list:
 		return c.listRevocations(ctx, f.list)
 	case f.lift:
-		return c.liftRevocation(ctx, args[0], f)
-	case !changes:
-		return c.showRevocation(ctx, args[0])
-	default:
-		return c.startRevocation(ctx, args[0], f)
+		return c.liftRevocation(ctx, control.LiftRequest{User: args[0], Reason: f.reason, By: by, Wait: f.wait})
+	case changes:
+		return c.startRevocation(ctx, control.RevokeRequest{User: args[0], Reason: f.reason, By: by, Wait: f.wait})
 	}
-}
-
-// startRevocation stores the revocation and has all platforms see to it.
-func (c *cli) startRevocation(ctx context.Context, person string, f *revokeFlags) error {
-	r, err := c.documents.Revoke(ctx, person, f.reason, actor(f.as), revocationStarts)
-	if errors.Is(err, store.ErrNotFound) {
-		return c.unknownPerson(ctx, person)
+	r, err := c.service().GetRevocation(ctx, args[0])
+	if e, ok := errors.AsType[*control.Error](err); ok && e.Code == control.NotFound && e.Kind == "" && strings.HasSuffix(e.Message, "is not revoked") {
+		err = fmt.Errorf("%w: say why it should be with --reason", err)
 	}
 	if err != nil {
 		return err
 	}
-	if r.Reason != f.reason || r.By != actor(f.as) {
-		fmt.Fprintf(c.err, "The access of %s is revoked already: who did so and why stays, and all platforms are asked again.\n", person)
+	return c.showRevocation(r)
+}
+
+// startRevocation revokes the access of a user, and shows how far that is.
+func (c *cli) startRevocation(ctx context.Context, request control.RevokeRequest) error {
+	f := c.printEvents("revoking")
+	f.repeated = func(r control.Revocation) {
+		fmt.Fprintf(c.err, "The access of %s is revoked already: who did so and why stays, and all platforms are asked again.\n", r.User)
 	}
-	id := workflows.RevokeUserID(r.ID)
-	runs, err := c.drain(ctx, []string{id})
+	f.accepted = func(p control.RevokedPlatform) {
+		if c.format == formatTable {
+			f.aside(func() { fmt.Fprintln(c.err, acceptedText(p)) })
+		}
+	}
+	result, err := c.service().Revoke(ctx, request, f.event)
+	f.end()
 	if err != nil {
+		if ctx.Err() != nil && f.bar != nil {
+			fmt.Fprintf(c.err, "\nThe work goes on without this command. Follow it with:  rollcall revoke %s\n", request.User)
+		}
 		return err
 	}
-	if _, err := c.warnWithoutWorker(ctx); err != nil {
-		return err
+	r := result.Revocation
+	if !request.Wait {
+		fmt.Fprintf(c.err, "Started on %s. Follow it with:  rollcall revoke %s\n", count(len(r.Platforms), "platform"), r.User)
+		return c.showRevocation(r)
 	}
-	if !f.wait {
-		fmt.Fprintf(c.err, "Started on %s. Follow it with:  rollcall revoke %s\n", count(len(r.Platforms), "platform"), person)
-		return c.showRevocation(ctx, person)
-	}
-	return c.awaitRevocation(ctx, r, runs[id])
-}
-
-// revocationStarts returns the start of the run of a revocation.
-func revocationStarts(id string, platforms []string) ([]store.Start, error) {
-	stored, err := start{
-		id: workflows.RevokeUserID(id), workflow: workflows.RevokeUserWorkflow, summary: "take a user out of everything",
-		input:    workflows.RevokeUserInput{ID: id, Platforms: platforms, Cause: "revoke"},
-		priority: engine.Priority(engine.PriorityRevoke, id),
-	}.stored("revoke")
-	return []store.Start{stored}, err
-}
-
-// unknownPerson refuses to go on about somebody whom nothing knows by that name.
-// Whoever is in a hurry may know another one.
-func (c *cli) unknownPerson(ctx context.Context, who string) error {
-	user, known, err := c.user(ctx, who)
-	if err != nil {
-		return err
-	}
-	if known && user.Name != who {
-		return invalid(fmt.Errorf("%q: there is no such meshUser; it is the euid or the email of %s: name that", who, user.Name))
-	}
-	return invalid(fmt.Errorf("%q: there is no such meshUser, and Rollcall never gave one of that name anything: "+
-		"rollcall get users lists those there are", who))
-}
-
-// awaitRevocation waits until every platform has accepted the removals or was given up, and
-// says of each when that was and what is still open.
-func (c *cli) awaitRevocation(ctx context.Context, r store.Revocation, run client.WorkflowRun) error {
-	bar := c.watch(len(r.Platforms), "revoking")
-	ended := make(chan error, 1)
-	go func() { ended <- run.Get(ctx, nil) }()
-	said := map[string]bool{}
-	var failed error
-	for open := true; open; {
-		select {
-		case failed = <-ended:
-			open = false
-		case <-time.After(revokeGlance):
-		}
-		if ctx.Err() != nil {
-			bar.end()
-			fmt.Fprintf(c.err, "\nThe work goes on without this command. Follow it with:  rollcall revoke %s\n", r.Person)
-			return ctx.Err()
-		}
-		found, err := c.documents.Revocations(ctx, store.RevocationFilter{ID: r.ID, Lifted: true})
-		if err != nil || len(found) == 0 {
-			bar.end()
-			return err
-		}
-		r = found[0]
-		bar.aside(func() { c.sayAccepted(r, said) })
-		bar.set(len(said))
-		open = open && len(said) < len(r.Platforms)
-	}
-	bar.end()
-	if err := c.showRevocation(ctx, r.Person); err != nil {
+	if err := c.showRevocation(r); err != nil {
 		return err
 	}
 	if text := unfinishedText(r); text != "" && c.format == formatTable {
-		fmt.Fprintf(c.err, "%s Follow it with:  rollcall revoke %s\n", text, r.Person)
+		fmt.Fprintf(c.err, "%s Follow it with:  rollcall revoke %s\n", text, r.User)
 	}
-	if failed != nil {
-		return exitError{code: exitFailed, err: fmt.Errorf("not done everywhere: %s", workflows.Reason(failed))}
+	if result.Failure != "" {
+		return exitError{code: exitFailed, err: fmt.Errorf("not done everywhere: %s", result.Failure)}
 	}
 	return nil
 }
 
 // unfinishedText says which platforms have not accepted a revocation, and which have and are
 // not verified yet; empty where all are done.
-func unfinishedText(r store.Revocation) string {
+func unfinishedText(r control.Revocation) string {
 	var waiting, verifying []string
 	for _, p := range r.Platforms {
 		switch p.State {
@@ -228,78 +170,134 @@ func unfinishedText(r store.Revocation) string {
 	return strings.Join(parts, " ")
 }
 
-// revokeGlance is how often somebody who waits is told more.
-const revokeGlance = 200 * time.Millisecond
-
-// sayAccepted tells of platforms that were not told of before.
-func (c *cli) sayAccepted(r store.Revocation, said map[string]bool) {
-	for _, p := range r.Platforms {
-		if p.Took == 0 || said[p.Platform] {
-			continue
-		}
-		said[p.Platform] = true
-		if c.format == formatTable {
-			fmt.Fprintln(c.err, acceptedText(p))
-		}
-	}
-}
-
 // acceptedText says what a platform has accepted.
-func acceptedText(p store.RevokedPlatform) string {
+func acceptedText(p control.RevokedPlatform) string {
 	if p.Sets == 0 {
-		return fmt.Sprintf("%s: no group or role had the user when it was read, after %s", p.Platform, shortly(p.Took))
+		return fmt.Sprintf("%s: no group or role had the user when it was read, after %s", p.Platform, shortly(p.AcceptedMS))
 	}
 	sets := "1 group or role"
 	if p.Sets > 1 {
 		sets = fmt.Sprintf("%d groups and roles", p.Sets)
 	}
-	return fmt.Sprintf("%s: out of %s after %s", p.Platform, sets, shortly(p.Took))
+	return fmt.Sprintf("%s: out of %s after %s", p.Platform, sets, shortly(p.AcceptedMS))
 }
 
-// liftRevocation ends a revocation and has what the documents say given back.
-func (c *cli) liftRevocation(ctx context.Context, person string, f *revokeFlags) error {
-	standing, err := c.documents.Revocations(ctx, store.RevocationFilter{Person: person})
-	if err != nil {
-		return err
+// liftRevocation ends a revocation and replicates the tenants that grant the user access.
+func (c *cli) liftRevocation(ctx context.Context, request control.LiftRequest) error {
+	f := c.printEvents("replicating")
+	f.lifted = func(tenants int) {
+		fmt.Fprintf(c.err, "Lifted. The documents give %s something on %s.\n", request.User, count(tenants, "tenant"))
 	}
-	if len(standing) == 0 {
-		return invalid(fmt.Errorf("the access of %q is not revoked", person))
+	result, err := c.service().Lift(ctx, request, f.event)
+	if err == nil && result.Tenants == 0 {
+		return c.showRevocation(result.Revocation)
 	}
-	tenants, err := c.documents.PersonTenants(ctx, person, standing[0].EUID, "")
-	if err != nil {
-		return err
-	}
-	starts, err := c.tenantStarts(ctx, tenants, "lift")
-	if err != nil {
-		return err
-	}
-	err = c.documents.Lift(ctx, person, f.reason, actor(f.as), starts...)
-	if errors.Is(err, store.ErrNotFound) {
-		return invalid(fmt.Errorf("the access of %q is not revoked", person))
-	}
-	if err != nil {
-		return err
-	}
-	c.endVerifications(ctx, standing[0])
-	fmt.Fprintf(c.err, "Lifted. The documents give %s something on %s.\n", person, count(len(tenants), "tenant"))
-	if len(tenants) == 0 {
-		return c.showRevocation(ctx, person)
-	}
-	return c.startAndWait(ctx, tenants, replicateFlags{wait: f.wait, cause: "lift"})
+	return c.replicated(f, result.Replication, err, tableFlags{})
 }
 
-// endVerifications tells the verifications of a lifted revocation to look again, which
-// ends them. One that is not told ends with its next look.
-func (c *cli) endVerifications(ctx context.Context, r store.Revocation) {
-	for _, p := range r.Platforms {
-		if p.State != store.RevocationAccepted {
-			continue
-		}
-		temporal, err := c.engine(ctx)
-		if err != nil {
+// listRevocations shows the revocations that are not lifted, and with lifted all.
+func (c *cli) listRevocations(ctx context.Context, lifted bool) error {
+	found, err := c.service().ListRevocations(ctx, lifted)
+	if err != nil {
+		return err
+	}
+	return c.print(found, func(w io.Writer) {
+		if len(found) == 0 {
+			fmt.Fprintln(c.err, "Nobody's access is revoked.")
 			return
 		}
-		id := workflows.VerifyRevocationID(r.ID, p.Platform)
-		_ = temporal.SignalWorkflow(ctx, id, "", workflows.TriggerSignal, workflows.Trigger{Cause: "lift"})
+		var lines [][]string
+		for _, r := range found {
+			line := []string{r.User, stamp(r.At), actorText(r.By, r.Claim), howFar(r.Platforms), r.Reason}
+			if lifted {
+				line = append(line, liftText(r.Lifted))
+			}
+			lines = append(lines, line)
+		}
+		header := []string{"USER", "REVOKED", "BY", "PLATFORMS", "REASON"}
+		if lifted {
+			header = append(header, "LIFTED")
+		}
+		rows(w, header, lines)
+	})
+}
+
+func (c *cli) showRevocation(r control.Revocation) error {
+	return c.print(r, func(w io.Writer) { writeRevocation(w, r) })
+}
+
+// liftText says when a revocation was lifted, by which actor and why; "-" for none.
+func liftText(l *control.Lifted) string {
+	if l == nil {
+		return "-"
 	}
+	text := fmt.Sprintf("%s by %s", stamp(l.At), actorText(l.By, l.Claim))
+	if l.Reason != "" {
+		text += ": " + l.Reason
+	}
+	return text
+}
+
+func writeRevocation(w io.Writer, r control.Revocation) {
+	fmt.Fprintln(w, visible(fmt.Sprintf("%s: revoked %s by %s: %s", r.User, stamp(r.At), actorText(r.By, r.Claim), r.Reason)))
+	if r.Lifted != nil {
+		fmt.Fprintln(w, visible("lifted "+liftText(r.Lifted)))
+	}
+	var lines [][]string
+	for _, p := range r.Platforms {
+		took, effective := "-", "-"
+		if p.AcceptedMS > 0 {
+			took, effective = shortly(p.AcceptedMS), p.Effective.Text
+		}
+		lines = append(lines, []string{
+			p.Platform, string(p.State), took, effective, strconv.Itoa(p.Tenants), strconv.Itoa(p.Sets), strconv.Itoa(p.Calls), p.Problem,
+		})
+	}
+	if len(lines) > 0 {
+		rows(w, []string{"PLATFORM", "STATE", "ACCEPTED AFTER", "EFFECTIVE AFTER", "TENANTS", "SETS", "CALLS", "PROBLEM"}, lines)
+	}
+	for _, p := range r.Platforms {
+		if text := accessEndText(p.Platform, p.Effective); text != "" && p.Sets > 0 {
+			fmt.Fprintln(w, visible(text))
+		}
+		for _, m := range p.Warnings {
+			fmt.Fprintln(w, visible(fmt.Sprintf("%s: %s %s: %s", p.Platform, m.Code, m.Object, m.Text)))
+		}
+		writeOpen(w, p)
+	}
+}
+
+// maxOpen is how many open groups and roles of a platform are shown one by one.
+const maxOpen = 10
+
+func writeOpen(w io.Writer, p control.RevokedPlatform) {
+	for _, o := range p.Open[:min(maxOpen, len(p.Open))] {
+		fmt.Fprintln(w, visible(fmt.Sprintf("%s: still open: %s of %s", p.Platform, o.Object, o.Tenant)))
+	}
+	if more := len(p.Open) - maxOpen; more > 0 {
+		fmt.Fprintf(w, "%s: still open: %d more, see -o json\n", p.Platform, more)
+	}
+}
+
+// howFar counts the platforms that are done.
+func howFar(platforms []control.RevokedPlatform) string {
+	done := 0
+	for _, p := range platforms {
+		if p.State == store.RevocationDone {
+			done++
+		}
+	}
+	return fmt.Sprintf("%d of %d", done, len(platforms))
+}
+
+// stamp writes a time for people.
+func stamp(t time.Time) string { return t.Local().Format(time.DateTime) }
+
+// shortly writes a duration as exactly as people want to know it.
+func shortly(ms int64) string {
+	d := time.Duration(ms) * time.Millisecond
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(100 * time.Millisecond).String()
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-iam/rollcall/activities"
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -81,11 +82,11 @@ func TestSelection(t *testing.T) {
 func TestStatusOfTenantsThatNeverRan(t *testing.T) {
 	t.Parallel()
 	url := database(t)
-	got := fromJSON[report](t, must(t, url, "", "status", "-o", "json"))
-	want := report{
+	got := fromJSON[control.Report](t, must(t, url, "", "status", "-o", "json"))
+	want := control.Report{
 		Totals: activities.Totals{Tenants: 1},
-		Items: []item{{
-			Tenant: "marketing.web", Platform: "sandbox.local", Outcome: never, Steps: 0.0, Warnings: []datedWarning{},
+		Items: []control.TenantReport{{
+			Tenant: "marketing.web", Platform: "sandbox.local", Outcome: control.Never, Warnings: []control.Warning{},
 		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -107,7 +108,7 @@ func TestStatusShowsTheLastRun(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	got := fromJSON[report](t, must(t, url, "", "status", tenant().String(), "-o", "json"))
+	got := fromJSON[control.Report](t, must(t, url, "", "status", tenant().String(), "-o", "json"))
 	want := activities.Totals{Tenants: 1, Waiting: 1, Steps: 2, Remarks: mostWarnings + 1, Calls: 7}
 	if diff := cmp.Diff(want, got.Totals); diff != "" || len(got.Items[0].Warnings) != mostWarnings+1 {
 		t.Errorf("%d warnings (-want +got):\n%s", len(got.Items[0].Warnings), diff)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/control"
@@ -50,10 +51,14 @@ func listCommand(kind string) string {
 	}
 }
 
-// errorText returns the message of an error, with the command that lists the names where one
-// is not found.
+// errorText returns the message of an error without control characters, which platforms may
+// have sent, with the command that lists the names where one is not found.
 func errorText(err error) string {
-	text := err.Error()
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		lines[i] = visible(line)
+	}
+	text := strings.Join(lines, "\n")
 	if e := control.AsError(err); e.Code == control.NotFound && e.Kind != "" {
 		return fmt.Sprintf("%s: %s", text, listCommand(e.Kind))
 	}
@@ -67,11 +72,9 @@ func inFlags(err error, texts map[string]string) error {
 	if !ok || texts[e.Field] == "" {
 		return err
 	}
-	return exitError{code: e.Code.ExitCode(), err: errors.New(texts[e.Field])}
-}
-
-// platformRules returns the rules of one type, and false for an unknown one.
-func platformRules(name string) (desired.Rules, bool) {
-	p, known := platformOf(name)
-	return p.Rules, known
+	text := texts[e.Field]
+	if strings.Contains(text, "%q") {
+		text = fmt.Sprintf(text, e.Name)
+	}
+	return exitError{code: e.Code.ExitCode(), err: errors.New(text)}
 }

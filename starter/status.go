@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/control"
 )
 
 // statusFlags choose what the status shows, and how often.
@@ -53,12 +55,20 @@ Without Temporal, status shows the rest.`,
 			if flags.watch && c.format != formatTable {
 				return invalid(errors.New("--watch writes tables only: leave --output out"))
 			}
-			if err := flags.check(); err != nil {
-				return err
-			}
 			nothing := len(args) == 0 && flags.selection == selection{}
 			flags.selection.all, flags.named = flags.selection.all || nothing, len(args) > 0
-			return c.status(cmd.Context(), &flags, args)
+			chosen, err := flags.request(args)
+			if err != nil {
+				return err
+			}
+			request := control.StatusRequest{Selection: chosen, User: flags.user, Ended: flags.ended}
+			for _, code := range flags.codes {
+				request.Codes = append(request.Codes, access.Code(code))
+			}
+			if err := request.Validate(); err != nil {
+				return inFlags(err, map[string]string{"codes": "--code %q: write one of " + strings.Join(warningCodes(), ", ")})
+			}
+			return c.status(cmd.Context(), request, &flags)
 		},
 	}
 	flags.selection.add(cmd)
@@ -71,11 +81,11 @@ Without Temporal, status shows the rest.`,
 // watchEvery is how often a watched status is refreshed.
 const watchEvery = 2 * time.Second
 
-func (c *cli) status(ctx context.Context, flags *statusFlags, args []string) error {
+func (c *cli) status(ctx context.Context, request control.StatusRequest, flags *statusFlags) error {
 	for {
-		s, err := c.statusNow(ctx, flags, args)
+		result, err := c.service().Status(ctx, request)
 		if err == nil {
-			err = c.showStatus(s, flags)
+			err = c.showStatus(result, flags)
 		}
 		if !flags.watch || err != nil && ctx.Err() == nil {
 			return err
@@ -88,92 +98,23 @@ func (c *cli) status(ctx context.Context, flags *statusFlags, args []string) err
 	}
 }
 
-// statusReport is the status as JSON.
-type statusReport struct {
-	report
-	// Live is what is not done now.
-	Live []live `json:"live"`
-	// LiveMore is how many runs are open beyond those in Live.
-	LiveMore int `json:"live_more,omitempty"`
-	heldTotals
-	// LiveError says why Live lacks the open runs.
-	LiveError string `json:"live_error,omitempty"`
-
-	// waits says why open runs wait, or has the command to run if they are unknown.
-	waits hint
-}
-
-func (c *cli) statusNow(ctx context.Context, flags *statusFlags, args []string) (statusReport, error) {
-	tenants, err := c.tenants(ctx, &flags.selection, args)
-	if err != nil {
-		return statusReport{}, err
-	}
-	last, err := c.lastStatuses(ctx, tenants)
-	if err != nil {
-		return statusReport{}, err
-	}
-	tenants, last, ended, err := c.chooseWarnings(ctx, &flags.warningFlags, tenants, last)
-	if err != nil {
-		return statusReport{}, err
-	}
-	s := statusReport{report: report{Totals: totalsOf(tenants, last), Items: last.items(tenants)}}
-	s.heldTotals = last.heldTotals(tenants)
-	ends, err := c.nextEnds(ctx, tenants)
-	if err != nil {
-		return statusReport{}, err
-	}
-	for i, t := range tenants {
-		s.Items[i].Ended, s.Items[i].NextEnd = ended[t], ends[t]
-	}
-	found, more, err := c.whatRuns(ctx, tenants)
-	if err != nil {
-		found, more, s.LiveError = nil, 0, err.Error()
-		s.waits.command = c.nextCommand(err)
-	}
-	if err := c.addReasons(ctx, found); err != nil {
-		return statusReport{}, err
-	}
-	if s.LiveError == "" {
-		if s.waits, err = c.waitingRuns(ctx, found); err != nil {
-			return statusReport{}, err
-		}
-	}
-	s.Live, s.LiveMore = list(append(found, last.held(withoutRun(tenants, found))...)), more
-	return s, ctx.Err()
-}
-
-// withoutRun leaves out the tenants of open runs, which may end what they waited for.
-func withoutRun(tenants []access.TenantID, all []live) (rest []access.TenantID) {
-	runs := make(map[access.TenantID]bool, len(all))
-	for _, l := range all {
-		if id, err := access.ParseTenantID(l.Tenant + "/" + l.Platform); err == nil {
-			runs[id] = true
-		}
-	}
-	for _, t := range tenants {
-		if !runs[t] {
-			rest = append(rest, t)
-		}
-	}
-	return rest
-}
-
 // showStatus writes a status in one piece: a watched one must not flicker.
-func (c *cli) showStatus(s statusReport, flags *statusFlags) error {
+func (c *cli) showStatus(result control.StatusResult, flags *statusFlags) error {
 	var all bytes.Buffer
 	shown := *c
 	shown.out = &all
 	if flags.watch && isTerminal(c.out) {
 		all.WriteString("\x1b[H\x1b[2J") // a clear screen
 	}
-	if err := shown.print(s, func(w io.Writer) { c.writeStatus(w, s, flags) }); err != nil {
+	if err := shown.print(result.Report, func(w io.Writer) { c.writeStatus(w, result, flags) }); err != nil {
 		return err
 	}
 	_, err := c.out.Write(all.Bytes())
 	return err
 }
 
-func (c *cli) writeStatus(w io.Writer, s statusReport, flags *statusFlags) {
+func (c *cli) writeStatus(w io.Writer, result control.StatusResult, flags *statusFlags) {
+	s := result.Report
 	if flags.chosen() && len(s.Items) == 0 {
 		fmt.Fprintln(w, flags.noneText())
 		return
@@ -193,6 +134,6 @@ func (c *cli) writeStatus(w io.Writer, s statusReport, flags *statusFlags) {
 	case len(s.Live)+s.LiveMore == 0:
 		fmt.Fprintln(w, "Nothing runs or waits now.")
 	}
-	s.heldTotals.write(w)
-	s.waits.write(w)
+	writePendingTotals(w, s.PendingTotals)
+	c.delayHint(result).write(w)
 }

@@ -11,43 +11,38 @@ import (
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/plan"
-	"github.com/rollcall-iam/rollcall/internal/store"
-	"github.com/rollcall-iam/rollcall/workflows"
 )
 
-// outcomes are the statuses of one tenant for each outcome, named after it.
-func outcomes(t *testing.T) (statuses, []access.TenantID) {
+// outcomes are the reports of one tenant for each outcome, named after it.
+func outcomes(t *testing.T) []control.TenantReport {
 	t.Helper()
-	last := statuses{}
-	var tenants []access.TenantID
-	for _, o := range []activities.Outcome{activities.Converged, activities.Changed, activities.Waiting, activities.Failed, activities.Contested, never} {
-		id := access.TenantID{Workspace: "acme", Project: string(o), Platform: "sandbox.local"}
-		tenants = append(tenants, id)
-		if o != never {
-			last[id] = store.Status{Tenant: id, Outcome: string(o), Remarks: []access.Remark{
-				{Code: access.RoleUnmapped, Object: "viewer", Text: "nothing maps it: add a mapping"},
-			}}
+	var items []control.TenantReport
+	for _, o := range []activities.Outcome{activities.Converged, activities.Changed, activities.Waiting, activities.Failed, activities.Contested, control.Never} {
+		item := control.TenantReport{Tenant: "acme." + string(o), Platform: "sandbox.local", Outcome: o}
+		if o != control.Never {
+			item.Warnings = []control.Warning{{Remark: access.Remark{Code: access.RoleUnmapped, Object: "viewer", Text: "nothing maps it: add a mapping"}}}
 		}
+		items = append(items, item)
 	}
-	return last, tenants
+	return items
 }
 
 // TestTables_CountUnchangedTenants: what needs a reader's attention is listed.
 func TestTables_CountUnchangedTenants(t *testing.T) {
 	t.Parallel()
-	last, tenants := outcomes(t)
+	items := outcomes(t)
 	all := []string{"converged", "changed", "waiting", "failed", "drifting", "never"}
 	replicate := func(c *cli, table tableFlags) {
 		var out bytes.Buffer
-		items := last.items(tenants)
 		writeItems(&out, items, table, "unchanged", activities.Converged)
 		c.writeWarnings(&out, items, table.showAll)
 		fmt.Fprint(c.out, out.String())
 	}
 	status := func(c *cli, table tableFlags) {
-		s := statusReport{report: report{Totals: totalsOf(tenants, last), Items: last.items(tenants)}}
-		c.writeStatus(c.out, s, &statusFlags{tableFlags: table})
+		s := control.StatusReport{Report: control.Report{Totals: activities.Totals{Tenants: len(items)}, Items: items}}
+		c.writeStatus(c.out, control.StatusResult{Report: s}, &statusFlags{tableFlags: table})
 	}
 	cases := map[string]struct {
 		reason  string
@@ -93,7 +88,7 @@ func TestTables_CountUnchangedTenants(t *testing.T) {
 func TestTables_OfUnchangedTenants(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	writeItems(&out, []item{{Outcome: activities.Converged}, {Outcome: activities.Converged}}, tableFlags{}, "unchanged", activities.Converged)
+	writeItems(&out, []control.TenantReport{{Outcome: activities.Converged}, {Outcome: activities.Converged}}, tableFlags{}, "unchanged", activities.Converged)
 	if want := "2 tenants unchanged (list them with --show-all).\n"; out.String() != want {
 		t.Errorf("%q, want %q", out.String(), want)
 	}
@@ -108,31 +103,30 @@ func TestPlan_ShowsTenantsWithChanges(t *testing.T) {
 	t.Parallel()
 	unmapped := access.Remark{Code: access.RoleUnmapped, Object: "viewer", Text: "nothing maps it: add a mapping"}
 	notFound := access.Remark{Code: access.TenantNotFound, Object: "acme.failed/sandbox.local", Text: "create it"}
-	run := func(project string, outcome activities.Outcome, err error) *tenantRun {
-		id := access.TenantID{Workspace: "acme", Project: project, Platform: "sandbox.local"}
-		return &tenantRun{tenant: id, result: workflows.ReplicateResult{Outcome: outcome}, err: err}
+	planned := func(project string, outcome activities.Outcome, p plan.Plan) control.TenantPlan {
+		p.Tenant = access.TenantID{Workspace: "acme", Project: project, Platform: "sandbox.local"}
+		return control.TenantPlan{Tenant: p.Tenant, Outcome: outcome, Plan: p}
 	}
+	unknown := planned("unknown", activities.Failed, plan.Plan{})
+	unknown.Failure = &control.Failure{Tenant: unknown.Tenant, Reason: "denied"}
 	write := func(t *testing.T, table tableFlags) string {
 		t.Helper()
 		var out bytes.Buffer
 		c := &cli{out: &out, format: formatTable}
-		shown := planned{out: c.planWriter(&progress{}, table)}
-		for _, one := range []struct {
-			run *tenantRun
-			plan.Plan
-		}{
-			{run("changes", activities.Planned, nil), plan.Plan{Steps: []plan.Step{makes("1", "web")}, Remarks: []access.Remark{unmapped}}},
-			{run("same", activities.Converged, nil), plan.Plan{Remarks: []access.Remark{unmapped}}},
-			{run("holds", activities.Waiting, nil), plan.Plan{Held: []plan.Step{takes("2", "web")}}},
-			{run("failed", activities.Failed, nil), plan.Plan{Remarks: []access.Remark{notFound}}},
-			{run("unknown", activities.Failed, errNoWorker), plan.Plan{}},
+		writer := c.planWriter(c.printEvents("planning"), table)
+		for _, p := range []control.TenantPlan{
+			planned("changes", activities.Planned, plan.Plan{Steps: []plan.Step{makes("1", "web")}, Remarks: []access.Remark{unmapped}}),
+			planned("same", activities.Converged, plan.Plan{Remarks: []access.Remark{unmapped}}),
+			planned("holds", activities.Waiting, plan.Plan{Held: []plan.Step{takes("2", "web")}}),
+			planned("failed", activities.Failed, plan.Plan{Remarks: []access.Remark{notFound}}),
+			unknown,
 		} {
-			one.Tenant = one.run.tenant
-			if err := shown.add(one.Plan, one.run); err != nil {
+			if err := writer.tenant(p); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := shown.out.end(shown.Totals, shown.held, 120*time.Millisecond); err != nil {
+		summary := control.PlanSummary{Totals: activities.Totals{Tenants: 5, Steps: 1, Failed: 2, Remarks: 3}, Pending: 1}
+		if err := writer.end(summary, 120*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()

@@ -115,6 +115,13 @@ func TestEveryCommandHasATranscript(t *testing.T) {
 	}
 }
 
+// planReport is what plan writes, tenant by tenant.
+type planReport struct {
+	planTotals
+
+	Items []planItem `json:"items"`
+}
+
 // outputTypes are the types that commands write as JSON; several where it depends
 // on the flags. A value is taken as the first type whose fields it has.
 func outputTypes() map[string][]reflect.Type {
@@ -123,14 +130,14 @@ func outputTypes() map[string][]reflect.Type {
 		"rollcall platforms":        {reflect.TypeFor[[]platformReport]()},
 		"rollcall apply":            {reflect.TypeFor[changeResult](), reflect.TypeFor[startedReport]()},
 		"rollcall delete":           {reflect.TypeFor[changeResult]()},
-		"rollcall plan":             {reflect.TypeFor[report]()},
-		"rollcall replicate":        {reflect.TypeFor[report](), reflect.TypeFor[startedReport]()},
-		"rollcall status":           {reflect.TypeFor[statusReport]()},
+		"rollcall plan":             {reflect.TypeFor[planReport]()},
+		"rollcall replicate":        {reflect.TypeFor[control.Report](), reflect.TypeFor[startedReport]()},
+		"rollcall status":           {reflect.TypeFor[control.StatusReport]()},
 		"rollcall explain":          {reflect.TypeFor[explain.Answer]()},
-		"rollcall approve":          {reflect.TypeFor[[]heldItem](), reflect.TypeFor[report](), reflect.TypeFor[startedReport]()},
+		"rollcall approve":          {reflect.TypeFor[[]control.PendingTenant](), reflect.TypeFor[control.Report](), reflect.TypeFor[startedReport]()},
 		"rollcall reject":           {reflect.TypeFor[startedReport]()},
-		"rollcall revoke":           {reflect.TypeFor[revocationReport](), reflect.TypeFor[[]revocationReport](), reflect.TypeFor[report]()},
-		"rollcall adopt":            {reflect.TypeFor[adoption](), reflect.TypeFor[[]adoptionItem](), reflect.TypeFor[report]()},
+		"rollcall revoke":           {reflect.TypeFor[control.Revocation](), reflect.TypeFor[[]control.Revocation](), reflect.TypeFor[control.Report]()},
+		"rollcall adopt":            {reflect.TypeFor[control.Adoption](), reflect.TypeFor[[]control.AdoptionRecord](), reflect.TypeFor[control.Report]()},
 		"rollcall connection list":  {reflect.TypeFor[control.ConnectionsReport]()},
 		"rollcall connection check": {reflect.TypeFor[control.ConnectionsReport]()},
 		"rollcall forget":           {reflect.TypeFor[control.ForgetResult]()},
@@ -220,15 +227,11 @@ func (f fields) read(of reflect.Type, value any) error {
 	}
 	switch v := value.(type) {
 	case []any:
-		if of.Kind() != reflect.Slice && of.Kind() != reflect.Interface {
+		if of.Kind() != reflect.Slice {
 			return errOther
 		}
-		element := reflect.TypeFor[planStep]() // the only list in an any
-		if of.Kind() == reflect.Slice {
-			element = of.Elem()
-		}
 		for _, one := range v {
-			if err := f.read(element, one); err != nil {
+			if err := f.read(of.Elem(), one); err != nil {
 				return err
 			}
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/plan"
 )
 
@@ -46,7 +47,7 @@ func TestRemarksAreChosen(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := fromJSON[statusReport](t, must(t, s.url, "", append([]string{"status", "-o", "json"}, tc.args...)...))
+			got := fromJSON[control.StatusReport](t, must(t, s.url, "", append([]string{"status", "-o", "json"}, tc.args...)...))
 			var holds, over []access.Remark
 			for _, it := range got.Items {
 				for _, r := range it.Warnings {
@@ -81,17 +82,4 @@ func TestRemarksAreChosen(t *testing.T) {
 		t.Errorf("people are not told since when:\n%s", out)
 	}
 	run(t, s.url, "", "status", "--code", "user-not-fund").ends(t, "a code is checked", exitInvalid, `"user-not-fund"`, "user-not-found")
-}
-
-func TestNamesWord(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]bool{
-		`"jane@example.com"`: true, "jane@example.com": true, "put jane@example.com, by hand": true,
-		"mary-jane@example.com": false, "jane@example.community": false, "jane@example.com.br": false, "": false,
-		"xjane@example.com jane@example.com": true, "äjane@example.com": false,
-	} {
-		if got := namesWord(text, "jane@example.com"); got != want {
-			t.Errorf("%q: %t, want %t", text, got, want)
-		}
-	}
 }

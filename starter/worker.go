@@ -162,6 +162,9 @@ func (c *cli) deployment(ctx context.Context, name string) (engine.WorkerDeploym
 	return d, err
 }
 
+// startup is how long Temporal may take to know the deployment of new workers.
+const startup = 5 * time.Second
+
 // build is findBuild where the build's workers may just have been started: Temporal
 // knows them a moment before it knows their deployment.
 func (c *cli) build(ctx context.Context, flags workerFlags, id string) (engine.WorkerDeployment, engine.Build, error) {

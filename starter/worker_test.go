@@ -1,13 +1,13 @@
 package main
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"go.temporal.io/sdk/worker"
 
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 )
 
@@ -17,57 +17,32 @@ func listener(build string) engine.Listener {
 	}
 }
 
-func TestIdlenessTellsWhatToDo(t *testing.T) {
+// TestNextForWorkers: each reason why new runs have no worker has one command.
+func TestNextForWorkers(t *testing.T) {
 	t.Parallel()
-	ours := func(build string) worker.WorkerDeploymentVersion { return listener(build).Version }
-	elsewhere := engine.Listener{Version: worker.WorkerDeploymentVersion{DeploymentName: "other", BuildID: "b"}, Workers: 1}
-	cases := map[string]struct {
-		reason  string
-		workers engine.Workers
-		is      error
-		says    string
-		next    string
-	}{
-		"no worker": {"one must be started", engine.Workers{}, errNoWorker, "no worker listens", "rollcall-worker"},
-		"one build": {
-			"there is no other choice", engine.Workers{Listeners: []engine.Listener{listener("a")}}, errIdle,
-			"no build is current", "rollcall worker current a",
-		},
-		"two builds": {
-			"the operator chooses from the list", engine.Workers{Listeners: []engine.Listener{listener("a"), listener("b")}}, errIdle,
-			"no build is current", "rollcall worker versions",
-		},
-		"other deployment": {
-			"the command names it", engine.Workers{Listeners: []engine.Listener{elsewhere}}, errIdle,
-			"no build is current", "rollcall worker current b --deployment other",
-		},
-		"no version": {
-			"workers from before versions get no new runs", engine.Workers{Listeners: []engine.Listener{{Workers: 1}}}, errIdle,
-			"no build is current", "rollcall worker versions",
-		},
-		"current without workers": {
-			"another build takes over", engine.Workers{Current: ours("old"), Listeners: []engine.Listener{listener("a")}}, errIdle,
-			"they go to build old, which has none", "rollcall worker current a",
-		},
-		"ramping without workers": {
-			"a part of the runs waits", engine.Workers{Current: ours("a"), Ramping: ours("new"), RampPercent: 5, Listeners: []engine.Listener{listener("a")}},
-			errIdle, "5 % of them go to build new, which has none", "rollcall worker ramp new 0",
-		},
+	build := func(id string) control.WorkerBuild {
+		return control.WorkerBuild{Deployment: engine.DefaultDeployment, ID: id}
 	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			err := whyIdle(tc.workers, engine.DefaultDeployment)
-			if !errors.Is(err, tc.is) {
-				t.Fatalf("%s: %v, want %v", tc.reason, err, tc.is)
-			}
-			if !strings.Contains(err.Error(), tc.says) {
-				t.Errorf("%s: the message lacks %q: %v", tc.reason, tc.says, err)
-			}
-			if next := (&cli{}).nextCommand(err); next != tc.next {
-				t.Errorf("%s: the next command is %q, want %q", tc.reason, next, tc.next)
-			}
-		})
+	ramping := build("new")
+	for _, tc := range []struct {
+		reason string
+		idle   *control.Idle
+		want   string
+	}{
+		{"workers run and do not answer", nil, "rollcall worker versions"},
+		{"a worker must be started", &control.Idle{}, "rollcall-worker"},
+		{"workers from before versions get no new runs", &control.Idle{Unversioned: true}, "rollcall worker versions"},
+		{"there is no other choice", &control.Idle{Polling: []control.WorkerBuild{build("a")}}, "rollcall worker current a"},
+		{"the operator chooses from the list", &control.Idle{Polling: []control.WorkerBuild{build("a"), build("b")}}, "rollcall worker versions"},
+		{
+			"the command names the deployment", &control.Idle{Polling: []control.WorkerBuild{{Deployment: "other", ID: "b"}}},
+			"rollcall worker current b --deployment other",
+		},
+		{"a part of the runs waits", &control.Idle{Polling: []control.WorkerBuild{build("a")}, Ramping: &ramping}, "rollcall worker ramp new 0"},
+	} {
+		if got := (&cli{}).nextCommand(&control.Error{Code: control.NoWorker, Idle: tc.idle}); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.reason, got, tc.want)
+		}
 	}
 }
 

@@ -98,6 +98,8 @@ type Error struct {
 	Message string `json:"message"`
 	// Problems are those of documents.
 	Problems document.Problems `json:"problems,omitempty"`
+	// Idle is set for runs that no worker takes.
+	Idle *Idle `json:"idle,omitempty"`
 
 	cause error
 }

@@ -26,7 +26,9 @@ func Run(t *testing.T, open func(t *testing.T) Installation) {
 	}{
 		{"Selection", testSelection},
 		{"Documents", testDocuments},
+		{"Change", testChange},
 		{"Explain", testExplain},
+		{"Decide", testDecide},
 		{"Connections", testConnections},
 		{"CheckConnections", testCheck},
 		{"Forget", testForget},
@@ -107,7 +109,8 @@ func documents(t *testing.T, text string) []document.Document {
 // apply stores documents.
 func (i Installation) apply(t *testing.T, text string) {
 	t.Helper()
-	if _, err := i.Store.Apply(t.Context(), store.ApplyRequest{Documents: documents(t, text)}); err != nil {
+	request := control.ApplyRequest{Documents: documents(t, text), ChangeOptions: control.ChangeOptions{By: ada()}}
+	if _, err := i.Service.Apply(t.Context(), request, nil); err != nil {
 		t.Fatal(err)
 	}
 }

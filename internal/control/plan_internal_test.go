@@ -1,4 +1,4 @@
-package main
+package control
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 )
 
-// TestPlansKeepTheOrderWhereScriptsReadThem, and come as they come where people do.
-func TestPlansKeepTheOrderWhereScriptsReadThem(t *testing.T) {
+// TestQueue_KeepsTheOrder if it is ordered.
+func TestQueue_KeepsTheOrder(t *testing.T) {
 	t.Parallel()
 	ended := []int{2, 0, 3, 1, 4}
 	for ordered, want := range map[bool][]string{true: {"0", "1", "2", "3", "4"}, false: {"2", "0", "3", "1", "4"}} {
@@ -29,17 +29,17 @@ func TestPlansKeepTheOrderWhereScriptsReadThem(t *testing.T) {
 			t.Errorf("ordered: %v (-want +got):\n%s", ordered, diff)
 		}
 		if len(q.waiting) > 0 {
-			t.Errorf("%d are kept after they were shown", len(q.waiting))
+			t.Errorf("%d are kept after they were passed", len(q.waiting))
 		}
 	}
 }
 
-// TestAPlanThatCannotBeShownEndsIt: nothing after it is shown either.
-func TestAPlanThatCannotBeShownEndsIt(t *testing.T) {
+// TestQueue_EndsWithAFailure: no run after it is passed on.
+func TestQueue_EndsWithAFailure(t *testing.T) {
 	t.Parallel()
-	errFull, shown := errors.New("no space left on device"), 0
+	errFull, passed := errors.New("no space left on device"), 0
 	q := queue{ordered: true, waiting: map[int]*tenantRun{}, ready: func(*tenantRun) error {
-		shown++
+		passed++
 		return errFull
 	}}
 	for _, i := range slices.Backward([]int{0, 1, 2}) {
@@ -47,7 +47,7 @@ func TestAPlanThatCannotBeShownEndsIt(t *testing.T) {
 			t.Errorf("tenant %d: error %v", i, err)
 		}
 	}
-	if shown != 1 {
-		t.Errorf("%d plans were shown after the first could not be", shown-1)
+	if passed != 1 {
+		t.Errorf("%d plans were passed after the first could not be", passed-1)
 	}
 }

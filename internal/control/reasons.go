@@ -1,4 +1,4 @@
-package main
+package control
 
 import (
 	"cmp"
@@ -16,16 +16,17 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/fault"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
+	"github.com/rollcall-iam/rollcall/internal/store"
 	"github.com/rollcall-iam/rollcall/workflows"
 )
 
 // decryptFailures makes the texts of failures readable, if the caller has the keys.
-func (c *cli) decryptFailures(described *workflowservice.DescribeWorkflowExecutionResponse) {
-	if c.payloads == nil {
+func (t Temporal) decryptFailures(described *workflowservice.DescribeWorkflowExecutionResponse) {
+	if t.Payloads == nil {
 		return
 	}
 	for _, p := range described.GetPendingActivities() {
-		converter.DecodeCommonFailureAttributes(c.payloads, p.GetLastFailure())
+		converter.DecodeCommonFailureAttributes(t.Payloads, p.GetLastFailure())
 	}
 }
 
@@ -39,14 +40,14 @@ func failureText(f *failurepb.Failure) string {
 }
 
 // addReasons gives the runs whose last attempt to apply a plan failed the platform's answer
-// as the reason. The ledger has it for everyone, Temporal only for those with the keys. A
+// as the reason. The ledger has it for every caller, Temporal only for those with the keys. A
 // run between two activities may wait for steps that the platform is still carrying out, or
 // that fail for now.
-func (c *cli) addReasons(ctx context.Context, runs []live) error {
-	l := ledger.New(c.documents)
+func addReasons(ctx context.Context, s *store.Store, runs []OpenRun, now time.Time) error {
+	l := ledger.New(s)
 	for i, run := range runs {
 		failedApply := run.Error != "" && run.Doing == doing(activities.ApplyActivity)
-		betweenActivities := run.State == stateRunning && run.Doing == "" && run.Tenant != ""
+		betweenActivities := run.State == StateRunning && run.Doing == "" && run.Tenant != ""
 		if !failedApply && !betweenActivities {
 			continue
 		}
@@ -58,10 +59,10 @@ func (c *cli) addReasons(ctx context.Context, runs []live) error {
 			runs[i].Reason = cmp.Or(lastAnswer(failed, run.Error), run.Reason)
 			continue
 		}
-		if runs[i] = run.waitingFor(failed); runs[i].State != stateRunning {
+		if runs[i] = run.waitingFor(failed); runs[i].State != StateRunning {
 			continue
 		}
-		if failed, err = failedReplacements(ctx, l, run); err != nil {
+		if failed, err = failedReplacements(ctx, l, run, now); err != nil {
 			return err
 		}
 		runs[i] = run.waitingFor(failed)
@@ -71,23 +72,23 @@ func (c *cli) addReasons(ctx context.Context, runs []live) error {
 
 // waitingFor returns the run with what it waits for by a timer: the newest answer to one of
 // the failed steps that may work later.
-func (l live) waitingFor(failed []ledger.Record) live {
+func (r OpenRun) waitingFor(failed []ledger.Record) OpenRun {
 	for _, class := range []string{activities.TypeUnavailable, activities.TypePending, activities.TypeThrottled} {
 		answer := lastAnswer(failed, class)
 		if answer == "" {
 			continue
 		}
-		if l.State, l.Reason = statePending, answer; class != activities.TypePending {
-			l.State, l.Error = statePlatform, class
+		if r.State, r.Reason = StatePending, answer; class != activities.TypePending {
+			r.State, r.Error = StatePlatform, class
 		}
-		return l
+		return r
 	}
-	return l
+	return r
 }
 
 // failedReplacements returns the failed steps in the newest run of each group replacement
 // that a tenant's run has started.
-func failedReplacements(ctx context.Context, l *ledger.Ledger, run live) ([]ledger.Record, error) {
+func failedReplacements(ctx context.Context, l *ledger.Ledger, run OpenRun, now time.Time) ([]ledger.Record, error) {
 	tenant, err := access.ParseTenantID(run.Tenant + "/" + run.Platform)
 	if err != nil {
 		return nil, err
@@ -96,11 +97,11 @@ func failedReplacements(ctx context.Context, l *ledger.Ledger, run live) ([]ledg
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now().Add(-time.Duration(run.SinceMS) * time.Millisecond)
+	started := now.Add(-time.Duration(run.SinceMS) * time.Millisecond)
 	newest := map[string]string{} // run IDs by workflow ID
 	return slices.DeleteFunc(records, func(r ledger.Record) bool {
 		id := r.Run.WorkflowID
-		if !strings.HasPrefix(id, workflows.RecreateGroupID("")) || r.IntendedAt.Before(began) {
+		if !strings.HasPrefix(id, workflows.RecreateGroupID("")) || r.IntendedAt.Before(started) {
 			return true
 		}
 		newest[id] = cmp.Or(newest[id], r.Run.RunID)
