@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -32,21 +33,34 @@ func (f *changeFlags) add(cmd *cobra.Command) {
 func applyCommand(c *cli) *cobra.Command {
 	var flags changeFlags
 	var prune bool
+	var digest string
 	cmd := &cobra.Command{
-		Use:   "apply FILE|DIRECTORY|- ...",
+		Use:   "apply FILE|DIRECTORY|- ... | apply --plan DIGEST",
 		Short: "Store documents, after checking all of them together",
 		Long: `apply reads documents (YAML or JSON, many to a file, directories, - for
 standard input), checks them together with those that are stored, shows what
 changes, and stores all of them or none. No platform is touched before
 rollcall replicate, or with --replicate.
 
+With --plan it stores exactly what rollcall plan --file has planned under that digest. If
+one of these documents, or the tenants that they affect, have changed since, it stores
+nothing.
+
 The access of a binding with an expirationDate, or with spec.expiresAt, ends by itself at
 that time on every tenant that was replicated before.`,
 		Example: `  rollcall apply organisation/
   rollcall apply --prune --dry-run organisation/
+  rollcall apply --plan 5f0c1d6b3a9e48d7a1b2c3d4e5f60718
   rollcall apply - < organisation.yaml`,
-		Args: atLeastOne("name a file, a directory, or - for standard input"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case digest != "" && (len(args) > 0 || prune):
+				return invalid(errors.New("--plan stores what was planned: name no files, and leave out --prune"))
+			case digest != "":
+				return c.applyPlan(cmd.Context(), digest, flags)
+			case len(args) == 0:
+				return invalid(errors.New("name a file, a directory, or - for standard input"))
+			}
 			docs, dropped, err := document.Load(args, cmd.InOrStdin())
 			if err != nil {
 				return err
@@ -63,7 +77,16 @@ that time on every tenant that was replicated before.`,
 	}
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&prune, "prune", false, "remove stored documents that the input lacks")
+	cmd.Flags().StringVar(&digest, "plan", "", "store exactly the documents of this rollcall plan --file")
 	return cmd
+}
+
+// applyPlan stores documents that were planned.
+func (c *cli) applyPlan(ctx context.Context, digest string, flags changeFlags) error {
+	request := control.ApplyPlanRequest{Digest: digest, By: actor(""), DryRun: flags.dryRun, Replicate: flags.replicate}
+	return c.change(flags, nil, func(_ string, report func(control.Event)) (control.ChangeResult, error) {
+		return c.service().ApplyPlan(ctx, request, report)
+	})
 }
 
 func deleteCommand(c *cli) *cobra.Command {

@@ -72,7 +72,7 @@ Exit codes: 0 done, 1 failed, 2 invalid input, 3 waits for an approval,
 			if err := cmd.ValidateRequiredFlags(); err != nil {
 				return invalid(err) // before cobra says it, with another exit code
 			}
-			return c.prepare()
+			return c.prepare(cmd.CommandPath())
 		},
 	}
 	root.SetIn(c.in)
@@ -121,8 +121,11 @@ func helpCommand() *cobra.Command {
 }
 
 // prepare settles what all commands share.
-func (c *cli) prepare() error {
+func (c *cli) prepare(command string) error {
 	c.colored = !c.noColor && c.getenv("NO_COLOR") == "" && isTerminal(c.out)
+	if c.format == formatMarkdown && command == "rollcall plan" {
+		return nil
+	}
 	return checkFormat(c.format)
 }
 

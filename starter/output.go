@@ -19,6 +19,8 @@ const (
 	formatTable = "table"
 	formatJSON  = "json"
 	formatYAML  = "yaml"
+	// formatMarkdown is a format of plan alone.
+	formatMarkdown = "markdown"
 )
 
 func formats() []string { return []string{formatTable, formatJSON, formatYAML} }

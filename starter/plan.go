@@ -2,8 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"time"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +18,10 @@ type planFlags struct {
 	tableFlags
 
 	exitCode bool
+	// files are those with documents that are not stored; prune plans the removal of what
+	// they lack.
+	files []string
+	prune bool
 }
 
 func planCommand(c *cli) *cobra.Command {
@@ -32,13 +35,26 @@ json and -o yaml keep the order of tenants.
 
 Tenants without changes are counted; --show-all and tenants named as arguments list every
 tenant. Equal warnings of several tenants are one line, below the plans; --show-all shows
-each warning in the plan of its tenant.`,
+each warning in the plan of its tenant.
+
+With --file it plans documents that are not stored, and stores none of them: it shows what
+changes in the documents, and the plans of the tenants that they affect. rollcall apply
+--plan DIGEST stores exactly that, within a week. -o markdown is for a pull request.`,
 		Example: `  rollcall plan --all
   rollcall plan marketing.web/openstack.eu
+  rollcall plan --file organisation/ --prune -o markdown
   rollcall plan --all --exit-code -o json`,
 		ValidArgsFunction: c.completeTenants,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			flags.named = len(args) > 0
+			switch {
+			case len(flags.files) > 0 && (len(args) > 0 || flags.selection != selection{}):
+				return invalid(errors.New("--file plans the tenants that the documents affect: choose no others"))
+			case len(flags.files) > 0:
+				return c.planDocuments(cmd.Context(), cmd.InOrStdin(), flags)
+			case flags.prune:
+				return invalid(errors.New("--prune is about documents that are not stored: add --file"))
+			}
 			chosen, err := flags.request(args)
 			if err != nil {
 				return err
@@ -48,6 +64,9 @@ each warning in the plan of its tenant.`,
 	}
 	flags.selection.add(cmd)
 	flags.tableFlags.add(cmd)
+	cmd.Flags().StringArrayVarP(&flags.files, "file", "f", nil,
+		"plan the documents of a file, a directory, or - for standard input, which are not stored; may be repeated")
+	cmd.Flags().BoolVar(&flags.prune, "prune", false, "with --file: as if the stored documents that the input lacks were removed")
 	cmd.Flags().BoolVar(&flags.exitCode, "exit-code", false, "exit with 4 if there are changes, with 3 if all of them wait for an approval")
 	return cmd
 }
@@ -55,34 +74,12 @@ each warning in the plan of its tenant.`,
 // plan plans the chosen tenants and shows each plan as soon as it is made. A plan that cannot
 // be written ends it.
 func (c *cli) plan(ctx context.Context, chosen control.Selection, flags planFlags) error {
-	began := time.Now()
+	p := c.newPlanPrinter(flags)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	f := c.printEvents("planning")
-	out := c.planWriter(f, flags.tableFlags)
-	f.planned = func(p control.TenantPlan) {
-		if p.Failure != nil {
-			f.aside(func() { fmt.Fprintf(c.err, "%s cannot be planned: %s\n", p.Tenant, visible(p.Failure.Reason)) })
-		}
-		if err := out.tenant(p); err != nil {
-			cancel(err)
-		}
-	}
-	summary, err := c.service().Plan(ctx, control.PlanRequest{Selection: chosen, Ordered: c.format != formatTable}, f.event)
-	f.end()
-	switch {
-	case context.Cause(ctx) != ctx.Err():
-		return context.Cause(ctx)
-	case ctx.Err() != nil && f.total > 0:
-		fmt.Fprintf(c.err, "\n%d of %s were planned. No platform was changed.\n", summary.Tenants, count(f.total, "tenant"))
-		return ctx.Err()
-	case err != nil:
-		return err
-	}
-	if err := out.end(summary, time.Since(began)); err != nil {
-		return err
-	}
-	return planVerdict(summary.Totals, summary.Pending, flags.exitCode)
+	p.watch(cancel)
+	summary, err := c.service().Plan(ctx, control.PlanRequest{Selection: chosen, Ordered: c.format != formatTable}, p.events.event)
+	return p.end(ctx, summary, nil, err)
 }
 
 // planVerdict is the exit code that plans deserve of which so many steps are held;

@@ -19,7 +19,7 @@ import (
 // planWriter writes plans one after the other, as one result.
 type planWriter interface {
 	tenant(p control.TenantPlan) error
-	end(s control.PlanSummary, took time.Duration) error
+	end(s control.PlanSummary, took time.Duration, of *plannedDocuments) error
 }
 
 // planWriter returns the one for the chosen format.
@@ -29,6 +29,8 @@ func (c *cli) planWriter(f *eventPrinter, table tableFlags) planWriter {
 		return &planJSON{out: c.out}
 	case formatYAML:
 		return &planYAML{out: c.out}
+	case formatMarkdown:
+		return &planMarkdown{out: c.out}
 	default:
 		return &planTable{cli: c, tableFlags: table, events: f}
 	}
@@ -75,7 +77,7 @@ func (w *planTable) text(p plan.Plan, failed bool, end *document.NextEnd) string
 	return text
 }
 
-func (w *planTable) end(s control.PlanSummary, took time.Duration) error {
+func (w *planTable) end(s control.PlanSummary, took time.Duration, of *plannedDocuments) error {
 	writeUnlisted(w.out, w.unchanged, "unchanged")
 	if w.unchanged > 0 {
 		fmt.Fprintln(w.out)
@@ -92,6 +94,7 @@ func (w *planTable) end(s control.PlanSummary, took time.Duration) error {
 		fmt.Fprintf(w.out, "%d failed, ", s.Failed)
 	}
 	fmt.Fprintf(w.out, "%s; %s in %s.\n", count(s.Remarks, "warning"), count(s.Calls, "call"), took.Round(time.Millisecond))
+	of.write(w.out)
 	return nil
 }
 
@@ -116,6 +119,8 @@ func (c *cli) writePlan(w io.Writer, text string) {
 type planTotals struct {
 	activities.Totals
 	DurationMS int64 `json:"duration_ms"`
+	// Documents are the documents that were planned and are not stored.
+	Documents *plannedDocuments `json:"documents,omitempty"`
 }
 
 // planJSON writes a report as it grows: the items, then the totals.
@@ -138,8 +143,8 @@ func (w *planJSON) tenant(p control.TenantPlan) error {
 	return err
 }
 
-func (w *planJSON) end(s control.PlanSummary, took time.Duration) error {
-	body, err := indented("", planTotals{s.Totals, took.Milliseconds()})
+func (w *planJSON) end(s control.PlanSummary, took time.Duration, of *plannedDocuments) error {
+	body, err := indented("", planTotals{s.Totals, took.Milliseconds(), of})
 	if err != nil {
 		return err
 	}
@@ -186,11 +191,11 @@ func (w *planYAML) tenant(p control.TenantPlan) error {
 	return err
 }
 
-func (w *planYAML) end(s control.PlanSummary, took time.Duration) error {
+func (w *planYAML) end(s control.PlanSummary, took time.Duration, of *plannedDocuments) error {
 	if w.items == 0 {
 		if _, err := io.WriteString(w.out, "items: []\n"); err != nil {
 			return err
 		}
 	}
-	return writeYAML(w.out, planTotals{s.Totals, took.Milliseconds()})
+	return writeYAML(w.out, planTotals{s.Totals, took.Milliseconds(), of})
 }

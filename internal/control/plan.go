@@ -85,6 +85,28 @@ func (l *Local) Plan(ctx context.Context, r PlanRequest, report func(Event)) (Pl
 	if err != nil {
 		return PlanSummary{}, err
 	}
+	s, err := l.Store(ctx)
+	if err != nil {
+		return PlanSummary{}, err
+	}
+	ends, err := nextEnds(ctx, s, tenants)
+	if err != nil {
+		return PlanSummary{}, err
+	}
+	return l.planTenants(ctx, tenants, planOptions{ordered: r.Ordered, ends: ends}, newReporter(report))
+}
+
+// planOptions are those of plans of tenants.
+type planOptions struct {
+	// ordered reports the plans in the order of tenants.
+	ordered bool
+	// proposal is the digest of a change of documents that is planned as if it was stored.
+	proposal string
+	ends     map[access.TenantID]*document.NextEnd
+}
+
+// planTenants plans tenants and reports each plan. It needs a worker.
+func (l *Local) planTenants(ctx context.Context, tenants []access.TenantID, o planOptions, events *reporter) (PlanSummary, error) {
 	s, t, err := l.connect(ctx)
 	if err != nil {
 		return PlanSummary{}, err
@@ -92,18 +114,19 @@ func (l *Local) Plan(ctx context.Context, r PlanRequest, report func(Event)) (Pl
 	if err := l.requireWorker(ctx, t); err != nil {
 		return PlanSummary{}, err
 	}
-	events := newReporter(report)
 	if err := l.reportUnserved(ctx, tenants, events); err != nil {
 		return PlanSummary{}, err
 	}
-	ends, err := nextEnds(ctx, s, tenants)
-	if err != nil {
-		return PlanSummary{}, err
+	planTenant := t.planTenant
+	if o.proposal != "" {
+		planTenant = func(ctx context.Context, tenant access.TenantID) (*tenantRun, error) {
+			return t.planProposal(ctx, tenant, o.proposal)
+		}
 	}
 	events.start(len(tenants))
 	var summary PlanSummary
-	err = planEach(ctx, tenants, r.Ordered, t.planTenant, func(run *tenantRun) error {
-		run.nextEnd = ends[run.tenant]
+	err = planEach(ctx, tenants, o.ordered, planTenant, func(run *tenantRun) error {
+		run.nextEnd = o.ends[run.tenant]
 		planned, err := readPlan(ctx, s, run)
 		if err != nil {
 			return err
@@ -138,6 +161,13 @@ func readPlan(ctx context.Context, s *store.Store, run *tenantRun) (TenantPlan, 
 // planTenant makes a dry run of one tenant and waits for it.
 func (t Temporal) planTenant(ctx context.Context, tenant access.TenantID) (*tenantRun, error) {
 	return t.dryRun(ctx, workflows.PlanTenantID(tenant), "plan "+tenant.String(), workflows.ReplicateInput{Tenant: tenant, Cause: "plan"})
+}
+
+// planProposal makes a dry run of one tenant as if a change of documents was stored, and waits
+// for it.
+func (t Temporal) planProposal(ctx context.Context, tenant access.TenantID, proposal string) (*tenantRun, error) {
+	return t.dryRun(ctx, workflows.PlanProposalID(tenant, proposal), "plan "+tenant.String()+" with documents that are not stored",
+		workflows.ReplicateInput{Tenant: tenant, Cause: "plan", Proposal: proposal})
 }
 
 // dryRun makes a dry run of a tenant and waits for it.

@@ -27,6 +27,9 @@ type Documents interface {
 	// removes documents, or that is not the one of the request's digest, is Unconfirmed: the
 	// result has it.
 	Apply(ctx context.Context, r ApplyRequest, report func(Event)) (ChangeResult, error)
+	// ApplyPlan stores exactly the change that PlanDocuments has planned under a digest. If
+	// another one would be stored, it is Conflict; a digest that is not known is NotFound.
+	ApplyPlan(ctx context.Context, r ApplyPlanRequest, report func(Event)) (ChangeResult, error)
 	// Delete removes a document like Apply. It is Conflict while other documents refer to it.
 	Delete(ctx context.Context, r DeleteRequest, report func(Event)) (ChangeResult, error)
 	// Export returns all documents with the numbers that apply allocated.
@@ -41,6 +44,9 @@ type Tenants interface {
 	// Plan plans the chosen tenants and reports each plan. It needs a worker. With an error,
 	// the summary counts the plans that were reported.
 	Plan(ctx context.Context, r PlanRequest, report func(Event)) (PlanSummary, error)
+	// PlanDocuments plans the tenants that a change of documents would affect, as if it was
+	// stored, and stores no document. ApplyPlan stores the change.
+	PlanDocuments(ctx context.Context, r PlanDocumentsRequest, report func(Event)) (DocumentsPlan, error)
 	// Replicate starts the replication of the chosen tenants. Without a worker the work is
 	// stored and waits, which an event reports.
 	Replicate(ctx context.Context, r ReplicateRequest, report func(Event)) (ReplicateResult, error)

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/control"
+	"github.com/rollcall-iam/rollcall/internal/document"
+)
+
+// plannedDocuments are the documents of a plan that are not stored.
+type plannedDocuments struct {
+	// Digest is what rollcall apply --plan takes; empty for documents that change nothing.
+	Digest    string            `json:"digest,omitempty"`
+	Created   []document.ID     `json:"created"`
+	Changed   []document.ID     `json:"changed"`
+	Removed   []document.ID     `json:"removed"`
+	Unchanged int               `json:"unchanged"`
+	Tenants   []access.TenantID `json:"tenants"`
+	// NewPlatforms counts the tenants on platforms that are not stored: they are planned
+	// after an apply.
+	NewPlatforms map[string]int `json:"new_platforms,omitempty"`
+	Dropped      map[string]int `json:"dropped,omitempty"`
+}
+
+// planDocuments plans the tenants that the documents of files would affect. It stores none.
+func (c *cli) planDocuments(ctx context.Context, in io.Reader, flags planFlags) error {
+	docs, dropped, err := document.Load(flags.files, in)
+	if err != nil {
+		return err
+	}
+	request := control.PlanDocumentsRequest{Documents: docs, Prune: flags.prune, Ordered: c.format != formatTable}
+	if err := request.Validate(); err != nil {
+		return err
+	}
+	p := c.newPlanPrinter(flags)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p.watch(cancel)
+	p.events.changed = func(r control.ChangeResult) { c.showChanges(r.Changes) }
+	result, err := c.service().PlanDocuments(ctx, request, p.events.event)
+	return p.end(ctx, result.Summary, &plannedDocuments{
+		Digest: result.Changes.Digest, Created: list(result.Changes.Created), Changed: list(result.Changes.Changed),
+		Removed: list(result.Changes.Removed), Unchanged: result.Changes.Unchanged, Tenants: list(result.Changes.Tenants),
+		NewPlatforms: result.NewPlatforms, Dropped: dropped,
+	}, err)
+}
+
+// write says how the documents go on, for people.
+func (d *plannedDocuments) write(w io.Writer) {
+	if d == nil {
+		return
+	}
+	for _, line := range d.notes() {
+		fmt.Fprintln(w, line)
+	}
+	if d.Digest == "" {
+		fmt.Fprintln(w, "The documents are stored as they are: nothing would change.")
+		return
+	}
+	fmt.Fprintf(w, "Nothing is stored. Store exactly this within a week:  rollcall apply --plan %s\n", d.Digest)
+}
+
+// notes say what a plan lacks.
+func (d *plannedDocuments) notes() []string {
+	var notes []string
+	if len(d.Dropped) > 0 {
+		notes = append(notes, fmt.Sprintf("Dropped fields that only a server owns: %s.", counted(d.Dropped)))
+	}
+	for _, platform := range slices.Sorted(maps.Keys(d.NewPlatforms)) {
+		notes = append(notes, fmt.Sprintf("The platform %s is new: no worker serves it before it is stored, and %s there cannot be planned yet.",
+			visible(platform), count(d.NewPlatforms[platform], "tenant")))
+	}
+	return notes
+}
+
+// planPrinter shows plans as they are made.
+type planPrinter struct {
+	*cli
+
+	flags  planFlags
+	began  time.Time
+	events *eventPrinter
+	out    planWriter
+}
+
+func (c *cli) newPlanPrinter(flags planFlags) *planPrinter {
+	p := &planPrinter{cli: c, flags: flags, began: time.Now(), events: c.printEvents("planning")}
+	p.out = c.planWriter(p.events, flags.tableFlags)
+	return p
+}
+
+// watch shows each plan. A plan that cannot be written cancels the others.
+func (p *planPrinter) watch(cancel context.CancelCauseFunc) {
+	p.events.planned = func(planned control.TenantPlan) {
+		if planned.Failure != nil {
+			p.events.aside(func() {
+				fmt.Fprintf(p.err, "%s cannot be planned: %s\n", planned.Tenant, visible(planned.Failure.Reason))
+			})
+		}
+		if err := p.out.tenant(planned); err != nil {
+			cancel(err)
+		}
+	}
+}
+
+// end writes the sums, and returns the exit code that the plans deserve.
+func (p *planPrinter) end(ctx context.Context, summary control.PlanSummary, of *plannedDocuments, err error) error {
+	p.events.end()
+	switch {
+	case context.Cause(ctx) != ctx.Err():
+		return context.Cause(ctx)
+	case ctx.Err() != nil && p.events.total > 0:
+		fmt.Fprintf(p.err, "\n%d of %s were planned. No platform was changed.\n", summary.Tenants, count(p.events.total, "tenant"))
+		return ctx.Err()
+	case err != nil:
+		return err
+	}
+	if err := p.out.end(summary, time.Since(p.began), of); err != nil {
+		return err
+	}
+	return planVerdict(summary.Totals, summary.Pending, p.flags.exitCode)
+}
