@@ -70,7 +70,7 @@ func writeItems(w io.Writer, items []control.TenantReport, table tableFlags, unc
 	for _, it := range items {
 		if table.showAll || table.named || !slices.Contains(counted, it.Outcome) {
 			lines = append(lines, []string{
-				it.Tenant, it.Platform, string(it.Outcome), fmt.Sprint(it.Steps), strconv.Itoa(len(it.Warnings)),
+				it.Tenant, it.Platform, string(it.Outcome), strconv.Itoa(it.Steps), strconv.Itoa(len(it.Warnings)),
 			})
 		}
 	}

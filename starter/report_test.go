@@ -68,7 +68,7 @@ func shownPlan(t *testing.T, c *cli, n int) {
 			t.Fatal(err)
 		}
 	}
-	if err := writer.end(summary, 120*time.Millisecond); err != nil {
+	if err := writer.end(summary, 120*time.Millisecond, nil); err != nil {
 		t.Fatal(err)
 	}
 }

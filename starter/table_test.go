@@ -126,7 +126,7 @@ func TestPlan_ShowsTenantsWithChanges(t *testing.T) {
 			}
 		}
 		summary := control.PlanSummary{Totals: activities.Totals{Tenants: 5, Steps: 1, Failed: 2, Remarks: 3}, Pending: 1}
-		if err := writer.end(summary, 120*time.Millisecond); err != nil {
+		if err := writer.end(summary, 120*time.Millisecond, nil); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/fatih/color"
@@ -13,7 +11,6 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/document"
-	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
 // warningFlags choose warnings.
@@ -53,28 +50,6 @@ func warningCodes() []string {
 		codes = append(codes, string(code))
 	}
 	return codes
-}
-
-// user finds a stored user by name, euid or email.
-func (c *cli) user(ctx context.Context, name string) (document.User, bool, error) {
-	docs, err := c.documents.Documents(ctx, store.Filter{Kind: document.KindUser})
-	if err != nil {
-		return document.User{}, false, err
-	}
-	for _, d := range docs {
-		typed, err := document.Parse(d)
-		if err != nil {
-			return document.User{}, false, err
-		}
-		if u, ok := typed.(document.User); ok && isUser(u, name) {
-			return u, true, nil
-		}
-	}
-	return document.User{}, false, nil
-}
-
-func isUser(u document.User, name string) bool {
-	return u.Name == name || u.EUID == name || strings.EqualFold(u.Email, name)
 }
 
 // completeUsers offers the names of users to the shell.

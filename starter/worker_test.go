@@ -5,17 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"go.temporal.io/sdk/worker"
-
 	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 )
-
-func listener(build string) engine.Listener {
-	return engine.Listener{
-		Version: worker.WorkerDeploymentVersion{DeploymentName: engine.DefaultDeployment, BuildID: build}, Workers: 1, Seen: time.Now(),
-	}
-}
 
 // TestNextForWorkers: each reason why new runs have no worker has one command.
 func TestNextForWorkers(t *testing.T) {
