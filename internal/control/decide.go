@@ -51,7 +51,8 @@ func (r DecideRequest) Validate() error {
 		return err
 	}
 	if r.ExpiresIn < minDecision || r.ExpiresIn > maxDecision {
-		return invalidField("expires_in", "the decision would count for %s: write a duration from %s to %s", r.ExpiresIn, minDecision, maxDecision)
+		return invalidField("expires_in", "the decision would count for %s: write a duration from %s to %s",
+			r.ExpiresIn, minDecision, maxDecision)
 	}
 	return nil
 }

@@ -13,7 +13,6 @@ type Service interface {
 	Documents
 	Tenants
 	Decisions
-	Adoptions
 	Revocations
 	Platforms
 }
@@ -56,8 +55,9 @@ type Tenants interface {
 	Explain(ctx context.Context, r ExplainRequest) (explain.Answer, error)
 }
 
-// Decisions approve and reject the steps that wait for an approval.
+// Decisions approve and reject the steps that wait for an approval, and adopt groups.
 type Decisions interface {
+	Adoptions
 	// ListPending returns the steps that wait for an approval, on all tenants.
 	ListPending(ctx context.Context) ([]PendingTenant, error)
 	// Decide stores a decision about them and starts a run. It is Conflict if other steps wait
