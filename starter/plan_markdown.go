@@ -54,7 +54,7 @@ func signFirst(text string) string {
 // line returns a line of a block.
 func line(text string) string { return strings.ReplaceAll(visible(text), "```", "'''") + "\n" }
 
-func (w *planMarkdown) end(s control.PlanSummary, took time.Duration, of *plannedDocuments) error {
+func (w *planMarkdown) end(s control.PlanSummary, _ time.Duration, of *plannedDocuments) error {
 	var all strings.Builder
 	fmt.Fprintf(&all, "### Rollcall plan: %s, %s", count(s.Tenants, "tenant"), count(s.Steps, "step"))
 	if s.Pending > 0 {
@@ -79,9 +79,8 @@ func (w *planMarkdown) end(s control.PlanSummary, took time.Duration, of *planne
 		all.WriteString(fence + "\n\n")
 	}
 	if of != nil && of.Digest != "" {
-		fmt.Fprintf(&all, "Nothing is stored. Store exactly this within a week: `rollcall apply --plan %s`\n\n", of.Digest)
+		fmt.Fprintf(&all, "Nothing is stored. Store exactly this within a week: `rollcall apply --plan %s`\n", of.Digest)
 	}
-	fmt.Fprintf(&all, "%s in %s.\n", count(s.Calls, "call"), took.Round(time.Millisecond))
 	_, err := io.WriteString(w.out, all.String())
 	return err
 }

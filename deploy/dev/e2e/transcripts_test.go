@@ -42,7 +42,7 @@ func TestTranscripts(t *testing.T) {
 	s := newScenario(t, dir)
 	s.begin()
 	for _, part := range []func(){
-		s.program, s.applied, s.replicated, s.explained, s.adoption, s.guarded, s.decided, s.groupsReplaced, s.usersRevoked,
+		s.program, s.applied, s.replicated, s.planned, s.explained, s.adoption, s.guarded, s.decided, s.groupsReplaced, s.usersRevoked,
 		s.drifted, s.removed, s.waits, s.connected, s.builds, s.forgotten,
 	} {
 		part()
@@ -214,6 +214,27 @@ func (s *scenario) replicated() {
 	s.run("status-of-code", done, "status", "--code", "user-not-found,user-disabled", "-o", "json")
 	s.run("status-of-user", done, "status", "--user", "una@example.com", "-o", "json")
 	s.run("status-refused", invalid, "status", "--code", "no-such-code", "-o", "json")
+}
+
+// planned: a binding with an end is planned before it is stored, stored as it was planned, and
+// removed again.
+func (s *scenario) planned() {
+	binding := `{apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: data-reader-kai}, roleRef: {name: reader}, ` +
+		`targetRef: {name: data, ownedByWorkspace: shop}, subject: {name: kai}, spec: {expiresAt: "2034-01-01T12:00:00Z"}}`
+	ended := strings.NewReplacer("data-reader-kai", "data-reader-hana", "name: kai", "name: hana", "2034", "2024").Replace(binding)
+	from := "a binding that ends in 2034"
+	s.do(command{slug: "plan-file", exit: changes, input: binding, from: from, args: []string{"plan", "--file", "-", "--exit-code", "-o", "json"}})
+	s.do(command{slug: "plan-file-markdown", exit: done, input: binding, from: from, args: []string{"plan", "--file", "-", "-o", "markdown"}})
+	var plan struct{ Documents struct{ Digest string } }
+	_, text, _ := s.rollcall(binding, "plan", "--file", "-", "-o", "json")
+	if err := json.Unmarshal([]byte(text), &plan); err != nil {
+		s.t.Fatal(err)
+	}
+	s.run("apply-plan-unknown", invalid, "apply", "--plan", strings.Repeat("0", 32), "-o", "json")
+	s.run("apply-plan", done, "apply", "--plan", plan.Documents.Digest, "-o", "json")
+	s.run("status-ends", done, "status", dataSandbox, "-o", "json")
+	s.input("apply-ended", done, "a binding that ended in 2024", ended)
+	s.input("apply-without-ends", done, "organisation.yaml", s.documents, "--prune", "--yes")
 }
 
 // explained: one person for each reason to have or lack access.
