@@ -46,7 +46,9 @@ func (c *cli) listAdoptions(ctx context.Context) error {
 		}
 		lines := make([][]string, len(items))
 		for i, it := range items {
-			lines[i] = []string{it.Tenant, it.Platform, it.Group, it.State, it.At.Format(time.DateTime), actorText(it.By, it.Claim), it.Reason}
+			lines[i] = []string{
+				it.Tenant, it.Platform, it.Group, it.State, it.At.Format(time.DateTime), actorText(it.By, it.Claim), it.Reason,
+			}
 		}
 		rows(w, []string{"TENANT", "PLATFORM", "GROUP", "STATE", "SINCE", "BY", "REASON"}, lines)
 	})

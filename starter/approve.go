@@ -53,7 +53,8 @@ verifies. --list shows all of them, with how each ended.`,
 		RunE:              func(cmd *cobra.Command, args []string) error { return c.decide(cmd.Context(), args, &flags) },
 	}
 	flags.add(cmd)
-	cmd.Flags().BoolVar(&flags.list, "list", false, "list all decisions about removals, of the tenant if one is named, also those that ended")
+	cmd.Flags().BoolVar(&flags.list, "list", false,
+		"list all decisions about removals, of the tenant if one is named, also those that ended")
 	cmd.Flags().BoolVar(&flags.wait, "wait", false, "wait for the end of the run and report it")
 	return cmd
 }
@@ -167,7 +168,8 @@ func (c *cli) listDecisions(ctx context.Context, args []string) error {
 		lines := make([][]string, len(items))
 		for i, it := range items {
 			lines[i] = []string{
-				it.Tenant, it.Platform, it.Object, it.Account, string(it.Verdict), string(it.State), stamp(it.At), actorText(it.By, it.Claim), it.Reason,
+				it.Tenant, it.Platform, it.Object, it.Account, string(it.Verdict), string(it.State), stamp(it.At),
+				actorText(it.By, it.Claim), it.Reason,
 			}
 		}
 		rows(w, []string{"TENANT", "PLATFORM", "OBJECT", "ACCOUNT", "VERDICT", "STATE", "SINCE", "BY", "REASON"}, lines)

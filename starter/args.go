@@ -11,16 +11,6 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/document"
 )
 
-// atLeastOne requires an argument and says what it is for.
-func atLeastOne(text string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return invalid(errors.New(text))
-		}
-		return nil
-	}
-}
-
 // exactly requires n arguments and says what they are for.
 func exactly(n int, text string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {

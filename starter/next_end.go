@@ -22,10 +22,10 @@ func writeEnds(w io.Writer, items []control.TenantReport) {
 	items = slices.DeleteFunc(slices.Clone(items), func(i control.TenantReport) bool { return i.NextEnd == nil })
 	slices.SortStableFunc(items, func(a, b control.TenantReport) int { return a.NextEnd.At.Compare(b.NextEnd.At) })
 	for n, i := range items {
-		switch {
-		case n == 0:
+		if n == 0 {
 			fmt.Fprintln(w)
-		case n == endsAtMost:
+		}
+		if n == endsAtMost {
 			fmt.Fprintf(w, "... and %d more: -o json lists all\n", len(items)-n)
 			return
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -73,8 +74,8 @@ func (d *plannedDocuments) notes() []string {
 		notes = append(notes, fmt.Sprintf("Dropped fields that only a server owns: %s.", counted(d.Dropped)))
 	}
 	for _, platform := range slices.Sorted(maps.Keys(d.NewPlatforms)) {
-		notes = append(notes, fmt.Sprintf("The platform %s is new: no worker serves it before it is stored, and %s there cannot be planned yet.",
-			visible(platform), count(d.NewPlatforms[platform], "tenant")))
+		notes = append(notes, fmt.Sprintf("The platform %s is new: no worker serves it before it is stored, "+
+			"and %s there cannot be planned yet.", visible(platform), count(d.NewPlatforms[platform], "tenant")))
 	}
 	return notes
 }
@@ -113,7 +114,7 @@ func (p *planPrinter) watch(cancel context.CancelCauseFunc) {
 func (p *planPrinter) end(ctx context.Context, summary control.PlanSummary, of *plannedDocuments, err error) error {
 	p.events.end()
 	switch {
-	case context.Cause(ctx) != ctx.Err():
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), ctx.Err()):
 		return context.Cause(ctx)
 	case ctx.Err() != nil && p.events.total > 0:
 		fmt.Fprintf(p.err, "\n%d of %s were planned. No platform was changed.\n", summary.Tenants, count(p.events.total, "tenant"))

@@ -43,7 +43,8 @@ leaves the work running.`,
 			if err != nil {
 				return err
 			}
-			return c.replicate(cmd.Context(), control.ReplicateRequest{Selection: chosen, Cause: "replicate", By: actor(""), Wait: flags.wait}, flags.tableFlags)
+			request := control.ReplicateRequest{Selection: chosen, Cause: "replicate", By: actor(""), Wait: flags.wait}
+			return c.replicate(cmd.Context(), request, flags.tableFlags)
 		},
 	}
 	flags.selection.add(cmd)

@@ -102,7 +102,8 @@ func (c *cli) revoke(ctx context.Context, args []string, f *revokeFlags) error {
 		return c.startRevocation(ctx, control.RevokeRequest{User: args[0], Reason: f.reason, By: by, Wait: f.wait})
 	}
 	r, err := c.service().GetRevocation(ctx, args[0])
-	if e, ok := errors.AsType[*control.Error](err); ok && e.Code == control.NotFound && e.Kind == "" && strings.HasSuffix(e.Message, "is not revoked") {
+	e, ok := errors.AsType[*control.Error](err)
+	if ok && e.Code == control.NotFound && e.Kind == "" && strings.HasSuffix(e.Message, "is not revoked") {
 		err = fmt.Errorf("%w: say why it should be with --reason", err)
 	}
 	if err != nil {

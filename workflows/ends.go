@@ -40,17 +40,10 @@ type EndBindingsInput struct {
 // The database knows which runs are pending. What an outage keeps this run from is done after it.
 // Unlike other runs it can be open for a long time, so it moves to newer workers by itself: see
 // Register.
-func EndBindings(ctx workflow.Context, in EndBindingsInput) error {
+func EndBindings(ctx workflow.Context, in EndBindingsInput) error { //nolint:gocognit // one loop with a case for each state
 	triggers := workflow.GetSignalChannel(ctx, TriggerSignal)
 	for {
-		workflow.SetCurrentDetails(ctx, "Looking for bindings that have ended.")
-		options := options("", "look for bindings that have ended")
-		options.TaskQueue, options.ScheduleToCloseTimeout = engine.RevocationQueue, 0
-		options.Priority = engine.Priority(engine.PriorityRevoke, EndBindingsID)
-		options.HeartbeatTimeout, options.StartToCloseTimeout = 0, time.Minute
-		var out activities.EndBindingsOutput
-		err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), ends().EndBindings,
-			activities.EndBindingsInput{Started: in.Started}).Get(ctx, &out)
+		out, err := endBindings(ctx, in)
 		if err != nil {
 			return err
 		}
@@ -77,6 +70,18 @@ func EndBindings(ctx workflow.Context, in EndBindingsInput) error {
 			return renew(ctx, EndBindingsWorkflow, in)
 		}
 	}
+}
+
+// endBindings counts the ends that have come.
+func endBindings(ctx workflow.Context, in EndBindingsInput) (out activities.EndBindingsOutput, err error) {
+	workflow.SetCurrentDetails(ctx, "Looking for bindings that have ended.")
+	options := options("", "look for bindings that have ended")
+	options.TaskQueue, options.ScheduleToCloseTimeout = engine.RevocationQueue, 0
+	options.Priority = engine.Priority(engine.PriorityRevoke, EndBindingsID)
+	options.HeartbeatTimeout, options.StartToCloseTimeout = 0, time.Minute
+	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), ends().EndBindings,
+		activities.EndBindingsInput{Started: in.Started}).Get(ctx, &out)
+	return out, err
 }
 
 // startTenants starts a run of each tenant, and returns those of which one was started or

@@ -73,7 +73,7 @@ func (b *bindingEnds) run(t *testing.T, signals ...time.Duration) (elapsed time.
 // pendingRuns are runs of the projects' tenants.
 func pendingRuns(projects ...string) []activities.PendingRun {
 	var all []activities.PendingRun
-	for _, tenant := range tenantsOn("a.x", projects...) {
+	for _, tenant := range tenantsOfA(projects...) {
 		all = append(all, activities.PendingRun{Tenant: tenant, Revision: 7})
 	}
 	return all

@@ -75,10 +75,11 @@ func (p *revoked) run(t *testing.T, prepare func(*testsuite.TestWorkflowEnvironm
 	return result, err
 }
 
-func tenantsOn(platform string, projects ...string) []access.TenantID {
+// tenantsOfA are tenants of a platform.
+func tenantsOfA(projects ...string) []access.TenantID {
 	var all []access.TenantID
 	for _, p := range projects {
-		all = append(all, access.TenantID{Workspace: "w", Project: p, Platform: platform})
+		all = append(all, access.TenantID{Workspace: "w", Project: p, Platform: "a.x"})
 	}
 	return all
 }

@@ -85,9 +85,9 @@ func TestVerifyRevocationRepeatsUntilNothingIsLeft(t *testing.T) {
 	p := &verifying{check: func(n int, _ activities.VerifyRemovalInput) (activities.VerifyRemovalOutput, error) {
 		switch n {
 		case 0:
-			return ofTenants(tenantsOn("a.x", "p", "q"), "w.q/a.x"), nil
+			return ofTenants(tenantsOfA("p", "q"), "w.q/a.x"), nil
 		case 1:
-			return activities.VerifyRemovalOutput{Tenants: tenantsOn("a.x", "r"), Sets: 1, Calls: 2, Wait: 5 * time.Second}, nil
+			return activities.VerifyRemovalOutput{Tenants: tenantsOfA("r"), Sets: 1, Calls: 2, Wait: 5 * time.Second}, nil
 		default:
 			return activities.VerifyRemovalOutput{Done: true, Calls: 1}, nil
 		}
@@ -222,7 +222,7 @@ func TestVerifyRevocationOfManyTenantsContinuesAsNew(t *testing.T) {
 			for i := range size {
 				projects = append(projects, fmt.Sprintf("p%05d", at*size+i))
 			}
-			out := activities.VerifyRemovalOutput{Tenants: tenantsOn("a.x", projects...), Calls: 1, Next: strconv.Itoa(at + 1)}
+			out := activities.VerifyRemovalOutput{Tenants: tenantsOfA(projects...), Calls: 1, Next: strconv.Itoa(at + 1)}
 			if at == windows-1 {
 				out.Next, out.Done = "", true
 			}

@@ -142,7 +142,8 @@ func (l *Local) ListAdoptable(ctx context.Context, tenant access.TenantID) ([]st
 	case !known:
 		return nil, fmt.Errorf("no driver for platforms of the type %q", in.Platform.Type)
 	case !p.Rules.Options.Groups:
-		return nil, invalidField("tenant", "platforms of the type %q have no groups: there is nothing to adopt on %s", in.Platform.Type, tenant)
+		return nil, invalidField("tenant", "platforms of the type %q have no groups: there is nothing to adopt on %s",
+			in.Platform.Type, tenant)
 	}
 	want, err := desired.Compute(in, p.Rules.Options)
 	if err != nil {

@@ -126,7 +126,7 @@ func timeOf(t time.Time) *time.Time {
 
 // CheckError returns an error that names the connections with an error, and those of names that no
 // worker has; nil if there are none.
-func (r ConnectionsReport) CheckError(names []string) error {
+func (r *ConnectionsReport) CheckError(names []string) error {
 	e := &Error{Code: Partial}
 	var refused []string
 	for _, c := range r.Connections {

@@ -78,7 +78,7 @@ func StepsOf(p plan.Plan) []Step {
 	return steps
 }
 
-// Plan is that of Tenants. Each plan is read when it is reported: many tenants, or large
+// Plan is that of Plans. Each plan is read when it is reported: many tenants, or large
 // plans, need no memory.
 func (l *Local) Plan(ctx context.Context, r PlanRequest, report func(Event)) (PlanSummary, error) {
 	tenants, err := l.ListTenants(ctx, r.Selection)

@@ -35,7 +35,7 @@ type DocumentsPlan struct {
 	NewPlatforms map[string]int `json:"new_platforms,omitempty"`
 }
 
-// PlanDocuments is that of Tenants.
+// PlanDocuments is that of Plans.
 func (l *Local) PlanDocuments(ctx context.Context, r PlanDocumentsRequest, report func(Event)) (DocumentsPlan, error) {
 	if err := r.Validate(); err != nil {
 		return DocumentsPlan{}, err

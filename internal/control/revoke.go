@@ -243,19 +243,24 @@ func awaitRevocation(
 		if err != nil || len(found) == 0 {
 			return "", err
 		}
-		for _, p := range revocationOf(found[0], ends).Platforms {
-			if p.AcceptedMS > 0 && !reported[p.Platform] {
-				reported[p.Platform] = true
-				events.send(Event{Type: EventAccepted, Accepted: &p})
-			}
-		}
-		events.set(len(reported))
+		events.accepted(revocationOf(found[0], ends), reported)
 		open = open && len(reported) < len(r.Platforms)
 	}
 	if failed != nil {
 		return workflows.Reason(failed), nil
 	}
 	return "", nil
+}
+
+// accepted reports the platforms that have accepted a revocation, each once.
+func (r *reporter) accepted(revocation Revocation, reported map[string]bool) {
+	for _, p := range revocation.Platforms {
+		if p.AcceptedMS > 0 && !reported[p.Platform] {
+			reported[p.Platform] = true
+			r.send(Event{Type: EventAccepted, Accepted: &p})
+		}
+	}
+	r.set(len(reported))
 }
 
 // Lift is that of Revocations.

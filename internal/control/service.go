@@ -9,9 +9,10 @@ import (
 )
 
 // Service is what the command line uses.
-type Service interface {
+type Service interface { //nolint:interfacebloat // it is the sum of its parts
 	Documents
 	Tenants
+	Plans
 	Decisions
 	Revocations
 	Platforms
@@ -40,12 +41,6 @@ type Tenants interface {
 	// ListTenants returns the chosen tenants in the order of access.TenantID.Compare. A tenant
 	// that is not stored is NotFound, and so is a choice that no tenant matches.
 	ListTenants(ctx context.Context, s Selection) ([]access.TenantID, error)
-	// Plan plans the chosen tenants and reports each plan. It needs a worker. With an error,
-	// the summary counts the plans that were reported.
-	Plan(ctx context.Context, r PlanRequest, report func(Event)) (PlanSummary, error)
-	// PlanDocuments plans the tenants that a change of documents would affect, as if it was
-	// stored, and stores no document. ApplyPlan stores the change.
-	PlanDocuments(ctx context.Context, r PlanDocumentsRequest, report func(Event)) (DocumentsPlan, error)
 	// Replicate starts the replication of the chosen tenants. Without a worker the work is
 	// stored and waits, which an event reports.
 	Replicate(ctx context.Context, r ReplicateRequest, report func(Event)) (ReplicateResult, error)
@@ -53,6 +48,16 @@ type Tenants interface {
 	Status(ctx context.Context, r StatusRequest) (StatusResult, error)
 	// Explain returns why a user has or lacks access to a tenant.
 	Explain(ctx context.Context, r ExplainRequest) (explain.Answer, error)
+}
+
+// Plans show what a replication would change.
+type Plans interface {
+	// Plan plans the chosen tenants and reports each plan. It needs a worker. With an error,
+	// the summary counts the plans that were reported.
+	Plan(ctx context.Context, r PlanRequest, report func(Event)) (PlanSummary, error)
+	// PlanDocuments plans the tenants that a change of documents would affect, as if it was
+	// stored, and stores no document. ApplyPlan stores the change.
+	PlanDocuments(ctx context.Context, r PlanDocumentsRequest, report func(Event)) (DocumentsPlan, error)
 }
 
 // Decisions approve and reject the steps that wait for an approval, and adopt groups.

@@ -60,7 +60,9 @@ func (f warningFilter) matches(user *userAccounts, t access.TenantID, r access.R
 		(f.user == "" || user.isAffected(t.Platform, r, pending))
 }
 
-func (f warningFilter) endedWarnings(ctx context.Context, s *store.Store, tenants []access.TenantID) (map[access.TenantID][]Warning, error) {
+func (f warningFilter) endedWarnings(
+	ctx context.Context, s *store.Store, tenants []access.TenantID,
+) (map[access.TenantID][]Warning, error) {
 	by := map[access.TenantID][]Warning{}
 	if !f.ended {
 		return by, nil

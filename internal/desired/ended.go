@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/naming"
 )
 
 // Ended is access that a binding granted until its end. It tells why an account that has the
@@ -47,22 +48,40 @@ func ended(in document.TenantInput, mappings []mapping, names accountNames, o Op
 	roles := roleNames(in.Roles)
 	for _, g := range grants {
 		account := names.name(euids[g.User])
-		for _, m := range mappings {
-			if account == "" || m.role != roles.of(g.Binding.Role) {
-				continue
-			}
-			if !o.Groups {
-				for _, role := range m.roles {
-					all = append(all, Ended{Role: role, Account: account, Reason: endedText(g.Binding)})
-				}
-				continue
-			}
-			group, err := groupName(pattern, in, m)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, Ended{Group: group, Account: account, Reason: endedText(g.Binding)})
+		if account == "" {
+			continue
 		}
+		granted, err := grantedBy(in, mappings, roles.of(g.Binding.Role), pattern, o)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range granted {
+			e.Account, e.Reason = account, endedText(g.Binding)
+			all = append(all, e)
+		}
+	}
+	return all, nil
+}
+
+// grantedBy returns what the mappings of a project role grant, for no account yet: a group, or
+// roles on platforms without groups.
+func grantedBy(in document.TenantInput, mappings []mapping, role string, pattern naming.Pattern, o Options) ([]Ended, error) {
+	var all []Ended
+	for _, m := range mappings {
+		if m.role != role {
+			continue
+		}
+		if !o.Groups {
+			for _, role := range m.roles {
+				all = append(all, Ended{Role: role})
+			}
+			continue
+		}
+		group, err := groupName(pattern, in, m)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Ended{Group: group})
 	}
 	return all, nil
 }

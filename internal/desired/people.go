@@ -70,7 +70,10 @@ func granted(in document.TenantInput) ([]grant, error) {
 		default:
 			return nil, fmt.Errorf("%w: a member of user group %q is not in it", ErrInput, g.Group)
 		}
-		grants[i] = grant{person: g.User, binding: g.Binding.Name, group: g.Group, role: names.of(g.Binding.Role), as: g.Binding.Role, ends: g.Binding.Ends}
+		grants[i] = grant{
+			person: g.User, binding: g.Binding.Name, group: g.Group, role: names.of(g.Binding.Role), as: g.Binding.Role,
+			ends: g.Binding.Ends,
+		}
 	}
 	return grants, nil
 }

@@ -46,7 +46,8 @@ func (w wireEnd) end() (at time.Time, field string, err error) {
 	case expires != "":
 		field = "spec.expiresAt"
 		if at, err = time.Parse(time.RFC3339, expires); err != nil {
-			return at, field, fmt.Errorf("there is no time %s: write one with its offset from UTC, such as 2026-12-31T18:00:00Z", quoted(expires))
+			return at, field, fmt.Errorf("there is no time %s: write one with its offset from UTC, such as 2026-12-31T18:00:00Z",
+				quoted(expires))
 		}
 		at = at.UTC()
 	default:
@@ -86,7 +87,8 @@ func (c *checker) checkEnd(i int, b Binding) {
 		if w := new(wireEnd); json.Unmarshal(c.set.docs[i].Body, w) == nil && w.ExpirationDate != "" {
 			field = "expirationDate"
 		}
-		c.add(i, field, "the end is more than "+strconv.Itoa(maxEndYears)+" years ahead: correct the year, or leave the field out for a binding without an end")
+		c.add(i, field, "the end is more than "+strconv.Itoa(maxEndYears)+" years ahead: correct the year, "+
+			"or leave the field out for a binding without an end")
 	}
 }
 

@@ -126,7 +126,7 @@ metadata: {name: r}
 spec: {name: R, description: d, rank: 1}
 `
 	for i, f := range fields {
-		input += "---\n" + strings.Replace(withEnd(f), "name: b}", fmt.Sprintf("name: b%d}", i), 1)
+		input = fmt.Sprintf("%s---\n%s", input, strings.Replace(withEnd(f), "name: b}", fmt.Sprintf("name: b%d}", i), 1))
 	}
 	docs, _, err := document.Decode(strings.NewReader(input), "x.yaml")
 	if err != nil {

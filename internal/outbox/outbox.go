@@ -149,31 +149,7 @@ func (o *Outbox) Drain(ctx context.Context, workflowIDs []string) (map[string]cl
 func (o *Outbox) make(ctx context.Context, workflowIDs []string, runs map[string]client.WorkflowRun) (int, error) {
 	var failure error
 	count, err := o.Store.DrainStarts(ctx, workflowIDs, batch, func(ctx context.Context, starts []store.Start) []error {
-		errs := make([]error, len(starts))
-		var mu sync.Mutex
-		var away atomic.Bool
-		var group errgroup.Group
-		group.SetLimit(concurrent)
-		for i, s := range starts {
-			group.Go(func() error {
-				if away.Load() {
-					errs[i] = errUnreachable
-					return nil
-				}
-				run, err := o.startInTime(ctx, s)
-				if isAway(err) {
-					away.Store(true)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				errs[i] = err
-				if err == nil {
-					runs[s.WorkflowID] = run
-				}
-				return nil
-			})
-		}
-		_ = group.Wait() // each start has an error of its own
+		errs := o.startAll(ctx, starts, runs)
 		for _, err := range errs {
 			if err != nil && (failure == nil || errors.Is(failure, errUnreachable)) {
 				failure = err
@@ -182,6 +158,37 @@ func (o *Outbox) make(ctx context.Context, workflowIDs []string, runs map[string
 		return errs
 	})
 	return count, errors.Join(err, failure)
+}
+
+// startAll makes starts, several at once, and adds their runs to runs. It returns the error of
+// each. Once Temporal does not answer one, the others are not tried.
+func (o *Outbox) startAll(ctx context.Context, starts []store.Start, runs map[string]client.WorkflowRun) []error {
+	errs := make([]error, len(starts))
+	var mu sync.Mutex
+	var away atomic.Bool
+	var group errgroup.Group
+	group.SetLimit(concurrent)
+	for i, s := range starts {
+		group.Go(func() error {
+			if away.Load() {
+				errs[i] = errUnreachable
+				return nil
+			}
+			run, err := o.startInTime(ctx, s)
+			if isAway(err) {
+				away.Store(true)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			errs[i] = err
+			if err == nil {
+				runs[s.WorkflowID] = run
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // each start has an error of its own
+	return errs
 }
 
 func (o *Outbox) startInTime(ctx context.Context, s store.Start) (client.WorkflowRun, error) {

@@ -253,25 +253,43 @@ func (t *Tenant) missingObjects(profile driver.Profile) []access.Key {
 func (t *Tenant) ended(profile driver.Profile) []plan.Ended {
 	var all []plan.Ended
 	for _, e := range t.desired.Ended {
-		add := func(object access.Key, members []access.Member) {
-			for _, m := range members {
-				if m.Name != "" && profile.AccountNames.Key(m.Name) == profile.AccountNames.Key(e.Account) {
-					all = append(all, plan.Ended{Removal: plan.Removal{Object: object, Ref: m.Ref}, Why: e.Reason})
-				}
+		account := profile.AccountNames.Key(e.Account)
+		for _, r := range t.membersOf(e) {
+			if r.name != "" && profile.AccountNames.Key(r.name) == account {
+				all = append(all, plan.Ended{Removal: r.Removal, Why: e.Reason})
 			}
 		}
-		for _, g := range t.seen.State.Groups {
-			if e.Group != "" && g.Name == e.Group {
-				add(access.Key{Kind: access.KindMembers, Group: g.Name}, g.Members)
-			}
+	}
+	return all
+}
+
+// namedRemoval is the removal of an account with a name.
+type namedRemoval struct {
+	plan.Removal
+
+	name string
+}
+
+// membersOf returns the removals of all members of the group, or of all subjects of the role,
+// that ended access was of. A binding has two keys: with and without its name.
+func (t *Tenant) membersOf(e desired.Ended) []namedRemoval {
+	var all []namedRemoval
+	add := func(object access.Key, members []access.Member) {
+		for _, m := range members {
+			all = append(all, namedRemoval{plan.Removal{Object: object, Ref: m.Ref}, m.Name})
 		}
-		for _, b := range t.seen.State.Bindings {
-			if e.Role != "" && b.Group == "" && b.Role == e.Role {
-				key := b.Key()
-				add(key, b.Subjects)
-				key.Name = ""
-				add(key, b.Subjects)
-			}
+	}
+	for _, g := range t.seen.State.Groups {
+		if e.Group != "" && g.Name == e.Group {
+			add(access.Key{Kind: access.KindMembers, Group: g.Name}, g.Members)
+		}
+	}
+	for _, b := range t.seen.State.Bindings {
+		if e.Role != "" && b.Group == "" && b.Role == e.Role {
+			key := b.Key()
+			add(key, b.Subjects)
+			key.Name = ""
+			add(key, b.Subjects)
 		}
 	}
 	return all

@@ -69,7 +69,8 @@ func (s *Store) StartedRuns(ctx context.Context, started []PendingRun) error {
 	for i, d := range started {
 		tenants[i], revisions[i] = d.Tenant.String(), d.Revision
 	}
-	return s.exec(ctx, `UPDATE affected_tenants a SET run_pending = false FROM unnest($1::text[], $2::bigint[]) AS started (tenant, revision)
+	return s.exec(ctx, `UPDATE affected_tenants a SET run_pending = false
+			FROM unnest($1::text[], $2::bigint[]) AS started (tenant, revision)
 		WHERE a.tenant = started.tenant AND a.revision <= started.revision AND run_pending`, tenants, revisions)
 }
 
@@ -94,7 +95,8 @@ UPDATE installation SET ends_checked_at = (SELECT at FROM next) RETURNING (SELEC
 func (s *Store) EndsNeedTrigger(ctx context.Context, maxDelay time.Duration) (bool, error) {
 	var needed bool
 	err := s.one(ctx, &needed, `
-SELECT CASE WHEN ends_checked_at IS NULL THEN next IS NOT NULL OR waiting ELSE next < ends_checked_at OR ends_checked_at < now() - $1::interval END
+SELECT CASE WHEN ends_checked_at IS NULL THEN next IS NOT NULL OR waiting
+	ELSE next < ends_checked_at OR ends_checked_at < now() - $1::interval END
 FROM installation,
 	(SELECT min(ends_at) AS next FROM documents WHERE ends_at IS NOT NULL AND NOT ended) AS ends,
 	(SELECT EXISTS (SELECT FROM affected_tenants WHERE run_pending) AS waiting) AS runs`, maxDelay)

@@ -61,7 +61,8 @@ func queueStarts(batch *pgx.Batch, by access.Actor, starts []Start) error {
 				AS new (id, workflow, summary, input, cause, attributes, priority, fairness_key)`,
 		ids, names, summaries, inputs, causes, attributes, priorities, keys)
 	batch.Queue(`INSERT INTO run_causes (scope, cause, actor, claim)
-		SELECT DISTINCT scope, cause, $3, $4 FROM unnest($1::text[], $2::text[]) AS new (scope, cause) WHERE scope <> '' ORDER BY scope, cause
+		SELECT DISTINCT scope, cause, $3, $4 FROM unnest($1::text[], $2::text[]) AS new (scope, cause)
+			WHERE scope <> '' ORDER BY scope, cause
 		ON CONFLICT (scope, cause) DO UPDATE SET actor = excluded.actor, claim = excluded.claim, at = now()`,
 		scopes, causes, by.ID(), by.Claim)
 	return nil
@@ -77,7 +78,9 @@ const maxStartError = 500
 //
 // It takes at most limit starts: those of the workflow IDs, or those that are due if there
 // are none. It returns how many it deleted.
-func (s *Store) DrainStarts(ctx context.Context, workflowIDs []string, limit int, start func(context.Context, []Start) []error) (int, error) {
+func (s *Store) DrainStarts(
+	ctx context.Context, workflowIDs []string, limit int, start func(context.Context, []Start) []error,
+) (int, error) {
 	var deleted int
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		ids, starts, err := lockStarts(ctx, tx, workflowIDs, limit)
