@@ -98,6 +98,8 @@ func Profile() driver.Profile {
 			"take ARNs for roles: permission sets go by their names, so that a role has one name only",
 			"remove the assignments that another system gave to a deleted group: AWS keeps them",
 			"read many groups in one call: Identity Center has no bulk API",
+			"take members that are no users for unmanaged ones: Identity Center has none, so that a membership of " +
+				"another kind is an answer that cannot be read",
 			"tell whether two names that differ in case only are one: user names are compared exactly, and AWS may refuse such a group",
 		},
 	}
