@@ -133,7 +133,7 @@ func TestRevokeTakesOutWhomTheDocumentsWant(t *testing.T) {
 		t.Errorf("it stands as %+v, want it done, with the time it took", p)
 	}
 	records, err := l.ledger.Records(t.Context(), ledger.Filter{Limit: 1})
-	if err != nil || len(records) != 1 || records[0].Run.Cause != "revoke" || records[0].Run.Actor != "hr" || records[0].Err != "" {
+	if err != nil || len(records) != 1 || records[0].Run.Cause != "revoke" || records[0].Run.Actor != "os:hr@test" || records[0].Err != "" {
 		t.Errorf("the ledger's last record: %+v, %v; want the removal, who and why", records, err)
 	}
 	p, err := l.plan(activities.PlanInput{})

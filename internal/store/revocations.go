@@ -411,12 +411,3 @@ func (s *Store) HeldTenants(ctx context.Context, platform string, refs, names []
 
 // notNil is for conditions on an array, which NULL makes unknown.
 func notNil(texts []string) []string { return append([]string{}, texts...) }
-
-// standing reads all whose access is revoked.
-func standing(batch *pgx.Batch, into *[]document.Revocation) {
-	batch.Queue("SELECT user_name, euid FROM revocations WHERE lifted_at IS NULL ORDER BY user_name").Query(func(rows pgx.Rows) error {
-		var err error
-		*into, err = pgx.CollectRows(rows, pgx.RowToStructByPos[document.Revocation])
-		return err
-	})
-}

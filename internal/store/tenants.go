@@ -148,9 +148,8 @@ func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string, tabl
 	p.unnamed = map[string]bool{}
 	// The transaction began before its snapshot: now() may be before an end that the revision
 	// counts already.
-	batch.Queue("SELECT revision, clock_timestamp() FROM installation").QueryRow(func(r pgx.Row) error {
-		return r.Scan(&p.generation, &p.now)
-	})
+	batch.Queue(`SELECT revision, clock_timestamp(), user_name, euid FROM installation
+		LEFT JOIN revocations ON lifted_at IS NULL ORDER BY user_name`).Query(p.readState)
 	const numbers = `SELECT tenant, number, random, false FROM allocations WHERE tenant = ANY($1)
 		UNION ALL SELECT tenant, 0, '', true FROM affected_tenants WHERE tenant = ANY($1) AND unnamed`
 	queue := func(sql string) *pgx.QueuedQuery {
@@ -181,7 +180,6 @@ func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string, tabl
 		FROM ` + remembered + ` t LEFT JOIN documents d ON d.kind = 'meshPlatform' AND d.name = t.platform
 			LEFT JOIN documents z ON z.kind = 'meshLandingZone' AND z.name = t.landing_zone
 		WHERE t.tenant = ANY($1)`).Query(p.readTombs)
-	standing(batch, &p.revoked)
 	queue(needed).Query(func(rows pgx.Rows) error {
 		found, err := pgx.CollectRows(rows, scanRow)
 		for _, r := range found {
@@ -190,6 +188,18 @@ func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string, tabl
 		return err
 	})
 	return tx.SendBatch(ctx, batch).Close()
+}
+
+// readState reads the revision, the time and all users whose access is revoked.
+func (p *inputParts) readState(rows pgx.Rows) error {
+	var user, euid *string
+	_, err := pgx.ForEachRow(rows, []any{&p.generation, &p.now, &user, &euid}, func() error {
+		if user != nil {
+			p.revoked = append(p.revoked, document.Revocation{Person: *user, EUID: *euid})
+		}
+		return nil
+	})
+	return err
 }
 
 func (p *inputParts) readTombs(rows pgx.Rows) error {
