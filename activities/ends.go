@@ -61,7 +61,7 @@ func (e *Ends) EndBindings(ctx context.Context, in EndBindingsInput) (EndBinding
 		return out, toTemporal(fmt.Errorf("activities: note the runs that were started: %w", err))
 	}
 	// The next end is read first: one that comes meanwhile is counted now and not slept over.
-	wait, _, err := e.store.CheckEnds(ctx, maxWait)
+	wait, comes, err := e.store.CheckEnds(ctx, maxWait)
 	if err != nil {
 		return out, toTemporal(fmt.Errorf("activities: read the next end of a binding: %w", err))
 	}
@@ -69,11 +69,13 @@ func (e *Ends) EndBindings(ctx context.Context, in EndBindingsInput) (EndBinding
 		return out, toTemporal(fmt.Errorf("activities: end bindings: %w", err))
 	}
 	if out.Ended > 0 {
-		if wait, _, err = e.store.CheckEnds(ctx, maxWait); err != nil {
+		if wait, comes, err = e.store.CheckEnds(ctx, maxWait); err != nil {
 			return out, toTemporal(fmt.Errorf("activities: read the next end of a binding: %w", err))
 		}
 	}
-	out.Wait = wait
+	if comes { // 0 is for no end to come
+		out.Wait = max(wait, time.Millisecond)
+	}
 	if out.Pending, err = e.store.PendingRuns(ctx, pendingLimit); err != nil {
 		return out, toTemporal(fmt.Errorf("activities: list the pending runs: %w", err))
 	}

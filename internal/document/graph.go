@@ -77,7 +77,11 @@ func nodeOf(id ID, typed any) Node {
 // localKey returns a text that is equal for all ids that can be one tenant's on a platform of
 // any type: types compare the last part of a path at least, and some ignore its case.
 func localKey(id string) string {
-	return identity.SearchKey(id[strings.LastIndexByte(id, '/')+1:])
+	last := id[strings.LastIndexByte(id, '/')+1:]
+	if last == "" && id != "" {
+		return "/"
+	}
+	return identity.SearchKey(last)
 }
 
 // References returns the documents that a document names, whether they exist or not. Roles

@@ -111,8 +111,11 @@ func (s *Store) write(
 		return Changes{}, err
 	}
 	c.complete(n, d, e.prune || e.unnamed)
-	if checks.DryRun || c.changes.Empty() {
+	if c.changes.Empty() {
 		return c.changes, nil
+	}
+	if checks.DryRun {
+		return c.changes, Checks{Expected: checks.Expected}.confirm(c.changes)
 	}
 	if err := checks.confirm(c.changes); err != nil {
 		return c.changes, err
@@ -148,11 +151,9 @@ func storeStarts(ctx context.Context, tx pgx.Tx, changes Changes, checks Checks)
 // confirm reports whether the change may be stored without a further question.
 func (c Checks) confirm(changes Changes) error {
 	switch {
-	case changes.Digest == c.Expected:
-		return nil
-	case c.Expected != "":
+	case c.Expected != "" && changes.Digest != c.Expected:
 		return fmt.Errorf("store: %w: the documents changed meanwhile, so that another change would be stored", ErrUnconfirmed)
-	case c.ConfirmRemovals && len(changes.Removed) > 0:
+	case c.ConfirmRemovals && c.Expected == "" && len(changes.Removed) > 0:
 		return fmt.Errorf("store: %w: documents would be removed", ErrUnconfirmed)
 	default:
 		return nil

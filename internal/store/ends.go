@@ -30,7 +30,23 @@ type PendingRun struct {
 // one change towards the limits of a guard.
 func (s *Store) EndBindings(ctx context.Context) (int, error) {
 	var ended int
-	err := s.one(ctx, &ended, `
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		// A change of the documents locks the same rows in another order.
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", applyLock); err != nil {
+			return err
+		}
+		var err error
+		ended, err = countEnds(ctx, tx)
+		return err
+	})
+	return ended, prefixed(err)
+}
+
+// countEnds counts the ends that have come. A change of the documents does so first: it may
+// rewrite or remove bindings whose access is not removed yet.
+func countEnds(ctx context.Context, tx pgx.Tx) (int, error) {
+	var ended int
+	err := tx.QueryRow(ctx, `
 WITH ended AS (UPDATE documents SET ended = true WHERE ends_at <= now() AND NOT ended RETURNING workspace, project),
 next AS (UPDATE installation SET revision = revision + 1 WHERE EXISTS (SELECT FROM ended) RETURNING revision),
 stored AS (INSERT INTO revisions (revision, actor) SELECT revision, 'system:binding-end' FROM next),
@@ -39,8 +55,8 @@ affected AS (INSERT INTO affected_tenants AS a (tenant, revision, run_pending)
 	FROM documents t, next
 	WHERE kind = 'meshTenant' AND (workspace, project) IN (SELECT workspace, project FROM ended) ORDER BY name
 	ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision, run_pending = a.run_pending OR excluded.run_pending)
-SELECT count(*) FROM ended`)
-	return ended, err
+SELECT count(*) FROM ended`).Scan(&ended)
+	return ended, prefixed(err)
 }
 
 // PendingRuns returns at most limit tenants that need a run because bindings ended.

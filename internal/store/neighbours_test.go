@@ -235,3 +235,21 @@ func TestApply_AsksAgainOnlyForAnotherChange(t *testing.T) {
 		t.Errorf("the change that was seen: %+v, want it stored as revision 4", got)
 	}
 }
+
+// TestApply_RefusesOneTenantTwice: two documents of one tenant of a platform are refused, also if
+// they come one after the other.
+func TestApply_RefusesOneTenantTwice(t *testing.T) {
+	for _, id := range []string{"one", "/subscriptions/one", "/subscriptions/one/", "/"} {
+		s := fresh(t)
+		tenant := func(project string) []document.Document {
+			return decode(t, "{apiVersion: v3, kind: meshTenant, metadata: {ownedByWorkspace: shop, ownedByProject: "+project+
+				", platformIdentifier: lab.here}, spec: {localId: "+id+"}}")
+		}
+		checks := store.Checks{Validate: validateNames}
+		apply(t, s, store.ApplyRequest{Documents: without(organisation(t), tenantID(db), tenantID(web)), Checks: checks})
+		apply(t, s, store.ApplyRequest{Documents: tenant("web"), Checks: checks})
+		if _, err := s.Apply(t.Context(), store.ApplyRequest{Documents: tenant("db"), Checks: checks}); !errors.Is(err, document.ErrInvalid) {
+			t.Errorf("a second tenant with the id %q: %v, want document.ErrInvalid", id, err)
+		}
+	}
+}

@@ -94,7 +94,7 @@ func (s *Store) DrainStarts(
 				done = append(done, ids[i])
 				continue
 			}
-			text := strings.ToValidUTF8(err.Error(), "")
+			text := strings.ReplaceAll(strings.ToValidUTF8(err.Error(), ""), "\x00", "")
 			failed, failures = append(failed, ids[i]), append(failures, strings.ToValidUTF8(text[:min(len(text), maxStartError)], ""))
 		}
 		batch := &pgx.Batch{}

@@ -36,7 +36,13 @@ func propose(ctx context.Context, tx pgx.Tx, c *comparison, d *draft) error {
 	if _, err := tx.Exec(ctx, "DELETE FROM proposals WHERE created_at < now() - $1::interval", proposed); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	// A plan of the same change keeps the numbers that it has shown.
+	// A plan of the same change keeps the numbers that it has shown, unless others have them.
+	const outdated = `DELETE FROM proposals WHERE digest = $1 AND EXISTS (
+		SELECT FROM proposed_tenants t JOIN allocations a ON a.platform = split_part(t.tenant, '/', 2) AND a.number = t.number
+		WHERE t.proposal = digest AND t.number > 0 AND a.tenant <> t.tenant)`
+	if _, err := tx.Exec(ctx, outdated, c.changes.Digest); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
 	done, err := tx.Exec(ctx, `INSERT INTO proposals (digest, revision, changes, pruned) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (digest) DO NOTHING`, c.changes.Digest, c.changes.Generation-1, changes, len(c.unnamed) > 0)
 	if err != nil {

@@ -98,9 +98,11 @@ func TestApplyProposal_CommitsWhatWasPlanned(t *testing.T) {
 		if tt.stored != nil {
 			apply(t, s, store.ApplyRequest{Documents: tt.stored})
 		}
-		_, err = s.ApplyProposal(t.Context(), changes.Digest, store.Checks{})
-		if !errors.Is(err, tt.want) {
-			t.Errorf("%s: %v, want %v", tt.reason, err, tt.want)
+		for _, dry := range []bool{true, false} {
+			_, err = s.ApplyProposal(t.Context(), changes.Digest, store.Checks{DryRun: dry})
+			if !errors.Is(err, tt.want) {
+				t.Errorf("%s: dry run %t: %v, want %v", tt.reason, dry, err, tt.want)
+			}
 		}
 		_, err = s.TenantInput(t.Context(), db)
 		if exists := err == nil; exists != (tt.want == nil) {
@@ -125,6 +127,19 @@ func TestApplyProposal_NumbersOfOthers(t *testing.T) {
 	apply(t, s, store.ApplyRequest{Documents: only(web)}) // number 1, which the proposal has for db
 	if _, err := s.ApplyProposal(t.Context(), changes.Digest, store.Checks{}); !errors.Is(err, store.ErrUnconfirmed) {
 		t.Errorf("apply the proposal: %v, want store.ErrUnconfirmed", err)
+	}
+	again, err := s.Propose(t.Context(), store.ApplyRequest{Documents: only(db)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ApplyProposal(t.Context(), again.Digest, store.Checks{DryRun: true}); err != nil {
+		t.Errorf("test the new plan of the same change: %v", err)
+	}
+	if _, err := s.ApplyProposal(t.Context(), again.Digest, store.Checks{}); err != nil {
+		t.Errorf("apply the new plan of the same change: %v", err)
+	}
+	if in, err := s.TenantInput(t.Context(), db); err != nil || in.Drawn.Number != 2 {
+		t.Errorf("the number of the new tenant is %d, %v; want 2", in.Drawn.Number, err)
 	}
 	if _, err := s.ApplyProposal(t.Context(), "0123", store.Checks{}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("apply an unknown proposal: %v, want store.ErrNotFound", err)

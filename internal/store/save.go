@@ -21,6 +21,9 @@ const columns = "kind, name, api_version, body, workspace, project, platform, la
 func save(
 	ctx context.Context, tx pgx.Tx, c *comparison, n *neighbours, d *draft, names []document.GroupName, checks Checks,
 ) error {
+	if _, err := countEnds(ctx, tx); err != nil {
+		return err
+	}
 	if err := replace(ctx, tx, c, n); err != nil {
 		return err
 	}
