@@ -37,10 +37,10 @@ func propose(ctx context.Context, tx pgx.Tx, c *comparison, d *draft) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	// A plan of the same change keeps the numbers that it has shown, unless others have them.
-	const outdated = `DELETE FROM proposals WHERE digest = $1 AND EXISTS (
+	const staleNumbers = `DELETE FROM proposals WHERE digest = $1 AND EXISTS (
 		SELECT FROM proposed_tenants t JOIN allocations a ON a.platform = split_part(t.tenant, '/', 2) AND a.number = t.number
 		WHERE t.proposal = digest AND t.number > 0 AND a.tenant <> t.tenant)`
-	if _, err := tx.Exec(ctx, outdated, c.changes.Digest); err != nil {
+	if _, err := tx.Exec(ctx, staleNumbers, c.changes.Digest); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	done, err := tx.Exec(ctx, `INSERT INTO proposals (digest, revision, changes, pruned) VALUES ($1, $2, $3, $4)
