@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -117,14 +116,14 @@ func (c *cli) decide(ctx context.Context, args []string, f *decideFlags) error {
 func (f *decideFlags) texts() map[string]string {
 	return map[string]string{
 		"expires_in": fmt.Sprintf("--expires %s: write how long the decision counts, from 1m to 720h (30 days), such as 72h", f.life),
-		"only":       "--only %q: no removal that is held names it",
+		"only":       "--only %q: no step that waits for an approval names it",
 	}
 }
 
 // withApprove adds the command to a conflict that shows the steps which wait now.
 func withApprove(err error) error {
-	if e, ok := errors.AsType[*control.Error](err); ok && e.Code == control.Conflict && strings.HasSuffix(e.Message, "look at it again") {
-		return fmt.Errorf("%w with rollcall approve", err)
+	if e, ok := errors.AsType[*control.Error](err); ok && e.Code == control.Conflict && e.Field == "digest" {
+		return fmt.Errorf("%w: list them with rollcall approve", err)
 	}
 	return err
 }

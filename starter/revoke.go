@@ -103,7 +103,7 @@ func (c *cli) revoke(ctx context.Context, args []string, f *revokeFlags) error {
 	}
 	r, err := c.service().GetRevocation(ctx, args[0])
 	e, ok := errors.AsType[*control.Error](err)
-	if ok && e.Code == control.NotFound && e.Kind == "" && strings.HasSuffix(e.Message, "is not revoked") {
+	if ok && e.Kind == control.KindRevocation {
 		err = fmt.Errorf("%w: say why it should be with --reason", err)
 	}
 	if err != nil {

@@ -39,13 +39,15 @@ func platformOf(name string) (control.Platform, bool) {
 	return control.Platform{}, false
 }
 
-// listCommand returns the command that lists the objects of a kind.
+// listCommand returns the command that lists the objects of a kind; empty where none helps.
 func listCommand(kind string) string {
 	switch kind {
 	case "tenant":
 		return "rollcall get tenants lists the tenants"
 	case "user":
 		return "rollcall get users lists the users"
+	case "", control.KindRevocation:
+		return ""
 	default:
 		return "rollcall get " + kind + " lists those there are"
 	}
@@ -59,7 +61,7 @@ func errorText(err error) string {
 		lines[i] = visible(line)
 	}
 	text := strings.Join(lines, "\n")
-	if e := control.AsError(err); e.Code == control.NotFound && e.Kind != "" {
+	if e := control.AsError(err); e.Code == control.NotFound && listCommand(e.Kind) != "" {
 		return fmt.Sprintf("%s: %s", text, listCommand(e.Kind))
 	}
 	return text

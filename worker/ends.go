@@ -21,7 +21,7 @@ const (
 	// endsTrigger is how often a watcher triggers it at most.
 	endsTrigger = 15 * time.Second
 	// endsOpen is how often the watcher makes sure that the workflow is open.
-	endsOpen = time.Hour
+	endsOpen = 5 * time.Minute
 )
 
 // endWatcher keeps the workflow that ends bindings running while any binding has an end, and

@@ -328,7 +328,7 @@ func notAdoptable(p, part plan.Plan, group string) NotAdoptable {
 func (a Adoption) check(r AdoptRequest) error {
 	switch {
 	case r.Digest != "" && r.Digest != a.Digest:
-		return conflict(r.Tenant, "%s has changed since it was shown: nothing was taken over, look at it again", r.Tenant)
+		return conflict(r.Tenant, "%s has changed since it was shown: no group was adopted, show the adoption again", r.Tenant)
 	case len(r.Groups) == 0 || len(a.NotAdoptable) == 0:
 		return nil
 	}

@@ -231,16 +231,18 @@ func (l *Local) Decide(ctx context.Context, r DecideRequest, report func(Event))
 func checkDigest(p plan.Plan, tenant access.TenantID, digest string) error {
 	switch now := p.HeldDigest(); {
 	case now == "":
-		return conflict(tenant, "nothing is held on %s", tenant)
+		return conflict(tenant, "no step waits for an approval on %s", tenant)
 	case now != digest:
-		return conflict(tenant, "what is held on %s is not %q, it is %s by now: look at it again", tenant, digest, now)
+		e := conflict(tenant, "other steps wait for an approval on %s than those with the digest %s: their digest is %s", tenant, digest, now)
+		e.Field = "digest"
+		return e
 	default:
 		return nil
 	}
 }
 
 // conflict returns the error of a request about a tenant whose state has changed.
-func conflict(tenant access.TenantID, format string, args ...any) error {
+func conflict(tenant access.TenantID, format string, args ...any) *Error {
 	return &Error{Code: Conflict, Kind: kindTenant, Name: tenant.String(), Message: fmt.Sprintf(format, args...)}
 }
 
@@ -263,7 +265,7 @@ func (r DecideRequest) decisions(p plan.Plan) ([]store.Decision, error) {
 	for _, only := range r.Only {
 		if !matched[only] {
 			return nil, &Error{
-				Code: Invalid, Field: "only", Name: only, Message: fmt.Sprintf("no removal that is held names %q", only),
+				Code: Invalid, Field: "only", Name: only, Message: fmt.Sprintf("no step that waits for an approval names %q", only),
 			}
 		}
 	}

@@ -361,7 +361,7 @@ func revocationOf(r store.Revocation, ends map[string]driver.AccessEnd) Revocati
 
 // notRevoked is the error of a user without a revocation.
 func notRevoked(user string) error {
-	return &Error{Code: NotFound, Name: user, Message: fmt.Sprintf("the access of %q is not revoked", user)}
+	return &Error{Code: NotFound, Kind: KindRevocation, Name: user, Message: fmt.Sprintf("the access of %q is not revoked", user)}
 }
 
 // unknownUser is the error of a user that neither a document nor the ledger has. The caller

@@ -20,6 +20,9 @@ type Selection struct {
 	Platform  string `json:"platform,omitempty"`
 }
 
+// KindRevocation is the kind of errors about a revocation, which has the name of its user.
+const KindRevocation = "revocation"
+
 // kindTenant and kindUser are the kinds of errors about tenants and users.
 const (
 	kindTenant = "tenant"

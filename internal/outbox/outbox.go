@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,25 +115,8 @@ func (o *Outbox) startOrSignal(ctx context.Context, s store.Start) (client.Workf
 // are not made stay stored, and a worker makes them.
 func (o *Outbox) Drain(ctx context.Context, workflowIDs []string) (map[string]client.WorkflowRun, error) {
 	runs := map[string]client.WorkflowRun{}
-	if len(workflowIDs) == 0 {
-		return runs, nil
-	}
-	for {
-		count, err := o.make(ctx, workflowIDs, runs)
-		if err != nil {
-			return nil, err
-		}
-		if count > 0 {
-			continue
-		}
-		left, err := o.Store.StartsLeft(ctx, workflowIDs)
-		if err != nil {
-			return nil, err
-		}
-		if left == 0 {
-			break
-		}
-		if err := pause(ctx, lockedInterval); err != nil {
+	for ids := range slices.Chunk(workflowIDs, batch) {
+		if err := o.drain(ctx, ids, runs); err != nil {
 			return nil, err
 		}
 	}
@@ -142,6 +126,26 @@ func (o *Outbox) Drain(ctx context.Context, workflowIDs []string) (map[string]cl
 		}
 	}
 	return runs, nil
+}
+
+// drain makes the starts of some workflow IDs, and adds their runs to runs.
+func (o *Outbox) drain(ctx context.Context, workflowIDs []string, runs map[string]client.WorkflowRun) error {
+	for {
+		count, err := o.make(ctx, workflowIDs, runs)
+		if err != nil {
+			return err
+		}
+		if count > 0 {
+			continue
+		}
+		left, err := o.Store.StartsLeft(ctx, workflowIDs)
+		if err != nil || left == 0 {
+			return err
+		}
+		if err := pause(ctx, lockedInterval); err != nil {
+			return err
+		}
+	}
 }
 
 // make makes one batch of starts, of the workflow IDs or, without any, those that are due. It

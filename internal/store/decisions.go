@@ -170,12 +170,15 @@ func (s *Store) EndDecisions(ctx context.Context, tenants []access.TenantID) err
 	if len(tenants) == 0 {
 		return nil
 	}
-	return s.exec(ctx, `UPDATE decisions d SET ended_at = now(), ended = CASE
+	// Rows are locked in one order: two runs may end the same expired decisions.
+	return s.exec(ctx, `
+WITH locked AS (SELECT id FROM decisions WHERE ended_at IS NULL AND (tenant = ANY($1) OR expires_at <= now()) ORDER BY id FOR UPDATE)
+UPDATE decisions d SET ended_at = now(), ended = CASE
 			WHEN verdict = 'approved' AND EXISTS (SELECT FROM records r
 				WHERE r.tenant = d.tenant AND r.intended_at >= d.decided_at AND r.done_at IS NOT NULL AND r.error = ''
 					AND jsonb_path_query_array((r.step -> 'have')::jsonb, '$.**.ref') ? d.ref
 					AND NOT coalesce(jsonb_path_query_array((r.step -> 'want')::jsonb, '$.**.ref') ? d.ref, false)) THEN 'used'
 			WHEN expires_at <= now() THEN 'expired'
 			ELSE 'nothing-left' END
-		WHERE ended_at IS NULL AND (tenant = ANY($1) OR expires_at <= now())`, texts(tenants))
+	FROM locked WHERE d.id = locked.id AND d.ended_at IS NULL`, texts(tenants))
 }

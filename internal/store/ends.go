@@ -85,9 +85,12 @@ func (s *Store) StartedRuns(ctx context.Context, started []PendingRun) error {
 	for i, d := range started {
 		tenants[i], revisions[i] = d.Tenant.String(), d.Revision
 	}
-	return s.exec(ctx, `UPDATE affected_tenants a SET run_pending = false
-			FROM unnest($1::text[], $2::bigint[]) AS started (tenant, revision)
-		WHERE a.tenant = started.tenant AND a.revision <= started.revision AND run_pending`, tenants, revisions)
+	// Rows are locked in the order in which a change locks them.
+	return s.exec(ctx, `
+WITH locked AS (SELECT tenant FROM affected_tenants WHERE tenant = ANY($1) ORDER BY tenant FOR UPDATE)
+UPDATE affected_tenants a SET run_pending = false
+	FROM unnest($1::text[], $2::bigint[]) AS started (tenant, revision) JOIN locked USING (tenant)
+	WHERE a.tenant = started.tenant AND a.revision <= started.revision AND run_pending`, tenants, revisions)
 }
 
 // CheckEnds returns how long it is until the next end of a binding that is not counted, at

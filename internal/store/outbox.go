@@ -113,9 +113,12 @@ func (s *Store) DrainStarts(
 }
 
 func lockStarts(ctx context.Context, tx pgx.Tx, workflowIDs []string, limit int) (ids []int64, starts []Start, err error) {
+	chosen, args := "next_attempt_at <= now()", []any{limit}
+	if workflowIDs != nil {
+		chosen, args = "workflow_id = ANY($2)", append(args, workflowIDs)
+	}
 	rows, err := tx.Query(ctx, `SELECT id, workflow_id, workflow, summary, input, cause, attributes, priority, fairness_key FROM outbox
-		WHERE CASE WHEN $1::text[] IS NULL THEN next_attempt_at <= now() ELSE workflow_id = ANY($1) END
-		ORDER BY priority, id LIMIT $2 FOR UPDATE SKIP LOCKED`, workflowIDs, limit)
+		WHERE `+chosen+` ORDER BY priority, id LIMIT $1 FOR UPDATE SKIP LOCKED`, args...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -20,7 +20,7 @@ import (
 func (s *Store) Propose(ctx context.Context, req ApplyRequest) (Changes, error) {
 	e := edit{upsert: req.Documents, prune: req.Prune, unnamed: req.Prune}
 	do := func(tx pgx.Tx, c *comparison, _ *neighbours, d *draft, _ []document.GroupName) error {
-		return propose(ctx, tx, c, d)
+		return propose(ctx, tx, c, d, req.Prune && len(c.removed) > 0)
 	}
 	return s.write(ctx, e, Checks{Validate: req.Validate}, do)
 }
@@ -28,7 +28,7 @@ func (s *Store) Propose(ctx context.Context, req ApplyRequest) (Changes, error) 
 // proposed is how long a proposal is kept.
 const proposed = "7 days"
 
-func propose(ctx context.Context, tx pgx.Tx, c *comparison, d *draft) error {
+func propose(ctx context.Context, tx pgx.Tx, c *comparison, d *draft, pruned bool) error {
 	changes, err := json.Marshal(c.changes)
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
@@ -44,7 +44,7 @@ func propose(ctx context.Context, tx pgx.Tx, c *comparison, d *draft) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	done, err := tx.Exec(ctx, `INSERT INTO proposals (digest, revision, changes, pruned) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (digest) DO NOTHING`, c.changes.Digest, c.changes.Generation-1, changes, len(c.unnamed) > 0)
+		ON CONFLICT (digest) DO NOTHING`, c.changes.Digest, c.changes.Generation-1, changes, pruned)
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
