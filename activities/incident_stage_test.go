@@ -32,13 +32,13 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/driver/drivertest/faultproxy"
 	"github.com/rollcall-iam/rollcall/internal/driver/gcp"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
-	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/simulate"
 	simaws "github.com/rollcall-iam/rollcall/internal/simulate/aws"
 	simazure "github.com/rollcall-iam/rollcall/internal/simulate/azure"
 	simgoogle "github.com/rollcall-iam/rollcall/internal/simulate/google"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // stage is a platform on which an incident is played again: tenants, people, and
@@ -67,10 +67,7 @@ type stage struct {
 // newStage gives a platform type a database of its own.
 func newStage(t *testing.T, kind string, open driver.Open, roles ...string) *stage {
 	t.Helper()
-	database := postgres.ForTest(t)
-	if _, err := store.Migrate(t.Context(), database); err != nil {
-		t.Fatal(err)
-	}
+	database := storetest.URL(t)
 	db, err := store.Open(t.Context(), database)
 	if err != nil {
 		t.Fatal(err)

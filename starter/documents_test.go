@@ -15,6 +15,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // organisation is one project with one person on one platform. Its group's name
@@ -66,9 +67,7 @@ func tenant() access.TenantID {
 // emptyDatabase returns the URL of a database with tables and nothing in them.
 func emptyDatabase(t *testing.T) string {
 	t.Helper()
-	url := postgres.ForTest(t)
-	must(t, url, "", "migrate")
-	return url
+	return storetest.URL(t)
 }
 
 // database returns the URL of a database that holds the organisation.

@@ -21,6 +21,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/engines/postgres"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 func TestNewLogger(t *testing.T) {
@@ -142,11 +143,7 @@ func TestStartNamesWhatIsMissing(t *testing.T) {
 	}
 	migrated := func(t *testing.T) string {
 		t.Helper()
-		url := postgres.ForTest(t)
-		if _, err := store.Migrate(t.Context(), url); err != nil {
-			t.Fatal(err)
-		}
-		return url
+		return storetest.URL(t)
 	}
 	dead := deadAddress(t)
 	cases := map[string]struct {

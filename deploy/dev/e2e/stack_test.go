@@ -33,6 +33,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/engines/temporal"
 	"github.com/rollcall-iam/rollcall/internal/ledger"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
 // The exit codes of rollcall.
@@ -108,7 +109,7 @@ type stack struct {
 
 func newStack(t testing.TB) *stack {
 	t.Helper()
-	return stackOn(t, postgres.ForTest(t), temporal.Options{})
+	return stackOn(t, storetest.URL(t), temporal.Options{})
 }
 
 // stackOn is a stack on a certain database and Temporal.

@@ -23,13 +23,24 @@ var shared struct {
 	err       error
 	alive     io.Closer // see sweepUp
 	databases int
+	// template is the database that CopyForTest copies, once it is prepared.
+	template string
 }
 
 // ForTest returns the URL of a new, empty database. It is on a server that all
 // tests of the process share, and is dropped when the test ends; the server and
 // its directory go when the process does. Where PostgreSQL is not installed the
 // test is skipped, or fails if CI=true; with -short it is always skipped.
-func ForTest(t testing.TB) string {
+func ForTest(t testing.TB) string { return forTest(t, nil) }
+
+// CopyForTest is ForTest with a database as prepare leaves it. It calls prepare once in a process,
+// and copies that database: all callers have to prepare it alike. Prepare must close its
+// connections.
+func CopyForTest(t testing.TB, prepare func(ctx context.Context, url string) error) string {
+	return forTest(t, prepare)
+}
+
+func forTest(t testing.TB, prepare func(ctx context.Context, url string) error) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a real server: run without -short")
@@ -42,7 +53,7 @@ func ForTest(t testing.TB) string {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	server, name, err := sharedDatabase(ctx)
+	server, name, err := sharedDatabase(ctx, prepare)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,8 +67,9 @@ func ForTest(t testing.TB) string {
 	return server.URL(name)
 }
 
-// sharedDatabase makes a database on the shared server, which it starts first.
-func sharedDatabase(ctx context.Context) (*Server, string, error) {
+// sharedDatabase makes a database on the shared server, which it starts first: an empty one,
+// or a copy of the one that prepare is for.
+func sharedDatabase(ctx context.Context, prepare func(ctx context.Context, url string) error) (*Server, string, error) {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.server == nil && shared.err == nil {
@@ -68,7 +80,29 @@ func sharedDatabase(ctx context.Context) (*Server, string, error) {
 	}
 	shared.databases++
 	name := "test_" + strconv.Itoa(shared.databases)
-	return shared.server, name, shared.server.CreateDatabase(ctx, name)
+	if prepare == nil {
+		return shared.server, name, shared.server.CreateDatabase(ctx, name)
+	}
+	if err := prepareTemplate(ctx, prepare); err != nil {
+		return nil, "", err
+	}
+	return shared.server, name, shared.server.copyDatabase(ctx, shared.template, name)
+}
+
+// prepareTemplate makes the template, once.
+func prepareTemplate(ctx context.Context, prepare func(ctx context.Context, url string) error) error {
+	const name = "test_template"
+	if shared.template == name {
+		return nil
+	}
+	if err := shared.server.CreateDatabase(ctx, name); err != nil {
+		return err
+	}
+	if err := prepare(ctx, shared.server.URL(name)); err != nil {
+		return errors.Join(err, shared.server.dropDatabase(ctx, name))
+	}
+	shared.template = name
+	return nil
 }
 
 func startShared(ctx context.Context) (*Server, error) {

@@ -239,6 +239,11 @@ func (s *Server) CreateDatabase(ctx context.Context, name string) error {
 	return err
 }
 
+// copyDatabase makes a database with all that is in another, which no connection uses.
+func (s *Server) copyDatabase(ctx context.Context, from, name string) error {
+	return s.exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()+" TEMPLATE "+pgx.Identifier{from}.Sanitize())
+}
+
 // dropDatabase removes a database with everything in it, in use or not.
 func (s *Server) dropDatabase(ctx context.Context, name string) error {
 	return s.exec(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
