@@ -233,7 +233,8 @@ func checkDigest(p plan.Plan, tenant access.TenantID, digest string) error {
 	case now == "":
 		return conflict(tenant, "no step waits for an approval on %s", tenant)
 	case now != digest:
-		e := conflict(tenant, "other steps wait for an approval on %s than those with the digest %s: their digest is %s", tenant, digest, now)
+		e := conflict(tenant, "other steps wait for an approval on %s than those with the digest %s: their digest is %s",
+			tenant, digest, now)
 		e.Field = "digest"
 		return e
 	default:

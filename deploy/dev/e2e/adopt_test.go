@@ -145,7 +145,7 @@ func (s *stack) adopted(tenant, group string) {
 		s.t.Errorf("the run after has %d steps, want none", r.Steps)
 	}
 	out := s.must(done, "explain", person("admin", 0), tenant)
-	for _, text := range []string{"Rollcall adopted the group at the request of ada", "CHG-77", "Rollcall granted the role "} {
+	for _, text := range []string{"Rollcall adopted the group at the request of os:", "says to be ada", "CHG-77", "Rollcall granted the role "} {
 		if !strings.Contains(out, text) {
 			s.t.Errorf("explain does not say %q:\n%s", text, out)
 		}

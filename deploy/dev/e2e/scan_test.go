@@ -138,8 +138,9 @@ func (s *stack) metrics(log string) string {
 	return string(body)
 }
 
-// watchArguments notes the arguments of all processes of this stack's programs,
-// whoever starts them, until it is asked what they were.
+// watchArguments notes the arguments of all processes that have this stack's database in
+// their environment, until the returned function is called. Other stacks run the same
+// programs at the same time.
 func (s *stack) watchArguments() (arguments func() string) {
 	s.t.Helper()
 	seen := map[string]bool{}
@@ -149,7 +150,12 @@ func (s *stack) watchArguments() (arguments func() string) {
 		for {
 			processes, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 			for _, file := range processes {
-				if line, err := os.ReadFile(file); err == nil && strings.HasPrefix(string(line), s.bin) {
+				line, err := os.ReadFile(file)
+				if err != nil || !strings.HasPrefix(string(line), s.bin) {
+					continue
+				}
+				environ, err := os.ReadFile(filepath.Join(filepath.Dir(file), "environ"))
+				if err == nil && strings.Contains(string(environ), "="+s.database+"\x00") {
 					seen[strings.ReplaceAll(string(line), "\x00", " ")] = true
 				}
 			}
