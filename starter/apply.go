@@ -91,13 +91,19 @@ func (c *cli) applyPlan(ctx context.Context, digest string, flags changeFlags) e
 
 func deleteCommand(c *cli) *cobra.Command {
 	var flags changeFlags
+	var source string
 	cmd := &cobra.Command{
 		Use:   "delete KIND NAME",
 		Short: "Remove one document",
 		Long: `delete removes one document that no other refers to. A removed tenant is
-remembered until what Rollcall made for it is cleaned up.`,
+remembered until what Rollcall made for it is cleaned up.
+
+A document that belongs to a directory or another source is removed there. With --source,
+delete removes it in the name of that source, as when the source is shut down; a source that
+still runs creates it again.`,
 		Example: `  rollcall delete meshProjectUserBinding b-jane-web
-  rollcall delete tenant marketing.web/openstack.eu`,
+  rollcall delete tenant marketing.web/openstack.eu
+  rollcall delete user jane-doe --source scim:corp`,
 		Args:              exactly(2, "name a kind and a document, as rollcall get shows them"),
 		ValidArgsFunction: c.completeDocuments,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -106,6 +112,9 @@ remembered until what Rollcall made for it is cleaned up.`,
 				return err
 			}
 			request := control.DeleteRequest{ID: document.ID{Kind: kind, Name: args[1]}, ChangeOptions: flags.options()}
+			if request.Source, err = document.ParseSource(source); err != nil {
+				return invalid(fmt.Errorf("--source %q: %w", source, err))
+			}
 			return c.change(flags, nil, func(digest string, report func(control.Event)) (control.ChangeResult, error) {
 				request.Digest = digest
 				result, err := c.service().Delete(cmd.Context(), request, report)
@@ -114,6 +123,7 @@ remembered until what Rollcall made for it is cleaned up.`,
 		},
 	}
 	flags.add(cmd)
+	cmd.Flags().StringVar(&source, "source", document.DocumentsSource, "remove a document that belongs to this source")
 	return cmd
 }
 
@@ -121,8 +131,11 @@ remembered until what Rollcall made for it is cleaned up.`,
 // on.
 func undeletable(err error) error {
 	e, ok := errors.AsType[*control.Error](err)
-	if !ok || e.Code != control.Conflict {
+	switch {
+	case !ok || e.Code != control.Conflict:
 		return err
+	case e.Field == "source":
+		return exitError{code: e.Code.ExitCode(), err: fmt.Errorf("%w: rollcall delete --source, if the source is shut down", err)}
 	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s is still referred to by\n", document.ID{Kind: document.Kind(e.Kind), Name: e.Name})
@@ -150,6 +163,8 @@ type changeResult struct {
 	Dropped map[string]int `json:"dropped,omitempty"`
 	// Ended are created and changed bindings that have ended already.
 	Ended []document.ID `json:"ended,omitempty"`
+	// Preserved are fields that belong to another source and keep their values.
+	Preserved []store.PreservedField `json:"preserved,omitempty"`
 }
 
 // options are those of the service.
@@ -266,6 +281,7 @@ func (c *cli) reportChange(changes store.Changes, dropped document.Dropped, stor
 		Created: list(changes.Created), Changed: list(changes.Changed), Removed: list(changes.Removed),
 		Unchanged: changes.Unchanged, Generation: changes.Generation, Stored: stored && !changes.Empty(),
 		Tenants: list(changes.Tenants), Dropped: dropped, Ended: changes.Ended,
+		Preserved: changes.Preserved,
 	}
 	return c.print(result, func(w io.Writer) {
 		if len(dropped) > 0 {
@@ -274,6 +290,11 @@ func (c *cli) reportChange(changes store.Changes, dropped document.Dropped, stor
 		if len(changes.Ended) > 0 {
 			fmt.Fprintf(w, "Warning: bindings that ended already grant nothing: %d, such as %s. Set later ends, or remove them.\n",
 				len(changes.Ended), visible(changes.Ended[0].Name))
+		}
+		if len(changes.Preserved) > 0 {
+			f := changes.Preserved[0]
+			fmt.Fprintf(w, "Fields that belong to another source keep their values: %d, such as %s of %s (%s).\n",
+				len(changes.Preserved), f.Field, visible(f.ID.String()), f.Source)
 		}
 		verb := "Stored"
 		if !stored {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -238,6 +239,33 @@ func TestDelete(t *testing.T) {
 	must(t, db, "", "delete", "userbinding", "b-jane-web", "--yes")
 	must(t, db, "", "delete", "user", "jane", "--yes")
 	run(t, db, "", "get", "user", "jane").ends(t, "what is deleted is gone", exitInvalid)
+}
+
+// TestSources: an export restores what belongs to another source, and that is neither changed
+// nor removed by documents.
+func TestSources(t *testing.T) {
+	t.Parallel()
+	db := database(t)
+	before := must(t, db, "", "export")
+	const eve = `{apiVersion: v2, kind: meshUser, metadata: {name: eve}, spec: {euid: eve-1, email: %s},
+  rollcall: {source: "scim:corp", fields: {spec.euid: {source: "sign-in:corp", since: "2026-05-04T10:00:00Z"}}}}`
+	must(t, db, fmt.Sprintf(eve, "eve@example.com"), "apply", "-")
+	if out := must(t, db, "", "get", "user"); !strings.Contains(out, "scim:corp (spec.euid: sign-in:corp)") || !strings.Contains(out, "documents\n") {
+		t.Errorf("the users do not show what they belong to:\n%s", out)
+	}
+	if out := must(t, db, before, "apply", "--prune", "--yes", "-"); !strings.Contains(out, "0 created, 0 changed, 0 removed") {
+		t.Errorf("documents remove the directory's user:\n%s", out)
+	}
+	run(t, db, fmt.Sprintf(eve, "eva@example.com"), "apply", "-").ends(t, "documents change the directory's user", exitInvalid,
+		`<stdin>:1: meshUser eve: belongs to the source "scim:corp": change it there, or take it out of the input`)
+	run(t, db, "", "delete", "user", "eve", "--yes").ends(t, "the user is the directory's", exitInvalid,
+		`meshUser eve belongs to the source "scim:corp"`, "rollcall delete --source")
+	run(t, db, "", "delete", "user", "eve", "--yes", "--source", "nobody").ends(t, "there is no such kind of source", exitInvalid,
+		`--source "nobody"`, "scim:corp")
+	must(t, db, "", "delete", "user", "eve", "--yes", "--source", "scim:corp")
+	if diff := cmp.Diff(before, must(t, db, "", "export")); diff != "" {
+		t.Errorf("other documents changed (-before +after):\n%s", diff)
+	}
 }
 
 func TestExportRestoresEverything(t *testing.T) {

@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -17,7 +20,9 @@ func getCommand(c *cli) *cobra.Command {
 		Short: "Show stored documents",
 		Long: `get lists stored documents: all, those of a kind, or one. A kind is written as in
 documents or as people say it: meshUser, user, users, userbinding. With -o yaml
-it writes the documents themselves, as apply takes them.`,
+it writes the documents themselves, as apply takes them. Where documents or fields belong
+to another source than the documents that were applied, as a directory or a sign-in, the
+table has a column for it.`,
 		Example: `  rollcall get
   rollcall get users
   rollcall get meshTenant marketing.web/openstack.eu -o yaml`,
@@ -55,12 +60,33 @@ func (c *cli) printDocuments(docs []document.Document) error {
 		fmt.Fprintln(c.err, "There are none: rollcall apply stores documents.")
 		return nil
 	}
+	head := []string{"KIND", "NAME", "VERSION"}
+	sources := slices.ContainsFunc(docs, func(d document.Document) bool { return d.Source != "" || len(d.Fields) > 0 })
+	if sources {
+		head = append(head, "SOURCE")
+	}
 	lines := make([][]string, len(docs))
 	for i, d := range docs {
 		lines[i] = []string{string(d.ID.Kind), d.ID.Name, d.APIVersion}
+		if sources {
+			lines[i] = append(lines[i], sourceText(d))
+		}
 	}
-	rows(c.out, []string{"KIND", "NAME", "VERSION"}, lines)
+	rows(c.out, head, lines)
 	return nil
+}
+
+// sourceText names what a document and its fields belong to, as
+// "documents (spec.euid: sign-in:corp)".
+func sourceText(d document.Document) string {
+	var fields []string
+	for _, path := range slices.Sorted(maps.Keys(d.Fields)) {
+		fields = append(fields, path+": "+d.Fields[path].Source.String())
+	}
+	if len(fields) == 0 {
+		return d.Source.String()
+	}
+	return d.Source.String() + " (" + strings.Join(fields, ", ") + ")"
 }
 
 // printTrees writes documents as one list in JSON: what Encode writes, drawn

@@ -45,6 +45,8 @@ func (r ApplyRequest) Validate() error {
 // DeleteRequest removes one document.
 type DeleteRequest struct {
 	ID document.ID `json:"id"`
+	// Source is what the document has to belong to; empty stands for applied documents.
+	Source document.Source `json:"source,omitempty"`
 	ChangeOptions
 }
 
@@ -68,6 +70,7 @@ func (l *Local) Apply(ctx context.Context, r ApplyRequest, report func(Event)) (
 // Delete is that of Documents.
 func (l *Local) Delete(ctx context.Context, r DeleteRequest, report func(Event)) (ChangeResult, error) {
 	return l.change(ctx, r.ChangeOptions, report, func(s *store.Store, checks store.Checks) (store.Changes, error) {
+		checks.Source = r.Source
 		changes, err := s.Delete(ctx, []document.ID{r.ID}, checks)
 		return changes, deleteError(r.ID, err)
 	})
@@ -125,6 +128,14 @@ func deleteError(id document.ID, err error) error {
 		return notFound(string(id.Kind), id.Name)
 	}
 	problems, ok := errors.AsType[document.Problems](err)
+	for _, p := range problems {
+		if p.Field == store.SourceField && p.Object == id.String() {
+			return &Error{
+				Code: Conflict, Kind: string(id.Kind), Name: id.Name, Field: "source", cause: err,
+				Message: fmt.Sprintf("%s %s", p.Object, p.Text),
+			}
+		}
+	}
 	if !ok || slices.ContainsFunc(problems, func(p document.Problem) bool { return p.Field == "" }) {
 		return err // another cause than a reference
 	}

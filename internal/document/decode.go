@@ -221,8 +221,11 @@ func assemble(tree map[string]any) (Document, error) {
 	if err != nil {
 		return doc, fmt.Errorf("document: %w", err)
 	}
-	if tenant, ok := w.(*wireTenant); ok && tenant.Rollcall != nil {
+	if tenant, ok := w.(*wireTenant); ok {
 		doc.Drawn = tenant.drawn()
+	}
+	if section := w.rollcall(); section != nil {
+		section.addTo(&doc)
 		delete(tree, "rollcall")
 		body, err = canonical(tree)
 	}

@@ -1,7 +1,6 @@
 package document
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,7 +11,7 @@ import (
 
 // Encode writes docs as YAML, in the order of Kinds and by name, so that apply
 // accepts it and equal documents give equal bytes. The drawn numbers of tenants
-// go with them.
+// and the sources of objects and fields go with them.
 func Encode(w io.Writer, docs []Document) error {
 	enc := yaml.NewEncoder(w)
 	enc.SetIndent(2)
@@ -37,14 +36,12 @@ func Encode(w io.Writer, docs []Document) error {
 // tree returns the whole document, drawn numbers included.
 func (d Document) tree() (map[string]any, error) {
 	var tree map[string]any
-	dec := json.NewDecoder(bytes.NewReader(d.Body))
-	dec.UseNumber()
-	if err := dec.Decode(&tree); err != nil {
+	if err := unmarshalNumbers(d.Body, &tree); err != nil {
 		return nil, err
 	}
 	forYAML(tree)
-	if d.Drawn != nil {
-		tree["rollcall"] = map[string]any{"tenantPlatformNumber": d.Drawn.Number, "rand": d.Drawn.Random}
+	if section := d.rollcall(); len(section) > 0 {
+		tree["rollcall"] = section
 	}
 	return tree, nil
 }

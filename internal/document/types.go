@@ -293,6 +293,11 @@ type Document struct {
 	// Drawn is what an exported tenant says it was given; nil without. It is not
 	// part of Body.
 	Drawn *Drawn
+	// Source is what the object belongs to, and Fields what single fields belong to, by their
+	// path, as spec.euid; other fields belong to Source. They are not part of Body. For an
+	// object that is stored already, those that are stored count.
+	Source Source
+	Fields map[string]FieldSource
 	// File and Line say where it was read; empty for a stored one.
 	File string
 	Line int

@@ -15,6 +15,8 @@ type wire interface {
 	name() string
 	// typed is the form the rest of Rollcall works with.
 	typed() (any, error)
+	// rollcall is what an export says beyond the document; nil without.
+	rollcall() *wireRollcall
 }
 
 // newWire returns an empty document of a kind, or nil for an unknown one.
@@ -68,7 +70,11 @@ func Parse(d Document) (any, error) {
 type wireEnvelope struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       Kind   `json:"kind"`
+	// Rollcall is no part of the document's body.
+	Rollcall *wireRollcall `json:"rollcall"`
 }
+
+func (w wireEnvelope) rollcall() *wireRollcall { return w.Rollcall }
 
 // wireRef is a reference by name.
 type wireRef struct {

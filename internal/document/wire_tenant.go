@@ -30,8 +30,24 @@ type wireTenant struct {
 
 // wireDrawn is what an export says about a tenant beyond its document.
 type wireDrawn struct {
+	wireRollcall
 	TenantPlatformNumber int    `json:"tenantPlatformNumber"`
 	Rand                 string `json:"rand"`
+}
+
+func (w *wireTenant) rollcall() *wireRollcall {
+	if w.Rollcall == nil {
+		return nil
+	}
+	return &w.Rollcall.wireRollcall
+}
+
+// drawn returns the numbers of the section, nil without.
+func (w *wireTenant) drawn() *Drawn {
+	if w.Rollcall == nil || w.Rollcall.TenantPlatformNumber == 0 {
+		return nil
+	}
+	return &Drawn{Number: w.Rollcall.TenantPlatformNumber, Random: w.Rollcall.Rand}
 }
 
 func (w *wireTenant) id() access.TenantID {
@@ -60,11 +76,4 @@ func (w *wireTenant) typed() (any, error) {
 		LandingZone: cmp.Or(w.Spec.LandingZoneIdentifier, w.Spec.LandingZoneRef.Name),
 		LocalID:     cmp.Or(w.Spec.LocalID, w.Spec.PlatformTenantID),
 	}, nil
-}
-
-func (w *wireTenant) drawn() *Drawn {
-	if w.Rollcall == nil {
-		return nil
-	}
-	return &Drawn{Number: w.Rollcall.TenantPlatformNumber, Random: w.Rollcall.Rand}
 }

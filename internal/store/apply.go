@@ -22,6 +22,8 @@ const namesVersion = 1
 type Checks struct {
 	// By makes the change.
 	By access.Actor
+	// Source is what the changed objects and fields belong to.
+	Source document.Source
 	// DryRun computes the change and stores nothing.
 	DryRun bool
 	// Validate checks further what would be stored, and returns the names of the groups
@@ -94,6 +96,7 @@ func (s *Store) write(
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", applyLock); err != nil {
 		return Changes{}, fmt.Errorf("store: waiting for another apply: %w", err)
 	}
+	e.source = checks.Source
 	c, err := compare(ctx, tx, e)
 	if err != nil {
 		return Changes{}, err
@@ -112,7 +115,7 @@ func (s *Store) write(
 	}
 	c.complete(n, d, e.prune || e.unnamed)
 	if c.changes.Empty() {
-		return c.changes, nil
+		return c.changes, c.commitSources(ctx, tx, checks)
 	}
 	if checks.DryRun {
 		return c.changes, Checks{Expected: checks.Expected}.confirm(c.changes)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -34,6 +35,9 @@ type Changes struct {
 	Digest string `json:"digest,omitempty"`
 	// Ended are the created and changed bindings that have ended already: they grant nothing.
 	Ended []document.ID `json:"ended,omitempty"`
+	// Preserved are the fields that keep their stored values, because they belong to another
+	// source than that of the change.
+	Preserved []PreservedField `json:"preserved,omitempty"`
 }
 
 // Empty reports whether everything is stored already.
@@ -43,6 +47,9 @@ func (c Changes) Empty() bool {
 
 // edit is what a caller wants changed.
 type edit struct {
+	// source makes the change.
+	source document.Source
+	fields []FieldChange
 	upsert []document.Document
 	prune  bool // remove what upsert lacks
 	remove []document.ID
@@ -68,6 +75,11 @@ type comparison struct {
 	// ones that change or go.
 	write, removed []row
 	old            map[document.ID]row
+	// source makes the change. attributed are the documents of which only the sources of fields
+	// change, refused those that belong to another source.
+	source     document.Source
+	attributed []row
+	refused    []document.Problem
 	// numbers are those that the edit gives to tenants.
 	numbers map[access.TenantID]document.Drawn
 	// allocated are those that a proposal gave to new tenants.
@@ -88,6 +100,7 @@ func compare(ctx context.Context, tx pgx.Tx, e edit) (*comparison, error) {
 		old:       map[document.ID]row{},
 		numbers:   map[access.TenantID]document.Drawn{},
 		allocated: e.allocated,
+		source:    e.source,
 	}
 	var version int
 	err := tx.QueryRow(ctx, "SELECT revision, names_version, clock_timestamp() FROM installation").
@@ -106,9 +119,13 @@ func compare(ctx context.Context, tx pgx.Tx, e edit) (*comparison, error) {
 	if err := c.addRequested(ctx, tx, e.upsert); err != nil {
 		return nil, err
 	}
+	if err := c.addFields(ctx, tx, e); err != nil {
+		return nil, err
+	}
 	if err := c.addRemoved(ctx, tx, e); err != nil {
 		return nil, err
 	}
+	slices.SortFunc(c.changes.Preserved, PreservedField.compare)
 	for _, ids := range [][]document.ID{c.changes.Created, c.changes.Changed, c.changes.Removed, c.changes.Ended} {
 		slices.SortFunc(ids, document.ID.Compare)
 	}
@@ -119,9 +136,9 @@ func compare(ctx context.Context, tx pgx.Tx, e edit) (*comparison, error) {
 }
 
 // differing selects the stored documents of the IDs $1 and $2, without the bodies of those
-// that have the hash $3.
-const differing = `SELECT g.n, d.kind, d.name, d.api_version, CASE WHEN g.same THEN NULL ELSE d.body END,
-		d.workspace, d.project, d.platform, d.landing_zone, d.subject, d.members
+// that have the hash $3 and belong to one source.
+const differing = `SELECT g.n, d.kind, d.name, d.api_version, CASE WHEN g.same AND d.field_sources IS NULL THEN NULL ELSE d.body END,
+		d.workspace, d.project, d.platform, d.landing_zone, d.subject, d.members, d.source, d.field_sources
 	FROM (SELECT n, d.kind, d.name, sha256(convert_to(d.body::text, 'UTF8')) = g.hash AS same
 		FROM unnest($1::text[], $2::text[], $3::bytea[]) WITH ORDINALITY AS g (kind, name, hash, n)
 		JOIN documents d ON d.kind = g.kind AND d.name = g.name) AS g
@@ -143,7 +160,7 @@ func (c *comparison) addRequested(ctx context.Context, tx pgx.Tx, documents []do
 	var body []byte
 	into := []any{
 		&n, &r.ID.Kind, &r.ID.Name, &r.APIVersion, &body,
-		&r.Workspace, &r.Project, &r.Platform, &r.LandingZone, &r.Subject, &r.Members,
+		&r.Workspace, &r.Project, &r.Platform, &r.LandingZone, &r.Subject, &r.Members, &r.Source, &r.Fields,
 	}
 	err := each(ctx, tx, differing, []any{kinds, names, hashes}, into, func() error {
 		stored[r.ID] = body == nil
@@ -168,6 +185,25 @@ func (c *comparison) addRequested(ctx context.Context, tx pgx.Tx, documents []do
 // put notes one given document.
 func (c *comparison) put(d document.Document, stored map[document.ID]bool) error {
 	same, exists := stored[d.ID]
+	if d.Source == "" || c.source != "" {
+		d.Source = c.source
+	}
+	if exists && !same {
+		old := c.old[d.ID]
+		preserved, err := c.preserve(d, old)
+		if err != nil {
+			return err
+		}
+		preserved.Source, preserved.Fields = old.Source, old.Fields
+		d, c.requested[d.ID] = preserved, preserved
+		switch {
+		case bytes.Equal(d.Body, old.Body):
+			same = true
+			delete(c.old, d.ID)
+		case old.Source != c.source:
+			c.refuse(old.Document, "", "change it there, or take it out of the input")
+		}
+	}
 	if same {
 		c.changes.Unchanged++
 		if d.Drawn == nil {
@@ -181,40 +217,59 @@ func (c *comparison) put(d document.Document, stored map[document.ID]bool) error
 	if d.Drawn != nil {
 		c.numbers[r.tenant()] = *d.Drawn
 	}
-	switch {
-	case same:
-		return nil
-	case exists:
-		c.changes.Changed = append(c.changes.Changed, d.ID)
-	default:
-		c.changes.Created = append(c.changes.Created, d.ID)
+	if !same {
+		c.add(r, exists)
+	}
+	return nil
+}
+
+// add notes a created or changed document.
+func (c *comparison) add(r row, exists bool) {
+	if exists {
+		c.changes.Changed = append(c.changes.Changed, r.ID)
+	} else {
+		c.changes.Created = append(c.changes.Created, r.ID)
 	}
 	if r.hasEnded(c.now) {
-		c.changes.Ended = append(c.changes.Ended, d.ID)
+		c.changes.Ended = append(c.changes.Ended, r.ID)
 	}
 	c.write = append(c.write, r)
-	return nil
+}
+
+// SourceField is the field of a problem about a document that belongs to another source and
+// was to be removed.
+const SourceField = "rollcall.source"
+
+// refuse notes a document that the change may not change, with the remedy.
+func (c *comparison) refuse(d document.Document, field, remedy string) {
+	c.refused = append(c.refused, document.Problem{
+		Object: d.ID.String(), Field: field, Text: fmt.Sprintf("belongs to the source %q: %s", d.Source, remedy),
+	})
 }
 
 // addRemoved notes the stored documents that the edit removes.
 func (c *comparison) addRemoved(ctx context.Context, tx pgx.Tx, e edit) error {
 	const pruned = "SELECT " + columns + ` FROM documents d
-		WHERE NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS g (kind, name) WHERE g.kind = d.kind AND g.name = d.name)`
-	sql, ids := byID, e.remove
+		WHERE NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS g (kind, name) WHERE g.kind = d.kind AND g.name = d.name)
+			AND d.source = $3`
+	sql, ids, sources := byID, e.remove, []any{}
 	if e.prune {
-		sql, ids = pruned, slices.Collect(maps.Keys(c.requested))
+		sql, ids, sources = pruned, slices.Collect(maps.Keys(c.requested)), append(sources, e.source)
 	}
 	if len(ids) == 0 && !e.prune {
 		return nil
 	}
 	kinds, names := split(ids)
 	var err error
-	if c.removed, err = queryRows(ctx, tx, sql, kinds, names); err != nil {
+	if c.removed, err = queryRows(ctx, tx, sql, append([]any{kinds, names}, sources...)...); err != nil {
 		return err
 	}
 	for _, r := range c.removed {
 		c.old[r.ID] = r
 		c.changes.Removed = append(c.changes.Removed, r.ID)
+		if r.Source != e.source {
+			c.refuse(r.Document, SourceField, "delete it there, or in the name of that source")
+		}
 	}
 	for _, id := range e.remove {
 		if _, stored := c.old[id]; !stored && !e.ignoreMissing {
@@ -306,10 +361,13 @@ func (c *comparison) graphs(n *neighbours) (before, after *document.Graph) {
 // digest names the change.
 func (c *comparison) digest(d *draft) string {
 	bodies := make(map[document.ID][]byte, len(c.write))
+	sum := sha256.New()
 	for _, r := range c.write {
 		bodies[r.ID] = r.Body
+		if r.Source != "" {
+			writePart(sum, r.ID.String(), string(r.Source))
+		}
 	}
-	sum := sha256.New()
 	for _, ids := range [][]document.ID{c.changes.Created, c.changes.Changed, c.changes.Removed} {
 		for _, id := range ids {
 			writePart(sum, string(id.Kind), id.Name)

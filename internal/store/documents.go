@@ -71,7 +71,7 @@ func (s *Store) Export(ctx context.Context) ([]document.Document, error) {
 func (s *Store) Platforms(ctx context.Context) ([]document.Platform, error) {
 	// Roles come along because mappings refer to them.
 	rows, err := queryRows(ctx, s.pool, "SELECT "+columns+` FROM documents WHERE kind IN ('meshPlatform', 'meshProjectRole')
-		UNION ALL (SELECT DISTINCT ON (platform) 'meshPlatform', platform, '', platform_doc, '', '', platform, '', '', '{}'::text[]
+		UNION ALL (SELECT DISTINCT ON (platform) `+rememberedPlatform+`
 			FROM tombstones t WHERE NOT EXISTS (SELECT FROM documents WHERE kind = 'meshPlatform' AND name = t.platform)
 			ORDER BY platform, removed_at DESC)`)
 	if err != nil {

@@ -68,7 +68,7 @@ func newDraft(ctx context.Context, tx pgx.Tx, c *comparison, n *neighbours) (*dr
 			return otherNames(ctx, tx, names, free)
 		},
 	}
-	if err := set.ValidateChanged(c.now, d.validated); err != nil {
+	if err := c.withRefused(set, set.ValidateChanged(c.now, d.validated)); err != nil {
 		return nil, err
 	}
 	d.draws, err = draw(n.numbers, n.last, slices.Compact(tenants), c.numbers, c.allocated)

@@ -61,6 +61,7 @@ func (n *neighbours) keep(c *comparison, rows []row) {
 			continue
 		}
 		if given, ok := c.requested[r.ID]; ok {
+			given.Source, given.Fields = r.Source, r.Fields
 			r.Document = given // with its file
 		}
 		n.documents[r.ID] = r

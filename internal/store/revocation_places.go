@@ -70,7 +70,7 @@ SELECT DISTINCT id, p.platform, p.tenant, p.kind, p.group_name, p.role, p.name, 
 func (s *Store) RememberedPlatform(ctx context.Context, name string) (document.Platform, error) {
 	rows, err := queryRows(ctx, s.pool, "SELECT "+columns+` FROM documents
 			WHERE kind = 'meshProjectRole' OR kind = 'meshPlatform' AND name = $1
-		UNION ALL (SELECT 'meshPlatform', platform, '', platform_doc, '', '', platform, '', '', '{}'::text[] FROM `+remembered+` AS removed
+		UNION ALL (SELECT `+rememberedPlatform+` FROM `+remembered+` AS removed
 			WHERE platform = $1 AND NOT EXISTS (SELECT FROM documents WHERE kind = 'meshPlatform' AND name = $1)
 			ORDER BY removed_at DESC LIMIT 1)`, name)
 	if err != nil {

@@ -14,7 +14,10 @@ import (
 )
 
 // columns are those of a row, in the order of queryRows; copyRows writes them, and the ends of bindings.
-const columns = "kind, name, api_version, body, workspace, project, platform, landing_zone, subject, members"
+const columns = "kind, name, api_version, body, workspace, project, platform, landing_zone, subject, members, source, field_sources"
+
+// rememberedPlatform selects columns of the platform of a removed tenant.
+const rememberedPlatform = "'meshPlatform', platform, '', platform_doc, '', '', platform, '', '', '{}'::text[], '', NULL::jsonb"
 
 // save writes a change: only what differs. The revision is counted here: a
 // revocation, which waits for no apply, may have taken the one that was expected.
@@ -25,6 +28,9 @@ func save(
 		return err
 	}
 	if err := replace(ctx, tx, c, n); err != nil {
+		return err
+	}
+	if err := storeSources(ctx, tx, c.attributed); err != nil {
 		return err
 	}
 	if err := storeNames(ctx, tx, c, d, names, checks.Validate != nil); err != nil {
@@ -116,7 +122,10 @@ func storeNames(ctx context.Context, tx pgx.Tx, c *comparison, d *draft, names [
 
 // documentColumns are those of table documents, in the order of row.values.
 func documentColumns() []string {
-	return []string{"kind", "name", "api_version", "body", "workspace", "project", "platform", "landing_zone", "subject", "members"}
+	return []string{
+		"kind", "name", "api_version", "body", "workspace", "project", "platform", "landing_zone", "subject", "members",
+		"source", "field_sources",
+	}
 }
 
 func (r row) values() []any {
@@ -127,6 +136,7 @@ func (r row) values() []any {
 	return []any{
 		string(r.ID.Kind), r.ID.Name, r.APIVersion, r.Body,
 		r.Workspace, r.Project, r.Platform, r.LandingZone, r.Subject, members,
+		string(r.Source), fieldSources(r.Fields),
 	}
 }
 
@@ -227,7 +237,7 @@ func scanRow(found pgx.CollectableRow) (row, error) {
 	var r row
 	var body []byte
 	err := found.Scan(&r.ID.Kind, &r.ID.Name, &r.APIVersion, &body,
-		&r.Workspace, &r.Project, &r.Platform, &r.LandingZone, &r.Subject, &r.Members)
+		&r.Workspace, &r.Project, &r.Platform, &r.LandingZone, &r.Subject, &r.Members, &r.Source, &r.Fields)
 	r.Body = body
 	return r, err
 }

@@ -1,6 +1,7 @@
 package controltest
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -89,6 +90,35 @@ func testDocuments(t *testing.T, i Installation) {
 	repeated, err := i.Store.Apply(t.Context(), store.ApplyRequest{Documents: exported, Prune: true})
 	if err != nil || !repeated.Empty() {
 		t.Errorf("an export changes its own installation: %+v, %v", repeated, err)
+	}
+}
+
+// testSources: what belongs to a directory or a sign-in is neither changed nor removed by
+// documents.
+func testSources(t *testing.T, i Installation) {
+	i.apply(t, organization)
+	directory := store.Checks{Source: "scim:corp"}
+	eve := documents(t, "{apiVersion: v2, kind: meshUser, metadata: {name: eve}, spec: {email: eve@example.com, euid: eve-1}}")
+	if _, err := i.Store.Apply(t.Context(), store.ApplyRequest{Documents: eve, Checks: directory}); err != nil {
+		t.Fatal(err)
+	}
+	jane := document.ID{Kind: document.KindUser, Name: "jane"}
+	fields := []store.FieldChange{{ID: jane, Set: map[string]json.RawMessage{"spec.euid": json.RawMessage(`"jane-signed-in"`)}}}
+	if _, err := i.Store.SetFields(t.Context(), fields, store.Checks{Source: "sign-in:corp"}); err != nil {
+		t.Fatal(err)
+	}
+	options := control.ChangeOptions{By: ada(), AllowRemovals: true}
+	request := control.ApplyRequest{Documents: documents(t, organization), Prune: true, ChangeOptions: options}
+	result, err := i.Service.Apply(t.Context(), request, nil)
+	want := []store.PreservedField{{ID: jane, Field: "spec.euid", Source: "sign-in:corp"}}
+	if diff := cmp.Diff(want, result.Changes.Preserved); diff != "" || err != nil || !result.Changes.Empty() {
+		t.Errorf("the documents from before the sign-in: %+v, %v, want no change (-want +got):\n%s", result.Changes, err, diff)
+	}
+	_, err = i.Service.Delete(t.Context(), control.DeleteRequest{ID: eve[0].ID, ChangeOptions: options}, nil)
+	fails(t, "a user of a directory is deleted there", err, control.Conflict, "eve")
+	result, err = i.Service.Delete(t.Context(), control.DeleteRequest{ID: eve[0].ID, Source: "scim:corp", ChangeOptions: options}, nil)
+	if err != nil || !result.Stored {
+		t.Errorf("delete a user in the name of the directory: %+v, %v", result, err)
 	}
 }
 

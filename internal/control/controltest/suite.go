@@ -26,6 +26,7 @@ func Run(t *testing.T, open func(t *testing.T) Installation) {
 	}{
 		{"Selection", testSelection},
 		{"Documents", testDocuments},
+		{"Sources", testSources},
 		{"Change", testChange},
 		{"Explain", testExplain},
 		{"Decide", testDecide},
