@@ -89,7 +89,9 @@ func (l *Local) change(
 		By: o.By, DryRun: o.DryRun, Validate: l.validateNames, ConfirmRemovals: !o.AllowRemovals, Expected: o.Digest,
 	}
 	if o.Replicate {
-		checks.Starts = func(c store.Changes) ([]store.Start, error) { return tenantStarts(ctx, s, c.Tenants, "apply") }
+		checks.Starts = func(c store.Changes, last []store.Status) ([]store.Start, error) {
+			return statusesOf(last).starts(c.Tenants, "apply")
+		}
 	}
 	changes, err := write(s, checks)
 	if errors.Is(err, store.ErrUnconfirmed) {

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"context"
+	"net/url"
 	"testing"
 	"time"
 
@@ -41,6 +42,28 @@ func TestLocal(t *testing.T) {
 	t.Parallel()
 	controltest.Run(t, func(t *testing.T) controltest.Installation {
 		s := storetest.Open(t)
+		return controltest.Installation{Service: local(s), Store: s}
+	})
+}
+
+// TestLocal_OneConnection: no method takes a second connection to the database while it holds
+// one. Many that did, beside one that holds the lock of changes, would wait for each other.
+func TestLocal_OneConnection(t *testing.T) {
+	t.Parallel()
+	controltest.Run(t, func(t *testing.T) controltest.Installation {
+		t.Helper()
+		address, err := url.Parse(storetest.URL(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		query := address.Query()
+		query.Set("pool_max_conns", "1")
+		address.RawQuery = query.Encode()
+		s, err := store.Open(t.Context(), address.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
 		return controltest.Installation{Service: local(s), Store: s}
 	})
 }

@@ -85,9 +85,15 @@ func tenantStarts(ctx context.Context, s *store.Store, tenants []access.TenantID
 	if err != nil {
 		return nil, err
 	}
+	return last.starts(tenants, cause)
+}
+
+// starts returns the starts of one run for each tenant, for the outbox.
+func (s statuses) starts(tenants []access.TenantID, cause string) ([]store.Start, error) {
 	starts := make([]store.Start, len(tenants))
 	for i, t := range tenants {
-		if starts[i], err = replicateStart(t, cause, last.attributes(t)).stored(); err != nil {
+		var err error
+		if starts[i], err = replicateStart(t, cause, s.attributes(t)).stored(); err != nil {
 			return nil, err
 		}
 	}

@@ -103,11 +103,15 @@ func lastStatuses(ctx context.Context, s *store.Store, tenants []access.TenantID
 	if err != nil {
 		return nil, err
 	}
+	return statusesOf(found), nil
+}
+
+func statusesOf(found []store.Status) statuses {
 	last := make(statuses, len(found))
 	for _, status := range found {
 		last[status.Tenant] = status
 	}
-	return last, nil
+	return last
 }
 
 // attributes are the search attributes that a run of the tenant starts with: those

@@ -36,8 +36,10 @@ type Checks struct {
 	// ConfirmRemovals lets a change that removes documents fail with ErrUnconfirmed, unless it
 	// is the Expected one.
 	ConfirmRemovals bool
-	// Starts returns the runs that the change starts. They are stored with it; nil starts none.
-	Starts func(Changes) ([]Start, error)
+	// Starts returns the runs that the change starts, from the last statuses of the affected
+	// tenants: those that never ran have none. The runs are stored with the change; nil starts
+	// none. The change holds a connection and the lock: Starts must not use the store.
+	Starts func(Changes, []Status) ([]Start, error)
 }
 
 // Draft is what a change would store.
@@ -137,10 +139,14 @@ func (s *Store) write(
 
 // storeStarts stores the runs that a change starts.
 func storeStarts(ctx context.Context, tx pgx.Tx, changes Changes, checks Checks) error {
-	if checks.Starts == nil {
+	if checks.Starts == nil || len(changes.Tenants) == 0 { // a filter without IDs chooses all
 		return nil
 	}
-	starts, err := checks.Starts(changes)
+	statuses, err := readStatuses(ctx, tx, TenantFilter{IDs: changes.Tenants})
+	if err != nil {
+		return err
+	}
+	starts, err := checks.Starts(changes, statuses)
 	if err != nil {
 		return err
 	}

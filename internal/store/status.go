@@ -344,7 +344,11 @@ func (s *Store) Unchanged(ctx context.Context, tenant access.TenantID) (bool, er
 // access.TenantID.Compare. Tenants that never ran, and those that are gone for
 // good, have none.
 func (s *Store) Statuses(ctx context.Context, f TenantFilter) ([]Status, error) {
-	rows, err := s.pool.Query(ctx, `SELECT workspace, project, platform, outcome, run_id, digest,
+	return readStatuses(ctx, s.pool, f)
+}
+
+func readStatuses(ctx context.Context, q querier, f TenantFilter) ([]Status, error) {
+	rows, err := q.Query(ctx, `SELECT workspace, project, platform, outcome, run_id, digest,
 			steps, pending_approval, calls, revision, duration, warnings, at, pending_removals,
 			observed_at, observed_digest, observed_revision, observed_desired
 		FROM statuses JOIN `+living+` USING (tenant, workspace, project, platform)
