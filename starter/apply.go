@@ -42,6 +42,11 @@ standard input), checks them together with those that are stored, shows what
 changes, and stores all of them or none. No platform is touched before
 rollcall replicate, or with --replicate.
 
+Before it asks whether to remove documents, and with --dry-run, it shows what the change
+does to platforms as well: the plans of the affected tenants, as rollcall plan --file shows
+them. That needs a worker and takes at most 30 seconds. It is left out with --yes, -o json
+and -o yaml.
+
 With --plan it stores exactly what rollcall plan --file has planned under that digest. If
 one of these documents, or the tenants that they affect, have changed since, it stores
 nothing.
@@ -69,6 +74,7 @@ that time on every tenant that was replicated before.`,
 			if err := request.Validate(); err != nil {
 				return err
 			}
+			request.Effect = c.showsEffect(flags)
 			return c.change(flags, dropped, func(digest string, report func(control.Event)) (control.ChangeResult, error) {
 				request.Digest = digest
 				return c.service().Apply(cmd.Context(), request, report)
@@ -83,7 +89,9 @@ that time on every tenant that was replicated before.`,
 
 // applyPlan stores documents that were planned.
 func (c *cli) applyPlan(ctx context.Context, digest string, flags changeFlags) error {
-	request := control.ApplyPlanRequest{Digest: digest, By: actor(""), DryRun: flags.dryRun, Replicate: flags.replicate}
+	request := control.ApplyPlanRequest{
+		Digest: digest, By: actor(""), DryRun: flags.dryRun, Replicate: flags.replicate, Effect: c.showsEffect(flags),
+	}
 	return c.change(flags, nil, func(_ string, report func(control.Event)) (control.ChangeResult, error) {
 		return c.service().ApplyPlan(ctx, request, report)
 	})
@@ -96,7 +104,8 @@ func deleteCommand(c *cli) *cobra.Command {
 		Use:   "delete KIND NAME",
 		Short: "Remove one document",
 		Long: `delete removes one document that no other refers to. A removed tenant is
-remembered until what Rollcall made for it is cleaned up.
+remembered until what Rollcall made for it is cleaned up. Like rollcall apply, it shows
+what the removal does to platforms before it asks, and with --dry-run.
 
 A document that belongs to a directory or another source is removed there. With --source,
 delete removes it in the name of that source, as when the source is shut down; a source that
@@ -115,6 +124,7 @@ still runs creates it again.`,
 			if request.Source, err = document.ParseSource(source); err != nil {
 				return invalid(fmt.Errorf("--source %q: %w", source, err))
 			}
+			request.Effect = c.showsEffect(flags)
 			return c.change(flags, nil, func(digest string, report func(control.Event)) (control.ChangeResult, error) {
 				request.Digest = digest
 				result, err := c.service().Delete(cmd.Context(), request, report)
@@ -172,36 +182,79 @@ func (f *changeFlags) options() control.ChangeOptions {
 	return control.ChangeOptions{By: actor(""), DryRun: f.dryRun, AllowRemovals: f.yes, Replicate: f.replicate}
 }
 
+// showsEffect reports whether a change shows what it does to platforms: where it asks, and
+// with --dry-run.
+func (c *cli) showsEffect(flags changeFlags) bool {
+	return c.format == formatTable && !flags.yes && (flags.dryRun || isTerminal(c.in))
+}
+
 // change stores documents, shows what changes, and asks before removing. Write stores the
 // change with the digest.
 func (c *cli) change(
 	flags changeFlags, dropped document.Dropped, write func(digest string, report func(control.Event)) (control.ChangeResult, error),
 ) error {
-	events, digest := c.printEvents("replicating"), ""
+	p := &changePrinter{cli: c, events: c.printEvents("replicating")}
 	var failed error
 	replicates := false
-	events.changed = func(r control.ChangeResult) {
-		if digest == "" { // nothing was shown yet
-			c.showChanges(r.Changes)
-		}
+	p.events.proposed = p.proposed
+	p.events.planned = func(planned control.TenantPlan) { _ = p.plans.planned(planned) } // a table never fails
+	p.events.changed = func(r control.ChangeResult) {
+		p.show(r)
 		failed = c.reportChange(r.Changes, dropped, !flags.dryRun)
 		replicates = flags.replicate && r.Stored && len(r.Changes.Tenants) > 0
 	}
-	result, err := write("", events.event)
-	for ; control.CodeOf(err) == control.Unconfirmed; result, err = write(digest, events.event) {
-		c.showChanges(result.Changes)
-		if err := c.confirm(result.Changes); err != nil {
-			return err
+	digest := ""
+	result, err := write(digest, p.events.event)
+	for ; control.CodeOf(err) == control.Unconfirmed; result, err = write(digest, p.events.event) {
+		p.listed = false // another change than the last one
+		p.show(result)
+		if !result.Changes.Empty() { // others have not made it meanwhile
+			if err := c.confirm(result.Changes); err != nil {
+				return err
+			}
 		}
 		digest = result.Changes.Digest
 	}
 	switch {
 	case err != nil:
+		p.events.end()
 		return err
 	case failed != nil || !replicates:
 		return failed
 	}
 	return c.started(len(result.Changes.Tenants))
+}
+
+// changePrinter shows a change of documents, with its effect on platforms if the service
+// plans it.
+type changePrinter struct {
+	*cli
+
+	events *eventPrinter
+	// plans shows those of the proposed change; nil before.
+	plans *planPrinter
+	// listed is true once the change that is going to be stored is listed.
+	listed bool
+}
+
+// proposed shows a change before the plans of the tenants that it affects.
+func (p *changePrinter) proposed(r control.ChangeResult) {
+	p.showChanges(r.Changes)
+	p.plans = p.planPrinterOf(p.events, planFlags{})
+	p.events.what = "planning"
+}
+
+// show shows a change, or ends its plans if it has some.
+func (p *changePrinter) show(r control.ChangeResult) {
+	switch {
+	case p.listed:
+		return
+	case p.plans != nil:
+		p.plans.endEffect(r.Effect)
+	default:
+		p.showChanges(r.Changes)
+	}
+	p.plans, p.listed, p.events.what = nil, true, "replicating"
 }
 
 // showChanges writes what changes, for people.
@@ -259,10 +312,14 @@ const shownAtMost = 50
 // change is shown again.
 func (c *cli) confirm(changes store.Changes) error {
 	documents := count(len(changes.Removed), "document")
+	text := "Remove " + documents
+	if len(changes.Removed) == 0 { // the change that was confirmed removed some
+		text = "Store this change instead"
+	}
 	if !isTerminal(c.in) || c.format != formatTable {
 		return invalid(fmt.Errorf("%s would be removed: add --yes to remove, or --dry-run to see only", documents))
 	}
-	fmt.Fprintf(c.err, "Remove %s? [y/N] ", documents)
+	fmt.Fprint(c.err, text+"? [y/N] ")
 	answer, err := bufio.NewReader(c.in).ReadString('\n')
 	if err != nil {
 		return fmt.Errorf("read the answer: %w", err)

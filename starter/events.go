@@ -14,7 +14,7 @@ type eventPrinter struct {
 	bar   *progress
 	total int // set once the work has begun
 	// The others take the events of some methods.
-	changed           func(control.ChangeResult)
+	proposed, changed func(control.ChangeResult)
 	planned           func(control.TenantPlan)
 	decided           func(control.Decided)
 	adopting, adopted func(control.AdoptResult)
@@ -34,6 +34,8 @@ func (f *eventPrinter) event(e control.Event) {
 		f.total, f.bar = e.Total, f.watch(e.Total, f.what)
 	case control.EventProgress:
 		f.bar.set(e.Done)
+	case control.EventProposed:
+		f.proposed(*e.Change)
 	case control.EventChanged:
 		f.changed(*e.Change)
 	case control.EventPlanned:
@@ -79,5 +81,6 @@ func (f *eventPrinter) aside(write func()) {
 func (f *eventPrinter) end() {
 	if f.bar != nil {
 		f.bar.end()
+		f.bar = nil
 	}
 }

@@ -43,7 +43,7 @@ func (c *cli) planDocuments(ctx context.Context, in io.Reader, flags planFlags) 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p.watch(cancel)
-	p.events.changed = func(r control.ChangeResult) { c.showChanges(r.Changes) }
+	p.events.proposed = func(r control.ChangeResult) { c.showChanges(r.Changes) }
 	result, err := c.service().PlanDocuments(ctx, request, p.events.event)
 	return p.end(ctx, result.Summary, &plannedDocuments{
 		Digest: result.Changes.Digest, Created: list(result.Changes.Created), Changed: list(result.Changes.Changed),
@@ -73,9 +73,15 @@ func (d *plannedDocuments) notes() []string {
 	if len(d.Dropped) > 0 {
 		notes = append(notes, fmt.Sprintf("Dropped fields that only a server owns: %s.", counted(d.Dropped)))
 	}
-	for _, platform := range slices.Sorted(maps.Keys(d.NewPlatforms)) {
+	return append(notes, newPlatformNotes(d.NewPlatforms)...)
+}
+
+// newPlatformNotes name the platforms that are not stored, with the tenants there.
+func newPlatformNotes(tenants map[string]int) []string {
+	var notes []string
+	for _, platform := range slices.Sorted(maps.Keys(tenants)) {
 		notes = append(notes, fmt.Sprintf("The platform %s is new: no worker serves it before it is stored, "+
-			"and %s there cannot be planned yet.", visible(platform), count(d.NewPlatforms[platform], "tenant")))
+			"and %s there cannot be planned yet.", visible(platform), count(tenants[platform], "tenant")))
 	}
 	return notes
 }
@@ -91,22 +97,46 @@ type planPrinter struct {
 }
 
 func (c *cli) newPlanPrinter(flags planFlags) *planPrinter {
-	p := &planPrinter{cli: c, flags: flags, began: time.Now(), events: c.printEvents("planning")}
-	p.out = c.planWriter(p.events, flags.tableFlags)
-	return p
+	return c.planPrinterOf(c.printEvents("planning"), flags)
+}
+
+func (c *cli) planPrinterOf(events *eventPrinter, flags planFlags) *planPrinter {
+	return &planPrinter{cli: c, flags: flags, began: time.Now(), events: events, out: c.planWriter(events, flags.tableFlags)}
 }
 
 // watch shows each plan. A plan that cannot be written cancels the others.
 func (p *planPrinter) watch(cancel context.CancelCauseFunc) {
 	p.events.planned = func(planned control.TenantPlan) {
-		if planned.Failure != nil {
-			p.events.aside(func() {
-				fmt.Fprintf(p.err, "%s cannot be planned: %s\n", planned.Tenant, visible(planned.Failure.Reason))
-			})
-		}
-		if err := p.out.tenant(planned); err != nil {
+		if err := p.planned(planned); err != nil {
 			cancel(err)
 		}
+	}
+}
+
+// planned shows one plan.
+func (p *planPrinter) planned(planned control.TenantPlan) error {
+	if planned.Failure != nil {
+		p.events.aside(func() {
+			fmt.Fprintf(p.err, "%s cannot be planned: %s\n", planned.Tenant, visible(planned.Failure.Reason))
+		})
+	}
+	return p.out.tenant(planned)
+}
+
+// endEffect writes the sums of the plans of a change that is not stored, and what they lack.
+func (p *planPrinter) endEffect(e *control.Effect) {
+	p.events.end()
+	if e == nil {
+		return
+	}
+	if e.Summary.Tenants > 0 {
+		_ = p.out.end(e.Summary, time.Since(p.began), nil) // a table never fails
+	}
+	for _, note := range newPlatformNotes(e.NewPlatforms) {
+		fmt.Fprintln(p.err, note)
+	}
+	if e.Failure != nil {
+		fmt.Fprintf(p.err, "The effect on platforms is not known in full: %s\n", visible(e.Failure.Error()))
 	}
 }
 

@@ -24,6 +24,9 @@ type ChangeOptions struct {
 	Digest string `json:"digest,omitempty"`
 	// Replicate starts a run for each affected tenant.
 	Replicate bool `json:"replicate,omitempty"`
+	// Effect plans the affected tenants where the caller has to confirm the change, and in a
+	// dry run: see ChangeResult.Effect.
+	Effect bool `json:"effect,omitempty"`
 }
 
 // ApplyRequest stores documents.
@@ -55,6 +58,17 @@ type ChangeResult struct {
 	Changes store.Changes `json:"changes"`
 	// Stored is false for a dry run, for a change of nothing, and with an error.
 	Stored bool `json:"stored"`
+	// Effect is what the change would do to platforms; nil where it is not asked for. Events
+	// have the change and the plans before.
+	Effect *Effect `json:"effect,omitempty"`
+}
+
+// edit writes one change of documents, or proposes it.
+type edit struct {
+	write func(*store.Store, store.Checks) (store.Changes, error)
+	// propose keeps the change as a proposal, which is named by its digest. It is nil for a
+	// change that is one.
+	propose func(*store.Store, store.Checks) (store.Changes, error)
 }
 
 // Apply is that of Documents.
@@ -62,25 +76,31 @@ func (l *Local) Apply(ctx context.Context, r ApplyRequest, report func(Event)) (
 	if err := r.Validate(); err != nil {
 		return ChangeResult{}, err
 	}
-	return l.change(ctx, r.ChangeOptions, report, func(s *store.Store, checks store.Checks) (store.Changes, error) {
-		return s.Apply(ctx, store.ApplyRequest{Documents: r.Documents, Prune: r.Prune, Checks: checks})
+	request := func(checks store.Checks) store.ApplyRequest {
+		return store.ApplyRequest{Documents: r.Documents, Prune: r.Prune, Checks: checks}
+	}
+	return l.change(ctx, r.ChangeOptions, report, edit{
+		write:   func(s *store.Store, c store.Checks) (store.Changes, error) { return s.Apply(ctx, request(c)) },
+		propose: func(s *store.Store, c store.Checks) (store.Changes, error) { return s.Propose(ctx, request(c)) },
 	})
 }
 
 // Delete is that of Documents.
 func (l *Local) Delete(ctx context.Context, r DeleteRequest, report func(Event)) (ChangeResult, error) {
-	return l.change(ctx, r.ChangeOptions, report, func(s *store.Store, checks store.Checks) (store.Changes, error) {
+	of := func(do func(context.Context, []document.ID, store.Checks) (store.Changes, error), checks store.Checks) (store.Changes, error) {
 		checks.Source = r.Source
-		changes, err := s.Delete(ctx, []document.ID{r.ID}, checks)
+		changes, err := do(ctx, []document.ID{r.ID}, checks)
 		return changes, deleteError(r.ID, err)
+	}
+	return l.change(ctx, r.ChangeOptions, report, edit{
+		write:   func(s *store.Store, c store.Checks) (store.Changes, error) { return of(s.Delete, c) },
+		propose: func(s *store.Store, c store.Checks) (store.Changes, error) { return of(s.ProposeDelete, c) },
 	})
 }
 
 // change stores documents, and starts the runs of the affected tenants if the options ask for
 // that.
-func (l *Local) change(
-	ctx context.Context, o ChangeOptions, report func(Event), write func(*store.Store, store.Checks) (store.Changes, error),
-) (ChangeResult, error) {
+func (l *Local) change(ctx context.Context, o ChangeOptions, report func(Event), e edit) (ChangeResult, error) {
 	s, err := l.Store(ctx)
 	if err != nil {
 		return ChangeResult{}, err
@@ -93,15 +113,20 @@ func (l *Local) change(
 			return statusesOf(last).starts(c.Tenants, "apply")
 		}
 	}
-	changes, err := write(s, checks)
+	changes, err := e.write(s, checks)
 	if errors.Is(err, store.ErrUnconfirmed) {
 		err = &Error{Code: Unconfirmed, Message: err.Error(), cause: err}
 	}
 	result := ChangeResult{Changes: changes, Stored: err == nil && !o.DryRun && !changes.Empty()}
+	events := newReporter(report)
+	if o.Effect && (err == nil && o.DryRun || CodeOf(err) == Unconfirmed) {
+		if failed := l.addEffect(ctx, s, e, &result, events); failed != nil {
+			return result, failed
+		}
+	}
 	if err != nil {
 		return result, err
 	}
-	events := newReporter(report)
 	events.send(Event{Type: EventChanged, Change: &result})
 	if !o.Replicate || !result.Stored || len(changes.Tenants) == 0 {
 		return result, nil

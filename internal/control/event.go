@@ -24,6 +24,9 @@ const (
 	// EventAdopting has an adoption that is about to be stored, EventAdopted one that is.
 	EventAdopting EventType = "adopting"
 	EventAdopted  EventType = "adopted"
+	// EventProposed has a change of documents that is not stored. The plans of the tenants that
+	// it affects follow.
+	EventProposed EventType = "proposed"
 	// EventChanged tells that documents are stored, or would be by a dry run.
 	EventChanged EventType = "changed"
 	// EventRepeated has the revocation that a request repeats: its reason and caller stay.
@@ -46,7 +49,7 @@ type Event struct {
 	Delay *Delay `json:"delay,omitempty"`
 	// Plan is that of EventPlanned.
 	Plan *TenantPlan `json:"plan,omitempty"`
-	// Change is that of EventChanged.
+	// Change is that of EventProposed and EventChanged.
 	Change *ChangeResult `json:"change,omitempty"`
 	// Decided is that of EventDecided.
 	Decided *Decided `json:"decided,omitempty"`

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -102,7 +103,9 @@ type planOptions struct {
 	ordered bool
 	// proposal is the digest of a change of documents that is planned as if it was stored.
 	proposal string
-	ends     map[access.TenantID]*document.NextEnd
+	// activeOnly leaves out the tenants on platforms that no worker serves, which wait for one.
+	activeOnly bool
+	ends       map[access.TenantID]*document.NextEnd
 }
 
 // planTenants plans tenants and reports each plan. It needs a worker.
@@ -114,8 +117,12 @@ func (l *Local) planTenants(ctx context.Context, tenants []access.TenantID, o pl
 	if err := l.requireWorker(ctx, t); err != nil {
 		return PlanSummary{}, err
 	}
-	if err := l.reportUnserved(ctx, tenants, events); err != nil {
+	unserved, err := l.reportUnserved(ctx, tenants, events)
+	if err != nil {
 		return PlanSummary{}, err
+	}
+	if o.activeOnly {
+		tenants = slices.DeleteFunc(slices.Clone(tenants), func(t access.TenantID) bool { return unserved[t.Platform] })
 	}
 	planTenant := t.planTenant
 	if o.proposal != "" {

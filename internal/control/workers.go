@@ -105,7 +105,8 @@ func (l *Local) reportDelay(ctx context.Context, t Temporal, tenants []access.Te
 	if waits, err := l.reportNoWorker(ctx, t, r); err != nil || waits {
 		return err
 	}
-	return l.reportUnserved(ctx, tenants, r)
+	_, err := l.reportUnserved(ctx, tenants, r)
+	return err
 }
 
 // reportNoWorker reports that no worker takes started work, if so.
@@ -118,12 +119,14 @@ func (l *Local) reportNoWorker(ctx context.Context, t Temporal, r *reporter) (wa
 	return true, nil
 }
 
-// reportUnserved reports the platforms of the tenants that no worker serves, if there are some.
-func (l *Local) reportUnserved(ctx context.Context, tenants []access.TenantID, r *reporter) error {
+// reportUnserved reports the platforms of the tenants that no worker serves, if there are some,
+// and returns them.
+func (l *Local) reportUnserved(ctx context.Context, tenants []access.TenantID, r *reporter) (map[string]bool, error) {
 	report, err := l.ListConnections(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	unserved := map[string]bool{}
 	affected := map[string]int{}
 	for _, t := range tenants {
 		affected[t.Platform]++
@@ -131,12 +134,13 @@ func (l *Local) reportUnserved(ctx context.Context, tenants []access.TenantID, r
 	d := &Delay{Total: len(tenants)}
 	d.Unserved = slices.DeleteFunc(report.Unserved, func(u UnservedPlatform) bool {
 		d.Waiting += affected[u.Platform]
+		unserved[u.Platform] = affected[u.Platform] > 0
 		return affected[u.Platform] == 0
 	})
 	if len(d.Unserved) > 0 {
 		r.send(Event{Type: EventDelayed, Delay: d})
 	}
-	return nil
+	return unserved, nil
 }
 
 // connect returns the connections to the store and to Temporal.

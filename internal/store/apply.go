@@ -64,10 +64,18 @@ type ApplyRequest struct {
 
 // Apply stores the documents: all of them, or on any error none. Documents that
 // may not stand beside each other are document.Problems. A tenant with Drawn
-// numbers gets those, unless it has its own already. With ErrUnconfirmed it returns the
-// changes that were not stored.
+// numbers gets those, unless it has its own already. If Checks.Expected names a proposal, new
+// tenants get the numbers that it has shown. With ErrUnconfirmed it returns the changes that
+// were not stored; none if a number of the proposal is another tenant's now.
 func (s *Store) Apply(ctx context.Context, req ApplyRequest) (Changes, error) {
-	return s.change(ctx, edit{upsert: req.Documents, prune: req.Prune}, req.Checks)
+	e := edit{upsert: req.Documents, prune: req.Prune}
+	if req.Expected != "" {
+		var err error
+		if e.allocated, err = s.proposedNumbers(ctx, req.Expected); err != nil {
+			return Changes{}, err
+		}
+	}
+	return s.change(ctx, e, req.Checks)
 }
 
 // Delete removes documents. It fails with ErrNotFound if one is not stored, and

@@ -18,11 +18,19 @@ import (
 // instead of storing the documents: ProposedInputs and ApplyProposal find it there. An empty
 // change has no digest and is not kept.
 func (s *Store) Propose(ctx context.Context, req ApplyRequest) (Changes, error) {
-	e := edit{upsert: req.Documents, prune: req.Prune, unnamed: req.Prune}
+	return s.proposeEdit(ctx, edit{upsert: req.Documents, prune: req.Prune, unnamed: req.Prune}, req.Checks)
+}
+
+// ProposeDelete computes a change as Delete does, and keeps it like Propose.
+func (s *Store) ProposeDelete(ctx context.Context, ids []document.ID, checks Checks) (Changes, error) {
+	return s.proposeEdit(ctx, edit{remove: ids}, checks)
+}
+
+func (s *Store) proposeEdit(ctx context.Context, e edit, checks Checks) (Changes, error) {
 	do := func(tx pgx.Tx, c *comparison, _ *neighbours, d *draft, _ []document.GroupName) error {
-		return propose(ctx, tx, c, d, req.Prune && len(c.removed) > 0)
+		return propose(ctx, tx, c, d, e.prune && len(c.removed) > 0)
 	}
-	return s.write(ctx, e, Checks{Validate: req.Validate}, do)
+	return s.write(ctx, e, Checks{Validate: checks.Validate}, do)
 }
 
 // proposed is how long a proposal is kept.
@@ -153,6 +161,14 @@ func (e *edit) readNumbers(ctx context.Context, tx pgx.Tx, digest string) error 
 		}
 	}
 	return err
+}
+
+// proposedNumbers returns the numbers that a proposal allocated to new tenants; none if there
+// is no such proposal.
+func (s *Store) proposedNumbers(ctx context.Context, digest string) (map[access.TenantID]document.Drawn, error) {
+	e := edit{allocated: map[access.TenantID]document.Drawn{}}
+	err := s.snapshot(ctx, func(tx pgx.Tx) error { return e.readNumbers(ctx, tx, digest) })
+	return e.allocated, err
 }
 
 // ProposedInputs is TenantInputs as if a proposal was stored.

@@ -145,3 +145,50 @@ func TestApplyProposal_NumbersOfOthers(t *testing.T) {
 		t.Errorf("apply an unknown proposal: %v, want store.ErrNotFound", err)
 	}
 }
+
+// TestApply_ConfirmedProposal: a caller that confirms a change has seen the names of new groups,
+// which are made of numbers.
+func TestApply_ConfirmedProposal(t *testing.T) {
+	s := fresh(t)
+	apply(t, s, store.ApplyRequest{Documents: without(organisation(t), tenantID(db))})
+	all := store.ApplyRequest{Documents: organisation(t)}
+	changes, err := s.Propose(t.Context(), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proposed, err := s.ProposedInputs(t.Context(), changes.Digest, []access.TenantID{db})
+	if err != nil || len(proposed) != 1 {
+		t.Fatalf("%+v, %v; want the new tenant", proposed, err)
+	}
+	all.Expected = changes.Digest
+	if _, err := s.Apply(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := s.TenantInput(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "numbers of the new tenant", proposed[0].Drawn, stored.Drawn)
+}
+
+// TestProposeDelete: a removal is proposed as Delete makes it, and nothing is removed.
+func TestProposeDelete(t *testing.T) {
+	s := fresh(t)
+	apply(t, s, store.ApplyRequest{Documents: organisation(t)})
+	ids := []document.ID{tenantID(db)}
+	want, err := s.Delete(t.Context(), ids, store.Checks{DryRun: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.ProposeDelete(t.Context(), ids, store.Checks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "the proposed removal", want, got)
+	if _, err := s.TenantInput(t.Context(), db); err != nil {
+		t.Errorf("the tenant is removed: %v", err)
+	}
+	if _, err := s.ProposeDelete(t.Context(), []document.ID{{Kind: document.KindUser, Name: "nobody"}}, store.Checks{}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("propose to remove an unknown user: %v, want store.ErrNotFound", err)
+	}
+}

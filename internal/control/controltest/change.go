@@ -59,6 +59,17 @@ func testChange(t *testing.T, i Installation) {
 	if diff := cmp.Diff([]document.ID{binding}, result.Changes.Removed); diff != "" || result.Stored || count() != len(all) {
 		t.Errorf("%d documents are stored; the result of an unconfirmed change (-want +got):\n%s", count(), diff)
 	}
+	request.Effect = true
+	events = nil
+	result, err = i.Service.Delete(t.Context(), request, func(e control.Event) { events = append(events, e.Type) })
+	fails(t, "the removal is not confirmed, whatever its effect", err, control.Unconfirmed, "")
+	if result.Effect == nil || result.Effect.Failure == nil || result.Effect.Failure.Code != control.Unavailable {
+		t.Errorf("the effect %+v, want the failure of Temporal", result.Effect)
+	}
+	if diff := cmp.Diff([]control.EventType{control.EventProposed}, events); diff != "" {
+		t.Errorf("events of a change that has to be confirmed (-want +got):\n%s", diff)
+	}
+	request.Effect = false
 	request.Digest = "another"
 	_, err = i.Service.Delete(t.Context(), request, nil)
 	fails(t, "the caller has seen another change", err, control.Unconfirmed, "")

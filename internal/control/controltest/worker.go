@@ -1,13 +1,16 @@
 package controltest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/control"
+	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/explain"
+	"github.com/rollcall-iam/rollcall/internal/plan"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -55,6 +58,8 @@ func RunWithWorker(t *testing.T, i Installation) {
 		t.Errorf("status %+v, %v, want two tenants as desired, and an answer of Temporal", status, err)
 	}
 
+	testEffect(t, i)
+
 	adoption, err := i.Service.Adopt(t.Context(), control.AdoptRequest{Tenant: web(), DryRun: true}, nil)
 	if err != nil || len(adoption.Adoption.Groups) > 0 || len(adoption.Adoption.NotAdoptable) != 1 || adoption.Stored {
 		t.Errorf("adoption %+v, %v, want none: Rollcall created the group", adoption, err)
@@ -84,6 +89,52 @@ func RunWithWorker(t *testing.T, i Installation) {
 	i.isGranted(t, true)
 	_, err = i.Service.Lift(t.Context(), lift, nil)
 	fails(t, "the revocation is lifted already", err, control.NotFound, "jane")
+}
+
+// testEffect: before a change is confirmed, and in a dry run, its effect on platforms is known.
+func testEffect(t *testing.T, i Installation) {
+	t.Helper()
+	binding := document.ID{Kind: document.KindUserBinding, Name: "b-jane-web"}
+	remove := func(o control.ChangeOptions) (result control.ChangeResult, events []control.Event, err error) {
+		o.By = ada()
+		result, err = i.Service.Delete(t.Context(), control.DeleteRequest{ID: binding, ChangeOptions: o}, func(e control.Event) {
+			events = append(events, e)
+		})
+		return result, events, err
+	}
+	effect := control.ChangeOptions{Effect: true}
+	result, events, err := remove(effect)
+	fails(t, "the removal is not confirmed", err, control.Unconfirmed, "")
+	isDelayed := func(e control.Event) bool { return e.Type == control.EventDelayed && e.Delay.Waiting == 1 }
+	if result.Effect == nil || result.Effect.Summary.Tenants != 0 || !slices.ContainsFunc(events, isDelayed) {
+		t.Errorf("no worker serves the platform: the effect %+v with %+v, want an event and no plan", result.Effect, events)
+	}
+
+	i.report(t, "1@a", nil, onSandbox("d1"))
+	for reason, o := range map[string]control.ChangeOptions{
+		"the removal is not confirmed": effect,
+		"a dry run stores nothing":     {Effect: true, DryRun: true, AllowRemovals: true},
+	} {
+		result, events, err := remove(o)
+		if o.DryRun != (err == nil) || result.Stored {
+			t.Errorf("%s: %+v, %v", reason, result, err)
+		}
+		var plans []plan.Plan
+		for _, e := range events {
+			if e.Type == control.EventPlanned {
+				plans = append(plans, e.Plan.Plan)
+			}
+		}
+		if result.Effect == nil || result.Effect.Failure != nil || result.Effect.Summary.Steps == 0 || result.Changes.Digest == "" {
+			t.Errorf("%s: %+v, want the steps of a change that a digest names", reason, result)
+		}
+		if len(plans) != 1 || plans[0].Tenant != web() || len(plans[0].Steps) == 0 || events[0].Type != control.EventProposed {
+			t.Errorf("%s: %+v, want the change and then the plan of its tenant", reason, events)
+		}
+	}
+	if _, err := i.Service.Get(t.Context(), control.GetRequest{Kind: binding.Kind, Name: binding.Name}); err != nil {
+		t.Errorf("the effect of a change has stored it: %v", err)
+	}
 }
 
 // isGranted checks whether jane has access to web.
