@@ -40,6 +40,9 @@ func recorded() map[string]recording {
 		"revoke-verified":  {reason: "nothing is left, and the tenant is replicated", ends: completed, activities: 1, shows: "CHILD_WORKFLOW_EXECUTION_STARTED"},
 		"revoke-busy":      {reason: "a run has the tenant in hand", ends: completed, shows: "EXTERNAL_WORKFLOW_EXECUTION_SIGNALED"},
 		"revoke-failed":    {reason: "the platform refuses", ends: failed, shows: `"failed"`},
+		"ends-waited":      {reason: "the next end of a binding comes", ends: renewed, activities: 1, shows: "TIMER_FIRED"},
+		"ends-started":     {reason: "a binding ended, and its tenant is replicated", ends: completed, activities: 2, shows: "CHILD_WORKFLOW_EXECUTION_STARTED"},
+		"ends-triggered":   {reason: "an end was applied that comes earlier", ends: renewed, activities: 1, shows: "WORKFLOW_EXECUTION_SIGNALED"},
 	}
 	maps.Copy(all, recordedRenamings())
 	return all

@@ -31,7 +31,7 @@ func TestRecordHistories(t *testing.T) {
 	}
 	r := newRecorder(t)
 	for _, path := range []func(){
-		r.ordinary, r.held, r.remarks, r.replanned, r.contested, r.failed, r.revoked, r.renamed, r.renamedBadly, r.renamedAndStopped, r.resumed, r.renewed,
+		r.ordinary, r.held, r.remarks, r.bindingEnds, r.replanned, r.contested, r.failed, r.revoked, r.renamed, r.renamedBadly, r.renamedAndStopped, r.resumed, r.renewed,
 	} {
 		path()
 	}
@@ -140,6 +140,54 @@ func (r *recorder) remarks() {
 	r.keep("warnings", r.runs())
 	r.wants()
 	r.run(done)
+}
+
+// bindingEnds: a binding ends when its time comes. Then one ends before the end that the run
+// waits for.
+func (r *recorder) bindingEnds() {
+	const id = workflows.EndBindingsID
+	documents := r.org.documents()
+	r.stack.apply(endsAt(r.t, documents, bindingName(0, "user", 0), time.Now().Add(15*time.Second)))
+	r.eventually("a run that waits for the end", func() bool { return r.hasTimer(id) })
+	first := r.runID(id)
+	r.ended(id, first)
+	r.keep("ends-waited", id, first)
+	r.eventually("the last end", func() bool { return r.status(id) == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED })
+	r.keep("ends-started", id)
+
+	far := endsAt(r.t, documents, bindingName(0, "user", 1), time.Now().Add(time.Hour))
+	r.stack.apply(far)
+	r.eventually("a run that waits for an hour", func() bool { return r.hasTimer(id) })
+	first = r.runID(id)
+	r.stack.apply(endsAt(r.t, far, bindingName(0, "user", 2), time.Now().Add(5*time.Second)))
+	r.ended(id, first)
+	r.keep("ends-triggered", id, first)
+	r.wants()
+	r.run(done)
+	r.eventually("a run that waits for an hour", func() bool { return r.hasTimer(id) })
+	if err := r.client().SignalWorkflow(r.t.Context(), id, "", workflows.TriggerSignal, workflows.Trigger{Cause: "end"}); err != nil {
+		r.t.Fatal(err)
+	}
+	r.eventually("no more ends", func() bool { return r.status(id) == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED })
+}
+
+// hasTimer reports whether the open run with that ID has started a timer.
+func (r *recorder) hasTimer(id string) bool {
+	if described, err := r.client().DescribeWorkflowExecution(r.t.Context(), id, ""); err != nil ||
+		described.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return false
+	}
+	events := r.client().GetWorkflowHistory(r.t.Context(), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		e, err := events.Next()
+		if err != nil {
+			return false
+		}
+		if e.GetEventType() == enumspb.EVENT_TYPE_TIMER_STARTED {
+			return true
+		}
+	}
+	return false
 }
 
 // replanned: the platform changed under a plan, once.
