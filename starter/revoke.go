@@ -42,8 +42,9 @@ the platform had accepted all of it, whether that is verified (state "done"), wh
 still open, and within which time access really ends, by the vendor's documents:
 sessions and tokens last longer. Without a user it lists all revocations that stand.
 With --lift it ends one, and starts runs that give back what the documents say.
-Revocations and lifts are kept for ever with their reasons and the operating system's
-user, and with the name that --as gives, which nothing verifies. --list shows all.
+Revocations, repeated ones and lifts are kept for ever with their reasons and the
+operating system's user, and with the name that --as gives, which nothing verifies.
+--list shows all.
 
 With --wait it ends when every platform has accepted it, or was given up, and says
 what is still open: verification takes as long as the platforms need to show the
@@ -116,7 +117,8 @@ func (c *cli) revoke(ctx context.Context, args []string, f *revokeFlags) error {
 func (c *cli) startRevocation(ctx context.Context, request control.RevokeRequest) error {
 	f := c.printEvents("revoking")
 	f.repeated = func(r control.Revocation) {
-		fmt.Fprintf(c.err, "The access of %s is revoked already: who did so and why stays, and all platforms are asked again.\n", r.User)
+		fmt.Fprintf(c.err, "The access of %s is revoked already. That decision stays, this one is kept as well, "+
+			"and all platforms are asked again.\n", r.User)
 	}
 	f.accepted = func(p control.RevokedPlatform) {
 		if c.format == formatTable {
@@ -211,13 +213,13 @@ func (c *cli) listRevocations(ctx context.Context, lifted bool) error {
 		for _, r := range found {
 			line := []string{r.User, stamp(r.At), actorText(r.By, r.Claim), howFar(r.Platforms), r.Reason}
 			if lifted {
-				line = append(line, liftText(r.Lifted))
+				line = append(line, repeatsText(r.Repeats), liftText(r.Lifted))
 			}
 			lines = append(lines, line)
 		}
 		header := []string{"USER", "REVOKED", "BY", "PLATFORMS", "REASON"}
 		if lifted {
-			header = append(header, "LIFTED")
+			header = append(header, "REPEATED", "LIFTED")
 		}
 		rows(w, header, lines)
 	})
@@ -225,6 +227,23 @@ func (c *cli) listRevocations(ctx context.Context, lifted bool) error {
 
 func (c *cli) showRevocation(r control.Revocation) error {
 	return c.print(r, func(w io.Writer) { writeRevocation(w, r) })
+}
+
+// repeatsText says how often a revocation was repeated, and the last time when, by which actor
+// and why; "-" for never.
+func repeatsText(repeats []control.Repeat) string {
+	if len(repeats) == 0 {
+		return "-"
+	}
+	text := repeatText(repeats[len(repeats)-1])
+	if len(repeats) > 1 {
+		text = fmt.Sprintf("%d times, last %s", len(repeats), text)
+	}
+	return text
+}
+
+func repeatText(r control.Repeat) string {
+	return fmt.Sprintf("%s by %s: %s", stamp(r.At), actorText(r.By, r.Claim), r.Reason)
 }
 
 // liftText says when a revocation was lifted, by which actor and why; "-" for none.
@@ -241,6 +260,9 @@ func liftText(l *control.Lifted) string {
 
 func writeRevocation(w io.Writer, r control.Revocation) {
 	fmt.Fprintln(w, visible(fmt.Sprintf("%s: revoked %s by %s: %s", r.User, stamp(r.At), actorText(r.By, r.Claim), r.Reason)))
+	for _, repeat := range r.Repeats {
+		fmt.Fprintln(w, visible("repeated "+repeatText(repeat)))
+	}
 	if r.Lifted != nil {
 		fmt.Fprintln(w, visible("lifted "+liftText(r.Lifted)))
 	}

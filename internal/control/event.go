@@ -29,7 +29,8 @@ const (
 	EventProposed EventType = "proposed"
 	// EventChanged tells that documents are stored, or would be by a dry run.
 	EventChanged EventType = "changed"
-	// EventRepeated has the revocation that a request repeats: its reason and caller stay.
+	// EventRepeated has the revocation that a request repeats: its reason and caller stay, and
+	// those of the request are kept beside them.
 	EventRepeated EventType = "repeated"
 	// EventAccepted has a platform that has accepted a revocation.
 	EventAccepted EventType = "accepted"

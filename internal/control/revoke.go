@@ -59,13 +59,23 @@ func (r LiftRequest) Validate() error {
 
 // Revocation is a user whose access is, or was, revoked.
 type Revocation struct {
-	User      string            `json:"user"`
-	Reason    string            `json:"reason"`
-	By        string            `json:"by"`
-	Claim     string            `json:"claim,omitempty"`
-	At        time.Time         `json:"at"`
+	User   string    `json:"user"`
+	Reason string    `json:"reason"`
+	By     string    `json:"by"`
+	Claim  string    `json:"claim,omitempty"`
+	At     time.Time `json:"at"`
+	// Repeats are the later requests for the same revocation, the oldest first.
+	Repeats   []Repeat          `json:"repeats,omitempty"`
 	Lifted    *Lifted           `json:"lifted,omitempty"`
 	Platforms []RevokedPlatform `json:"platforms"`
+}
+
+// Repeat is one more request for a revocation that stood already.
+type Repeat struct {
+	By     string    `json:"by"`
+	Claim  string    `json:"claim,omitempty"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
 }
 
 // Lifted is the end of a revocation.
@@ -187,7 +197,7 @@ func (l *Local) Revoke(ctx context.Context, r RevokeRequest, report func(Event))
 		return RevokeResult{}, err
 	}
 	events := newReporter(report)
-	if stored.Reason != r.Reason || stored.By != r.By {
+	if len(stored.Repeats) > 0 {
 		revocation := revocationOf(stored, ends)
 		events.send(Event{Type: EventRepeated, Revocation: &revocation})
 	}
@@ -341,6 +351,9 @@ func (l *Local) accessEnds(ctx context.Context, s *store.Store) (map[string]driv
 func revocationOf(r store.Revocation, ends map[string]driver.AccessEnd) Revocation {
 	revocation := Revocation{
 		User: r.Person, Reason: r.Reason, By: r.By.ID(), Claim: r.By.Claim, At: r.At.UTC(), Platforms: []RevokedPlatform{},
+	}
+	for _, repeat := range r.Repeats {
+		revocation.Repeats = append(revocation.Repeats, Repeat{repeat.By.ID(), repeat.By.Claim, repeat.Reason, repeat.At.UTC()})
 	}
 	if !r.LiftedAt.IsZero() {
 		revocation.Lifted = &Lifted{r.LiftedBy.ID(), r.LiftedBy.Claim, r.LiftReason, r.LiftedAt.UTC()}

@@ -177,11 +177,16 @@ func TestKeptTables_RefuseChanges(t *testing.T) {
 	if _, err := s.ForgetPlatform(t.Context(), sandbox, "decommissioned", storetest.By("ada"), false); err != nil {
 		t.Fatal(err)
 	}
+	repeat := `INSERT INTO repeated_revocations (revocation, reason, actor, claim) SELECT id, 'again', 'os:hr@test', '' FROM revocations LIMIT 1`
+	if _, err := s.Pool().Exec(t.Context(), repeat); err != nil {
+		t.Fatal(err)
+	}
 	for table, fixed := range map[string][]string{
-		"decisions":           {"claim = 'x'", "actor = 'os:x@y'", "reason = 'x'", "verdict = 'open'", "expires_at = now() + '1 year'", "decided_at = now()", "digest = 'x'"},
-		"adoptions":           {"claim = 'x'", "actor = 'os:x@y'", "reason = 'x'", "ref = 'x'", "at = now()", "digest = 'x'"},
-		"revocations":         {"claim = 'x'", "actor = 'os:x@y'", "reason = 'x'", "user_name = id", "at = now()"},
-		"abandoned_platforms": {"claim = 'x'", "actor = 'os:x@y'", "reason = 'x'", "at = 'epoch'"},
+		"decisions":            {"claim = 'x'", "actor = 'os:x@y'", "reason = 'x'", "verdict = 'open'", "expires_at = now() + '1 year'", "decided_at = now()", "digest = 'x'"},
+		"adoptions":            {"claim = 'x'", "actor = 'os:x@y'", "reason = 'x'", "ref = 'x'", "at = now()", "digest = 'x'"},
+		"revocations":          {"claim = 'x'", "actor = 'os:x@y'", "reason = 'x'", "user_name = id", "at = now()"},
+		"repeated_revocations": {"claim = 'x'", "actor = 'os:x@y'", "reason = 'x'", "at = 'epoch'"},
+		"abandoned_platforms":  {"claim = 'x'", "actor = 'os:x@y'", "reason = 'x'", "at = 'epoch'"},
 	} {
 		before := countRows(t, s, table)
 		if before == 0 {

@@ -32,8 +32,17 @@ type Revocation struct {
 	LiftedBy   access.Actor
 	LiftedAt   time.Time
 	LiftReason string
+	// Repeats are the later requests for the same revocation, the oldest first.
+	Repeats []RevocationRepeat
 	// Platforms are in the order of their names.
 	Platforms []RevokedPlatform
+}
+
+// RevocationRepeat is one more request for a revocation that stood already.
+type RevocationRepeat struct {
+	Reason string
+	By     access.Actor
+	At     time.Time
 }
 
 // RevocationState is how far a revocation is on one platform.
@@ -79,8 +88,8 @@ type RevocationFilter struct {
 // Revoke stores that a person has no access any more, whatever the documents
 // give them, and that all platforms are asked to see to it: served ones, those where removed tenants
 // still have managed objects, and those where the ledger still has the person. One that
-// stands already is asked for again and keeps its reason. It fails with
-// ErrNotFound for somebody of whom nothing is known.
+// stands already is asked for again and keeps its reason; the repetition is kept beside it. It
+// fails with ErrNotFound for somebody of whom nothing is known.
 //
 // A new one ages all plans, as a change of the documents does. The starts, which may be nil,
 // get the revocation's id and its platforms; they are stored with it.
@@ -95,6 +104,9 @@ func (s *Store) Revoke(
 		err := tx.QueryRow(ctx, "SELECT id FROM revocations WHERE user_name = $1 AND lifted_at IS NULL", person).Scan(&id)
 		if errors.Is(err, pgx.ErrNoRows) {
 			id, err = revoke(ctx, tx, person, reason, by)
+		} else if err == nil {
+			_, err = tx.Exec(ctx, "INSERT INTO repeated_revocations (revocation, reason, actor, claim) VALUES ($1, $2, $3, $4)",
+				id, reason, by.ID(), by.Claim)
 		}
 		if err != nil {
 			return err
@@ -224,16 +236,42 @@ func (s *Store) Revocations(ctx context.Context, f RevocationFilter) ([]Revocati
 	if err != nil || len(found) == 0 {
 		return nil, prefixed(err)
 	}
+	if err := s.revocationRepeats(ctx, found); err != nil {
+		return nil, err
+	}
 	return found, s.revokedPlatforms(ctx, found)
+}
+
+// revocationRepeats adds the later requests for each of the revocations.
+func (s *Store) revocationRepeats(ctx context.Context, found []Revocation) error {
+	at, ids := revocationIDs(found)
+	rows, err := s.pool.Query(ctx, `SELECT revocation, reason, actor, claim, at
+		FROM repeated_revocations WHERE revocation = ANY($1) ORDER BY id`, ids)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	var id, actor, claim string
+	var r RevocationRepeat
+	_, err = pgx.ForEachRow(rows, []any{&id, &r.Reason, &actor, &claim, &r.At}, func() error {
+		r.By = access.ParseActor(actor, claim)
+		found[at[id]].Repeats = append(found[at[id]].Repeats, r)
+		return nil
+	})
+	return prefixed(err)
+}
+
+// revocationIDs returns the IDs of revocations, and where each is.
+func revocationIDs(found []Revocation) (at map[string]int, ids []string) {
+	at, ids = make(map[string]int, len(found)), make([]string, len(found))
+	for i, r := range found {
+		at[r.ID], ids[i] = i, r.ID
+	}
+	return at, ids
 }
 
 // revokedPlatforms adds how each of the revocations stands on each platform.
 func (s *Store) revokedPlatforms(ctx context.Context, found []Revocation) error {
-	at := make(map[string]int, len(found))
-	ids := make([]string, len(found))
-	for i, r := range found {
-		at[r.ID], ids[i] = i, r.ID
-	}
+	at, ids := revocationIDs(found)
 	rows, err := s.pool.Query(ctx, `SELECT revocation, platform, state, took, propagation_delay, tenants, sets, calls, problem, warnings,
 			coalesce(accepted_at, 'epoch')
 		FROM revocation_platforms WHERE revocation = ANY($1) ORDER BY revocation, platform`, ids)

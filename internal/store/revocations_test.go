@@ -67,7 +67,19 @@ func TestRevocationAgesPlansAndStands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "a standing revocation stays as it was", first, again, cmpopts.EquateApproxTime(0))
+	diff(t, "a standing revocation stays as it was", first, again,
+		cmpopts.EquateApproxTime(0), cmpopts.IgnoreFields(store.Revocation{}, "Repeats"))
+	if again, err = s.Revoke(t.Context(), "ada", "left", storetest.By("hr"), nil); err != nil {
+		t.Fatal(err)
+	}
+	wantRepeats := []store.RevocationRepeat{
+		{Reason: "once more", By: storetest.By("somebody else")}, {Reason: "left", By: storetest.By("hr")},
+	}
+	diff(t, "each repetition is kept, that with the same words, too", wantRepeats, again.Repeats,
+		cmpopts.IgnoreFields(store.RevocationRepeat{}, "At"))
+	if again.Repeats[0].At.IsZero() || len(first.Repeats) > 0 {
+		t.Errorf("repeats %+v after %+v, want times, and none of the first request", again.Repeats, first.Repeats)
+	}
 	if now := generation(t, s); now != before+1 {
 		t.Errorf("generation %d, want %d: nothing changed", now, before+1)
 	}
@@ -85,7 +97,7 @@ func TestRevocationAgesPlansAndStands(t *testing.T) {
 		t.Error("a new revocation has the id of the lifted one")
 	}
 	all, err := s.Revocations(t.Context(), store.RevocationFilter{Person: "ada", Lifted: true})
-	if err != nil || len(all) != 2 || all[1].LiftedBy != storetest.By("boss") || all[1].LiftReason != "back" || all[1].LiftedAt.IsZero() {
+	if err != nil || len(all) != 2 || all[1].LiftedBy != storetest.By("boss") || all[1].LiftReason != "back" || len(all[1].Repeats) != 2 || len(all[0].Repeats) > 0 || all[1].LiftedAt.IsZero() {
 		t.Errorf("history %+v, %v; want the standing one and the lifted one", all, err)
 	}
 	if _, err := s.Revoke(t.Context(), "nobody", "r", storetest.By("b"), nil); !errors.Is(err, store.ErrNotFound) {
