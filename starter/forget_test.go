@@ -65,6 +65,19 @@ func TestForget(t *testing.T) {
 	if reason != "decommissioned, OPS-77" || by != actor("").ID() || claim != "ada" {
 		t.Errorf("kept: %q by %q, claimed %q", reason, by, claim)
 	}
+	for _, list := range [][]string{{"forget", "--list"}, {"forget", "sandbox.local", "--list"}} {
+		out := must(t, url, "", list...)
+		for _, text := range []string{"PLATFORM", "sandbox.local", "decommissioned, OPS-77", by} {
+			if !strings.Contains(out, text) {
+				t.Errorf("%q lacks %q:\n%s", list, text, out)
+			}
+		}
+	}
+	listed := fromJSON[[]map[string]any](t, must(t, url, "", "forget", "--list", "-o", "json"))
+	if len(listed) != 1 || listed[0]["reason"] != reason || listed[0]["by"] != by || listed[0]["claim"] != "ada" || listed[0]["objects"] != 2.0 {
+		t.Errorf("listed %+v, want the decision", listed)
+	}
+	run(t, url, "", "forget", "annex.north", "--list").ends(t, "another platform", exitDone, "No cleanup was given up.")
 	if out := must(t, url, "", "connection", "list"); strings.Contains(out, "sandbox.local") {
 		t.Errorf("a forgotten platform is still missed:\n%s", out)
 	}

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -22,6 +23,37 @@ type ForgetResult struct {
 	Platform string `json:"platform"`
 	store.ForgetResult
 	Done bool `json:"done"`
+}
+
+// AbandonedPlatform is a platform whose cleanup was given up, with the decision.
+type AbandonedPlatform struct {
+	Platform string `json:"platform"`
+	// Tenants and Objects count what was dropped.
+	store.ForgetResult
+	By string `json:"by"`
+	// Claim is another name that the caller gave, which nothing verifies.
+	Claim  string    `json:"claim,omitempty"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}
+
+// ListAbandoned is that of Platforms.
+func (l *Local) ListAbandoned(ctx context.Context, platform string) ([]AbandonedPlatform, error) {
+	s, err := l.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.AbandonedPlatforms(ctx, platform)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]AbandonedPlatform, len(found))
+	for i, a := range found {
+		all[i] = AbandonedPlatform{
+			Platform: a.Platform, ForgetResult: a.ForgetResult, By: a.By.ID(), Claim: a.By.Claim, Reason: a.Reason, At: a.At.UTC(),
+		}
+	}
+	return all, nil
 }
 
 // Validate reports the fields that are missing.

@@ -91,7 +91,8 @@ type Revocations interface {
 	// GetRevocation returns a user's revocation, the last one if all are lifted. It is NotFound
 	// for a user without one.
 	GetRevocation(ctx context.Context, user string) (Revocation, error)
-	// Revoke stores a revocation and starts the removals. Repeated, it starts them again.
+	// Revoke stores a revocation and starts the removals. Repeated, it starts them again and
+	// keeps the repetition.
 	Revoke(ctx context.Context, r RevokeRequest, report func(Event)) (RevokeResult, error)
 	// Lift ends a revocation and starts runs that grant the access that the documents desire.
 	Lift(ctx context.Context, r LiftRequest, report func(Event)) (LiftResult, error)
@@ -109,4 +110,7 @@ type Platforms interface {
 	// Forget drops the records of a platform whose document is deleted. Nothing changes at the
 	// platform. A stored platform is Conflict.
 	Forget(ctx context.Context, r ForgetRequest) (ForgetResult, error)
+	// ListAbandoned returns the platforms whose cleanup was given up, the newest first;
+	// those of one identifier if it is not empty.
+	ListAbandoned(ctx context.Context, platform string) ([]AbandonedPlatform, error)
 }

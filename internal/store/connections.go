@@ -142,6 +142,32 @@ type ForgetResult struct {
 	Objects int `json:"objects"`
 }
 
+// AbandonedPlatform is a platform whose cleanup was given up.
+type AbandonedPlatform struct {
+	Platform string
+	Reason   string
+	By       access.Actor
+	At       time.Time
+	ForgetResult
+}
+
+// AbandonedPlatforms returns the platforms whose cleanup was given up, the newest first; those
+// of one identifier if it is not empty.
+func (s *Store) AbandonedPlatforms(ctx context.Context, platform string) ([]AbandonedPlatform, error) {
+	rows, err := s.pool.Query(ctx, `SELECT platform, reason, actor, claim, at, tenants, objects
+		FROM abandoned_platforms WHERE $1 = '' OR platform = $1 ORDER BY id DESC`, platform)
+	if err != nil {
+		return nil, prefixed(err)
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a AbandonedPlatform, err error) {
+		var actor, claim string
+		err = row.Scan(&a.Platform, &a.Reason, &actor, &claim, &a.At, &a.Tenants, &a.Objects)
+		a.By = access.ParseActor(actor, claim)
+		return a, err
+	})
+	return all, prefixed(err)
+}
+
 // ForgetPlatform drops the removed tenants of a platform that no document describes
 // any more, with all that the ledger says they own there, without touching the
 // platform. The reason and who gave it are kept. Where nothing changes, dry is what

@@ -154,4 +154,17 @@ func testForget(t *testing.T, i Installation) {
 	}
 	_, err = i.Service.Forget(t.Context(), request)
 	fails(t, "nothing is left to forget", err, control.NotFound, "sandbox.local")
+
+	want := []control.AbandonedPlatform{{
+		Platform: "sandbox.local", ForgetResult: store.ForgetResult{Tenants: 2}, By: "os:ada@host", Reason: request.Reason,
+	}}
+	for _, name := range []string{"", "sandbox.local"} {
+		listed, err := i.Service.ListAbandoned(t.Context(), name)
+		if diff := cmp.Diff(want, listed, cmpopts.IgnoreFields(control.AbandonedPlatform{}, "At")); diff != "" || err != nil || listed[0].At.IsZero() {
+			t.Errorf("abandoned platforms of %q, %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+	if listed, err := i.Service.ListAbandoned(t.Context(), "annex.north"); err != nil || listed == nil || len(listed) > 0 {
+		t.Errorf("abandoned platforms of another identifier: %+v, %v, want an empty list", listed, err)
+	}
 }
