@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +15,6 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/connection"
 	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/driver/types"
-	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
 func connectionCommand(c *cli) *cobra.Command {
@@ -136,24 +134,16 @@ more than a tenant are listed as denied.`,
 }
 
 func (c *cli) extractConnections(ctx context.Context) error {
-	s, err := c.database(ctx)
-	if err != nil {
-		return err
-	}
-	former, err := s.FormerConnections(ctx)
+	former, err := c.service().ListFormerConnections(ctx)
 	if err != nil {
 		return err
 	}
 	if len(former) == 0 {
 		return errors.New("no platform was stored by a version before connections: there is nothing to extract")
 	}
-	redirects, err := redirectURLs(ctx, s)
-	if err != nil {
-		return err
-	}
 	var all []map[string]any
 	for _, f := range former {
-		extracted, err := connection.Extract(f.Platform, f.Type, f.Settings, redirects[f.Platform], types.All())
+		extracted, err := connection.Extract(f.Platform, f.Type, f.Settings, f.RedirectURL, types.All())
 		if err != nil {
 			return err
 		}
@@ -170,27 +160,4 @@ func (c *cli) extractConnections(ctx context.Context) error {
 	}
 	_, err = c.out.Write(out.Bytes())
 	return err
-}
-
-// redirectURLs returns where the invitations of platforms lead to, by identifier.
-func redirectURLs(ctx context.Context, s *store.Store) (map[string]string, error) {
-	platforms, err := s.Platforms(ctx)
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]string{}
-	for _, p := range platforms {
-		var settings struct {
-			Replication struct {
-				Invitation struct {
-					RedirectURL string `json:"redirectUrl"`
-				} `json:"b2bUserInvitation"`
-			} `json:"replication"`
-		}
-		if err := json.Unmarshal(p.Settings, &settings); err != nil {
-			return nil, fmt.Errorf("platform %s: %w", p.Identifier(), err)
-		}
-		found[p.Identifier()] = settings.Replication.Invitation.RedirectURL
-	}
-	return found, nil
 }

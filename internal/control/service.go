@@ -113,4 +113,7 @@ type Platforms interface {
 	// ListAbandoned returns the platforms whose cleanup was given up, the newest first;
 	// those of one identifier if it is not empty.
 	ListAbandoned(ctx context.Context, platform string) ([]AbandonedPlatform, error)
+	// ListFormerConnections returns what the documents of platforms had before there were
+	// connections, for connection.Extract.
+	ListFormerConnections(ctx context.Context) ([]FormerConnection, error)
 }

@@ -3,6 +3,7 @@ package controltest
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -166,5 +167,23 @@ func testForget(t *testing.T, i Installation) {
 	}
 	if listed, err := i.Service.ListAbandoned(t.Context(), "annex.north"); err != nil || listed == nil || len(listed) > 0 {
 		t.Errorf("abandoned platforms of another identifier: %+v, %v, want an empty list", listed, err)
+	}
+}
+
+func testFormerConnections(t *testing.T, i Installation) {
+	i.apply(t, organization)
+	if former, err := i.Service.ListFormerConnections(t.Context()); err != nil || len(former) > 0 {
+		t.Errorf("%+v, %v, want none", former, err)
+	}
+	const settings = `{"file": "/srv/platform.json"}`
+	if _, err := i.Store.Pool().Exec(t.Context(), "INSERT INTO former_connections VALUES ('sandbox.local', 'memory', $1)", settings); err != nil {
+		t.Fatal(err)
+	}
+	former, err := i.Service.ListFormerConnections(t.Context())
+	if err != nil || len(former) != 1 || former[0].Platform != "sandbox.local" || former[0].Type != "memory" || former[0].RedirectURL != "" {
+		t.Fatalf("%+v, %v, want the one of the platform", former, err)
+	}
+	if !strings.Contains(string(former[0].Settings), "/srv/platform.json") {
+		t.Errorf("settings %s, want %s", former[0].Settings, settings)
 	}
 }

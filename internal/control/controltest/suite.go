@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) Installation) {
 		{"Connections", testConnections},
 		{"CheckConnections", testCheck},
 		{"Forget", testForget},
+		{"FormerConnections", testFormerConnections},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
