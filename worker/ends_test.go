@@ -157,8 +157,8 @@ func TestEndWatcher(t *testing.T) {
 			if err := e.watch(t.Context(), now); err != nil {
 				t.Fatal(err)
 			}
-			if again := temporal.calls[len(tc.want):]; len(again) > 0 {
-				t.Errorf("a second time at once: %q, want no call", again)
+			if calls := temporal.calls[len(tc.want):]; len(calls) > 0 {
+				t.Errorf("a second time at once: %q, want no call", calls)
 			}
 		})
 	}
