@@ -29,7 +29,7 @@ type AdoptRequest struct {
 	DryRun bool   `json:"dry_run,omitempty"`
 	Reason string `json:"reason,omitempty"`
 	// By is the caller.
-	By access.Actor `json:"by,omitzero"`
+	By access.Actor `json:"-"`
 	// Wait returns after the end of the tenant's run, with its report.
 	Wait bool `json:"wait,omitempty"`
 }

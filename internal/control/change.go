@@ -15,7 +15,7 @@ import (
 // ChangeOptions are those of every change of documents.
 type ChangeOptions struct {
 	// By is the caller.
-	By access.Actor `json:"by"`
+	By access.Actor `json:"-"`
 	// DryRun computes the change and stores nothing.
 	DryRun bool `json:"dry_run,omitempty"`
 	// AllowRemovals confirms all removals of documents.

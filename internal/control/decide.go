@@ -32,7 +32,7 @@ type DecideRequest struct {
 	Only   []string `json:"only,omitempty"`
 	Reason string   `json:"reason"`
 	// By is the approver.
-	By access.Actor `json:"by"`
+	By access.Actor `json:"-"`
 	// ExpiresIn is how long the decision counts: a minute to 30 days.
 	ExpiresIn time.Duration `json:"expires_in"`
 	// Wait returns after the end of the tenant's run, with its report.

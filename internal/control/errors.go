@@ -21,6 +21,10 @@ const (
 	NotFound Code = "not-found"
 	// Conflict is the code of a request about a state that has changed.
 	Conflict Code = "conflict"
+	// Unauthenticated is the code of a caller without a valid credential, and Forbidden that of
+	// one who may not do what the request says.
+	Unauthenticated Code = "unauthenticated"
+	Forbidden       Code = "forbidden"
 	// Unconfirmed is the code of a change that removes documents without a confirmation.
 	Unconfirmed Code = "unconfirmed"
 	// PendingApproval is the code of work that waits for an approval.
@@ -40,7 +44,8 @@ const (
 // Codes returns all codes.
 func Codes() []Code {
 	return []Code{
-		Invalid, NotFound, Conflict, Unconfirmed, PendingApproval, NoWorker, NoKeyring, Unavailable, Partial, Failed,
+		Invalid, Unauthenticated, Forbidden, NotFound, Conflict, Unconfirmed,
+		PendingApproval, NoWorker, NoKeyring, Unavailable, Partial, Failed,
 	}
 }
 
@@ -58,6 +63,10 @@ func (c Code) results() (exit, status int) {
 	switch c {
 	case Invalid:
 		return ExitInvalid, http.StatusBadRequest
+	case Unauthenticated:
+		return ExitInvalid, http.StatusUnauthorized
+	case Forbidden:
+		return ExitInvalid, http.StatusForbidden
 	case NotFound:
 		return ExitInvalid, http.StatusNotFound
 	case Conflict, Unconfirmed:

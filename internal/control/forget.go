@@ -14,7 +14,7 @@ type ForgetRequest struct {
 	Platform string `json:"platform"`
 	Reason   string `json:"reason"`
 	// By is the caller.
-	By     access.Actor `json:"by"`
+	By     access.Actor `json:"-"`
 	DryRun bool         `json:"dry_run,omitempty"`
 }
 

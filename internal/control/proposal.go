@@ -120,7 +120,7 @@ type ApplyPlanRequest struct {
 	// Digest is that of DocumentsPlan.Changes.
 	Digest string `json:"digest"`
 	// By is the caller.
-	By access.Actor `json:"by"`
+	By access.Actor `json:"-"`
 	// DryRun tests whether the change would be stored.
 	DryRun bool `json:"dry_run,omitempty"`
 	// Replicate starts a run for each affected tenant.

@@ -23,7 +23,7 @@ type ReplicateRequest struct {
 	// Cause says in records why the runs started.
 	Cause string `json:"cause"`
 	// By is the caller.
-	By access.Actor `json:"by"`
+	By access.Actor `json:"-"`
 	// Wait returns after the end of the work, with a report.
 	Wait bool `json:"wait,omitempty"`
 }

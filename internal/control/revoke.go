@@ -26,7 +26,7 @@ type RevokeRequest struct {
 	User   string `json:"user"`
 	Reason string `json:"reason"`
 	// By is the caller.
-	By access.Actor `json:"by"`
+	By access.Actor `json:"-"`
 	// Wait returns after every platform has accepted the revocation or is given up.
 	Wait bool `json:"wait,omitempty"`
 }
@@ -44,7 +44,7 @@ type LiftRequest struct {
 	User   string `json:"user"`
 	Reason string `json:"reason"`
 	// By is the caller.
-	By access.Actor `json:"by"`
+	By access.Actor `json:"-"`
 	// Wait returns after the end of the runs that grant access again, with their report.
 	Wait bool `json:"wait,omitempty"`
 }

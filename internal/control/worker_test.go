@@ -28,6 +28,20 @@ import (
 // TestLocal_WithWorker runs on a real Temporal server.
 func TestLocal_WithWorker(t *testing.T) {
 	t.Parallel()
+	service, s := withWorker(t)
+	controltest.RunWithWorker(t, controltest.Installation{Service: service, Store: s})
+}
+
+// TestHTTP_WithWorker is TestLocal_WithWorker through HTTP, with its streams of events.
+func TestHTTP_WithWorker(t *testing.T) {
+	t.Parallel()
+	service, s := withWorker(t)
+	controltest.RunWithWorker(t, controltest.Installation{Service: overHTTP(t, service), Store: s})
+}
+
+// withWorker returns a service with a Temporal server and a worker until the test ends.
+func withWorker(t *testing.T) (control.Service, *store.Store) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("it starts a real Temporal server, which -short leaves out")
 	}
@@ -52,7 +66,7 @@ func TestLocal_WithWorker(t *testing.T) {
 	service.Temporal = func(context.Context) (control.Temporal, error) {
 		return control.Temporal{Client: c, Namespace: server.Namespace()}, nil
 	}
-	controltest.RunWithWorker(t, controltest.Installation{Service: service, Store: s})
+	return service, s
 }
 
 // serve runs workers for the platform of the tests until the test ends.

@@ -156,6 +156,21 @@ func unmarshalNumbers(text []byte, into any) error {
 	return decoder.Decode(into)
 }
 
+// JSON returns the whole document as Decode reads it, with the section that an export has
+// beyond Body.
+func (d Document) JSON() (json.RawMessage, error) {
+	section := d.rollcall()
+	if len(section) == 0 {
+		return d.Body, nil
+	}
+	tree := map[string]any{}
+	if err := unmarshalNumbers(d.Body, &tree); err != nil {
+		return nil, fmt.Errorf("document: %s: %w", d.ID, err)
+	}
+	tree["rollcall"] = section
+	return canonical(tree)
+}
+
 // Check returns what is wrong with the document by the schema of its kind, as Decode does.
 // File and Line of the problems are those of the document.
 func (d Document) Check() error {

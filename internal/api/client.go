@@ -1,0 +1,346 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/control"
+	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/explain"
+)
+
+// Client is the service of a server. It is safe for use by many goroutines.
+type Client struct {
+	base      *url.URL
+	http      *http.Client
+	token     func(context.Context) (string, error)
+	endpoints endpoints
+}
+
+var _ control.Service = (*Client)(nil)
+
+// maxResult is how long a result, or one line of a stream, may be.
+const maxResult = 1 << 30
+
+// NewClient returns a client of the server at an address as https://rollcall.example.com. Plain
+// http is accepted for a server on this machine only: a token would be readable on the way.
+// token returns the credential of each request; an empty one sends none.
+func NewClient(address string, transport http.RoundTripper, token func(context.Context) (string, error)) (*Client, error) {
+	base, err := url.Parse(strings.TrimSuffix(address, "/"))
+	const refused = "%q is no address of a server: write https://%s"
+	switch {
+	case err != nil, base.Host == "", base.User != nil, base.RawQuery != "", base.Fragment != "":
+		return nil, &control.Error{Code: control.Invalid, Message: fmt.Sprintf(refused, address, "HOST")}
+	case base.Scheme == "http" && !loopback(base.Hostname()):
+		return nil, &control.Error{Code: control.Invalid, Message: fmt.Sprintf(
+			"%q: plain http reaches servers on this machine only: write https://%s", address, base.Host)}
+	case base.Scheme != "http" && base.Scheme != "https":
+		return nil, &control.Error{Code: control.Invalid, Message: fmt.Sprintf(refused, address, base.Host)}
+	}
+	redirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // a token goes to one server
+	return &Client{
+		base: base, http: &http.Client{Transport: transport, CheckRedirect: redirect}, token: token, endpoints: newEndpoints(),
+	}, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// do calls an endpoint. With an error the result is the part that there is.
+func do[Req, Res any](ctx context.Context, c *Client, e endpoint[Req, Res], request Req, events report) (Res, error) {
+	var result Res
+	response, err := c.send(ctx, e.name, request, e.streams)
+	if err != nil {
+		return result, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	switch kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); {
+	case response.StatusCode == http.StatusOK && kind == streamType:
+		return follow[Res](ctx, response.Body, events)
+	case response.StatusCode == http.StatusOK && kind == "application/json":
+		if err := decode(response.Body, &result); err != nil {
+			return result, c.broken(ctx, err)
+		}
+		return result, nil
+	case kind == "application/problem+json":
+		var p Problem
+		if err := decode(response.Body, &p); err != nil {
+			return result, c.broken(ctx, err)
+		}
+		return partial(result, p.Result, p.asError())
+	default:
+		return result, &control.Error{Code: control.Unavailable, Message: fmt.Sprintf(
+			"%s answers %s, which is not Rollcall's interface: check ROLLCALL_SERVER, and any proxy before it", c.base, response.Status)}
+	}
+}
+
+// send sends a request.
+func (c *Client) send(ctx context.Context, name string, request any, streams bool) (*http.Response, error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.String()+"/v1/"+name, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json")
+	if streams {
+		r.Header.Set("Accept", streamType+", application/json")
+	}
+	token, err := c.token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := c.http.Do(r)
+	if err != nil {
+		return nil, c.broken(ctx, err)
+	}
+	return response, nil
+}
+
+// broken returns the error of a server that does not answer as it should. A cancelled call
+// ends with the context's error.
+func (c *Client) broken(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err // the address is in the message
+	}
+	return &control.Error{Code: control.Unavailable, Message: fmt.Sprintf("the server %s does not answer: %v", c.base, err)}
+}
+
+// follow reads a stream until its result.
+func follow[Res any](ctx context.Context, body io.Reader, events report) (Res, error) {
+	var result Res
+	reader := bufio.NewReaderSize(body, 64<<10)
+	for {
+		text, err := readLine(reader)
+		if err != nil {
+			if ctx.Err() != nil {
+				return result, ctx.Err()
+			}
+			return result, &control.Error{Code: control.Unavailable, Message: fmt.Sprintf(
+				"the connection to the server ended before the result (%v): rollcall status shows how far the work is", err)}
+		}
+		if len(bytes.TrimSpace(text)) == 0 {
+			continue
+		}
+		var l line
+		if err := json.Unmarshal(text, &l); err != nil {
+			return result, fmt.Errorf("api: a line of the server: %w", err)
+		}
+		switch {
+		case l.Event != nil:
+			if events != nil {
+				events(*l.Event)
+			}
+		case l.Error != nil:
+			return partial(result, l.Result, l.Error.asError())
+		default:
+			return partial(result, l.Result, nil)
+		}
+	}
+}
+
+// readLine reads one line, however long, up to maxResult.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	var whole []byte
+	for {
+		part, more, err := r.ReadLine()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+		if whole = append(whole, part...); len(whole) > maxResult {
+			return nil, fmt.Errorf("a line has more than %d bytes", maxResult)
+		}
+		if !more {
+			return whole, nil
+		}
+	}
+}
+
+// partial returns the part of a result with the failure.
+func partial[Res any](result Res, text json.RawMessage, failure error) (Res, error) {
+	if len(text) == 0 {
+		return result, failure
+	}
+	if err := json.Unmarshal(text, &result); err != nil && failure == nil {
+		return result, fmt.Errorf("api: the result of the server: %w", err)
+	}
+	return result, failure
+}
+
+func decode(body io.Reader, into any) error {
+	return json.NewDecoder(io.LimitReader(body, maxResult)).Decode(into)
+}
+
+// Transport returns a transport for servers that may take long to answer.
+func Transport() *http.Transport {
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 10 * time.Second, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second,
+	}
+}
+
+// Get is that of control.Documents.
+func (c *Client) Get(ctx context.Context, r control.GetRequest) ([]document.Document, error) {
+	found, err := do(ctx, c, c.endpoints.get, r, nil)
+	return found.Documents, err
+}
+
+// Export is that of control.Documents.
+func (c *Client) Export(ctx context.Context) ([]document.Document, error) {
+	found, err := do(ctx, c, c.endpoints.export, None{}, nil)
+	return found.Documents, err
+}
+
+// Apply is that of control.Documents.
+func (c *Client) Apply(ctx context.Context, r control.ApplyRequest, events func(control.Event)) (control.ChangeResult, error) {
+	request := ApplyRequest{Documents: r.Documents, Origins: originsOf(r.Documents), Prune: r.Prune, ChangeOptions: r.ChangeOptions}
+	return do(ctx, c, c.endpoints.apply, request, events)
+}
+
+// ApplyPlan is that of control.Documents.
+func (c *Client) ApplyPlan(ctx context.Context, r control.ApplyPlanRequest, events func(control.Event)) (control.ChangeResult, error) {
+	return do(ctx, c, c.endpoints.applyPlan, r, events)
+}
+
+// Delete is that of control.Documents.
+func (c *Client) Delete(ctx context.Context, r control.DeleteRequest, events func(control.Event)) (control.ChangeResult, error) {
+	return do(ctx, c, c.endpoints.deleteDocument, r, events)
+}
+
+// PlanDocuments is that of control.Plans.
+func (c *Client) PlanDocuments(
+	ctx context.Context, r control.PlanDocumentsRequest, events func(control.Event),
+) (control.DocumentsPlan, error) {
+	request := PlanDocumentsRequest{Documents: r.Documents, Origins: originsOf(r.Documents), Prune: r.Prune, Ordered: r.Ordered}
+	return do(ctx, c, c.endpoints.planDocuments, request, events)
+}
+
+// Plan is that of control.Plans.
+func (c *Client) Plan(ctx context.Context, r control.PlanRequest, events func(control.Event)) (control.PlanSummary, error) {
+	return do(ctx, c, c.endpoints.plan, r, events)
+}
+
+// ListTenants is that of control.Tenants.
+func (c *Client) ListTenants(ctx context.Context, s control.Selection) ([]access.TenantID, error) {
+	return items(do(ctx, c, c.endpoints.listTenants, s, nil))
+}
+
+// Replicate is that of control.Tenants.
+func (c *Client) Replicate(ctx context.Context, r control.ReplicateRequest, events func(control.Event)) (control.ReplicateResult, error) {
+	return do(ctx, c, c.endpoints.replicate, r, events)
+}
+
+// Status is that of control.Tenants.
+func (c *Client) Status(ctx context.Context, r control.StatusRequest) (control.StatusResult, error) {
+	return do(ctx, c, c.endpoints.status, r, nil)
+}
+
+// Explain is that of control.Tenants.
+func (c *Client) Explain(ctx context.Context, r control.ExplainRequest) (explain.Answer, error) {
+	return do(ctx, c, c.endpoints.explain, r, nil)
+}
+
+// ListPending is that of control.Decisions.
+func (c *Client) ListPending(ctx context.Context) ([]control.PendingTenant, error) {
+	return items(do(ctx, c, c.endpoints.listPending, None{}, nil))
+}
+
+// Decide is that of control.Decisions.
+func (c *Client) Decide(ctx context.Context, r control.DecideRequest, events func(control.Event)) (control.ReplicateResult, error) {
+	return do(ctx, c, c.endpoints.decide, r, events)
+}
+
+// ListDecisions is that of control.Decisions.
+func (c *Client) ListDecisions(ctx context.Context, tenants []access.TenantID) ([]control.DecisionRecord, error) {
+	return items(do(ctx, c, c.endpoints.listDecisions, TenantsRequest{Tenants: tenants}, nil))
+}
+
+// ListAdoptions is that of control.Adoptions.
+func (c *Client) ListAdoptions(ctx context.Context) ([]control.AdoptionRecord, error) {
+	return items(do(ctx, c, c.endpoints.listAdoptions, None{}, nil))
+}
+
+// ListAdoptable is that of control.Adoptions.
+func (c *Client) ListAdoptable(ctx context.Context, tenant access.TenantID) ([]string, error) {
+	return items(do(ctx, c, c.endpoints.listAdoptable, TenantRequest{Tenant: tenant}, nil))
+}
+
+// Adopt is that of control.Adoptions.
+func (c *Client) Adopt(ctx context.Context, r control.AdoptRequest, events func(control.Event)) (control.AdoptResult, error) {
+	return do(ctx, c, c.endpoints.adopt, r, events)
+}
+
+// ListRevocations is that of control.Revocations.
+func (c *Client) ListRevocations(ctx context.Context, lifted bool) ([]control.Revocation, error) {
+	return items(do(ctx, c, c.endpoints.listRevocations, RevocationsRequest{Lifted: lifted}, nil))
+}
+
+// GetRevocation is that of control.Revocations.
+func (c *Client) GetRevocation(ctx context.Context, user string) (control.Revocation, error) {
+	return do(ctx, c, c.endpoints.getRevocation, UserRequest{User: user}, nil)
+}
+
+// Revoke is that of control.Revocations.
+func (c *Client) Revoke(ctx context.Context, r control.RevokeRequest, events func(control.Event)) (control.RevokeResult, error) {
+	return do(ctx, c, c.endpoints.revoke, r, events)
+}
+
+// Lift is that of control.Revocations.
+func (c *Client) Lift(ctx context.Context, r control.LiftRequest, events func(control.Event)) (control.LiftResult, error) {
+	return do(ctx, c, c.endpoints.lift, r, events)
+}
+
+// ListConnections is that of control.Platforms.
+func (c *Client) ListConnections(ctx context.Context) (control.ConnectionsReport, error) {
+	return do(ctx, c, c.endpoints.listConnections, None{}, nil)
+}
+
+// CheckConnections is that of control.Platforms.
+func (c *Client) CheckConnections(ctx context.Context, r control.CheckRequest) (control.ConnectionsReport, error) {
+	return do(ctx, c, c.endpoints.checkConnections, r, nil)
+}
+
+// Forget is that of control.Platforms.
+func (c *Client) Forget(ctx context.Context, r control.ForgetRequest) (control.ForgetResult, error) {
+	return do(ctx, c, c.endpoints.forget, r, nil)
+}
+
+// ListAbandoned is that of control.Platforms.
+func (c *Client) ListAbandoned(ctx context.Context, platform string) ([]control.AbandonedPlatform, error) {
+	return items(do(ctx, c, c.endpoints.listAbandoned, PlatformRequest{Platform: platform}, nil))
+}
+
+// ListFormerConnections is that of control.Platforms.
+func (c *Client) ListFormerConnections(ctx context.Context) ([]control.FormerConnection, error) {
+	return items(do(ctx, c, c.endpoints.listFormerConnections, None{}, nil))
+}
+
+// items returns the items of a list.
+func items[T any](list List[T], err error) ([]T, error) { return list.Items, err }

@@ -1,0 +1,58 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"regexp"
+)
+
+// requestIDHeader names a request in the logs of both sides.
+const requestIDHeader = "X-Request-ID"
+
+// streamType is the media type of a stream of JSON lines.
+const streamType = "application/x-ndjson"
+
+// validRequestID is what a caller may choose: nothing that forges a line of a log.
+var validRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
+
+// requestID returns the ID that the caller chose, or a new one.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get(requestIDHeader); validRequestID.MatchString(id) {
+		return id
+	}
+	return rand.Text()
+}
+
+type requestKey struct{}
+
+// requestOf returns the ID of the request.
+func requestOf(ctx context.Context) string {
+	id, _ := ctx.Value(requestKey{}).(string)
+	return id
+}
+
+// statusRecorder notes the status of a response.
+type statusRecorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader notes the status and writes it.
+func (r *statusRecorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write notes that a response without a status succeeded.
+func (r *statusRecorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *statusRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

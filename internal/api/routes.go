@@ -1,0 +1,131 @@
+package api
+
+import (
+	"context"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/control"
+	"github.com/rollcall-iam/rollcall/internal/explain"
+)
+
+// report is how a method reports events.
+type report = func(control.Event)
+
+// routes serves every method of control.Service.
+func (s *server) routes() {
+	s.documentRoutes(newEndpoints())
+	s.tenantRoutes(newEndpoints())
+	s.decisionRoutes(newEndpoints())
+	s.revocationRoutes(newEndpoints())
+	s.platformRoutes(newEndpoints())
+}
+
+func (s *server) documentRoutes(e endpoints) {
+	handle(s, e.get, func(ctx context.Context, c caller, r control.GetRequest, _ report) (DocumentList, error) {
+		documents, err := c.Get(ctx, r)
+		return DocumentList{Documents: documents}, err
+	})
+	handle(s, e.export, func(ctx context.Context, c caller, _ None, _ report) (DocumentList, error) {
+		documents, err := c.Export(ctx)
+		return DocumentList{Documents: documents}, err
+	})
+	handle(s, e.apply, func(ctx context.Context, c caller, r ApplyRequest, events report) (control.ChangeResult, error) {
+		if err := place(r.Documents, r.Origins); err != nil {
+			return control.ChangeResult{}, err
+		}
+		r.By = c.by
+		return c.Apply(ctx, control.ApplyRequest{Documents: r.Documents, Prune: r.Prune, ChangeOptions: r.ChangeOptions}, events)
+	})
+	handle(s, e.planDocuments, func(ctx context.Context, c caller, r PlanDocumentsRequest, events report) (control.DocumentsPlan, error) {
+		if err := place(r.Documents, r.Origins); err != nil {
+			return control.DocumentsPlan{}, err
+		}
+		return c.PlanDocuments(ctx, control.PlanDocumentsRequest{Documents: r.Documents, Prune: r.Prune, Ordered: r.Ordered}, events)
+	})
+	handle(s, e.applyPlan, func(ctx context.Context, c caller, r control.ApplyPlanRequest, events report) (control.ChangeResult, error) {
+		r.By = c.by
+		return c.ApplyPlan(ctx, r, events)
+	})
+	handle(s, e.deleteDocument, func(ctx context.Context, c caller, r control.DeleteRequest, events report) (control.ChangeResult, error) {
+		r.By = c.by
+		return c.Delete(ctx, r, events)
+	})
+}
+
+func (s *server) tenantRoutes(e endpoints) {
+	handle(s, e.listTenants, func(ctx context.Context, c caller, r control.Selection, _ report) (List[access.TenantID], error) {
+		return listOf(c.ListTenants(ctx, r))
+	})
+	handle(s, e.replicate, func(ctx context.Context, c caller, r control.ReplicateRequest, events report) (control.ReplicateResult, error) {
+		r.By = c.by
+		return c.Replicate(ctx, r, events)
+	})
+	handle(s, e.status, func(ctx context.Context, c caller, r control.StatusRequest, _ report) (control.StatusResult, error) {
+		return c.Status(ctx, r)
+	})
+	handle(s, e.explain, func(ctx context.Context, c caller, r control.ExplainRequest, _ report) (explain.Answer, error) {
+		return c.Explain(ctx, r)
+	})
+	handle(s, e.plan, func(ctx context.Context, c caller, r control.PlanRequest, events report) (control.PlanSummary, error) {
+		return c.Plan(ctx, r, events)
+	})
+}
+
+func (s *server) decisionRoutes(e endpoints) {
+	handle(s, e.listPending, func(ctx context.Context, c caller, _ None, _ report) (List[control.PendingTenant], error) {
+		return listOf(c.ListPending(ctx))
+	})
+	handle(s, e.decide, func(ctx context.Context, c caller, r control.DecideRequest, events report) (control.ReplicateResult, error) {
+		r.By = c.by
+		return c.Decide(ctx, r, events)
+	})
+	handle(s, e.listDecisions, func(ctx context.Context, c caller, r TenantsRequest, _ report) (List[control.DecisionRecord], error) {
+		return listOf(c.ListDecisions(ctx, r.Tenants))
+	})
+	handle(s, e.listAdoptions, func(ctx context.Context, c caller, _ None, _ report) (List[control.AdoptionRecord], error) {
+		return listOf(c.ListAdoptions(ctx))
+	})
+	handle(s, e.listAdoptable, func(ctx context.Context, c caller, r TenantRequest, _ report) (List[string], error) {
+		return listOf(c.ListAdoptable(ctx, r.Tenant))
+	})
+	handle(s, e.adopt, func(ctx context.Context, c caller, r control.AdoptRequest, events report) (control.AdoptResult, error) {
+		r.By = c.by
+		return c.Adopt(ctx, r, events)
+	})
+}
+
+func (s *server) revocationRoutes(e endpoints) {
+	handle(s, e.listRevocations, func(ctx context.Context, c caller, r RevocationsRequest, _ report) (List[control.Revocation], error) {
+		return listOf(c.ListRevocations(ctx, r.Lifted))
+	})
+	handle(s, e.getRevocation, func(ctx context.Context, c caller, r UserRequest, _ report) (control.Revocation, error) {
+		return c.GetRevocation(ctx, r.User)
+	})
+	handle(s, e.revoke, func(ctx context.Context, c caller, r control.RevokeRequest, events report) (control.RevokeResult, error) {
+		r.By = c.by
+		return c.Revoke(ctx, r, events)
+	})
+	handle(s, e.lift, func(ctx context.Context, c caller, r control.LiftRequest, events report) (control.LiftResult, error) {
+		r.By = c.by
+		return c.Lift(ctx, r, events)
+	})
+}
+
+func (s *server) platformRoutes(e endpoints) {
+	handle(s, e.listConnections, func(ctx context.Context, c caller, _ None, _ report) (control.ConnectionsReport, error) {
+		return c.ListConnections(ctx)
+	})
+	handle(s, e.checkConnections, func(ctx context.Context, c caller, r control.CheckRequest, _ report) (control.ConnectionsReport, error) {
+		return c.CheckConnections(ctx, r)
+	})
+	handle(s, e.forget, func(ctx context.Context, c caller, r control.ForgetRequest, _ report) (control.ForgetResult, error) {
+		r.By = c.by
+		return c.Forget(ctx, r)
+	})
+	handle(s, e.listAbandoned, func(ctx context.Context, c caller, r PlatformRequest, _ report) (List[control.AbandonedPlatform], error) {
+		return listOf(c.ListAbandoned(ctx, r.Platform))
+	})
+	handle(s, e.listFormerConnections, func(ctx context.Context, c caller, _ None, _ report) (List[control.FormerConnection], error) {
+		return listOf(c.ListFormerConnections(ctx))
+	})
+}

@@ -1,0 +1,321 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/control"
+	"github.com/rollcall-iam/rollcall/internal/document"
+)
+
+// Options are those of a server.
+type Options struct {
+	// Authenticate returns the caller of a request. Its error is an AuthError for a caller
+	// without a valid credential; any other means that the server cannot tell.
+	Authenticate func(*http.Request) (access.Actor, error)
+	// Service returns the service with the rights of a caller.
+	Service func(access.Actor) control.Service
+	// Ready reports whether the server can serve; nil is always ready.
+	Ready func(context.Context) error
+	// Log gets a line for each request, without names of users, and the causes of failures.
+	Log *slog.Logger
+	// Version is that of the program.
+	Version string
+}
+
+// AuthError is a missing or refused credential.
+type AuthError struct {
+	// Code is a fixed text for programs, and Message says what to do.
+	Code, Message string
+}
+
+// Error returns the message.
+func (e *AuthError) Error() string { return e.Message }
+
+// Limits of requests.
+const (
+	maxBody          = 1 << 20
+	maxDocumentsBody = 256 << 20
+	bodyTimeout      = 30 * time.Second
+	documentsTimeout = 10 * time.Minute
+	// keepalive is how often an idle stream gets an empty line, so that no proxy ends it.
+	keepalive = 15 * time.Second
+	// maxRequests and maxDocumentRequests are how many requests are served at the same time.
+	maxRequests         = 256
+	maxDocumentRequests = 4
+)
+
+// server serves requests.
+type server struct {
+	Options
+	mux  *http.ServeMux
+	spec *huma.OpenAPI
+	// slots limit the requests at one time, documentSlots those with many documents.
+	slots, documentSlots chan struct{}
+}
+
+// NewHandler returns the handler of the interface.
+func NewHandler(o Options) (http.Handler, error) {
+	s := &server{
+		Options: o, mux: http.NewServeMux(), spec: newSpec(o.Version),
+		slots: make(chan struct{}, maxRequests), documentSlots: make(chan struct{}, maxDocumentRequests),
+	}
+	s.routes()
+	spec, err := json.Marshal(s.spec)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json;version=3.1")
+		_, _ = w.Write(spec)
+	})
+	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	s.mux.HandleFunc("GET /readyz", s.ready)
+	s.mux.HandleFunc("/", s.unknown)
+	return s.base(), nil
+}
+
+// base adds what every response has: a request ID, headers, and a line of the log.
+func (s *server) base() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := requestID(r)
+		header := w.Header()
+		header.Set(requestIDHeader, id)
+		header.Set("Cache-Control", "no-store")
+		header.Set("X-Content-Type-Options", "nosniff")
+		recorded := &statusRecorder{ResponseWriter: w}
+		began := time.Now()
+		s.mux.ServeHTTP(recorded, r.WithContext(context.WithValue(r.Context(), requestKey{}, id)))
+		_, pattern := s.mux.Handler(r)
+		s.Log.InfoContext(r.Context(), "request", "request", id, "endpoint", pattern, "status", recorded.status, "took", time.Since(began))
+	})
+}
+
+func (s *server) ready(w http.ResponseWriter, r *http.Request) {
+	if s.Ready != nil {
+		if err := s.Ready(r.Context()); err != nil {
+			s.fail(w, r, &control.Error{Code: control.Unavailable, Message: "the server is not ready: its log has the cause"}, nil)
+			s.Log.WarnContext(r.Context(), "not ready", "request", requestOf(r.Context()), "cause", err)
+			return
+		}
+	}
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+func (s *server) unknown(w http.ResponseWriter, r *http.Request) {
+	s.fail(w, r, &control.Error{Code: control.NotFound, Message: "there is no such endpoint: GET /openapi.json lists them, " +
+		"each is called with POST"}, nil)
+}
+
+// handle serves one endpoint.
+func handle[Req, Res any](
+	s *server, e endpoint[Req, Res],
+	call func(ctx context.Context, c caller, r Req, report func(control.Event)) (Res, error),
+) {
+	describe(s.spec, e)
+	s.mux.HandleFunc("POST /v1/"+e.name, func(w http.ResponseWriter, r *http.Request) {
+		by, err := s.Authenticate(r)
+		if err != nil {
+			s.unauthenticated(w, r, err)
+			return
+		}
+		release, err := s.enter(e.documents)
+		if err != nil {
+			w.Header().Set("Retry-After", "1")
+			s.fail(w, r, err, nil)
+			return
+		}
+		defer release()
+		request, err := read[Req](w, r, e.documents)
+		if err != nil {
+			s.fail(w, r, err, nil)
+			return
+		}
+		c := caller{Service: s.Service(by), by: by}
+		if e.streams && strings.Contains(r.Header.Get("Accept"), streamType) {
+			stream(s, w, r, func(ctx context.Context, report func(control.Event)) (Res, error) {
+				return call(ctx, c, request, report)
+			})
+			return
+		}
+		result, err := call(r.Context(), c, request, nil)
+		if err != nil {
+			partial, _ := json.Marshal(result) // without it the failure is reported alone
+			s.fail(w, r, err, partial)
+			return
+		}
+		writeJSON(w, http.StatusOK, "application/json", result)
+	})
+}
+
+// caller is the service with the rights of a caller.
+type caller struct {
+	control.Service
+	by access.Actor
+}
+
+// enter takes a slot for a request. A full server refuses at once: the caller repeats.
+func (s *server) enter(documents bool) (release func(), err error) {
+	slots := s.slots
+	if documents {
+		slots = s.documentSlots
+	}
+	select {
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
+	default:
+		return nil, &control.Error{Code: control.Unavailable, Message: "the server is busy: repeat the request in a second"}
+	}
+}
+
+// read reads the request of a call: one JSON object with known fields.
+func read[Req any](w http.ResponseWriter, r *http.Request, documents bool) (Req, error) {
+	var request Req
+	if len(r.URL.RawQuery) > 0 {
+		return request, &control.Error{Code: control.Invalid, Message: "the endpoint takes no query parameters: all stands in the body"}
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return request, &control.Error{Code: control.Invalid, Message: "the body has to be JSON: send Content-Type: application/json"}
+	}
+	limit, timeout := int64(maxBody), bodyTimeout
+	if documents {
+		limit, timeout = maxDocumentsBody, documentsTimeout
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(timeout)) // not all writers have one
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&request); err != nil {
+		return request, bodyError(err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return request, &control.Error{Code: control.Invalid, Message: "the body has more than one JSON value"}
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	return request, nil
+}
+
+// bodyError says what is wrong with a body.
+func bodyError(err error) error {
+	if problems, ok := errors.AsType[document.Problems](err); ok {
+		return problems
+	}
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return &control.Error{Code: control.Invalid, Message: fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit)}
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return &control.Error{Code: control.Invalid, Field: wrong.Field, Message: fmt.Sprintf(
+			"%s: a JSON %s is not a %s", wrong.Field, wrong.Value, wrong.Type.Kind())}
+	}
+	return &control.Error{Code: control.Invalid, Message: "the body is no such request: " + strings.TrimPrefix(err.Error(), "json: ")}
+}
+
+// stream writes a line for each event, and one for the result or the failure.
+func stream[Res any](
+	s *server, w http.ResponseWriter, r *http.Request, call func(ctx context.Context, report func(control.Event)) (Res, error),
+) {
+	w.Header().Set("Content-Type", streamType)
+	w.Header().Set("X-Accel-Buffering", "no") // nginx collects a response otherwise
+	w.WriteHeader(http.StatusOK)
+	lines := &lineWriter{out: w, flush: http.NewResponseController(w).Flush}
+	idle := time.NewTicker(keepalive)
+	defer idle.Stop()
+	done := make(chan struct{})
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		for {
+			select {
+			case <-idle.C:
+				lines.write([]byte("\n"))
+			case <-done:
+				return
+			}
+		}
+	})
+	result, err := call(r.Context(), func(e control.Event) { lines.encode(line{Event: &e}) })
+	close(done)
+	waiting.Wait()
+	last := line{}
+	last.Result, _ = json.Marshal(result) //nolint:errchkjson // All results have a JSON form.
+	if err != nil {
+		last.Error = s.problem(r, err)
+	}
+	lines.encode(last)
+}
+
+// lineWriter writes whole lines. A failure to write is that of a caller who left: the call's
+// context ends with the connection.
+type lineWriter struct {
+	mu    sync.Mutex
+	out   io.Writer
+	flush func() error
+}
+
+func (l *lineWriter) encode(value line) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return
+	}
+	l.write(append(text, '\n'))
+}
+
+func (l *lineWriter) write(text []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, err := l.out.Write(text); err == nil {
+		_ = l.flush()
+	}
+}
+
+// problem returns a failure as the caller sees it, and logs the cause that the caller does not
+// see.
+func (s *server) problem(r *http.Request, err error) *Problem {
+	id := requestOf(r.Context())
+	e, hidden := reported(err, id)
+	if hidden {
+		s.Log.ErrorContext(r.Context(), "request failed", "request", id, "cause", err)
+	}
+	return newProblem(e, id)
+}
+
+func (s *server) fail(w http.ResponseWriter, r *http.Request, err error, result json.RawMessage) {
+	p := s.problem(r, err)
+	p.Result = result
+	writeJSON(w, p.Status, "application/problem+json", p)
+}
+
+// unauthenticated answers a request without a valid credential.
+func (s *server) unauthenticated(w http.ResponseWriter, r *http.Request, err error) {
+	refused, ok := errors.AsType[*AuthError](err)
+	if !ok {
+		s.Log.ErrorContext(r.Context(), "cannot authenticate", "request", requestOf(r.Context()), "cause", err)
+		s.fail(w, r, &control.Error{
+			Code: control.Unavailable, Message: "the server cannot check the credential now: repeat the request",
+		}, nil)
+		return
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	p := newProblem(&control.Error{Code: control.Unauthenticated, Name: refused.Code, Message: refused.Message}, requestOf(r.Context()))
+	writeJSON(w, p.Status, "application/problem+json", p)
+}
+
+func writeJSON(w http.ResponseWriter, status int, kind string, value any) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		status, text = http.StatusInternalServerError, []byte(`{}`)
+	}
+	w.Header().Set("Content-Type", kind)
+	w.WriteHeader(status)
+	_, _ = w.Write(append(text, '\n')) // a caller who left misses nothing
+}
