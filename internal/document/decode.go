@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strconv"
@@ -30,7 +31,7 @@ func Decode(r io.Reader, file string) ([]Document, Dropped, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+	data, err := readAll(r)
 	if err != nil {
 		return nil, nil, fmt.Errorf("document: read %s: %w", file, err)
 	}
@@ -42,14 +43,28 @@ func Decode(r io.Reader, file string) ([]Document, Dropped, error) {
 	return d.docs, d.dropped, nil
 }
 
+// readAll reads one byte more than an input may have. It takes the memory for a file of a known
+// size once.
+func readAll(r io.Reader) ([]byte, error) {
+	var data bytes.Buffer
+	if f, ok := r.(fs.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			data.Grow(int(min(info.Size(), maxInput)) + bytes.MinRead)
+		}
+	}
+	_, err := data.ReadFrom(io.LimitReader(r, maxInput+1))
+	return data.Bytes(), err
+}
+
 type decoder struct {
 	catalog  *catalog
 	file     string
 	docs     []Document
 	dropped  Dropped
 	problems Problems
-	// read takes one object of the stream; documents where it is nil.
-	read func(n *yaml.Node)
+	// read takes one object of the stream into objects; documents where it is nil.
+	read    func(d *decoder, n *yaml.Node)
+	objects []Object
 }
 
 func (d *decoder) problem(object string, f flaw) {
@@ -65,11 +80,7 @@ func (d *decoder) stream(data []byte) {
 		d.problem("", flaw{line: 1 + bytes.Count(data[:at], []byte("\n")), text: "is not UTF-8: save it in that encoding"})
 		return
 	}
-	nodes, notJSON := jsonNodes(data)
-	for _, node := range nodes {
-		d.node(node)
-	}
-	if notJSON != nil {
+	if notJSON := d.json(data); notJSON != nil {
 		d.yaml(data, notJSON)
 	}
 }
@@ -128,7 +139,7 @@ func (d *decoder) node(n *yaml.Node) {
 
 func (d *decoder) document(n *yaml.Node) {
 	if d.read != nil {
-		d.read(n)
+		d.read(d, n)
 		return
 	}
 	b := &builder{}
@@ -155,12 +166,24 @@ func (d *decoder) document(n *yaml.Node) {
 	}
 	if len(flaws) == 0 {
 		doc.File, doc.Line = d.file, n.Line
+		doc.ID.Kind, doc.APIVersion = d.catalog.share(doc.ID.Kind, doc.APIVersion)
 		d.docs = append(d.docs, doc)
 		return
 	}
 	for _, f := range flaws {
 		d.problem(doc.ID.String(), f)
 	}
+}
+
+// share returns equal texts that all documents have in common.
+func (c *catalog) share(kind Kind, version string) (Kind, string) {
+	if i := slices.Index(Kinds(), kind); i >= 0 {
+		kind = Kinds()[i]
+	}
+	if i := slices.Index(c.versions[kind], version); i >= 0 {
+		version = c.versions[kind][i]
+	}
+	return kind, version
 }
 
 // deleted refuses what an export says is gone, or about to go: stored as if it were

@@ -3,6 +3,7 @@ package document_test
 import (
 	gocmp "cmp"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -431,6 +432,50 @@ func TestBodyIsCanonical(t *testing.T) {
 			}
 			if got := string(docs[0].Body); got != want {
 				t.Errorf("equal documents have equal bodies:\n got %s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
+// TestDecode_ReadsJSONOnceOrNot: documents of a JSON stream are read one after the other. Those
+// before the place where it stops being JSON do not count twice, or at all.
+func TestDecode_ReadsJSONOnceOrNot(t *testing.T) {
+	user := func(name string) string {
+		return `{"apiVersion":"v2","kind":"meshUser","metadata":{"name":"` + name + `","uuid":"u"}}`
+	}
+	for name, tc := range map[string]struct {
+		reason, input string
+		want          []string
+		dropped       int
+		wantErr       string
+	}{
+		"list":        {"an export is one list", "[" + user("a") + ",\n" + user("b") + "]", []string{"a 1", "b 2"}, 2, ""},
+		"values":      {"values may follow each other", user("a") + "\n" + user("b"), []string{"a 1", "b 2"}, 2, ""},
+		"lists":       {"lists may follow each other", "[" + user("a") + "]\n[" + user("b") + "]", []string{"a 1", "b 2"}, 2, ""},
+		"empty list":  {"it holds nothing", "[]", nil, 0, ""},
+		"then YAML":   {"a stream of YAML may begin with JSON", user("a") + "\n---\n{apiVersion: v2, kind: meshUser, metadata: {name: b}}", []string{"a 1", "b 3"}, 1, ""},
+		"cut off":     {"a part of the documents is none", "[" + user("a") + ",\n" + user("b"), nil, 1, "in.json:2: is not JSON: unexpected EOF"},
+		"nested list": {"a document is a mapping", "[[" + user("a") + "]]", nil, 0, "in.json:1: a document is a mapping with apiVersion, kind and metadata"},
+		"null item":   {"a list has documents only", "[null]", nil, 0, "in.json:1: a document is a mapping with apiVersion, kind and metadata"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			docs, dropped, err := document.Decode(strings.NewReader(tc.input), "in.json")
+			var got []string
+			for _, d := range docs {
+				got = append(got, fmt.Sprint(d.ID.Name, " ", d.Line))
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s: documents and lines (-want +got):\n%s", tc.reason, diff)
+			}
+			text := ""
+			if err != nil {
+				text = err.Error()
+			}
+			if text != tc.wantErr {
+				t.Errorf("%s: error %q, want %q", tc.reason, text, tc.wantErr)
+			}
+			if err == nil && dropped["metadata.uuid"] != tc.dropped {
+				t.Errorf("%s: %d fields were dropped, want %d", tc.reason, dropped["metadata.uuid"], tc.dropped)
 			}
 		})
 	}

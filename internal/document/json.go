@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -27,27 +28,30 @@ type jsonError struct {
 func (e *jsonError) Error() string { return fmt.Sprintf("document: line %d: %v", e.line, e.err) }
 func (e *jsonError) Unwrap() error { return e.err }
 
-// jsonNodes reads data as JSON values one after the other and returns them as
-// the YAML nodes they are. Not all of JSON is YAML to a YAML parser: it stumbles
-// over surrogate pairs, escaped slashes and tabs. What is no JSON, an error
-// here, may still be YAML.
-func jsonNodes(data []byte) ([]*yaml.Node, error) {
+// json reads data as JSON values one after the other, and each as the YAML node that
+// it is. Not all of JSON is YAML to a YAML parser: it stumbles over surrogate pairs,
+// escaped slashes and tabs. What is no JSON, an error here, may still be YAML: d is
+// as it was then.
+//
+// An export is one list of all documents: each item is read before the next is parsed.
+func (d *decoder) json(data []byte) error {
 	trimmed := bytes.TrimLeft(data, " \t\r\n")
 	if len(trimmed) == 0 || (trimmed[0] != '{' && trimmed[0] != '[') {
-		return nil, errNotJSON
+		return errNotJSON
 	}
 	r := &jsonReader{data: data, line: 1, dec: json.NewDecoder(bytes.NewReader(data))}
 	r.dec.UseNumber()
-	var nodes []*yaml.Node
+	read := *d
+	read.dropped = maps.Clone(d.dropped)
 	for {
-		node, err := r.value(0)
+		err := r.next(&read)
 		if errors.Is(err, io.EOF) {
-			return nodes, nil
+			*d = read
+			return nil
 		}
 		if err != nil {
-			return nil, &jsonError{line: r.line, err: err}
+			return &jsonError{line: r.line, err: err}
 		}
-		nodes = append(nodes, node)
 	}
 }
 
@@ -68,11 +72,40 @@ func (r *jsonReader) token() (json.Token, int, error) {
 	return token, r.line, err
 }
 
+// next reads one value: a document, or each of a list.
+func (r *jsonReader) next(d *decoder) error {
+	token, line, err := r.token()
+	if err != nil {
+		return err
+	}
+	if token != json.Delim('[') {
+		node, err := r.valueOf(token, line, 0)
+		if err == nil {
+			d.node(node)
+		}
+		return err
+	}
+	for r.dec.More() {
+		item, err := r.value(1)
+		if err != nil {
+			return noEOF(err)
+		}
+		d.document(item)
+	}
+	_, _, err = r.token()
+	return noEOF(err)
+}
+
 func (r *jsonReader) value(depth int) (*yaml.Node, error) {
 	token, line, err := r.token()
 	if err != nil {
 		return nil, err
 	}
+	return r.valueOf(token, line, depth)
+}
+
+// valueOf returns the value that begins with a token.
+func (r *jsonReader) valueOf(token json.Token, line, depth int) (*yaml.Node, error) {
 	delim, nested := token.(json.Delim)
 	if !nested {
 		return scalar(token, line), nil
@@ -91,7 +124,7 @@ func (r *jsonReader) value(depth int) (*yaml.Node, error) {
 		}
 		node.Content = append(node.Content, child)
 	}
-	_, _, err = r.token()
+	_, _, err := r.token()
 	return node, noEOF(err)
 }
 

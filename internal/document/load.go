@@ -41,7 +41,8 @@ func Load(paths []string, stdin io.Reader) ([]Document, Dropped, error) {
 	if err := problems.err(); err != nil {
 		return nil, dropped, err
 	}
-	return docs, dropped, nil
+	// The documents stay as long as the change is made: without the room that append left.
+	return slices.Clone(docs), dropped, nil
 }
 
 // collect adds err to problems if it is such, and returns it if it is not.

@@ -61,8 +61,7 @@ func (s *Schemas) Read(
 	text []byte, file string, kindOf func(tree map[string]any) (kind, field, problem string),
 ) ([]Object, Problems) {
 	d := &decoder{catalog: s.catalog, file: file, dropped: Dropped{}}
-	var objects []Object
-	d.read = func(n *yaml.Node) {
+	d.read = func(d *decoder, n *yaml.Node) {
 		b := &builder{}
 		tree, ok := b.value(n, nil, 0, false).(map[string]any)
 		name, _ := tree["name"].(string)
@@ -77,7 +76,7 @@ func (s *Schemas) Read(
 			d.problem(name, f)
 		}
 		if len(flaws) == 0 {
-			objects = append(objects, object)
+			d.objects = append(d.objects, object)
 		}
 	}
 	d.stream(text)
@@ -85,7 +84,7 @@ func (s *Schemas) Read(
 	for i, p := range problems {
 		problems[i].Text = withoutValues(p.Text)
 	}
-	return objects, problems
+	return d.objects, problems
 }
 
 // values finds what a message quotes of an input: texts in quotes, tags, and what the
