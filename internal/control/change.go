@@ -138,7 +138,7 @@ func (l *Local) change(ctx context.Context, o ChangeOptions, report func(Event),
 // validateNames refuses names of groups that a platform cannot have, or that two groups of one
 // platform would share. It says where their documents were read.
 func (l *Local) validateNames(d store.Draft) ([]document.GroupName, error) {
-	names, problems := desired.Check(d.Inputs(), func(platformType string) (desired.Rules, bool) {
+	names, problems := desired.CheckSorted(d.Inputs, func(platformType string) (desired.Rules, bool) {
 		p, known := l.Platform(platformType)
 		return p.Rules, known
 	})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -46,11 +47,25 @@ func Check(inputs []document.TenantInput, rules func(platformType string) (Rules
 		}
 	}
 	slices.SortFunc(order, func(a, b *document.TenantInput) int { return a.Tenant.Compare(b.Tenant.TenantID) })
+	return CheckSorted(func(do func(document.TenantInput) bool) {
+		for _, in := range order {
+			if !do(*in) {
+				return
+			}
+		}
+	}, rules)
+}
+
+// CheckSorted is Check of inputs that come in the order of the tenants' IDs, one at a time. None
+// is Deleted.
+func CheckSorted(
+	inputs iter.Seq[document.TenantInput], rules func(platformType string) (Rules, bool),
+) ([]document.GroupName, []document.Problem) {
 	c := checker{rules: rules, platforms: map[string]*platform{}, said: map[document.Problem]bool{}}
-	for _, in := range order {
+	for in := range inputs {
 		p := c.platform(in.Platform)
 		if p.usable {
-			c.tenant(*in, p)
+			c.tenant(in, p)
 		}
 	}
 	return c.names, c.problems
@@ -99,8 +114,9 @@ type platform struct {
 	usable  bool
 	rules   Rules
 	pattern naming.Pattern
-	// groups holds the first to get a name, by what names are compared by.
-	groups map[string]document.GroupName
+	// groups holds the index of the first of checker.names to get a name, by what names are
+	// compared by.
+	groups map[string]int
 }
 
 // platform returns what is remembered of a platform; the first time it checks
@@ -109,7 +125,7 @@ func (c *checker) platform(doc document.Platform) *platform {
 	if p, ok := c.platforms[doc.Identifier()]; ok {
 		return p
 	}
-	p := &platform{groups: map[string]document.GroupName{}}
+	p := &platform{groups: map[string]int{}}
 	c.platforms[doc.Identifier()] = p
 	id := document.ID{Kind: document.KindPlatform, Name: doc.Identifier()}
 	var known bool
@@ -211,10 +227,10 @@ func (c *checker) group(id document.ID, p *platform, got document.GroupName) boo
 		got.Key = access.FoldCase(got.Name)
 	}
 	if first, taken := p.groups[got.Key]; taken {
-		c.problem(id, "", conflictText(first, got))
+		c.problem(id, "", conflictText(c.names[first], got))
 		return false
 	}
-	p.groups[got.Key] = got
+	p.groups[got.Key] = len(c.names)
 	c.names = append(c.names, got)
 	return true
 }

@@ -88,7 +88,7 @@ func (c *checker) clash(i, j int, field, text string) {
 
 // exists adds a problem unless the set has the document.
 func (c *checker) exists(i int, field string, kind Kind, name string) bool {
-	_, ok := c.set.at[ID{Kind: kind, Name: name}]
+	ok := c.set.graph.exists(ID{Kind: kind, Name: name})
 	if !ok {
 		c.add(i, field, fmt.Sprintf("there is no %s %s", kind, quoted(name)))
 	}
@@ -96,11 +96,19 @@ func (c *checker) exists(i int, field string, kind Kind, name string) bool {
 }
 
 func (c *checker) document(i int) {
-	switch v := c.set.typed[i].(type) {
-	case Project:
-		c.exists(i, "metadata.ownedByWorkspace", KindWorkspace, v.Workspace)
-	case User:
-		c.user(i, v)
+	switch n := c.set.graph.nodes[i]; n.ID.Kind {
+	case KindUser:
+		c.user(i, n.text)
+		return
+	case KindUserBinding, KindGroupBinding:
+		c.binding(i, n)
+		return
+	case KindProject:
+		c.exists(i, "metadata.ownedByWorkspace", KindWorkspace, n.Workspace)
+		return
+	default:
+	}
+	switch v := c.set.typedAt(i).(type) {
 	case UserGroup:
 		c.userGroup(i, v)
 	case Platform:
@@ -111,21 +119,19 @@ func (c *checker) document(i int) {
 		c.landingZone(i, v)
 	case Tenant:
 		c.tenant(i, v)
-	case Binding:
-		c.binding(i, v)
 	}
 }
 
-func (c *checker) user(i int, u User) {
-	if u.EUID == "" {
+func (c *checker) user(i int, euid string) {
+	if euid == "" {
 		return
 	}
 	input := c.set.docs[i].File != ""
-	if err := identity.Check(u.EUID); err != nil && input {
+	if err := identity.Check(euid); err != nil && input {
 		c.add(i, "spec.euid", strings.TrimPrefix(err.Error(), "identity: "))
 		return
 	}
-	key := identity.Exact.Key(u.EUID)
+	key := identity.Exact.Key(euid)
 	first, taken := c.euids[key]
 	if !taken {
 		c.euids[key] = i
@@ -134,8 +140,8 @@ func (c *checker) user(i int, u User) {
 	if !input && c.set.docs[first].File == "" {
 		return // they were stored before euids were compared so: plans warn of them
 	}
-	text := quoted(u.EUID) + " is also that of " + placeholder + ": an euid is one person's"
-	if other, _ := c.set.typed[first].(User); other.EUID != u.EUID {
+	text := quoted(euid) + " is also that of " + placeholder + ": an euid is one person's"
+	if c.set.graph.nodes[first].text != euid {
 		text += "; the two differ by composition only, as an accented letter can be one character or two"
 	}
 	c.clash(first, i, "spec.euid", text)
@@ -267,13 +273,15 @@ func tenantFieldsOf(version string) tenantFields {
 	return tenantFields{"spec.platformRef", "spec.landingZoneRef", "spec.platformTenantId"}
 }
 
-func (c *checker) binding(i int, b Binding) {
-	c.checkEnd(i, b)
-	c.role(i, "roleRef.name", b.Role)
+func (c *checker) binding(i int, b *Node) {
+	if b.Ends != nil {
+		c.checkEnd(i, *b.Ends)
+	}
+	c.role(i, "roleRef.name", b.text)
 	if c.exists(i, "targetRef.ownedByWorkspace", KindWorkspace, b.Workspace) {
 		c.exists(i, "targetRef.name", KindProject, dotted(b.Workspace, b.Project))
 	}
-	if c.set.docs[i].ID.Kind == KindUserBinding {
+	if b.ID.Kind == KindUserBinding {
 		c.exists(i, "subject.name", KindUser, b.Subject)
 		return
 	}
@@ -282,7 +290,7 @@ func (c *checker) binding(i int, b Binding) {
 
 // boundGroup adds a problem unless the subject of a group binding is one user group that may
 // be bound in the project's workspace: its own or a global one.
-func (c *checker) boundGroup(i int, b Binding) {
+func (c *checker) boundGroup(i int, b *Node) {
 	found, ok := c.set.graph.Group(b.Workspace, b.Subject)
 	global := UserGroupID("", b.Subject)
 	switch {

@@ -81,8 +81,8 @@ func endErrors(tree map[string]any, n *yaml.Node) []flaw {
 func (b Binding) HasEnded(at time.Time) bool { return !b.Ends.IsZero() && !at.Before(b.Ends) }
 
 // checkEnd adds a problem if the binding ends too far ahead.
-func (c *checker) checkEnd(i int, b Binding) {
-	if latest := c.now.AddDate(maxEndYears, 0, 0); b.Ends.After(latest) {
+func (c *checker) checkEnd(i int, ends time.Time) {
+	if latest := c.now.AddDate(maxEndYears, 0, 0); ends.After(latest) {
 		field := "spec.expiresAt"
 		if w := new(wireEnd); json.Unmarshal(c.set.docs[i].Body, w) == nil && w.ExpirationDate != "" {
 			field = "expirationDate"

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -25,16 +26,37 @@ type Links struct {
 type Node struct {
 	ID ID
 	Links
-	// Ends is when a binding stops granting access; zero without an end.
-	Ends time.Time
+	// Ends is when a binding stops granting access; nil without an end.
+	Ends *time.Time
 	// Removed is true for a tenant that was removed and is not cleaned up. No binding
 	// reaches it.
 	Removed bool
+	// text is the euid of a user, or the role that a binding names: what a set checks of the
+	// kinds with most documents. A node that no document was parsed for has none.
+	text string
 }
 
 // Equal reports whether two nodes are the same.
 func (n Node) Equal(other Node) bool {
 	return n.ID == other.ID && n.Removed == other.Removed && n.Links.equal(other.Links)
+}
+
+// Names are names that many nodes have: each is in memory once.
+type Names map[string]string
+
+// Share lets a node refer to the names.
+func (names Names) Share(n *Node) {
+	share := []*string{&n.Workspace, &n.Project, &n.Platform, &n.LandingZone}
+	if n.ID.Kind == KindUserBinding || n.ID.Kind == KindGroupBinding {
+		share = append(share, &n.Subject, &n.text)
+	}
+	for _, text := range share {
+		if shared, ok := names[*text]; ok {
+			*text = shared
+		} else {
+			names[*text] = *text
+		}
+	}
 }
 
 func (l Links) equal(other Links) bool {
@@ -56,11 +78,15 @@ func nodeOf(id ID, typed any) Node {
 	case Project:
 		n.Workspace, n.Project = v.Workspace, v.Name
 	case User:
-		n.Subject = identity.SearchKey(v.EUID)
+		n.Subject, n.text = identity.SearchKey(v.EUID), v.EUID
 	case UserGroup:
 		n.Workspace, n.Subject, n.Members = v.Workspace, v.Name, v.Members
 	case Binding:
-		n.Workspace, n.Project, n.Subject, n.Ends = v.Workspace, v.Project, v.Subject, v.Ends
+		n.Workspace, n.Project, n.Subject, n.text = v.Workspace, v.Project, v.Subject, v.Role
+		if !v.Ends.IsZero() {
+			ends := v.Ends
+			n.Ends = &ends
+		}
 	case Platform:
 		n.Platform = v.Identifier()
 	case Guard:
@@ -196,41 +222,67 @@ func (in TenantInput) Grants() (grants []Grant, orphans []Binding) {
 // documents that they depend on are in the part. It does not change and is safe for
 // concurrent use.
 type Graph struct {
-	nodes []Node
-	// at is the index of a node.
-	at map[ID]int
+	nodes []*Node
+	// at is the index of a node, by its kind and name.
+	at map[Kind]map[string]int
 	// of are the nodes of a kind.
 	of map[Kind][]int
-	// collected are the nodes that a tenant depends on all of, by collectionOf.
+	// collected are the nodes that a tenant depends on all of, by collectionOf. A user that no
+	// other may have the same account as is not among them.
 	collected map[ID][]int
 	// guards are the guards by the platforms that they name; the guard of all other
 	// platforms is under no name.
 	guards map[string]ID
 }
 
-// NewGraph returns the graph of documents. Of two nodes with one ID, the first counts.
-func NewGraph(nodes []Node) *Graph {
+// NewGraph returns the graph of documents. Of two nodes with one ID, the first counts. The
+// graph refers to the nodes, which must not change.
+func NewGraph(nodes []*Node) *Graph {
 	g := &Graph{
-		nodes: nodes, at: make(map[ID]int, len(nodes)), of: map[Kind][]int{},
+		nodes: nodes, at: map[Kind]map[string]int{}, of: map[Kind][]int{},
 		collected: map[ID][]int{}, guards: map[string]ID{},
 	}
 	for i, n := range nodes {
-		if _, repeated := g.at[n.ID]; repeated {
+		if g.exists(n.ID) {
 			continue
 		}
-		g.at[n.ID] = i
+		g.place(n.ID, i)
 		g.of[n.ID.Kind] = append(g.of[n.ID.Kind], i)
-		if all, ok := collectionOf(n); ok {
-			g.collected[all] = append(g.collected[all], i)
-		}
-		if n.ID.Kind == KindGuard {
+		switch n.ID.Kind {
+		case KindUser:
+		case KindGuard:
 			g.addGuard(n)
+		default:
+			if all, ok := collectionOf(n); ok {
+				g.collected[all] = append(g.collected[all], i)
+			}
 		}
 	}
+	g.collectUsers()
 	return g
 }
 
-func (g *Graph) addGuard(n Node) {
+// collectUsers collects the users of the search keys that several have: most users are the only
+// one of theirs.
+func (g *Graph) collectUsers() {
+	users := slices.Clone(g.of[KindUser])
+	slices.SortFunc(users, func(a, b int) int {
+		return cmp.Or(cmp.Compare(g.nodes[a].Subject, g.nodes[b].Subject), cmp.Compare(a, b))
+	})
+	for len(users) > 0 {
+		key := g.nodes[users[0]].Subject
+		same := 1
+		for same < len(users) && g.nodes[users[same]].Subject == key {
+			same++
+		}
+		if all, ok := collectionOf(g.nodes[users[0]]); ok && same > 1 {
+			g.collected[all] = slices.Clone(users[:same])
+		}
+		users = users[same:]
+	}
+}
+
+func (g *Graph) addGuard(n *Node) {
 	platforms := n.Members
 	if len(platforms) == 0 {
 		platforms = []string{""}
@@ -253,7 +305,7 @@ func usersOf(searchKey string) ID { return ID{Kind: "search key", Name: searchKe
 
 // collectionOf returns what stands for all nodes like this one, if a tenant depends on all
 // of them.
-func collectionOf(n Node) (ID, bool) {
+func collectionOf(n *Node) (ID, bool) {
 	switch n.ID.Kind {
 	case KindUser:
 		return usersOf(n.Subject), n.Subject != ""
@@ -270,7 +322,7 @@ func collectionOf(n Node) (ID, bool) {
 // and collections. Only users, bindings, user groups and tenants depend on anything that
 // matters for access. A user depends on those who may have the same account: it gains nothing
 // while there are any.
-func (g *Graph) dependencies(n Node) []ID {
+func (g *Graph) dependencies(n *Node) []ID {
 	switch n.ID.Kind {
 	case KindUser:
 		if all, ok := collectionOf(n); ok {
@@ -295,7 +347,16 @@ func (g *Graph) dependencies(n Node) []ID {
 	return nil
 }
 
-func (g *Graph) tenantDependencies(n Node) []ID {
+func (g *Graph) tenantDependencies(n *Node) []ID {
+	ids := g.nameDependencies(n)
+	if !n.Removed {
+		ids = append(ids, bindingsOf(n.Workspace, n.Project))
+	}
+	return ids
+}
+
+// nameDependencies are the dependencies of a tenant without the bindings.
+func (g *Graph) nameDependencies(n *Node) []ID {
 	ids := append(make([]ID, 0, 6), projectRoles(), ID{KindPlatform, n.Platform})
 	if n.LandingZone != "" {
 		ids = append(ids, ID{KindLandingZone, n.LandingZone})
@@ -304,7 +365,7 @@ func (g *Graph) tenantDependencies(n Node) []ID {
 		ids = append(ids, guard)
 	}
 	if !n.Removed {
-		ids = append(ids, ID{KindProject, n.Workspace + "." + n.Project}, bindingsOf(n.Workspace, n.Project))
+		ids = append(ids, ID{KindProject, n.Workspace + "." + n.Project})
 	}
 	return ids
 }
@@ -319,8 +380,23 @@ func (g *Graph) guard(platform string) (ID, bool) {
 	return ID{}, false
 }
 
+// index returns the index of a document's node.
+func (g *Graph) index(id ID) (int, bool) {
+	i, ok := g.at[id.Kind][id.Name]
+	return i, ok
+}
+
+func (g *Graph) place(id ID, i int) {
+	of := g.at[id.Kind]
+	if of == nil {
+		of = map[string]int{}
+		g.at[id.Kind] = of
+	}
+	of[id.Name] = i
+}
+
 func (g *Graph) exists(id ID) bool {
-	_, ok := g.at[id]
+	_, ok := g.index(id)
 	return ok
 }
 
@@ -344,7 +420,7 @@ func (g *Graph) Inputs(tenant access.TenantID) []ID {
 // bindings reach, with these users, and the other users who may have an account of one of
 // these.
 func (g *Graph) inputs(tenant access.TenantID) (needed, sameAccount []int) {
-	first, ok := g.at[ID{KindTenant, tenant.String()}]
+	first, ok := g.index(ID{KindTenant, tenant.String()})
 	if !ok {
 		return nil, nil
 	}
@@ -374,75 +450,23 @@ func (g *Graph) inputs(tenant access.TenantID) (needed, sameAccount []int) {
 	return needed, add(nil, slices.Compact(keys))
 }
 
+// namesInputs are the indices of the documents that the names of a tenant's groups depend on.
+func (g *Graph) namesInputs(tenant access.TenantID) []int {
+	first, ok := g.index(ID{KindTenant, tenant.String()})
+	if !ok {
+		return nil
+	}
+	needed := []int{first}
+	for _, id := range g.nameDependencies(g.nodes[first]) {
+		needed = append(needed, g.nodesOf(id)...)
+	}
+	return needed
+}
+
 // nodesOf returns the nodes of a collection, or the node of a document.
 func (g *Graph) nodesOf(id ID) []int {
-	if i, ok := g.at[id]; ok {
+	if i, ok := g.index(id); ok {
 		return []int{i}
 	}
 	return g.collected[id]
-}
-
-// addDependents adds to the documents, and to the collections, the nodes of those kinds that
-// depend on any. No kind depends on a later one of the list.
-func (g *Graph) addDependents(on map[ID]bool, kinds ...Kind) {
-	for _, kind := range kinds {
-		for _, i := range g.of[kind] {
-			n := g.nodes[i]
-			if slices.ContainsFunc(g.dependencies(n), func(id ID) bool { return on[id] }) {
-				add(on, n)
-			}
-		}
-	}
-}
-
-// add adds a node and the collection that it is in.
-func add(to map[ID]bool, n Node) {
-	to[n.ID] = true
-	if all, ok := collectionOf(n); ok {
-		to[all] = true
-	}
-}
-
-// Affected returns the tenants whose desired access depends on one of the documents,
-// removed tenants among them, sorted. It takes time in proportion to the graph.
-func (g *Graph) Affected(changed []ID) []access.TenantID {
-	affected := make(map[ID]bool, 2*len(changed))
-	for _, id := range changed {
-		if i, ok := g.at[id]; ok {
-			add(affected, g.nodes[i])
-		}
-	}
-	g.addDependents(affected, KindUser, KindUserGroup, KindUserBinding, KindGroupBinding, KindTenant)
-	return g.tenants(func(n Node) bool { return affected[n.ID] })
-}
-
-// TenantsOf returns the tenants with a binding that reaches one of the users, sorted.
-func (g *Graph) TenantsOf(users ...string) []access.TenantID {
-	bound := make(map[ID]bool, len(users))
-	for _, name := range users {
-		bound[ID{KindUser, name}] = true
-	}
-	g.addDependents(bound, KindUserGroup, KindUserBinding, KindGroupBinding)
-	return g.tenants(func(n Node) bool { return !n.Removed && bound[bindingsOf(n.Workspace, n.Project)] })
-}
-
-// tenants returns some of the tenants, sorted.
-func (g *Graph) tenants(include func(Node) bool) []access.TenantID {
-	var tenants []access.TenantID
-	for _, i := range g.of[KindTenant] {
-		if include(g.nodes[i]) {
-			tenants = append(tenants, g.nodes[i].Tenant())
-		}
-	}
-	slices.SortFunc(tenants, access.TenantID.Compare)
-	return tenants
-}
-
-// Affected returns the tenants whose desired access depends on one of the changed documents,
-// as the documents were or as they will be, sorted: a user who leaves a group is reached
-// only before the change, one who joins only after it.
-func Affected(before, after *Graph, changed []ID) []access.TenantID {
-	tenants := slices.Concat(before.Affected(changed), after.Affected(changed))
-	slices.SortFunc(tenants, access.TenantID.Compare)
-	return slices.Compact(tenants)
 }

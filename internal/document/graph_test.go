@@ -139,14 +139,14 @@ func TestAffected_RemovedTenants(t *testing.T) {
 		Links:   document.Links{Workspace: removed.Workspace, Project: removed.Project, Platform: removed.Platform, LandingZone: "dev"},
 		Removed: true,
 	}
-	nodes := []document.Node{node}
+	nodes := []*document.Node{&node}
 	for _, d := range decode(t, "in.yaml", company+
 		"--- {apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: dan-gone}, roleRef: {name: admin}, targetRef: {name: gone, ownedByWorkspace: w}, subject: {name: dan}}\n") {
 		n, err := document.NewNode(d)
 		if err != nil {
 			t.Fatal(err)
 		}
-		nodes = append(nodes, n)
+		nodes = append(nodes, &n)
 	}
 	graph := document.NewGraph(nodes)
 	for _, tc := range []struct {

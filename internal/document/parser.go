@@ -83,4 +83,6 @@ func (p *Parser) Size() (documents, bytes int) {
 }
 
 // NewSet is the function NewSet with the Parser's results.
-func (p *Parser) NewSet(docs []Document) (*Set, error) { return newSet(docs, p.Parse) }
+func (p *Parser) NewSet(docs []Document) (*Set, error) {
+	return newSet(entriesOf(docs), p.Parse, keepAll)
+}

@@ -11,11 +11,11 @@ import (
 // Set is all documents that count, ready to be asked. It does not change and is
 // safe for use by many goroutines.
 type Set struct {
-	// docs are sorted; typed holds the typed form of each at the same index.
-	docs  []Document
-	typed []any
-	// at finds a document.
-	at map[ID]int
+	// docs are sorted.
+	docs []*Document
+	// typed holds the typed forms by the same index, of those kinds that the set does not parse
+	// again.
+	typed map[int]any
 	// graph has a node of each document at the same index.
 	graph *Graph
 	// groups are the indices of the user groups with one name.
@@ -23,38 +23,73 @@ type Set struct {
 	// roleRefs are the indices of the roles that one reference may mean: by name
 	// and by display name.
 	roleRefs map[string][]int
-	// of are the indices of a kind's documents.
-	of map[Kind][]int
 }
 
 // NewSet takes docs in. Two documents with one ID, and a body that is not of
 // its kind, are Problems.
-func NewSet(docs []Document) (*Set, error) { return newSet(docs, Parse) }
+func NewSet(docs []Document) (*Set, error) { return newSet(entriesOf(docs), Parse, keepAll) }
 
-func newSet(docs []Document, parse func(Document) (any, error)) (*Set, error) {
+// Entry is a document and, where it is known, the node that NewNode returns for it.
+type Entry struct {
+	*Document
+	Known *Node
+}
+
+// NewDraftSet is NewSet for many documents that are validated once: the set refers to the
+// documents and nodes, which must not change, and does not keep the typed forms of users,
+// projects, tenants and bindings, which are most documents. It parses these each time.
+func NewDraftSet(entries []Entry) (*Set, error) {
+	return newSet(entries, Parse, func(kind Kind) bool {
+		return !slices.Contains([]Kind{KindUser, KindProject, KindTenant, KindUserBinding, KindGroupBinding}, kind)
+	})
+}
+
+func keepAll(Kind) bool { return true }
+
+func entriesOf(docs []Document) []Entry {
+	docs = slices.Clone(docs)
+	entries := make([]Entry, len(docs))
+	for i := range docs {
+		entries[i].Document = &docs[i]
+	}
+	return entries
+}
+
+// newSet sorts the entries. It keeps the typed forms of some kinds.
+func newSet(entries []Entry, parse func(Document) (any, error), keep func(Kind) bool) (*Set, error) {
+	slices.SortStableFunc(entries, func(a, b Entry) int { return a.ID.Compare(b.ID) })
 	s := &Set{
-		docs:     sorted(docs),
-		typed:    make([]any, len(docs)),
-		at:       make(map[ID]int, len(docs)),
+		docs:     make([]*Document, len(entries)),
+		typed:    map[int]any{},
 		groups:   map[string][]int{},
 		roleRefs: map[string][]int{},
-		of:       map[Kind][]int{},
 	}
-	nodes := make([]Node, len(docs))
+	nodes := make([]*Node, len(entries))
 	c := &checker{set: s}
-	for i, doc := range s.docs {
-		if first, twice := s.at[doc.ID]; twice {
+	first := 0
+	for i, e := range entries {
+		s.docs[i], nodes[i] = e.Document, e.Known
+		if i > 0 && s.docs[first].ID == e.ID {
 			c.clash(first, i, "", "is there twice; the other is in "+placeholder)
 			continue
 		}
-		s.at[doc.ID] = i
-		typed, err := parse(doc)
-		if err != nil {
-			c.add(i, "", err.Error())
-			continue
+		first = i
+		var typed any
+		if e.Known == nil || keep(e.ID.Kind) {
+			var err error
+			if typed, err = parse(*e.Document); err != nil {
+				c.add(i, "", err.Error())
+				continue
+			}
+		}
+		if e.Known == nil {
+			node := nodeOf(e.ID, typed)
+			nodes[i] = &node
+		}
+		if !keep(e.ID.Kind) {
+			typed = nil
 		}
 		s.index(i, typed)
-		nodes[i] = nodeOf(doc.ID, typed)
 	}
 	if err := c.problems.err(); err != nil {
 		return nil, err
@@ -67,8 +102,9 @@ func newSet(docs []Document, parse func(Document) (any, error)) (*Set, error) {
 func (s *Set) Graph() *Graph { return s.graph }
 
 func (s *Set) index(i int, typed any) {
-	s.typed[i] = typed
-	s.of[s.docs[i].ID.Kind] = append(s.of[s.docs[i].ID.Kind], i)
+	if typed != nil {
+		s.typed[i] = typed
+	}
 	switch v := typed.(type) {
 	case ProjectRole:
 		s.roleRefs[v.Name] = append(s.roleRefs[v.Name], i)
@@ -80,12 +116,30 @@ func (s *Set) index(i int, typed any) {
 	}
 }
 
+// typedAt returns the typed form of a document.
+func (s *Set) typedAt(i int) any {
+	if typed, ok := s.typed[i]; ok {
+		return typed
+	}
+	typed, _ := Parse(*s.docs[i]) // without an error: its node was made of it
+	return typed
+}
+
+// Len returns the number of documents.
+func (s *Set) Len() int { return len(s.docs) }
+
 // Documents returns all documents in the order of Kinds and by name.
-func (s *Set) Documents() []Document { return slices.Clone(s.docs) }
+func (s *Set) Documents() []Document {
+	docs := make([]Document, len(s.docs))
+	for i, doc := range s.docs {
+		docs[i] = *doc
+	}
+	return docs
+}
 
 // Tenants returns all tenants in the order of access.TenantID.Compare.
 func (s *Set) Tenants() []access.TenantID {
-	ids := make([]access.TenantID, 0, len(s.of[KindTenant]))
+	ids := make([]access.TenantID, 0, len(s.graph.of[KindTenant]))
 	for _, tenant := range all[Tenant](s, KindTenant) {
 		ids = append(ids, tenant.TenantID)
 	}
@@ -122,15 +176,30 @@ func (s *Set) Input(id access.TenantID, drawn Drawn, now time.Time) (TenantInput
 		s.add(&in, i)
 	}
 	for _, i := range sameAccount {
-		user, _ := s.typed[i].(User)
+		user, _ := s.typedAt(i).(User)
 		in.SameAccount = append(in.SameAccount, user)
+	}
+	return in, true
+}
+
+// NamesInput returns what the names of a tenant's groups depend on: Input without users, user
+// groups and bindings.
+func (s *Set) NamesInput(id access.TenantID, drawn Drawn, now time.Time) (TenantInput, bool) {
+	needed := s.graph.namesInputs(id)
+	if len(needed) == 0 {
+		return TenantInput{}, false
+	}
+	slices.Sort(needed)
+	in := TenantInput{Drawn: drawn, Now: now, Guard: DefaultGuard(), Roles: []ProjectRole{}}
+	for _, i := range needed {
+		s.add(&in, i)
 	}
 	return in, true
 }
 
 // add adds a document to what a tenant depends on.
 func (s *Set) add(in *TenantInput, i int) {
-	switch v := s.typed[i].(type) {
+	switch v := s.typedAt(i).(type) {
 	case Tenant:
 		in.Tenant = v
 	case Project:
@@ -182,20 +251,20 @@ func (s *Set) resolved(mappings []RoleMapping) []RoleMapping {
 
 // get returns one typed document.
 func get[T any](s *Set, kind Kind, name string) (T, bool) {
-	i, ok := s.at[ID{Kind: kind, Name: name}]
+	i, ok := s.graph.index(ID{Kind: kind, Name: name})
 	if !ok {
 		var none T
 		return none, false
 	}
-	typed, ok := s.typed[i].(T)
+	typed, ok := s.typedAt(i).(T)
 	return typed, ok
 }
 
 // all returns the typed documents of a kind, by name.
 func all[T any](s *Set, kind Kind) []T {
-	out := make([]T, 0, len(s.of[kind]))
-	for _, i := range s.of[kind] {
-		if typed, ok := s.typed[i].(T); ok {
+	out := make([]T, 0, len(s.graph.of[kind]))
+	for _, i := range s.graph.of[kind] {
+		if typed, ok := s.typedAt(i).(T); ok {
 			out = append(out, typed)
 		}
 	}
@@ -203,7 +272,7 @@ func all[T any](s *Set, kind Kind) []T {
 }
 
 // place returns where a document was read, for people.
-func place(d Document) string {
+func place(d *Document) string {
 	if d.File == "" {
 		return "the store"
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/jackc/pgx/v5"
 
@@ -47,9 +48,9 @@ type Draft struct {
 	// Set has the documents that the change creates and changes, and those that they refer
 	// to or that refer to them.
 	Set *document.Set
-	// Inputs returns what the names of the groups depend on, of the tenants whose names the
-	// change may change. Users and bindings are not among it.
-	Inputs func() []document.TenantInput
+	// Inputs yields what the names of the groups depend on, of the tenants whose names the
+	// change may change, in the order of their IDs. Users and bindings are not among it.
+	Inputs iter.Seq[document.TenantInput]
 	// Others returns the names of other tenants with one of the keys on the same platform.
 	Others func([]document.GroupName) ([]document.GroupName, error)
 }

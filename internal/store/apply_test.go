@@ -129,7 +129,7 @@ func TestValidateSeesStoredAndNewWithTheirNumbers(t *testing.T) {
 	var numbers []int
 	apply(t, s, store.ApplyRequest{Documents: all[len(all)-1:], Checks: store.Checks{
 		Validate: func(d store.Draft) ([]document.GroupName, error) {
-			for _, input := range d.Inputs() { // db, web
+			for input := range d.Inputs { // db, web
 				numbers = append(numbers, input.Drawn.Number)
 			}
 			return nil, nil

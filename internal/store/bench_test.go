@@ -70,6 +70,20 @@ func BenchmarkApplyAll(b *testing.B) {
 	reportMemory(b)
 }
 
+// BenchmarkApplyRest stores all documents but the first, to which the others refer: they fit
+// what is stored, and no role changes.
+func BenchmarkApplyRest(b *testing.B) {
+	documents := crowd(benchmarkSize(b))
+	for b.Loop() {
+		b.StopTimer()
+		s := fresh(b)
+		apply(b, s, store.ApplyRequest{Documents: documents[:3], Checks: store.Checks{Validate: validateNames}})
+		b.StartTimer()
+		apply(b, s, store.ApplyRequest{Documents: documents[3:], Checks: store.Checks{Validate: validateNames}})
+	}
+	reportMemory(b)
+}
+
 func BenchmarkApplyOneChanged(b *testing.B) {
 	s := fresh(b)
 	documents := crowd(benchmarkSize(b))

@@ -63,16 +63,18 @@ type edit struct {
 
 // comparison is the difference between an edit and what is stored.
 type comparison struct {
+	// names are those that rows share, while they are made.
+	names document.Names
 	// now is the time by the database's clock.
 	now time.Time
 	// stale is true if stored names and links are those of an earlier program.
 	stale bool
 	// requested are the documents of the edit by ID, as they were given: with the file and
 	// line that an error names. Of repeated IDs it has the first; repeated has the others.
-	requested map[document.ID]document.Document
-	repeated  []document.Document
-	// write are the created and changed documents, removed the removed ones, old the stored
-	// ones that change or go.
+	requested map[document.ID]*document.Document
+	repeated  []*document.Document
+	// write are the created and changed documents in the order of their IDs, removed the removed
+	// ones, old the stored ones that change or go.
 	write, removed []row
 	old            map[document.ID]row
 	// source makes the change. attributed are the documents of which only the sources of fields
@@ -96,8 +98,9 @@ type comparison struct {
 // differ are read.
 func compare(ctx context.Context, tx pgx.Tx, e edit) (*comparison, error) {
 	c := &comparison{
-		requested: make(map[document.ID]document.Document, len(e.upsert)),
+		requested: make(map[document.ID]*document.Document, len(e.upsert)),
 		old:       map[document.ID]row{},
+		names:     document.Names{},
 		numbers:   map[access.TenantID]document.Drawn{},
 		allocated: e.allocated,
 		source:    e.source,
@@ -109,27 +112,32 @@ func compare(ctx context.Context, tx pgx.Tx, e edit) (*comparison, error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	c.stale = version != namesVersion
-	for _, d := range e.upsert {
+	for i := range e.upsert {
+		d := &e.upsert[i]
 		if _, taken := c.requested[d.ID]; taken {
 			c.repeated = append(c.repeated, d)
 			continue
 		}
 		c.requested[d.ID] = d
 	}
-	if err := c.addRequested(ctx, tx, e.upsert); err != nil {
-		return nil, err
+	for part := range slices.Chunk(e.upsert, comparedAtOnce) {
+		if err := c.addRequested(ctx, tx, part); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.addFields(ctx, tx, e); err != nil {
 		return nil, err
 	}
+	c.names = nil
+	slices.SortFunc(c.write, func(a, b row) int { return a.ID.Compare(b.ID) })
 	if err := c.addRemoved(ctx, tx, e); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(c.changes.Preserved, PreservedField.compare)
-	for _, ids := range [][]document.ID{c.changes.Created, c.changes.Changed, c.changes.Removed, c.changes.Ended} {
+	for _, ids := range [][]document.ID{c.changes.Changed, c.changes.Removed, c.changes.Ended} {
 		slices.SortFunc(ids, document.ID.Compare)
 	}
-	if !c.changes.Empty() {
+	if !c.empty() {
 		c.changes.Generation++
 	}
 	return c, nil
@@ -144,19 +152,19 @@ const differing = `SELECT g.n, d.kind, d.name, d.api_version, CASE WHEN g.same A
 		JOIN documents d ON d.kind = g.kind AND d.name = g.name) AS g
 	JOIN documents d ON d.kind = g.kind AND d.name = g.name`
 
+// comparedAtOnce is how many documents a statement compares: it takes their IDs and hashes.
+const comparedAtOnce = 10_000
+
 // addRequested notes each given document as created, changed or unchanged.
 func (c *comparison) addRequested(ctx context.Context, tx pgx.Tx, documents []document.Document) error {
-	if len(documents) == 0 {
-		return nil
-	}
 	kinds, names, hashes := make([]string, len(documents)), make([]string, len(documents)), make([][]byte, len(documents))
 	for i, d := range documents {
 		sum := sha256.Sum256(d.Body)
 		kinds[i], names[i], hashes[i] = string(d.ID.Kind), d.ID.Name, sum[:]
 	}
-	stored := make(map[document.ID]bool, len(documents)) // true: as given
+	stored := map[document.ID]bool{} // true: as given
 	var n int
-	var r row
+	r := emptyRow()
 	var body []byte
 	into := []any{
 		&n, &r.ID.Kind, &r.ID.Name, &r.APIVersion, &body,
@@ -165,25 +173,29 @@ func (c *comparison) addRequested(ctx context.Context, tx pgx.Tx, documents []do
 	err := each(ctx, tx, differing, []any{kinds, names, hashes}, into, func() error {
 		stored[r.ID] = body == nil
 		if body != nil {
-			old := r
-			old.Body = slices.Clone(body)
+			old := emptyRow()
+			*old.Document, *old.Node = *r.Document, *r.Node
+			old.Body, old.Node.ID = slices.Clone(body), r.ID
 			c.old[r.ID] = old
 		}
+		r.Fields = nil // the next row has a map of its own
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for id := range c.requested {
-		if err := c.put(c.requested[id], stored); err != nil {
-			return err
+	for i := range documents {
+		if d := &documents[i]; c.requested[d.ID] == d {
+			if err := c.put(d, stored); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
 // put notes one given document.
-func (c *comparison) put(d document.Document, stored map[document.ID]bool) error {
+func (c *comparison) put(d *document.Document, stored map[document.ID]bool) error {
 	same, exists := stored[d.ID]
 	if d.Source == "" || c.source != "" {
 		d.Source = c.source
@@ -201,7 +213,7 @@ func (c *comparison) put(d document.Document, stored map[document.ID]bool) error
 			same = true
 			delete(c.old, d.ID)
 		case old.Source != c.source:
-			c.refuse(old.Document, "", "change it there, or take it out of the input")
+			c.refuse(*old.Document, "", "change it there, or take it out of the input")
 		}
 	}
 	if same {
@@ -214,6 +226,7 @@ func (c *comparison) put(d document.Document, stored map[document.ID]bool) error
 	if err != nil {
 		return err
 	}
+	c.names.Share(r.Node)
 	if d.Drawn != nil {
 		c.numbers[r.tenant()] = *d.Drawn
 	}
@@ -227,8 +240,6 @@ func (c *comparison) put(d document.Document, stored map[document.ID]bool) error
 func (c *comparison) add(r row, exists bool) {
 	if exists {
 		c.changes.Changed = append(c.changes.Changed, r.ID)
-	} else {
-		c.changes.Created = append(c.changes.Created, r.ID)
 	}
 	if r.hasEnded(c.now) {
 		c.changes.Ended = append(c.changes.Ended, r.ID)
@@ -268,7 +279,7 @@ func (c *comparison) addRemoved(ctx context.Context, tx pgx.Tx, e edit) error {
 		c.old[r.ID] = r
 		c.changes.Removed = append(c.changes.Removed, r.ID)
 		if r.Source != e.source {
-			c.refuse(r.Document, SourceField, "delete it there, or in the name of that source")
+			c.refuse(*r.Document, SourceField, "delete it there, or in the name of that source")
 		}
 	}
 	for _, id := range e.remove {
@@ -303,76 +314,88 @@ func (c *comparison) removes(id document.ID) bool {
 // a removal: if it were, each change of a guard would give the removals of another change a
 // new limit.
 func (c *comparison) complete(n *neighbours, d *draft, unnamed bool) {
-	if c.changes.Empty() {
+	if c.empty() {
 		return
 	}
-	var changed, causes, removed []document.ID
-	for _, r := range slices.Concat(c.write, c.removed) {
-		changed = append(changed, r.ID)
-		if !isGuard(r) {
-			causes = append(causes, r.ID)
+	changed := make([]document.ID, 0, len(c.write)+len(c.removed))
+	for _, rows := range [][]row{c.write, c.removed} {
+		for _, r := range rows {
+			changed = append(changed, r.ID)
 		}
 	}
-	for _, r := range c.removed {
-		if !isGuard(r) {
-			removed = append(removed, r.ID)
-		}
-	}
-	before, after := c.graphs(n)
+	before, after := c.graphs(n, d)
+	d.set = nil
+	c.addCreated()
 	c.changes.Tenants = document.Affected(before, after, changed)
 	c.causes = c.changes.Tenants
-	if len(causes) < len(changed) {
-		c.causes = document.Affected(before, after, causes)
+	if c.has(document.KindGuard) {
+		c.causes = document.Affected(before, after, slices.DeleteFunc(changed, isGuard))
 	}
 	if unnamed && len(c.removed) > 0 {
-		c.unnamed = document.Affected(before, after, removed)
+		c.unnamed = document.Affected(before, after, slices.DeleteFunc(slices.Clone(c.changes.Removed), isGuard))
 	}
 	c.changes.Digest = c.digest(d)
 }
 
-func isGuard(r row) bool { return r.ID.Kind == document.KindGuard }
+// addCreated adds the created documents: those to be written that are not stored.
+func (c *comparison) addCreated() {
+	if created := len(c.write) - len(c.changes.Changed); created > 0 {
+		c.changes.Created = make([]document.ID, 0, created)
+	}
+	for _, r := range c.write {
+		if _, stored := c.old[r.ID]; !stored {
+			c.changes.Created = append(c.changes.Created, r.ID)
+		}
+	}
+}
+
+// empty reports whether everything is stored already.
+func (c *comparison) empty() bool { return len(c.write) == 0 && len(c.removed) == 0 }
+
+func isGuard(id document.ID) bool { return id.Kind == document.KindGuard }
 
 // graphs returns the graphs of the documents as they are and as they will be, each with the
 // tenants that tombstones remember: of all, or of those that may matter for the tenants that
 // the change affects.
-func (c *comparison) graphs(n *neighbours) (before, after *document.Graph) {
-	changes := make(map[document.ID]bool, len(c.write)+len(c.removed))
-	future := make([]document.Node, 0, len(n.nodes)+len(c.write)+len(n.removed))
+func (c *comparison) graphs(n *neighbours, d *draft) (before, after *document.Graph) {
+	current := make([]*document.Node, 0, len(n.nodes)+len(c.old)+len(n.removed))
+	for _, r := range c.old {
+		current = append(current, r.Node)
+	}
+	if len(n.nodes) == 0 && len(n.removed) == 0 && d.set.Len() == len(c.write) { // nothing was stored
+		return document.NewGraph(current), d.set.Graph()
+	}
+	future := make([]*document.Node, 0, len(n.nodes)+len(c.write)+len(n.removed))
 	for _, r := range c.write {
-		changes[r.ID] = true
-		future = append(future, r.node())
+		future = append(future, r.Node)
 	}
-	current := make([]document.Node, 0, len(n.nodes)+len(c.old)+len(n.removed))
-	for id, r := range c.old {
-		changes[id] = true
-		current = append(current, r.node())
-	}
-	for _, node := range n.nodes {
-		if !changes[node.ID] {
-			current, future = append(current, node), append(future, node)
+	for i := range n.nodes {
+		if _, changes := c.old[n.nodes[i].ID]; !changes && !c.writes(n.nodes[i].ID) {
+			current, future = append(current, &n.nodes[i]), append(future, &n.nodes[i])
 		}
 	}
-	for _, removed := range n.removed { // a tenant that comes back has a document, which counts
-		current, future = append(current, removed), append(future, removed)
+	for i := range n.removed { // a tenant that comes back has a document, which counts
+		current, future = append(current, &n.removed[i]), append(future, &n.removed[i])
 	}
 	return document.NewGraph(current), document.NewGraph(future)
 }
 
+// writes reports whether the change creates or changes the document.
+func (c *comparison) writes(id document.ID) bool {
+	_, found := slices.BinarySearchFunc(c.write, id, func(r row, id document.ID) int { return r.ID.Compare(id) })
+	return found
+}
+
 // digest names the change.
 func (c *comparison) digest(d *draft) string {
-	bodies := make(map[document.ID][]byte, len(c.write))
 	sum := sha256.New()
 	for _, r := range c.write {
-		bodies[r.ID] = r.Body
 		if r.Source != "" {
 			writePart(sum, r.ID.String(), string(r.Source))
 		}
 	}
 	for _, ids := range [][]document.ID{c.changes.Created, c.changes.Changed, c.changes.Removed} {
-		for _, id := range ids {
-			writePart(sum, string(id.Kind), id.Name)
-			writePart(sum, string(c.old[id].Body), string(bodies[id]))
-		}
+		c.writeBodies(sum, ids)
 		writePart(sum)
 	}
 	for _, t := range d.draws.fresh { // sorted
@@ -385,6 +408,25 @@ func (c *comparison) digest(d *draft) string {
 		writePart(sum, t.String())
 	}
 	return hex.EncodeToString(sum.Sum(nil))[:digestLength]
+}
+
+// writeBodies writes documents as they were and as they will be. The IDs have the order of c.write.
+func (c *comparison) writeBodies(sum hash.Hash, ids []document.ID) {
+	written := c.write
+	for _, id := range ids {
+		for len(written) > 0 && written[0].ID.Compare(id) < 0 {
+			written = written[1:]
+		}
+		var before, after []byte
+		if old, stored := c.old[id]; stored {
+			before = old.Body
+		}
+		if len(written) > 0 && written[0].ID == id {
+			after = written[0].Body
+		}
+		writePart(sum, string(id.Kind), id.Name)
+		writePart(sum, string(before), string(after))
+	}
 }
 
 // digestLength is the length of a digest: 128 bits.

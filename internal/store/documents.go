@@ -59,7 +59,7 @@ func (s *Store) Export(ctx context.Context) ([]document.Document, error) {
 			if numbers, ok := drawn[r.ID.Name]; ok && r.ID.Kind == document.KindTenant {
 				r.Drawn = &numbers
 			}
-			documents = append(documents, r.Document)
+			documents = append(documents, *r.Document)
 		}
 		return nil
 	})
@@ -87,7 +87,7 @@ func (s *Store) Platforms(ctx context.Context) ([]document.Platform, error) {
 func documentsOf(rows []row) []document.Document {
 	documents := make([]document.Document, len(rows))
 	for i, r := range rows {
-		documents[i] = r.Document
+		documents[i] = *r.Document
 	}
 	return documents
 }

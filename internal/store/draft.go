@@ -30,22 +30,21 @@ type draft struct {
 // newDraft puts the documents of a change and its neighbours together, and allocates the
 // numbers that new tenants need for their names.
 func newDraft(ctx context.Context, tx pgx.Tx, c *comparison, n *neighbours) (*draft, error) {
-	documents := make([]document.Document, 0, len(c.write)+len(n.documents)+2*len(c.repeated))
-	written := make(map[document.ID]bool, len(c.write))
+	entries := make([]document.Entry, 0, len(c.write)+len(n.documents)+2*len(c.repeated))
 	for _, r := range c.write {
-		written[r.ID] = true
-		documents = append(documents, c.requested[r.ID])
+		entries = append(entries, document.Entry{Document: r.Document, Known: r.Node})
 	}
 	for _, r := range n.documents {
-		documents = append(documents, r.Document)
+		entries = append(entries, document.Entry{Document: r.Document})
 	}
 	for _, d := range c.repeated {
-		if _, stored := n.documents[d.ID]; !stored && !written[d.ID] {
-			documents = append(documents, c.requested[d.ID])
+		if _, stored := n.documents[d.ID]; !stored && !c.writes(d.ID) {
+			entries = append(entries, document.Entry{Document: c.requested[d.ID]})
 		}
-		documents = append(documents, d)
+		entries = append(entries, document.Entry{Document: d})
 	}
-	set, err := document.NewSet(documents)
+	c.requested = nil
+	set, err := document.NewDraftSet(entries)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +62,10 @@ func newDraft(ctx context.Context, tx pgx.Tx, c *comparison, n *neighbours) (*dr
 	}
 	d := &draft{
 		set: set, free: free, named: n.named, revision: c.changes.Generation, now: c.now,
-		validated: func(id document.ID) bool { return written[id] || n.validated[id] },
+		validated: func(id document.ID) bool {
+			_, known := n.documents[id]
+			return !known || n.validated[id]
+		},
 		others: func(names []document.GroupName) ([]document.GroupName, error) {
 			return otherNames(ctx, tx, names, free)
 		},
@@ -82,15 +84,14 @@ func (d *draft) validate(checks Checks) ([]document.GroupName, error) {
 	}
 	return checks.Validate(Draft{
 		Set: d.set,
-		Inputs: func() []document.TenantInput {
-			inputs := make([]document.TenantInput, 0, len(d.named))
+		Inputs: func(do func(document.TenantInput) bool) {
 			for _, id := range d.named {
-				if input, ok := d.set.Input(id, d.draws.all[id], d.now); ok {
-					input.Generation = d.revision
-					inputs = append(inputs, input)
+				input, ok := d.set.NamesInput(id, d.draws.all[id], d.now)
+				input.Generation = d.revision
+				if ok && !do(input) {
+					return
 				}
 			}
-			return inputs
 		},
 		Others: d.others,
 	})

@@ -20,7 +20,7 @@ type draws struct {
 	fresh []access.TenantID
 	// last is each platform's counter where it moved.
 	last map[string]int
-	// taken are the tenants by their numbers.
+	// taken are the tenants by their numbers, while numbers are allocated.
 	taken map[numberKey]access.TenantID
 }
 
@@ -53,6 +53,7 @@ func draw(
 		}
 		d.take(last, id, drawn)
 	}
+	d.taken = nil
 	return d, nil
 }
 

@@ -39,14 +39,14 @@ func readNeighbours(ctx context.Context, tx pgx.Tx, c *comparison) (*neighbours,
 		documents: map[document.ID]row{}, validated: map[document.ID]bool{},
 		numbers: map[access.TenantID]document.Drawn{}, last: map[string]int{},
 	}
-	if c.changes.Empty() && len(c.repeated) == 0 && len(c.numbers) == 0 {
+	if c.empty() && len(c.repeated) == 0 && len(c.numbers) == 0 {
 		return n, nil
 	}
 	n.all = c.stale || c.has(document.KindProjectRole)
-	r := changedKeysOf(c)
 	if n.all {
 		return n, n.readAll(ctx, tx, c)
 	}
+	r := changedKeysOf(c)
 	if err := n.readDependents(ctx, tx, c, r); err != nil {
 		return nil, err
 	}
@@ -61,8 +61,9 @@ func (n *neighbours) keep(c *comparison, rows []row) {
 			continue
 		}
 		if given, ok := c.requested[r.ID]; ok {
-			given.Source, given.Fields = r.Source, r.Fields
-			r.Document = given // with its file
+			placed := *given // with its file
+			placed.Source, placed.Fields = r.Source, r.Fields
+			r.Document = &placed
 		}
 		n.documents[r.ID] = r
 	}
@@ -108,6 +109,8 @@ type changedKeys struct {
 	// projectOf and project are the projects that change, or whose bindings do; removedOf and
 	// removedProject are the removed ones.
 	projectOf, project, removedOf, removedProject []string
+	// projects are those of project, which many bindings name.
+	projects map[[2]string]bool
 	// everywhere is true if the change affects all tenants.
 	everywhere bool
 	// guards is true if guards have to be checked again.
@@ -115,7 +118,7 @@ type changedKeys struct {
 }
 
 func changedKeysOf(c *comparison) changedKeys {
-	var r changedKeys
+	r := changedKeys{projects: map[[2]string]bool{}}
 	for _, w := range c.write {
 		_, existed := c.old[w.ID]
 		r.add(w.node(), existed)
@@ -140,7 +143,10 @@ func (r *changedKeys) add(n document.Node, existed bool) {
 			r.otherGroups = append(r.otherGroups, n.Subject)
 		}
 	case document.KindProject, document.KindUserBinding, document.KindGroupBinding:
-		r.projectOf, r.project = append(r.projectOf, n.Workspace), append(r.project, n.Project)
+		if of := [2]string{n.Workspace, n.Project}; !r.projects[of] {
+			r.projects[of] = true
+			r.projectOf, r.project = append(r.projectOf, n.Workspace), append(r.project, n.Project)
+		}
 	case document.KindPlatform:
 		r.platforms = append(r.platforms, n.ID.Name)
 	case document.KindLandingZone:
@@ -262,16 +268,12 @@ func (n *neighbours) readRemoved(ctx context.Context, tx pgx.Tx, r changedKeys) 
 // findNamed finds the tenants whose group names may change: those of which the tenant, the
 // project, the platform or the landing zone changes.
 func (n *neighbours) findNamed(c *comparison) {
-	changes := map[document.ID]bool{}
-	for _, w := range c.write {
-		changes[w.ID] = true
-	}
 	known := map[access.TenantID]bool{}
 	add := func(node document.Node) {
 		if node.ID.Kind != document.KindTenant || known[node.Tenant()] || c.removes(node.ID) {
 			return
 		}
-		if changes[node.ID] || slices.ContainsFunc(node.References(), func(id document.ID) bool { return changes[id] }) {
+		if c.writes(node.ID) || slices.ContainsFunc(node.References(), c.writes) {
 			known[node.Tenant()] = true
 			n.named = append(n.named, node.Tenant())
 		}
@@ -349,7 +351,7 @@ func (n *neighbours) readReferences(ctx context.Context, tx pgx.Tx, c *compariso
 	r := n.references(c)
 	var ids []document.ID
 	for id := range r.ids {
-		if _, known := n.documents[id]; !known {
+		if _, known := n.documents[id]; !known && !c.writes(id) {
 			ids = append(ids, id)
 		}
 	}

@@ -35,7 +35,7 @@ func rulesOf(name string) (desired.Rules, bool) {
 
 // validateNames is what apply does with a draft.
 func validateNames(d store.Draft) ([]document.GroupName, error) {
-	names, problems := desired.Check(d.Inputs(), rulesOf)
+	names, problems := desired.CheckSorted(d.Inputs, rulesOf)
 	others, err := d.Others(names)
 	if err != nil {
 		return nil, err

@@ -144,11 +144,7 @@ func (r row) values() []any {
 func copyRows(ctx context.Context, tx pgx.Tx, now time.Time, rows []row) error {
 	into := append(documentColumns(), "ends_at", "ended")
 	source := pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
-		var ends *time.Time
-		if !rows[i].ends.IsZero() {
-			ends = &rows[i].ends
-		}
-		return append(rows[i].values(), ends, rows[i].hasEnded(now)), nil
+		return append(rows[i].values(), rows[i].Ends, rows[i].hasEnded(now)), nil
 	})
 	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"documents"}, into, source); err != nil {
 		return fmt.Errorf("store: %w", err)
@@ -234,11 +230,11 @@ func queryRows(ctx context.Context, q querier, sql string, args ...any) ([]row, 
 }
 
 func scanRow(found pgx.CollectableRow) (row, error) {
-	var r row
+	r := emptyRow()
 	var body []byte
 	err := found.Scan(&r.ID.Kind, &r.ID.Name, &r.APIVersion, &body,
 		&r.Workspace, &r.Project, &r.Platform, &r.LandingZone, &r.Subject, &r.Members, &r.Source, &r.Fields)
-	r.Body = body
+	r.Body, r.Node.ID = body, r.ID
 	return r, err
 }
 

@@ -64,19 +64,21 @@ func (c *comparison) addFields(ctx context.Context, tx pgx.Tx, e edit) error {
 	for _, r := range rows {
 		c.old[r.ID] = r
 	}
-	after := maps.Clone(c.old)
+	after := make(map[document.ID]document.Document, len(rows))
+	for _, r := range rows {
+		after[r.ID] = *r.Document
+	}
 	for _, f := range e.fields { // several may be about one document
-		r, stored := after[f.ID]
+		d, stored := after[f.ID]
 		if !stored {
 			return fmt.Errorf("store: %s: %w", f.ID, ErrNotFound)
 		}
-		if r.Document, err = c.setFields(r.Document, e.source, f); err != nil {
+		if after[f.ID], err = c.setFields(d, e.source, f); err != nil {
 			return err
 		}
-		after[f.ID] = r
 	}
-	for id, r := range after {
-		if err := c.putFields(c.old[id], r.Document); err != nil {
+	for id, d := range after {
+		if err := c.putFields(c.old[id], &d); err != nil {
 			return err
 		}
 	}
@@ -124,7 +126,7 @@ func (c *comparison) setFields(d document.Document, source document.Source, f Fi
 }
 
 // putFields notes a document whose fields a source changes.
-func (c *comparison) putFields(old row, d document.Document) error {
+func (c *comparison) putFields(old row, d *document.Document) error {
 	if !bytes.Equal(old.Body, d.Body) {
 		d.File = c.source.String() // problems of the input name it
 		if err := d.Check(); err != nil {
@@ -149,10 +151,8 @@ func (c *comparison) putFields(old row, d document.Document) error {
 
 // preserve returns an applied document with the stored values of the fields that belong to
 // other sources.
-func (c *comparison) preserve(d document.Document, old row) (document.Document, error) {
-	if len(old.Fields) == 0 {
-		return d, nil
-	}
+func (c *comparison) preserve(d *document.Document, old row) (*document.Document, error) {
+	preserved := *d
 	values := make(map[string]json.RawMessage, len(old.Fields))
 	for _, path := range slices.Sorted(maps.Keys(old.Fields)) {
 		stored, _ := old.Field(path)
@@ -164,9 +164,10 @@ func (c *comparison) preserve(d document.Document, old row) (document.Document, 
 		c.changes.Preserved = append(c.changes.Preserved, PreservedField{ID: d.ID, Field: path, Source: old.Fields[path].Source})
 	}
 	if len(values) == 0 {
-		return d, nil
+		return &preserved, nil
 	}
-	return d.WithFields(values)
+	preserved, err := d.WithFields(values)
+	return &preserved, err
 }
 
 // withRefused adds the documents that the change may not change to what is wrong with it.

@@ -183,7 +183,7 @@ func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string, tabl
 	queue(needed).Query(func(rows pgx.Rows) error {
 		found, err := pgx.CollectRows(rows, scanRow)
 		for _, r := range found {
-			p.documents = append(p.documents, r.Document)
+			p.documents = append(p.documents, *r.Document)
 		}
 		return err
 	})
