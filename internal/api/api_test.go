@@ -134,7 +134,7 @@ func TestServer_Refuses(t *testing.T) {
 		path, body string
 		change     func(*http.Request)
 		status     int
-		says       string
+		message    string
 	}{
 		"no credential": {
 			"nobody is trusted by default", "/v1/documents/apply", apply,
@@ -176,8 +176,8 @@ func TestServer_Refuses(t *testing.T) {
 		"an unknown endpoint": {"there is a list", "/v1/documents/truncate", `{}`, nil, http.StatusNotFound, "openapi.json"},
 	} {
 		response, body := s.call(t, tc.path, tc.body, tc.change)
-		if response.StatusCode != tc.status || !strings.Contains(body, tc.says) {
-			t.Errorf("%s: %s: %d with %s, want %d with %q", name, tc.reason, response.StatusCode, body, tc.status, tc.says)
+		if response.StatusCode != tc.status || !strings.Contains(body, tc.message) {
+			t.Errorf("%s: %s: %d with %s, want %d with %q", name, tc.reason, response.StatusCode, body, tc.status, tc.message)
 		}
 		if kind := response.Header.Get("Content-Type"); kind != "application/problem+json" {
 			t.Errorf("%s: the content type is %q, want problem details", name, kind)

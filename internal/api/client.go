@@ -61,8 +61,8 @@ func loopback(host string) bool {
 }
 
 // do calls an endpoint. With an error the result is the part that there is.
-func do[Req, Res any](ctx context.Context, c *Client, e endpoint[Req, Res], request Req, events report) (Res, error) {
-	var result Res
+func do[In, Out any](ctx context.Context, c *Client, e endpoint[In, Out], request In, events report) (Out, error) {
+	var result Out
 	response, err := c.send(ctx, e.name, request, e.streams)
 	if err != nil {
 		return result, err
@@ -70,7 +70,7 @@ func do[Req, Res any](ctx context.Context, c *Client, e endpoint[Req, Res], requ
 	defer func() { _ = response.Body.Close() }()
 	switch kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); {
 	case response.StatusCode == http.StatusOK && kind == streamType:
-		return follow[Res](ctx, response.Body, events)
+		return readStream[Out](ctx, response.Body, events)
 	case response.StatusCode == http.StatusOK && kind == "application/json":
 		if err := decode(response.Body, &result); err != nil {
 			return result, c.broken(ctx, err)
@@ -129,9 +129,9 @@ func (c *Client) broken(ctx context.Context, err error) error {
 	return &control.Error{Code: control.Unavailable, Message: fmt.Sprintf("the server %s does not answer: %v", c.base, err)}
 }
 
-// follow reads a stream until its result.
-func follow[Res any](ctx context.Context, body io.Reader, events report) (Res, error) {
-	var result Res
+// readStream reads a stream until its result.
+func readStream[Out any](ctx context.Context, body io.Reader, events report) (Out, error) {
+	var result Out
 	reader := bufio.NewReaderSize(body, 64<<10)
 	for {
 		text, err := readLine(reader)
@@ -166,7 +166,7 @@ func follow[Res any](ctx context.Context, body io.Reader, events report) (Res, e
 func readLine(r *bufio.Reader) ([]byte, error) {
 	var whole []byte
 	for {
-		part, more, err := r.ReadLine()
+		part, continues, err := r.ReadLine()
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
@@ -176,14 +176,14 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 		if whole = append(whole, part...); len(whole) > maxResult {
 			return nil, fmt.Errorf("a line has more than %d bytes", maxResult)
 		}
-		if !more {
+		if !continues {
 			return whole, nil
 		}
 	}
 }
 
 // partial returns the part of a result with the failure.
-func partial[Res any](result Res, text json.RawMessage, failure error) (Res, error) {
+func partial[Out any](result Out, text json.RawMessage, failure error) (Out, error) {
 	if len(text) == 0 {
 		return result, failure
 	}

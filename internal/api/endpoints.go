@@ -14,7 +14,7 @@ import (
 )
 
 // endpoint is a method of control.Service.
-type endpoint[Req, Res any] struct {
+type endpoint[In, Out any] struct {
 	// name is the path below /v1/, and the ID of the operation with a dash for each slash.
 	name    string
 	summary string

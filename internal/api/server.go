@@ -96,10 +96,10 @@ func (s *server) base() http.Handler {
 		header.Set("Cache-Control", "no-store")
 		header.Set("X-Content-Type-Options", "nosniff")
 		recorded := &statusRecorder{ResponseWriter: w}
-		began := time.Now()
+		started := time.Now()
 		s.mux.ServeHTTP(recorded, r.WithContext(context.WithValue(r.Context(), requestKey{}, id)))
 		_, pattern := s.mux.Handler(r)
-		s.Log.InfoContext(r.Context(), "request", "request", id, "endpoint", pattern, "status", recorded.status, "took", time.Since(began))
+		s.Log.InfoContext(r.Context(), "request", "request", id, "endpoint", pattern, "status", recorded.status, "took", time.Since(started))
 	})
 }
 
@@ -120,9 +120,9 @@ func (s *server) unknown(w http.ResponseWriter, r *http.Request) {
 }
 
 // handle serves one endpoint.
-func handle[Req, Res any](
-	s *server, e endpoint[Req, Res],
-	call func(ctx context.Context, c caller, r Req, report func(control.Event)) (Res, error),
+func handle[In, Out any](
+	s *server, e endpoint[In, Out],
+	call func(ctx context.Context, c caller, r In, report func(control.Event)) (Out, error),
 ) {
 	describe(s.spec, e)
 	s.mux.HandleFunc("POST /v1/"+e.name, func(w http.ResponseWriter, r *http.Request) {
@@ -131,21 +131,21 @@ func handle[Req, Res any](
 			s.unauthenticated(w, r, err)
 			return
 		}
-		release, err := s.enter(e.documents)
+		release, err := s.acquireSlot(e.documents)
 		if err != nil {
 			w.Header().Set("Retry-After", "1")
 			s.fail(w, r, err, nil)
 			return
 		}
 		defer release()
-		request, err := read[Req](w, r, e.documents)
+		request, err := read[In](w, r, e.documents)
 		if err != nil {
 			s.fail(w, r, err, nil)
 			return
 		}
 		c := caller{Service: s.Service(by), by: by}
 		if e.streams && strings.Contains(r.Header.Get("Accept"), streamType) {
-			stream(s, w, r, func(ctx context.Context, report func(control.Event)) (Res, error) {
+			stream(s, w, r, func(ctx context.Context, report func(control.Event)) (Out, error) {
 				return call(ctx, c, request, report)
 			})
 			return
@@ -166,8 +166,8 @@ type caller struct {
 	by access.Actor
 }
 
-// enter takes a slot for a request. A full server refuses at once: the caller repeats.
-func (s *server) enter(documents bool) (release func(), err error) {
+// acquireSlot takes a slot for a request. A full server refuses at once: the caller repeats.
+func (s *server) acquireSlot(documents bool) (release func(), err error) {
 	slots := s.slots
 	if documents {
 		slots = s.documentSlots
@@ -181,8 +181,8 @@ func (s *server) enter(documents bool) (release func(), err error) {
 }
 
 // read reads the request of a call: one JSON object with known fields.
-func read[Req any](w http.ResponseWriter, r *http.Request, documents bool) (Req, error) {
-	var request Req
+func read[In any](w http.ResponseWriter, r *http.Request, documents bool) (In, error) {
+	var request In
 	if len(r.URL.RawQuery) > 0 {
 		return request, &control.Error{Code: control.Invalid, Message: "the endpoint takes no query parameters: all stands in the body"}
 	}
@@ -222,8 +222,8 @@ func bodyError(err error) error {
 }
 
 // stream writes a line for each event, and one for the result or the failure.
-func stream[Res any](
-	s *server, w http.ResponseWriter, r *http.Request, call func(ctx context.Context, report func(control.Event)) (Res, error),
+func stream[Out any](
+	s *server, w http.ResponseWriter, r *http.Request, call func(ctx context.Context, report func(control.Event)) (Out, error),
 ) {
 	w.Header().Set("Content-Type", streamType)
 	w.Header().Set("X-Accel-Buffering", "no") // nginx collects a response otherwise

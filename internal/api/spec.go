@@ -43,10 +43,10 @@ func schemaName(t reflect.Type, hint string) string {
 }
 
 // describe adds an endpoint to the description, by the types of its request and its result.
-func describe[Req, Res any](spec *huma.OpenAPI, e endpoint[Req, Res]) {
+func describe[In, Out any](spec *huma.OpenAPI, e endpoint[In, Out]) {
 	schema := func(t reflect.Type) *huma.Schema { return spec.Components.Schemas.Schema(t, true, "") }
 	resource, _, _ := strings.Cut(e.name, "/")
-	content := map[string]*huma.MediaType{"application/json": {Schema: schema(reflect.TypeFor[Res]())}}
+	content := map[string]*huma.MediaType{"application/json": {Schema: schema(reflect.TypeFor[Out]())}}
 	description := ""
 	if e.streams {
 		content[streamType] = &huma.MediaType{Schema: schema(reflect.TypeFor[line]())}
@@ -57,7 +57,7 @@ func describe[Req, Res any](spec *huma.OpenAPI, e endpoint[Req, Res]) {
 		OperationID: strings.ReplaceAll(e.name, "/", "-"), Method: "POST", Path: "/v1/" + e.name,
 		Tags: []string{resource}, Summary: e.summary, Description: description,
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-			"application/json": {Schema: schema(reflect.TypeFor[Req]())},
+			"application/json": {Schema: schema(reflect.TypeFor[In]())},
 		}},
 		Responses: map[string]*huma.Response{
 			"200":     {Description: "The result", Content: content},
