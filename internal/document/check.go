@@ -115,6 +115,8 @@ func (c *checker) document(i int) {
 		c.platform(i, v)
 	case Guard:
 		c.guard(i, v)
+	case AccessPolicy:
+		c.policy(i, v)
 	case LandingZone:
 		c.landingZone(i, v)
 	case Tenant:

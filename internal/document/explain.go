@@ -130,6 +130,12 @@ func (e *explainer) sizeText(v *jsonschema.ValidationError) string {
 		return fmt.Sprintf("has %d characters, at most %d are allowed", k.Got, k.Want)
 	case *kind.MinItems:
 		return fmt.Sprintf("has %d items, at least %d are needed", k.Got, k.Want)
+	case *kind.MaxItems:
+		return fmt.Sprintf("has %d items, at most %d are allowed", k.Got, k.Want)
+	case *kind.MinProperties:
+		return fmt.Sprintf("has %d fields, at least %d are needed", k.Got, k.Want)
+	case *kind.MaxProperties:
+		return fmt.Sprintf("has %d fields, at most %d are allowed", k.Got, k.Want)
 	case *kind.Minimum:
 		return number(k.Got) + " is less than " + number(k.Want)
 	case *kind.Maximum:

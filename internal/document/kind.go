@@ -12,6 +12,7 @@ func Kinds() []Kind {
 	return []Kind{
 		KindWorkspace, KindProjectRole, KindUser, KindUserGroup, KindProject,
 		KindPlatform, KindGuard, KindLandingZone, KindTenant, KindUserBinding, KindGroupBinding,
+		KindAccessPolicy,
 	}
 }
 

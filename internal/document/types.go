@@ -29,6 +29,9 @@ const (
 // KindGuard is the kind of documents that limit what may be taken from people.
 const KindGuard Kind = "Guard"
 
+// KindAccessPolicy is the kind of documents that say which callers may do what in Rollcall.
+const KindAccessPolicy Kind = "AccessPolicy"
+
 // ID names one document. It is unique and stable.
 type ID struct {
 	Kind Kind `json:"kind"`

@@ -42,6 +42,8 @@ func newWire(kind Kind) wire {
 		return &wireLandingZone{}
 	case KindTenant:
 		return &wireTenant{}
+	case KindAccessPolicy:
+		return &wirePolicy{}
 	default:
 		return nil
 	}
@@ -49,7 +51,7 @@ func newWire(kind Kind) wire {
 
 // Parse returns the typed form of a document that Decode or a store gave:
 // Workspace, Project, User, UserGroup, ProjectRole, Binding (for both kinds of
-// them), Platform, Guard, LandingZone or Tenant. Settings that were left out
+// them), Platform, Guard, LandingZone, Tenant or AccessPolicy. Settings that were left out
 // have their defaults.
 func Parse(d Document) (any, error) {
 	w := newWire(d.ID.Kind)

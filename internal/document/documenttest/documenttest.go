@@ -37,6 +37,7 @@ const (
 	platforms  = "m.a m.b"
 	zones      = "dev prod"
 	guards     = "one two"
+	policies   = "open shut"
 	bindings   = "b1 b2 b3"
 )
 
@@ -90,6 +91,8 @@ func idsOf(kind document.Kind) []document.ID {
 		names = strings.Fields(zones)
 	case document.KindGuard:
 		names = strings.Fields(guards)
+	case document.KindAccessPolicy:
+		names = strings.Fields(policies)
 	case document.KindTenant:
 		names = joined(joined(strings.Fields(workspaces), ".", strings.Fields(projects)), "/", strings.Fields(platforms))
 	default:
@@ -163,6 +166,11 @@ func draw(t *rapid.T, id document.ID) (string, object) {
 		return "v1", object{"metadata": object{"name": id.Name}, "spec": object{
 			"platforms": subset(platforms), "group": object{"most": rapid.IntRange(0, 2).Draw(t, "most")},
 		}}
+	case document.KindAccessPolicy:
+		return "v1", object{"metadata": object{"name": id.Name}, "spec": object{"rules": []object{{
+			"callers": object{"issuer": "https://login.example.com", "subject": one(users)},
+			"roles":   []string{"editor"}, "workspaces": []string{one(workspaces)},
+		}}}}
 	case document.KindTenant:
 		return "v3", tenant(id.Name, variant, rapid.SampledFrom(append([]string{""}, strings.Fields(zones)...)).Draw(t, "zone"))
 	default:
