@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"golang.org/x/term"
 
+	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/engine"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -29,7 +30,9 @@ type cli struct {
 	noColor bool
 	colored bool // whether tables are; prepare decides
 
-	findDemo  func() (map[string]string, error)
+	findDemo func() (map[string]string, error)
+	// server is that of ROLLCALL_SERVER; nil for the service in this process.
+	server    control.Service
 	documents *store.Store
 	temporal  client.Client
 	namespace string // temporal's
@@ -50,6 +53,9 @@ Temporal's own environment variables and profile (TEMPORAL_ADDRESS,
 TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, ...). ROLLCALL_KEYRING names the directory
 with the keys that workflow histories are encrypted with. Where none of these is set,
 it uses the demo that runs on this machine (make demo).
+
+Where ROLLCALL_SERVER has the address of a server (rollcall serve), commands call it with the
+token in the file ROLLCALL_TOKEN_FILE, or in ROLLCALL_TOKEN, and need neither.
 
 Exit codes: 0 done, 1 failed, 2 invalid input, 3 waits for an approval,
 4 plan --exit-code found changes.`,
@@ -89,7 +95,7 @@ Exit codes: 0 done, 1 failed, 2 invalid input, 3 waits for an approval,
 		applyCommand(c), deleteCommand(c), getCommand(c), exportCommand(c),
 		planCommand(c), replicateCommand(c), statusCommand(c), explainCommand(c), approveCommand(c), rejectCommand(c), revokeCommand(c),
 		adoptCommand(c), connectionCommand(c), forgetCommand(c),
-		workerCommand(c), serveCommand(c), migrateCommand(c), schemaCommand(c), platformsCommand(c), trustCommand(c), versionCommand(c),
+		workerCommand(c), serveCommand(c), codecCommand(c), migrateCommand(c), schemaCommand(c), platformsCommand(c), trustCommand(c), versionCommand(c),
 	)
 	return root
 }
@@ -122,6 +128,9 @@ func helpCommand() *cobra.Command {
 
 // prepare settles what all commands share.
 func (c *cli) prepare(command string) error {
+	if err := c.useServer(); err != nil {
+		return err
+	}
 	c.colored = !c.noColor && c.getenv("NO_COLOR") == "" && isTerminal(c.out)
 	if c.format == formatMarkdown && command == "rollcall plan" {
 		return nil

@@ -27,13 +27,19 @@ type outcome struct {
 // run runs one command in this process, with a database and an input.
 func run(t *testing.T, database, input string, args ...string) outcome {
 	t.Helper()
+	return runWith(t, environment(map[string]string{store.URLVariable: database}), input, args...)
+}
+
+// environment returns variables as a command reads them.
+func environment(variables map[string]string) func(string) string {
+	return func(name string) string { return variables[name] }
+}
+
+// runWith runs one command in this process, with an environment and an input.
+func runWith(t *testing.T, getenv func(string) string, input string, args ...string) outcome {
+	t.Helper()
 	var out, errs bytes.Buffer
-	c := &cli{in: strings.NewReader(input), out: &out, err: &errs, getenv: func(name string) string {
-		if name == store.URLVariable {
-			return database
-		}
-		return ""
-	}}
+	c := &cli{in: strings.NewReader(input), out: &out, err: &errs, getenv: getenv}
 	code := execute(t.Context(), c, args)
 	return outcome{code, out.String(), errs.String()}
 }
@@ -136,7 +142,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		"export something":    {"there is nothing to choose", []string{"export", "users"}, []string{`"users"`}},
 		"plan nothing":        {"nobody means everything by nothing", []string{"plan"}, []string{"--all"}},
 		"plan no tenant":      {"the form is told before a database is asked", []string{"plan", "web"}, []string{"<workspace>.<project>/<platform>"}},
-		"required flag":       {"it is named", []string{"serve"}, []string{"origin"}},
+		"required flag":       {"it is named", []string{"codec"}, []string{"origin"}},
 		"schema":              {"the kinds are named", []string{"schema"}, []string{"meshPlatform"}},
 	}
 	for name, tc := range cases {

@@ -2,97 +2,225 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/rollcall-iam/rollcall/internal/engine"
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/api"
+	"github.com/rollcall-iam/rollcall/internal/authz"
+	"github.com/rollcall-iam/rollcall/internal/control"
+	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/internal/token"
 )
 
-// serveFlags say where and to whom decrypted payloads are served.
+// shutdownTimeout is how long calls may go on when the server stops.
+const shutdownTimeout = 25 * time.Second
+
+// serveFlags say where to serve and whose tokens count.
 type serveFlags struct {
-	listen, origin, tokenFile string
+	listen, issuers, certFile, keyFile string
 }
 
 func serveCommand(c *cli) *cobra.Command {
 	var flags serveFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Let the Temporal UI show what histories hold",
-		Long: `serve is a codec server: the Temporal UI of an authorised user sends it the
-encrypted payloads that it shows. Set its address in the UI ("Codec Server"), or
-in the UI server's configuration.
+		Short: "Serve Rollcall's interface to callers with tokens",
+		Long: `serve lets callers use Rollcall without the database: over HTTP, with the rights that
+AccessPolicy documents give them. The commands are such callers where ROLLCALL_SERVER has
+the server's address. GET /openapi.json describes the interface.
 
-It needs the keys in the directory that ROLLCALL_KEYRING names. Without a token
-it listens on this machine only.`,
-		Example: `  rollcall serve --origin http://127.0.0.1:8233
-  rollcall serve --listen :8088 --origin https://temporal.example.com --token-file /run/secrets/codec`,
+A caller shows an access token of one of the issuers in the file --issuers:
+
+  issuers:
+    - url: https://login.example.com/realms/company
+      rules:
+        - {kind: user, audiences: [rollcall]}
+    - entra: {tenant: 6babcaad-604b-40ac-a9d7-9fd97c0b779f, audiences: [api://rollcall]}
+    - github: {ownerIDs: ["1234567"], audiences: [rollcall]}
+    - kubernetes: {url: https://cluster.example.com, audiences: [rollcall]}
+
+A caller whom no policy names may do nothing. Store the first policy with rollcall apply on
+a machine that reaches the database.
+
+Without --tls-cert the server listens on this machine only: a token is readable on the way.
+What needs a second user (approvals, adoptions, forgetting a platform, changes of guards)
+is refused here until records say whose change it rests on; a revocation is lifted by
+another user than those who revoked.`,
+		Example: `  rollcall serve --issuers issuers.yaml
+  rollcall serve --issuers issuers.yaml --listen :8443 --tls-cert tls.crt --tls-key tls.key`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.serve(cmd.Context(), flags) },
 	}
-	cmd.Flags().StringVar(&flags.listen, "listen", "127.0.0.1:8088", "where to listen")
-	cmd.Flags().StringVar(&flags.origin, "origin", "", "where the Temporal UI is served; pages of no other origin are answered")
-	cmd.Flags().StringVar(&flags.tokenFile, "token-file", "", "a file with the bearer token that callers must show")
-	cobra.CheckErr(cmd.MarkFlagRequired("origin"))
+	cmd.Flags().StringVar(&flags.listen, "listen", "127.0.0.1:8090", "where to listen")
+	cmd.Flags().StringVar(&flags.issuers, "issuers", "", "the file with the issuers whose tokens are accepted")
+	cmd.Flags().StringVar(&flags.certFile, "tls-cert", "", "the certificate of the server, in PEM")
+	cmd.Flags().StringVar(&flags.keyFile, "tls-key", "", "the key of the certificate, in PEM")
+	cobra.CheckErr(cmd.MarkFlagRequired("issuers"))
 	return cmd
 }
 
 func (c *cli) serve(ctx context.Context, flags serveFlags) error {
-	handler, err := c.codecServer(flags)
+	handler, err := c.apiHandler(ctx, flags)
 	if err != nil {
 		return err
+	}
+	config, scheme, err := flags.tls()
+	if err != nil {
+		return invalid(err)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", flags.listen)
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
-	fmt.Fprintf(c.err, "Serving http://%s for %s\n", listener.Addr(), flags.origin)
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{
+		Handler: handler, TLSConfig: config, MaxHeaderBytes: 64 << 10,
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+	}
+	fmt.Fprintf(c.err, "Serving %s://%s\n", scheme, listener.Addr())
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
-		stopped <- server.Close()
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		stopped <- server.Shutdown(limited)
 	}()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	if config != nil {
+		err = server.ServeTLS(listener, "", "")
+	} else {
+		err = server.Serve(listener)
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
 	}
 	return <-stopped
 }
 
-// codecServer checks that nobody is served whom no token keeps out.
-func (c *cli) codecServer(flags serveFlags) (http.Handler, error) {
-	dir := c.getenv(engine.KeyringVariable)
-	if dir == "" {
-		return nil, invalid(commandError{fmt.Errorf("%s does not name the directory with the keys", engine.KeyringVariable), setKeyring})
+// tls returns the configuration of the listener; nil for plain HTTP, which only a listener on
+// this machine may speak.
+func (f serveFlags) tls() (*tls.Config, string, error) {
+	if f.certFile != "" || f.keyFile != "" {
+		files := &certificateFiles{cert: f.certFile, key: f.keyFile}
+		if _, err := files.get(nil); err != nil {
+			return nil, "", err
+		}
+		return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: files.get}, "https", nil
 	}
-	keys, err := engine.OpenKeyring(dir)
+	host, _, err := net.SplitHostPort(f.listen)
+	if err != nil {
+		return nil, "", fmt.Errorf("--listen: %w", err)
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+		return nil, "", fmt.Errorf("--listen %s would send tokens in plain text: add --tls-cert and --tls-key, or listen on 127.0.0.1", f.listen)
+	}
+	return nil, "http", nil
+}
+
+// certificateFiles are a certificate and its key, which are renewed while the server runs.
+type certificateFiles struct {
+	cert, key string
+
+	mu     sync.Mutex
+	loaded *tls.Certificate
+	at     time.Time // of the files
+}
+
+// get returns the certificate, read again when its file has changed. Files that cannot be read
+// leave the last one in use: a renewal writes two files one after the other.
+func (f *certificateFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	info, err := os.Stat(f.cert)
+	if err == nil && f.loaded != nil && info.ModTime().Equal(f.at) {
+		return f.loaded, nil
+	}
+	var read tls.Certificate
+	if err == nil {
+		read, err = tls.LoadX509KeyPair(f.cert, f.key)
+	}
+	if err != nil {
+		if f.loaded != nil {
+			return f.loaded, nil
+		}
+		return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
+	}
+	f.loaded, f.at = &read, info.ModTime()
+	return f.loaded, nil
+}
+
+// apiHandler returns the handler of the interface.
+func (c *cli) apiHandler(ctx context.Context, flags serveFlags) (http.Handler, error) {
+	issuers, err := readIssuers(flags.issuers)
 	if err != nil {
 		return nil, invalid(err)
 	}
-	options, err := c.temporalOptions()
+	s, err := c.database(ctx)
 	if err != nil {
 		return nil, err
 	}
-	server := engine.CodecServer{Keys: keys, Namespace: options.Namespace, Origin: flags.origin}
-	if flags.tokenFile != "" {
-		token, err := os.ReadFile(flags.tokenFile)
-		if err != nil {
-			return nil, invalid(fmt.Errorf("--token-file: %w", err))
-		}
-		server.Token = strings.TrimSpace(string(token))
-	}
-	host, _, err := net.SplitHostPort(flags.listen)
+	log := slog.New(slog.NewTextHandler(c.err, nil))
+	verifier, err := token.New(token.Config{Issuers: issuers, Keys: s, Log: log})
 	if err != nil {
-		return nil, invalid(fmt.Errorf("--listen: %w", err))
+		return nil, invalid(fmt.Errorf("--issuers %s: %w", flags.issuers, err))
 	}
-	if ip := net.ParseIP(host); server.Token == "" && (ip == nil || !ip.IsLoopback()) {
-		return nil, invalid(fmt.Errorf("--listen %s would serve anybody: add --token-file, or listen on 127.0.0.1", flags.listen))
+	callers := callers{verifier: verifier, store: s, local: c.local()}
+	return api.NewHandler(api.Options{Service: callers.service, Ready: s.CheckSchema, Log: log, Version: buildVersion().Version})
+}
+
+// callers knows the callers of a server.
+type callers struct {
+	verifier *token.Verifier
+	store    *store.Store
+	local    *control.Local
+}
+
+// service returns the caller of a request, and the service with their rights. The policies are
+// read for each request: a right that is taken ends with the commit.
+func (c callers) service(r *http.Request) (control.Service, access.Actor, error) {
+	bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok || len(r.Header.Values("Authorization")) != 1 {
+		return nil, access.Actor{}, &api.AuthError{Code: "missing", Message: "the request has no token: set ROLLCALL_TOKEN_FILE, " +
+			"or send Authorization: Bearer with an access token"}
 	}
-	return server.Handler(), nil
+	identity, err := c.verifier.Verify(r.Context(), bearer)
+	if err != nil {
+		return nil, access.Actor{}, tokenError(err)
+	}
+	kind := access.VerifiedUser
+	if identity.Kind == token.Workload {
+		kind = access.Workload
+	}
+	actor, err := access.VerifiedActor(kind, identity.Issuer, identity.Subject)
+	if err != nil {
+		return nil, access.Actor{}, &api.AuthError{Code: "subject", Message: err.Error()}
+	}
+	documents, err := c.store.Documents(r.Context(), store.Filter{Kind: document.KindAccessPolicy})
+	if err != nil {
+		return nil, access.Actor{}, err
+	}
+	policies, err := authz.Compile(documents)
+	if err != nil {
+		return nil, access.Actor{}, err
+	}
+	return c.local.For(actor, policies.Rights(authz.Caller{Actor: actor, Claims: identity.Claims})), actor, nil
+}
+
+// tokenError returns a refused token as the caller's mistake, and keys that cannot be had as
+// the server's.
+func tokenError(err error) error {
+	if code := token.CodeOf(err); code != "" && code != token.KeysUnavailable {
+		return &api.AuthError{Code: string(code), Message: strings.TrimPrefix(err.Error(), "token: ")}
+	}
+	return err
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
+	"github.com/rollcall-iam/rollcall/internal/api"
 	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/desired"
 	"github.com/rollcall-iam/rollcall/internal/driver/types"
@@ -14,8 +16,52 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/reconcile"
 )
 
-// service returns the service that commands use. It connects when a method needs a server.
+// The variables that make commands callers of a server.
+const (
+	serverVariable    = "ROLLCALL_SERVER"
+	tokenVariable     = "ROLLCALL_TOKEN"
+	tokenFileVariable = "ROLLCALL_TOKEN_FILE"
+)
+
+// service returns the service that commands use: of the server that ROLLCALL_SERVER names, or
+// in this process. It connects when a method needs a server.
 func (c *cli) service() control.Service {
+	if c.server != nil {
+		return c.server
+	}
+	return c.local()
+}
+
+// useServer has commands call the server that ROLLCALL_SERVER names, if it names one.
+func (c *cli) useServer() error {
+	address := c.getenvOrNone()(serverVariable)
+	if address == "" {
+		return nil
+	}
+	client, err := api.NewClient(address, api.Transport(), c.token)
+	if err != nil {
+		return invalid(fmt.Errorf("%s: %w", serverVariable, err))
+	}
+	c.server = client
+	return nil
+}
+
+// token returns the token of the next request. A file is read each time: tokens are renewed.
+func (c *cli) token(context.Context) (string, error) {
+	getenv := c.getenvOrNone()
+	name := getenv(tokenFileVariable)
+	if name == "" {
+		return getenv(tokenVariable), nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return "", invalid(fmt.Errorf("%s: %w", tokenFileVariable, err))
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// local returns the service in this process.
+func (c *cli) local() *control.Local {
 	return &control.Local{
 		Store: c.database, Temporal: c.connection, Platform: platformOf, Now: time.Now, Deployment: engine.Deployment(c.getenvOrNone()),
 	}

@@ -75,17 +75,16 @@ func serve(t *testing.T, service control.Service) *testServer {
 	t.Helper()
 	s := &testServer{}
 	handler, err := api.NewHandler(api.Options{
-		Authenticate: func(r *http.Request) (access.Actor, error) {
+		Service: func(r *http.Request) (control.Service, access.Actor, error) {
 			switch r.Header.Get("Authorization") {
 			case "Bearer " + credential:
-				return ada(), nil
+				return service, ada(), nil
 			case "Bearer unknown":
-				return access.Actor{}, errors.New("the keys of the issuer are at 10.0.0.7")
+				return nil, access.Actor{}, errors.New("the keys of the issuer are at 10.0.0.7")
 			default:
-				return access.Actor{}, &api.AuthError{Code: "malformed", Message: "send a token: rollcall login gets one"}
+				return nil, access.Actor{}, &api.AuthError{Code: "malformed", Message: "send a token: rollcall login gets one"}
 			}
 		},
-		Service: func(access.Actor) control.Service { return service },
 		Log:     slog.New(slog.NewTextHandler(&s.log, nil)),
 		Version: "1.2.3",
 	})

@@ -22,11 +22,10 @@ import (
 
 // Options are those of a server.
 type Options struct {
-	// Authenticate returns the caller of a request. Its error is an AuthError for a caller
-	// without a valid credential; any other means that the server cannot tell.
-	Authenticate func(*http.Request) (access.Actor, error)
-	// Service returns the service with the rights of a caller.
-	Service func(access.Actor) control.Service
+	// Service returns the caller of a request, and the service with their rights. Its error is
+	// an AuthError for a caller without a valid credential; any other means that the server
+	// cannot tell.
+	Service func(*http.Request) (control.Service, access.Actor, error)
 	// Ready reports whether the server can serve; nil is always ready.
 	Ready func(context.Context) error
 	// Log gets a line for each request, without names of users, and the causes of failures.
@@ -126,7 +125,7 @@ func handle[In, Out any](
 ) {
 	describe(s.spec, e)
 	s.mux.HandleFunc("POST /v1/"+e.name, func(w http.ResponseWriter, r *http.Request) {
-		by, err := s.Authenticate(r)
+		service, by, err := s.Service(r)
 		if err != nil {
 			s.unauthenticated(w, r, err)
 			return
@@ -143,7 +142,7 @@ func handle[In, Out any](
 			s.fail(w, r, err, nil)
 			return
 		}
-		c := caller{Service: s.Service(by), by: by}
+		c := caller{Service: service, by: by}
 		if e.streams && strings.Contains(r.Header.Get("Accept"), streamType) {
 			stream(s, w, r, func(ctx context.Context, report func(control.Event)) (Out, error) {
 				return call(ctx, c, request, report)

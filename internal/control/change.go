@@ -107,6 +107,7 @@ func (l *Local) change(ctx context.Context, o ChangeOptions, report func(Event),
 	}
 	checks := store.Checks{
 		By: o.By, DryRun: o.DryRun, Validate: l.validateNames, ConfirmRemovals: !o.AllowRemovals, Expected: o.Digest,
+		Review: l.review,
 	}
 	if o.Replicate {
 		checks.Starts = func(c store.Changes, last []store.Status) ([]store.Start, error) {

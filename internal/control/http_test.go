@@ -29,12 +29,11 @@ func TestHTTP(t *testing.T) {
 func overHTTP(t *testing.T, service control.Service) control.Service {
 	t.Helper()
 	handler, err := api.NewHandler(api.Options{
-		Authenticate: func(r *http.Request) (by access.Actor, err error) {
+		Service: func(r *http.Request) (_ control.Service, by access.Actor, err error) {
 			err = json.Unmarshal([]byte(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")), &by)
-			return by, err
+			return service, by, err
 		},
-		Service: func(access.Actor) control.Service { return service },
-		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,9 @@ type Local struct {
 	Now      func() time.Time
 	// Deployment is the worker deployment that new runs begin on.
 	Deployment string
+
+	// review decides about changes of documents; nil accepts all. See For.
+	review func([]store.DocumentChange) error
 }
 
 // Temporal is a connection to Temporal.

@@ -58,7 +58,7 @@ func (l *Local) PlanDocuments(ctx context.Context, r PlanDocumentsRequest, repor
 		return DocumentsPlan{}, err
 	}
 	changes, err := s.Propose(ctx, store.ApplyRequest{
-		Documents: r.Documents, Prune: r.Prune, Checks: store.Checks{Validate: l.validateNames},
+		Documents: r.Documents, Prune: r.Prune, Checks: store.Checks{Validate: l.validateNames, Review: l.review},
 	})
 	if err != nil {
 		return DocumentsPlan{}, err
@@ -92,7 +92,7 @@ func (l *Local) planProposal(ctx context.Context, changes store.Changes, o planO
 // caller can confirm a change without plans: their failure is in the effect.
 func (l *Local) addEffect(ctx context.Context, s *store.Store, e edit, result *ChangeResult, events *reporter) error {
 	if e.propose != nil {
-		changes, err := e.propose(s, store.Checks{Validate: l.validateNames})
+		changes, err := e.propose(s, store.Checks{Validate: l.validateNames, Review: l.review})
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ const policyBegins = "{apiVersion: v1, kind: AccessPolicy, metadata: {name: team
 func TestAccessPolicy_RefusesRules(t *testing.T) {
 	t.Parallel()
 	const missing = "in.yaml:1: AccessPolicy team: spec.rules[0].callers: write issuer with subject or claims or both, " +
-		"or osUser alone: an issuer alone would be everybody who has an account there"
+		"or osUser alone: an issuer alone matches every account there"
 	for _, tc := range []struct {
 		reason, rules string
 		want          []string

@@ -91,3 +91,23 @@ func dotted(parts ...string) string {
 	}
 	return strings.Join(parts, ".")
 }
+
+// CheckID reports a document whose ID is not the one that its body has. Decode gives none; a
+// caller who sends IDs beside bodies may.
+func (d Document) CheckID() error {
+	w := newWire(d.ID.Kind)
+	if w == nil {
+		return fmt.Errorf("document: %w: %q", ErrUnknownKind, d.ID.Kind)
+	}
+	var envelope wireEnvelope
+	if err := json.Unmarshal(d.Body, &envelope); err != nil {
+		return fmt.Errorf("document: %s: %w", d.ID, err)
+	}
+	if err := json.Unmarshal(d.Body, w); err != nil {
+		return fmt.Errorf("document: %s: %w", d.ID, err)
+	}
+	if id := (ID{Kind: envelope.Kind, Name: w.name()}); id != d.ID {
+		return fmt.Errorf("document: the body of %s is that of %s", d.ID, id)
+	}
+	return nil
+}

@@ -31,6 +31,9 @@ type Checks struct {
 	// of the tenants in Draft.Inputs. Its error is returned as it is. Nil accepts
 	// everything.
 	Validate func(Draft) ([]document.GroupName, error)
+	// Review decides whether the caller may make the changes, removals by pruning among them. Its
+	// error is returned as it is. Nil accepts all.
+	Review func([]DocumentChange) error
 	// Expected is the digest of the change that the caller has seen. Another change is not
 	// stored and fails with ErrUnconfirmed.
 	Expected string
@@ -42,6 +45,10 @@ type Checks struct {
 	// none. The change holds a connection and the lock: Starts must not use the store.
 	Starts func(Changes, []Status) ([]Start, error)
 }
+
+// DocumentChange is a document as it is stored and as it will be: Before is nil for a new one,
+// After for a removed one.
+type DocumentChange struct{ Before, After *document.Document }
 
 // Draft is what a change would store.
 type Draft struct {
@@ -128,6 +135,9 @@ func (s *Store) write(
 	if c.changes.Empty() {
 		return c.changes, c.commitSources(ctx, tx, checks)
 	}
+	if err := c.review(checks); err != nil {
+		return Changes{}, err
+	}
 	if checks.DryRun {
 		return c.changes, Checks{Expected: checks.Expected}.confirm(c.changes)
 	}
@@ -188,4 +198,23 @@ func each(ctx context.Context, tx pgx.Tx, sql string, args, into []any, do func(
 		return fmt.Errorf("store: %w", err)
 	}
 	return nil
+}
+
+// review has the caller's rights to the change checked.
+func (c *comparison) review(checks Checks) error {
+	if checks.Review == nil {
+		return nil
+	}
+	changes := make([]DocumentChange, 0, len(c.write)+len(c.removed))
+	for _, r := range c.write {
+		change := DocumentChange{After: r.Document}
+		if old, existed := c.old[r.ID]; existed {
+			change.Before = old.Document
+		}
+		changes = append(changes, change)
+	}
+	for _, r := range c.removed {
+		changes = append(changes, DocumentChange{Before: r.Document})
+	}
+	return checks.Review(changes)
 }

@@ -30,7 +30,7 @@ func (s *Store) proposeEdit(ctx context.Context, e edit, checks Checks) (Changes
 	do := func(tx pgx.Tx, c *comparison, _ *neighbours, d *draft, _ []document.GroupName) error {
 		return propose(ctx, tx, c, d, e.prune && len(c.removed) > 0)
 	}
-	return s.write(ctx, e, Checks{Validate: checks.Validate, Source: checks.Source}, do)
+	return s.write(ctx, e, Checks{Validate: checks.Validate, Source: checks.Source, Review: checks.Review}, do)
 }
 
 // proposed is how long a proposal is kept.

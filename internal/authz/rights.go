@@ -1,0 +1,188 @@
+package authz
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
+)
+
+// Policies are the AccessPolicy documents, ready to be asked. They do not change and are safe
+// for use by many goroutines.
+type Policies struct{ policies []document.AccessPolicy }
+
+// Compile returns the policies among documents. It fails on one that cannot be parsed: rights
+// that a part of the policies gives would be those of no organization.
+func Compile(docs []document.Document) (*Policies, error) {
+	p := &Policies{}
+	for _, d := range docs {
+		if d.ID.Kind != document.KindAccessPolicy {
+			continue
+		}
+		typed, err := document.Parse(d)
+		if err != nil {
+			return nil, fmt.Errorf("authz: compile policies: %w", err)
+		}
+		if policy, ok := typed.(document.AccessPolicy); ok {
+			p.policies = append(p.policies, policy)
+		}
+	}
+	slices.SortFunc(p.policies, func(a, b document.AccessPolicy) int { return strings.Compare(a.Name, b.Name) })
+	return p, nil
+}
+
+// HasAdmin reports whether a rule gives the role admin. Without one no caller can change the
+// policies any more.
+func (p *Policies) HasAdmin() bool {
+	return slices.ContainsFunc(p.policies, func(policy document.AccessPolicy) bool {
+		return slices.ContainsFunc(policy.Rules, func(r document.PolicyRule) bool {
+			return len(r.Workspaces) == 0 && slices.Contains(r.Roles, document.RoleAdmin)
+		})
+	})
+}
+
+// Rights returns what the policies give to a caller. They change with the documents and the
+// claims: take them for each request.
+func (p *Policies) Rights(c Caller) Rights {
+	r := Rights{actor: c.Actor}
+	for _, policy := range p.policies {
+		for i, rule := range policy.Rules {
+			if !matches(rule.Callers, c) {
+				continue
+			}
+			for _, role := range rule.Roles {
+				g := grant{role: role, source: fmt.Sprintf("rule %d of the policy %q", i+1, policy.Name), in: Workspaces{all: true}}
+				if len(rule.Workspaces) > 0 {
+					if !role.OfWorkspaces() {
+						continue // Documents with such a rule are refused: it has no meaning.
+					}
+					g.in = workspacesOf(rule.Workspaces)
+				}
+				r.grants = append(r.grants, g)
+			}
+		}
+	}
+	return r
+}
+
+// Workspaces are all workspaces or some. The zero Workspaces are none.
+type Workspaces struct {
+	all   bool
+	names map[string]bool
+}
+
+func workspacesOf(names []string) Workspaces {
+	w := Workspaces{names: make(map[string]bool, len(names))}
+	for _, name := range names {
+		w.names[name] = true
+	}
+	return w
+}
+
+// All reports whether they are all workspaces.
+func (w Workspaces) All() bool { return w.all }
+
+// Has reports whether the workspace is one of them. No name is none, even of all.
+func (w Workspaces) Has(name string) bool { return name != "" && (w.all || w.names[name]) }
+
+// Names returns their names, sorted; nil if they are all.
+func (w Workspaces) Names() []string {
+	if w.all {
+		return nil
+	}
+	names := make([]string, 0, len(w.names))
+	for name := range w.names {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (w Workspaces) with(other Workspaces) Workspaces {
+	if w.all || other.all {
+		return Workspaces{all: true}
+	}
+	return workspacesOf(append(w.Names(), other.Names()...))
+}
+
+// Rights are the roles of one caller. The zero Rights have none.
+type Rights struct {
+	actor  access.Actor
+	grants []grant
+}
+
+// grant is one role that a rule gives.
+type grant struct {
+	role   document.PolicyRole
+	source string
+	in     Workspaces
+}
+
+// Roles returns the caller's roles, in the order of document.PolicyRoles.
+func (r Rights) Roles() []document.PolicyRole {
+	return slices.DeleteFunc(document.PolicyRoles(), func(role document.PolicyRole) bool {
+		return !slices.ContainsFunc(r.grants, func(g grant) bool { return g.role == role })
+	})
+}
+
+// by returns the grants of one of the roles, and those of the administrator, who has all.
+func (r Rights) by(roles []document.PolicyRole) []grant {
+	var found []grant
+	for _, g := range r.grants {
+		if g.role == document.RoleAdmin || slices.Contains(roles, g.role) {
+			found = append(found, g)
+		}
+	}
+	return found
+}
+
+// in returns the workspaces in which the caller has one of the roles.
+func (r Rights) in(roles []document.PolicyRole) Workspaces {
+	var w Workspaces
+	for _, g := range r.by(roles) {
+		w = w.with(g.in)
+	}
+	return w
+}
+
+// Decision is the answer to one question about a caller.
+type Decision struct {
+	Allowed bool
+	// Reason names the rule and the policy that allow it, or says which role is missing and who
+	// can give it. A denial names no policy: its reader may not read them.
+	Reason string
+	// Missing are the roles of which the caller needs one; nil if it is allowed, or if no role
+	// would help.
+	Missing []document.PolicyRole
+}
+
+func allow(g grant) Decision {
+	return Decision{Allowed: true, Reason: fmt.Sprintf("%s gives the role %s", g.source, g.role)}
+}
+
+// missing denies for the lack of a role.
+func (r Rights) missing(what string, roles []document.PolicyRole) Decision {
+	caller := "the caller"
+	if r.actor.ID() != "" {
+		caller = "the caller " + r.actor.ID()
+	}
+	return Decision{
+		Reason: fmt.Sprintf("%s needs the role %s, and %s has no such role there: ask an administrator of Rollcall, "+
+			"who can give it by an %s", what, list(roles), caller, document.KindAccessPolicy),
+		Missing: roles,
+	}
+}
+
+// list returns "editor, operator or admin".
+func list(roles []document.PolicyRole) string {
+	names := make([]string, len(roles))
+	for i, role := range roles {
+		names[i] = string(role)
+	}
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+}

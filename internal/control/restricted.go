@@ -1,0 +1,364 @@
+package control
+
+import (
+	"context"
+	"slices"
+
+	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/authz"
+	"github.com/rollcall-iam/rollcall/internal/document"
+	"github.com/rollcall-iam/rollcall/internal/explain"
+	"github.com/rollcall-iam/rollcall/internal/store"
+)
+
+// For returns the service with the rights of a caller. What the rights do not allow is
+// Forbidden; what the caller may not read does not exist, and lists leave it out.
+//
+// Changes of documents are decided under the lock of their commit, from the documents as they
+// are stored and as they would be.
+func (l *Local) For(caller access.Actor, rights authz.Rights) Service {
+	return &restricted{local: *l, caller: caller, rights: rights}
+}
+
+// restricted is the service with the rights of a caller.
+type restricted struct {
+	local  Local
+	caller access.Actor
+	rights authz.Rights
+}
+
+var _ Service = (*restricted)(nil)
+
+// forbidden returns the error of a decision; nil for one that allows.
+func forbidden(d authz.Decision) error {
+	if d.Allowed {
+		return nil
+	}
+	return &Error{Code: Forbidden, Message: d.Reason}
+}
+
+// allow decides about an operation as a whole.
+func (r *restricted) allow(op authz.Operation) error { return forbidden(r.rights.Allow(op)) }
+
+// changing returns the service that lets the caller's changes pass.
+func (r *restricted) changing(op authz.Operation) (*Local, error) {
+	if err := r.allow(op); err != nil {
+		return nil, err
+	}
+	local := r.local
+	local.review = func(stored []store.DocumentChange) error {
+		changes := make([]authz.Change, len(stored))
+		for i, c := range stored {
+			changes[i] = authz.Change(c)
+		}
+		if err := forbidden(r.rights.AllowChanges(op, changes)); err != nil || op == "PlanDocuments" {
+			return err
+		}
+		for _, action := range authz.ActionsOf(changes) {
+			if err := forbidden(authz.FourEyes{}.Check(action, r.caller, []access.Actor{r.caller})); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return &local, nil
+}
+
+// scoped limits a selection to the tenants that the caller may choose. Others are as tenants
+// that are not stored.
+func (r *restricted) scoped(ctx context.Context, op authz.Operation, s Selection) (Selection, error) {
+	if err := r.allow(op); err != nil {
+		return s, err
+	}
+	scope := r.rights.Scope(op)
+	if scope.All() || s.IsEmpty() {
+		return s, nil
+	}
+	for _, t := range s.Tenants {
+		if !scope.Has(t.Workspace) {
+			return s, notFound(kindTenant, t.String())
+		}
+	}
+	if len(s.Tenants) > 0 {
+		return s, nil
+	}
+	tenants, err := r.local.ListTenants(ctx, s)
+	if err != nil {
+		return s, err
+	}
+	tenants = slices.DeleteFunc(tenants, func(t access.TenantID) bool { return !scope.Has(t.Workspace) })
+	if len(tenants) == 0 {
+		return s, &Error{Code: NotFound, Kind: kindTenant, Message: "no tenant in your workspaces matches"}
+	}
+	return Selection{Tenants: tenants}, nil
+}
+
+// visible returns the items of tenants that the caller may see.
+func visible[T any](r *restricted, op authz.Operation, items []T, tenant func(T) string) []T {
+	scope := r.rights.Scope(op)
+	return slices.DeleteFunc(items, func(item T) bool {
+		id, err := access.ParseTenantID(tenant(item))
+		return err != nil || !scope.Has(id.Workspace)
+	})
+}
+
+// Get is that of Documents.
+func (r *restricted) Get(ctx context.Context, request GetRequest) ([]document.Document, error) {
+	if err := r.allow("Get"); err != nil {
+		return nil, err
+	}
+	all, err := r.local.Get(ctx, GetRequest{}) // what a document refers to decides who may read it
+	if err != nil {
+		return nil, err
+	}
+	found, err := r.rights.Visible(all)
+	if err != nil {
+		return nil, err
+	}
+	found = slices.DeleteFunc(found, func(d document.Document) bool {
+		return request.Kind != "" && d.ID.Kind != request.Kind || request.Name != "" && d.ID.Name != request.Name
+	})
+	if len(found) == 0 && request.Name != "" {
+		return nil, notFound(string(request.Kind), request.Name)
+	}
+	return found, nil
+}
+
+// Export is that of Documents.
+func (r *restricted) Export(ctx context.Context) ([]document.Document, error) {
+	if err := r.allow("Export"); err != nil {
+		return nil, err
+	}
+	return r.local.Export(ctx)
+}
+
+// Apply is that of Documents.
+func (r *restricted) Apply(ctx context.Context, request ApplyRequest, report func(Event)) (ChangeResult, error) {
+	l, err := r.changing("Apply")
+	if err != nil {
+		return ChangeResult{}, err
+	}
+	return l.Apply(ctx, request, report)
+}
+
+// ApplyPlan is that of Documents.
+func (r *restricted) ApplyPlan(ctx context.Context, request ApplyPlanRequest, report func(Event)) (ChangeResult, error) {
+	l, err := r.changing("ApplyPlan")
+	if err != nil {
+		return ChangeResult{}, err
+	}
+	return l.ApplyPlan(ctx, request, report)
+}
+
+// Delete is that of Documents.
+func (r *restricted) Delete(ctx context.Context, request DeleteRequest, report func(Event)) (ChangeResult, error) {
+	l, err := r.changing("Delete")
+	if err != nil {
+		return ChangeResult{}, err
+	}
+	return l.Delete(ctx, request, report)
+}
+
+// PlanDocuments is that of Plans.
+func (r *restricted) PlanDocuments(ctx context.Context, request PlanDocumentsRequest, report func(Event)) (DocumentsPlan, error) {
+	l, err := r.changing("PlanDocuments")
+	if err != nil {
+		return DocumentsPlan{}, err
+	}
+	return l.PlanDocuments(ctx, request, report)
+}
+
+// Plan is that of Plans.
+func (r *restricted) Plan(ctx context.Context, request PlanRequest, report func(Event)) (PlanSummary, error) {
+	var err error
+	if request.Selection, err = r.scoped(ctx, "Plan", request.Selection); err != nil {
+		return PlanSummary{}, err
+	}
+	return r.local.Plan(ctx, request, report)
+}
+
+// ListTenants is that of Tenants.
+func (r *restricted) ListTenants(ctx context.Context, s Selection) ([]access.TenantID, error) {
+	s, err := r.scoped(ctx, "ListTenants", s)
+	if err != nil {
+		return nil, err
+	}
+	return r.local.ListTenants(ctx, s)
+}
+
+// Replicate is that of Tenants.
+func (r *restricted) Replicate(ctx context.Context, request ReplicateRequest, report func(Event)) (ReplicateResult, error) {
+	var err error
+	if request.Selection, err = r.scoped(ctx, "Replicate", request.Selection); err != nil {
+		return ReplicateResult{}, err
+	}
+	return r.local.Replicate(ctx, request, report)
+}
+
+// Status is that of Tenants.
+func (r *restricted) Status(ctx context.Context, request StatusRequest) (StatusResult, error) {
+	var err error
+	if request.Selection, err = r.scoped(ctx, "Status", request.Selection); err != nil {
+		return StatusResult{}, err
+	}
+	return r.local.Status(ctx, request)
+}
+
+// Explain is that of Tenants.
+func (r *restricted) Explain(ctx context.Context, request ExplainRequest) (explain.Answer, error) {
+	if _, err := r.scoped(ctx, "Explain", Selection{Tenants: []access.TenantID{request.Tenant}}); err != nil {
+		return explain.Answer{}, err
+	}
+	return r.local.Explain(ctx, request)
+}
+
+// ListPending is that of Decisions.
+func (r *restricted) ListPending(ctx context.Context) ([]PendingTenant, error) {
+	if err := r.allow("ListPending"); err != nil {
+		return nil, err
+	}
+	pending, err := r.local.ListPending(ctx)
+	return visible(r, "ListPending", pending, func(p PendingTenant) string { return p.Tenant }), err
+}
+
+// Decide is that of Decisions. It needs a second user, and no record says yet which changes a
+// step rests on: see authz.FourEyes.
+func (r *restricted) Decide(ctx context.Context, request DecideRequest, report func(Event)) (ReplicateResult, error) {
+	if err := r.secondUser("Decide", authz.ApproveRemoval, nil); err != nil {
+		return ReplicateResult{}, err
+	}
+	return r.local.Decide(ctx, request, report)
+}
+
+// secondUser decides about an operation that needs another user than those who caused it.
+func (r *restricted) secondUser(op authz.Operation, action authz.Action, causes []access.Actor) error {
+	if err := r.allow(op); err != nil {
+		return err
+	}
+	return forbidden(authz.FourEyes{}.Check(action, r.caller, causes))
+}
+
+// ListDecisions is that of Decisions.
+func (r *restricted) ListDecisions(ctx context.Context, tenants []access.TenantID) ([]DecisionRecord, error) {
+	if err := r.allow("ListDecisions"); err != nil {
+		return nil, err
+	}
+	decisions, err := r.local.ListDecisions(ctx, tenants)
+	return visible(r, "ListDecisions", decisions, func(d DecisionRecord) string { return d.Tenant }), err
+}
+
+// ListAdoptions is that of Adoptions.
+func (r *restricted) ListAdoptions(ctx context.Context) ([]AdoptionRecord, error) {
+	if err := r.allow("ListAdoptions"); err != nil {
+		return nil, err
+	}
+	adoptions, err := r.local.ListAdoptions(ctx)
+	return visible(r, "ListAdoptions", adoptions, func(a AdoptionRecord) string { return a.Tenant }), err
+}
+
+// ListAdoptable is that of Adoptions.
+func (r *restricted) ListAdoptable(ctx context.Context, tenant access.TenantID) ([]string, error) {
+	if _, err := r.scoped(ctx, "ListAdoptable", Selection{Tenants: []access.TenantID{tenant}}); err != nil {
+		return nil, err
+	}
+	return r.local.ListAdoptable(ctx, tenant)
+}
+
+// Adopt is that of Adoptions. A dry run needs no second user.
+func (r *restricted) Adopt(ctx context.Context, request AdoptRequest, report func(Event)) (AdoptResult, error) {
+	check := func() error { return r.secondUser("Adopt", authz.Adopt, nil) }
+	if request.DryRun {
+		check = func() error { return r.allow("Adopt") }
+	}
+	if err := check(); err != nil {
+		return AdoptResult{}, err
+	}
+	return r.local.Adopt(ctx, request, report)
+}
+
+// ListRevocations is that of Revocations.
+func (r *restricted) ListRevocations(ctx context.Context, lifted bool) ([]Revocation, error) {
+	if err := r.allow("ListRevocations"); err != nil {
+		return nil, err
+	}
+	return r.local.ListRevocations(ctx, lifted)
+}
+
+// GetRevocation is that of Revocations.
+func (r *restricted) GetRevocation(ctx context.Context, user string) (Revocation, error) {
+	if err := r.allow("GetRevocation"); err != nil {
+		return Revocation{}, err
+	}
+	return r.local.GetRevocation(ctx, user)
+}
+
+// Revoke is that of Revocations.
+func (r *restricted) Revoke(ctx context.Context, request RevokeRequest, report func(Event)) (RevokeResult, error) {
+	if err := r.allow("Revoke"); err != nil {
+		return RevokeResult{}, err
+	}
+	return r.local.Revoke(ctx, request, report)
+}
+
+// Lift is that of Revocations. The callers who revoked cannot lift.
+func (r *restricted) Lift(ctx context.Context, request LiftRequest, report func(Event)) (LiftResult, error) {
+	if err := r.allow("Lift"); err != nil {
+		return LiftResult{}, err
+	}
+	revocation, err := r.local.GetRevocation(ctx, request.User)
+	if err != nil {
+		return LiftResult{}, err
+	}
+	causes := []access.Actor{access.ParseActor(revocation.By, "")}
+	for _, repeat := range revocation.Repeats {
+		causes = append(causes, access.ParseActor(repeat.By, ""))
+	}
+	if err := r.secondUser("Lift", authz.Lift, causes); err != nil {
+		return LiftResult{}, err
+	}
+	return r.local.Lift(ctx, request, report)
+}
+
+// ListConnections is that of Platforms.
+func (r *restricted) ListConnections(ctx context.Context) (ConnectionsReport, error) {
+	if err := r.allow("ListConnections"); err != nil {
+		return ConnectionsReport{}, err
+	}
+	return r.local.ListConnections(ctx)
+}
+
+// CheckConnections is that of Platforms.
+func (r *restricted) CheckConnections(ctx context.Context, request CheckRequest) (ConnectionsReport, error) {
+	if err := r.allow("CheckConnections"); err != nil {
+		return ConnectionsReport{}, err
+	}
+	return r.local.CheckConnections(ctx, request)
+}
+
+// Forget is that of Platforms. It needs a second user, as Decide does.
+func (r *restricted) Forget(ctx context.Context, request ForgetRequest) (ForgetResult, error) {
+	check := func() error { return r.secondUser("Forget", authz.Forget, nil) }
+	if request.DryRun {
+		check = func() error { return r.allow("Forget") }
+	}
+	if err := check(); err != nil {
+		return ForgetResult{}, err
+	}
+	return r.local.Forget(ctx, request)
+}
+
+// ListAbandoned is that of Platforms.
+func (r *restricted) ListAbandoned(ctx context.Context, platform string) ([]AbandonedPlatform, error) {
+	if err := r.allow("ListAbandoned"); err != nil {
+		return nil, err
+	}
+	return r.local.ListAbandoned(ctx, platform)
+}
+
+// ListFormerConnections is that of Platforms.
+func (r *restricted) ListFormerConnections(ctx context.Context) ([]FormerConnection, error) {
+	if err := r.allow("ListFormerConnections"); err != nil {
+		return nil, err
+	}
+	return r.local.ListFormerConnections(ctx)
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/google/go-cmp/cmp"
+)
+
+// provider is an OpenID provider with one key.
+type provider struct {
+	*httptest.Server
+	key *ecdsa.PrivateKey
+}
+
+func newProvider(t *testing.T) *provider {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &provider{key: key}
+	mux := http.NewServeMux()
+	write := func(w http.ResponseWriter, value any) {
+		w.Header().Set("Content-Type", "application/json")
+		if err := json.NewEncoder(w).Encode(value); err != nil {
+			t.Error(err)
+		}
+	}
+	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		write(w, map[string]string{"issuer": p.URL, "jwks_uri": p.URL + "/keys"})
+	})
+	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
+		write(w, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k1", Algorithm: "ES256", Use: "sig"}}})
+	})
+	p.Server = httptest.NewTLSServer(mux)
+	t.Cleanup(p.Close)
+	return p
+}
+
+// token returns an access token of a user.
+func (p *provider) token(t *testing.T, subject string, claims map[string]any) string {
+	t.Helper()
+	options := (&jose.SignerOptions{}).WithHeader("kid", "k1").WithType("at+jwt")
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: p.key}, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]any{
+		"iss": p.URL, "sub": subject, "aud": "rollcall", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
+	}
+	for name, value := range claims {
+		all[name] = value
+	}
+	body, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := signer.Sign(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := signed.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// issuers writes the file with the provider.
+func (p *provider) issuers(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	ca := filepath.Join(dir, "ca.pem")
+	certificate := "-----BEGIN CERTIFICATE-----\n" + base64.StdEncoding.EncodeToString(p.Certificate().Raw) + "\n-----END CERTIFICATE-----\n"
+	file := filepath.Join(dir, "issuers.yaml")
+	text := "issuers:\n  - {url: " + p.URL + ", caFile: " + ca + ", rules: [{kind: user, audiences: [rollcall]}]}\n"
+	for name, content := range map[string]string{ca: certificate, file: text} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return file
+}
+
+// apiServer is a server of a database, which ends with the test.
+type apiServer struct {
+	t       *testing.T
+	address string
+}
+
+func serveDatabase(t *testing.T, url, issuers string) *apiServer {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	out, in := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		c := &cli{in: strings.NewReader(""), out: io.Discard, err: in, getenv: environment(map[string]string{"ROLLCALL_DATABASE_URL": url})}
+		ended <- execute(ctx, c, []string{"serve", "--issuers", issuers, "--listen", "127.0.0.1:0"})
+		_ = in.Close()
+	}()
+	t.Cleanup(func() {
+		stop()
+		if code := <-ended; code != exitDone {
+			t.Errorf("serve ended with %d", code)
+		}
+	})
+	found := make(chan string, 1)
+	go func() {
+		text := make([]byte, 4096)
+		for {
+			n, err := out.Read(text)
+			if _, address, ok := strings.Cut(string(text[:n]), "Serving "); ok {
+				found <- strings.TrimSpace(strings.SplitN(address, "\n", 2)[0])
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return &apiServer{t: t, address: <-found}
+}
+
+// as runs a command with a token.
+func (s *apiServer) as(token, input string, args ...string) outcome {
+	s.t.Helper()
+	file := filepath.Join(s.t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return runWith(s.t, environment(map[string]string{"ROLLCALL_SERVER": s.address, "ROLLCALL_TOKEN_FILE": file}), input, args...)
+}
+
+// TestServe: commands call a server with the rights that policies give to a token.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	db, p := database(t), newProvider(t)
+	s := serveDatabase(t, db, p.issuers(t))
+	admin, editor := p.token(t, "ada", nil), p.token(t, "ben", map[string]any{"groups": []string{"web-team"}})
+
+	s.as("", "", "get").ends(t, "a call without a token", exitInvalid, "ROLLCALL_TOKEN_FILE")
+	s.as(admin[:len(admin)-8]+"AAAAAAAA", "", "get").ends(t, "a forged token", exitInvalid, "bad-signature")
+	s.as(p.token(t, "ada", map[string]any{"aud": "another"}), "", "get").ends(t, "a token for another system", exitInvalid, "wrong-audience")
+	s.as(admin, "", "get").ends(t, "no policy names the caller", exitInvalid, "AccessPolicy")
+
+	must(t, db, `{apiVersion: v1, kind: AccessPolicy, metadata: {name: company}, spec: {rules: [
+		{callers: {issuer: "`+p.URL+`", subject: ada}, roles: [admin]},
+		{callers: {issuer: "`+p.URL+`", claims: {groups: [web-team]}}, roles: [editor], workspaces: [marketing]}]}}`, "apply", "-")
+
+	all := s.as(admin, "", "export")
+	all.ends(t, "an administrator exports", exitDone)
+	if diff := cmp.Diff(must(t, db, "", "export"), all.out); diff != "" {
+		t.Errorf("the export of the server (-database +server):\n%s", diff)
+	}
+	s.as(editor, "", "export").ends(t, "an editor of a workspace may not export", exitInvalid, "security or admin")
+	if out := s.as(editor, "", "get", "user", "jane", "-o", "yaml"); strings.Contains(out.out, "@example.com") || !strings.Contains(out.out, "name: jane") {
+		t.Errorf("an editor sees of a user the name alone:\n%s%s", out.out, out.errs)
+	}
+	const group = "{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: crew, ownedByWorkspace: marketing}, spec: {displayName: Crew, members: [jane]}}"
+	s.as(editor, group, "apply", "-").ends(t, "an editor changes the workspace", exitDone)
+	s.as(editor, strings.ReplaceAll(group, "marketing", "sales"), "apply", "-").ends(t, "but no other", exitInvalid, "sales")
+	const promotion = "{apiVersion: v1, kind: meshProjectRole, metadata: {name: admin}, spec: {name: Cloud Owner, rank: 1}}"
+	s.as(editor, promotion, "apply", "-").ends(t, "roles are the administrators'", exitInvalid, "meshProjectRole", "admin")
+	s.as(editor, "", "delete", "user", "jane", "--yes").ends(t, "users are the operators'", exitInvalid)
+	s.as(editor, "", "status", "--all").ends(t, "the tenants of the workspace", exitDone)
+	s.as(editor, "", "revoke", "jane", "--reason", "left", "--as", "hr").ends(t, "a revocation needs the role security", exitInvalid, "security")
+	if out := must(t, db, "", "get"); !strings.Contains(out, "marketing.crew") {
+		t.Errorf("the group of the editor is not stored:\n%s", out)
+	}
+
+	must(t, db, `{apiVersion: v1, kind: AccessPolicy, metadata: {name: company}, spec: {rules: [
+		{callers: {issuer: "`+p.URL+`", subject: ada}, roles: [admin]}]}}`, "apply", "-")
+	s.as(editor, "", "get").ends(t, "a right ends with the commit that takes it", exitInvalid, "AccessPolicy")
+}
+
+func TestServe_RefusesPlainText(t *testing.T) {
+	t.Parallel()
+	issuers := newProvider(t).issuers(t)
+	run(t, database(t), "", "serve", "--issuers", issuers, "--listen", "0.0.0.0:0").
+		ends(t, "a token would be readable on the way", exitInvalid, "--tls-cert")
+}
+
+func TestParseIssuers(t *testing.T) {
+	t.Parallel()
+	for text, reason := range map[string]string{
+		"issuers: [{url: https://a.example.com, audience: [x]}]":             "an unknown field may be a limit",
+		"issuers: [{url: https://a.example.com, github: {ownerIDs: ['1']}}]": "two forms in one entry",
+		"issuers: [{github: {ownerIDs: ['1'], audiences: [a]}, leeway: 1m}]": "a known issuer has its own rules",
+		"issuers: [{}]":                             "an entry without an issuer",
+		"issuers: []\n---\nissuers: []":             "a second document would not count",
+		"issuers: [{url: https://a, leeway: soon}]": "no duration",
+	} {
+		if issuers, err := parseIssuers([]byte(text)); err == nil {
+			t.Errorf("%s: %s: %+v, want an error", text, reason, issuers)
+		}
+	}
+	known, err := parseIssuers([]byte("issuers: [{entra: {tenant: 6babcaad-604b-40ac-a9d7-9fd97c0b779f, audiences: [a]}}, {url: https://a.example.com, rules: [{kind: user, audiences: [b]}]}]"))
+	if err != nil || len(known) != 3 {
+		t.Errorf("%d issuers, %v; an Entra tenant has two, and one follows", len(known), err)
+	}
+}
