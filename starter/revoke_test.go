@@ -53,6 +53,10 @@ func TestRevocationIsShown(t *testing.T) {
 	once := driver.AccessEnd{Source: "s"}.Report()
 	r := control.Revocation{
 		User: "jdoe", Reason: "left", By: "os:ada@host", Claim: "hr\x1b[2J", At: at.UTC(),
+		Repeats: []control.Repeat{
+			{By: "os:eve@host", Reason: "once more", At: at.Add(time.Minute).UTC()},
+			{By: "os:ada@host", Reason: "asked\x1b again", At: at.Add(2 * time.Minute).UTC()},
+		},
 		Lifted: &control.Lifted{By: "os:boss@test", Reason: "back", At: at.Add(time.Hour).UTC()},
 		Platforms: []control.RevokedPlatform{
 			{Platform: "azure.eu", State: store.RevocationAccepted, AcceptedMS: 1234, Effective: end, Tenants: 3, Sets: 4, Calls: 9},
@@ -67,6 +71,8 @@ func TestRevocationIsShown(t *testing.T) {
 	writeRevocation(&out, r)
 	want := "" +
 		"jdoe: revoked 2026-03-04 05:06:07 by os:ada@host, says to be hr\uFFFD[2J: left\n" +
+		"repeated 2026-03-04 05:07:07 by os:eve@host: once more\n" +
+		"repeated 2026-03-04 05:08:07 by os:ada@host: asked\uFFFD again\n" +
 		"lifted 2026-03-04 06:06:07 by os:boss@test: back\n" +
 		"PLATFORM  STATE     ACCEPTED AFTER  EFFECTIVE AFTER  TENANTS  SETS  CALLS  PROBLEM\n" +
 		"azure.eu  accepted  1.2s            up to 12h        3        4     9      \n" +
@@ -199,6 +205,29 @@ func TestStatusWithoutSuchRemarks(t *testing.T) {
 	} {
 		if out := must(t, url, "", strings.Fields(tc.args)...); out != tc.want {
 			t.Errorf("rollcall %s: %q, want %q", tc.args, out, tc.want)
+		}
+	}
+}
+
+func TestRepeatsText(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.Local)
+	first := control.Repeat{By: "os:ada@host", Reason: "left", At: at}
+	last := control.Repeat{By: "os:eve@host", Claim: "hr", Reason: "once more", At: at.Add(time.Minute)}
+	for _, tc := range []struct {
+		reason  string
+		repeats []control.Repeat
+		want    string
+	}{
+		{"a list has no empty column", nil, "-"},
+		{"one repetition is shown", []control.Repeat{first}, "2026-03-04 05:06:07 by os:ada@host: left"},
+		{
+			"of several the last is shown", []control.Repeat{first, last},
+			"2 times, last 2026-03-04 05:07:07 by os:eve@host, says to be hr: once more",
+		},
+	} {
+		if got := repeatsText(tc.repeats); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.reason, got, tc.want)
 		}
 	}
 }

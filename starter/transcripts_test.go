@@ -140,7 +140,7 @@ func outputTypes() map[string][]reflect.Type {
 		"rollcall adopt":            {reflect.TypeFor[control.Adoption](), reflect.TypeFor[[]control.AdoptionRecord](), reflect.TypeFor[control.Report]()},
 		"rollcall connection list":  {reflect.TypeFor[control.ConnectionsReport]()},
 		"rollcall connection check": {reflect.TypeFor[control.ConnectionsReport]()},
-		"rollcall forget":           {reflect.TypeFor[control.ForgetResult]()},
+		"rollcall forget":           {reflect.TypeFor[control.ForgetResult](), reflect.TypeFor[[]control.AbandonedPlatform]()},
 		"rollcall worker versions":  {reflect.TypeFor[engine.WorkerDeployment]()},
 		"rollcall worker current":   {reflect.TypeFor[routing]()},
 		"rollcall worker ramp":      {reflect.TypeFor[routing]()},

@@ -215,6 +215,7 @@ func variables() []variable {
 		of(`\b[a-z2-7]{26}\b`, "id", true),
 		of(`\b[0-9a-f]{12}\b`, "digest", true),
 		of(`127\.0\.0\.1:\d+`, "address", true),
+		of(`\bos:([\w.-]+@[\w.-]+)`, "user and host", false),
 		of(`\b(?:after|within|in|every) (\d[0-9.]*(?:ms|s|m|h)(?:\d[0-9.]*s)?)\b`, "duration", false),
 	}
 }

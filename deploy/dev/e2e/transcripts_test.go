@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/connection/connectiontest"
 	"github.com/rollcall-iam/rollcall/internal/driver/memory"
 	"github.com/rollcall-iam/rollcall/internal/store"
+	"github.com/rollcall-iam/rollcall/workflows"
 )
 
 // The tenants of the transcripts.
@@ -43,7 +45,7 @@ func TestTranscripts(t *testing.T) {
 	s.begin()
 	for _, part := range []func(){
 		s.program, s.applied, s.replicated, s.planned, s.explained, s.adoption, s.guarded, s.decided, s.groupsReplaced, s.usersRevoked,
-		s.drifted, s.removed, s.waits, s.connected, s.builds, s.forgotten,
+		s.drifted, s.killed, s.removed, s.waits, s.connected, s.builds, s.forgotten,
 	} {
 		part()
 	}
@@ -225,16 +227,38 @@ func (s *scenario) planned() {
 	from := "a binding that ends in 2034"
 	s.do(command{slug: "plan-file", exit: changes, input: binding, from: from, args: []string{"plan", "--file", "-", "--exit-code", "-o", "json"}})
 	s.do(command{slug: "plan-file-markdown", exit: done, input: binding, from: from, args: []string{"plan", "--file", "-", "-o", "markdown"}})
-	var plan struct{ Documents struct{ Digest string } }
-	_, text, _ := s.rollcall(binding, "plan", "--file", "-", "-o", "json")
-	if err := json.Unmarshal([]byte(text), &plan); err != nil {
-		s.t.Fatal(err)
-	}
+	digest := s.digestOf(binding)
+	s.concurrent()
 	s.run("apply-plan-unknown", invalid, "apply", "--plan", strings.Repeat("0", 32), "-o", "json")
-	s.run("apply-plan", done, "apply", "--plan", plan.Documents.Digest, "-o", "json")
+	s.run("apply-plan", done, "apply", "--plan", digest, "-o", "json")
 	s.run("status-ends", done, "status", dataSandbox, "-o", "json")
 	s.input("apply-ended", done, "a binding that ended in 2024", ended)
 	s.input("apply-without-ends", done, "organisation.yaml", s.documents, "--prune", "--yes")
+}
+
+// concurrent: another apply stores a document that a plan changes, after it was made. Nothing of
+// the plan is stored.
+func (s *scenario) concurrent() {
+	binding := func(role string) string {
+		return `{apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: data-extra-kai}, roleRef: {name: ` + role + `}, ` +
+			`targetRef: {name: data, ownedByWorkspace: shop}, subject: {name: kai}}`
+	}
+	digest := s.digestOf(binding("user"))
+	s.apply(binding("reader"))
+	s.run("apply-plan-concurrent", invalid, "apply", "--plan", digest, "-o", "json")
+	s.run("get-concurrent", done, "get", "meshProjectUserBinding", "data-extra-kai", "-o", "json")
+	s.must(done, "delete", "meshProjectUserBinding", "data-extra-kai", "--yes")
+}
+
+// digestOf plans documents and returns the digest of the plan.
+func (s *scenario) digestOf(documents string) string {
+	s.t.Helper()
+	var plan struct{ Documents struct{ Digest string } }
+	_, text, _ := s.rollcall(documents, "plan", "--file", "-", "-o", "json")
+	if err := json.Unmarshal([]byte(text), &plan); err != nil || plan.Documents.Digest == "" {
+		s.t.Fatalf("no digest, %v:\n%s", err, text)
+	}
+	return plan.Documents.Digest
 }
 
 // explained: one person for each reason to have or lack access.
@@ -386,6 +410,29 @@ func (s *scenario) usersRevoked() {
 	s.run("revoke-listed", done, "revoke", "-o", "json")
 	breakPlatform(s.t, s.annex)
 	s.idle()
+	s.must(done, "revoke", "gus", "--reason", "the annex answers again, HR-2", "--as", "hr", "--wait")
+	s.verified("gus")
+	s.verificationsEnded("gus")
+	s.idle()
+	s.run("revoke-repeated", done, "revoke", "--list", "-o", "json")
+}
+
+// verificationsEnded waits for the runs that verify a revocation: they start runs of tenants
+// after they have stored the end of the verification.
+func (s *scenario) verificationsEnded(user string) {
+	s.t.Helper()
+	db := s.open()
+	defer db.Close()
+	found, err := db.Revocations(s.t.Context(), store.RevocationFilter{Person: user})
+	if err != nil || len(found) != 1 {
+		s.t.Fatalf("%d revocations, %v, want one", len(found), err)
+	}
+	for _, p := range found[0].Platforms {
+		id := workflows.VerifyRevocationID(found[0].ID, p.Platform)
+		if err := s.client().GetWorkflow(s.t.Context(), id, "").Get(s.t.Context(), nil); err != nil {
+			s.t.Fatal(err)
+		}
+	}
 }
 
 // drifted: others put somebody into a group of ours and give it a role.
@@ -402,6 +449,48 @@ func (s *scenario) drifted() {
 	s.run("replicate-drifted", waiting, "replicate", "--all", "--wait", "-o", "json")
 	s.run("replicate-repaired", waiting, "replicate", "--all", "--wait", "-o", "json")
 	s.run("status-ended", done, "status", "--ended", "-o", "json")
+}
+
+// killed: a command dies between the commit of a change and the start of its runs. The worker
+// starts them.
+func (s *scenario) killed() {
+	const binding = `{apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: data-user-dora}, roleRef: {name: user}, ` +
+		`targetRef: {name: data, ownedByWorkspace: shop}, subject: {name: dora}}`
+	db := s.open()
+	defer db.Close()
+	before := changesOf(s.t, db)
+	// The platforms do not answer, so that the run is open when status shows it.
+	for _, file := range []string{s.sandbox, s.annex} {
+		breakPlatform(s.t, file, memory.Fault{Op: "*", Class: "unavailable"})
+	}
+	// Temporal accepts the connection of the command and never answers.
+	listener, err := (&net.ListenConfig{}).Listen(s.t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	cmd := exec.Command(filepath.Join(s.bin, "rollcall"), "apply", "-", "--replicate")
+	cmd.Env, cmd.Stdin = append(slices.Clone(s.environ), "TEMPORAL_ADDRESS="+listener.Addr().String()), strings.NewReader(binding)
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.eventually("the commit", func() bool { return changesOf(s.t, db) > before })
+	kill(cmd)
+	s.eventually("an outbox that the worker has emptied", func() bool {
+		state, err := db.Outbox(s.t.Context())
+		return err == nil && state.Starts == 0
+	})
+	s.do(command{
+		slug: "status-killed", args: []string{"status", "--project", "shop.data", "-o", "json"},
+		until: func(out string) bool { return strings.Count(out, `"next_try_ms"`) == 2 },
+	})
+	for _, file := range []string{s.sandbox, s.annex} {
+		breakPlatform(s.t, file)
+	}
+	s.idle()
+	s.run("explain-killed", done, "explain", "dora", dataAnnex, "-o", "json")
+	s.must(done, "delete", "meshProjectUserBinding", "data-user-dora", "--yes")
+	s.rollcall("", "replicate", "--project", "shop.data", "--wait")
 }
 
 // removed: documents go, and with them a tenant that is to be cleaned up; others
@@ -476,6 +565,7 @@ func (s *scenario) forgotten() {
 	s.must(done, "delete", "meshPlatform", "depot.south", "--yes")
 	s.run("forget-shown", done, forget...)
 	s.run("forget", done, append(forget, "--yes")...)
+	s.run("forget-listed", done, "forget", "--list", "-o", "json")
 }
 
 // builds: another build takes over, and the run that the one before leaves.
