@@ -38,7 +38,7 @@ func (c *endsTemporal) ExecuteWorkflow(
 		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("it runs", "", "run-1")
 	}
 	c.open = true
-	return nil, nil
+	return struct{ client.WorkflowRun }{}, nil
 }
 
 func (c *endsTemporal) SignalWorkflow(_ context.Context, id, _, signal string, _ any) error {
