@@ -95,7 +95,8 @@ Exit codes: 0 done, 1 failed, 2 invalid input, 3 waits for an approval,
 		applyCommand(c), deleteCommand(c), getCommand(c), exportCommand(c),
 		planCommand(c), replicateCommand(c), statusCommand(c), explainCommand(c), approveCommand(c), rejectCommand(c), revokeCommand(c),
 		adoptCommand(c), connectionCommand(c), forgetCommand(c),
-		workerCommand(c), serveCommand(c), codecCommand(c), migrateCommand(c), schemaCommand(c), platformsCommand(c), trustCommand(c), versionCommand(c),
+		workerCommand(c), serveCommand(c), codecCommand(c), migrateCommand(c),
+		schemaCommand(c), platformsCommand(c), trustCommand(c), versionCommand(c),
 	)
 	return root
 }

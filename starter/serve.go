@@ -122,7 +122,8 @@ func (f serveFlags) tls() (*tls.Config, string, error) {
 		return nil, "", fmt.Errorf("--listen: %w", err)
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return nil, "", fmt.Errorf("--listen %s would send tokens in plain text: add --tls-cert and --tls-key, or listen on 127.0.0.1", f.listen)
+		return nil, "", fmt.Errorf("--listen %s would send tokens in plain text: add --tls-cert and --tls-key, or listen on 127.0.0.1",
+			f.listen)
 	}
 	return nil, "http", nil
 }

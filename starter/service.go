@@ -20,7 +20,7 @@ import (
 const (
 	serverVariable    = "ROLLCALL_SERVER"
 	tokenVariable     = "ROLLCALL_TOKEN"
-	tokenFileVariable = "ROLLCALL_TOKEN_FILE"
+	tokenFileVariable = "ROLLCALL_TOKEN_FILE" //nolint:gosec // a name, not a credential
 )
 
 // service returns the service that commands use: of the server that ROLLCALL_SERVER names, or
@@ -53,7 +53,7 @@ func (c *cli) token(context.Context) (string, error) {
 	if name == "" {
 		return getenv(tokenVariable), nil
 	}
-	text, err := os.ReadFile(name)
+	text, err := os.ReadFile(name) //nolint:gosec // the caller names it
 	if err != nil {
 		return "", invalid(fmt.Errorf("%s: %w", tokenFileVariable, err))
 	}

@@ -82,8 +82,8 @@ func checkVerified(issuer, subject string) error {
 	for _, part := range []struct {
 		name, text string
 		most       int
-		lowest     rune
-		except     string
+		first      rune
+		exclude    string
 	}{
 		{"issuer", issuer, maxIssuer, '!', "#"},
 		{"subject", subject, maxSubject, ' ', ""},
@@ -97,7 +97,7 @@ func checkVerified(issuer, subject string) error {
 			return fmt.Errorf("the %s begins or ends with a blank", part.name)
 		}
 		i := strings.IndexFunc(part.text, func(r rune) bool {
-			return r < part.lowest || r > '~' || strings.ContainsRune(part.except, r)
+			return r < part.first || r > '~' || strings.ContainsRune(part.exclude, r)
 		})
 		if i >= 0 {
 			r, _ := utf8.DecodeRuneInString(part.text[i:])

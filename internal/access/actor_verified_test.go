@@ -89,8 +89,8 @@ func TestActor_VerifiedNeedsAWellFormedName(t *testing.T) {
 	}
 }
 
-// TestVerifiedActor_IsInjective: two callers never have one ID, and an ID reads back.
-func TestVerifiedActor_IsInjective(t *testing.T) {
+// TestVerifiedActor_IsUnique: two callers never have one ID, and an ID reads back.
+func TestVerifiedActor_IsUnique(t *testing.T) {
 	t.Parallel()
 	type caller struct {
 		Kind            access.ActorKind

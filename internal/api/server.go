@@ -98,7 +98,8 @@ func (s *server) base() http.Handler {
 		started := time.Now()
 		s.mux.ServeHTTP(recorded, r.WithContext(context.WithValue(r.Context(), requestKey{}, id)))
 		_, pattern := s.mux.Handler(r)
-		s.Log.InfoContext(r.Context(), "request", "request", id, "endpoint", pattern, "status", recorded.status, "took", time.Since(started))
+		s.Log.InfoContext(r.Context(), "request",
+			"request", id, "endpoint", pattern, "status", recorded.status, "took", time.Since(started))
 	})
 }
 

@@ -1,8 +1,8 @@
 package authz_test
 
 import (
+	"bytes"
 	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -132,8 +132,8 @@ func TestRights_StoredRulesWithoutCallersGrantNothing(t *testing.T) {
 	}
 }
 
-// TestCompile_TellsIssuersApart: two policies, one with a slash, each match their own tokens.
-func TestCompile_TellsIssuersApart(t *testing.T) {
+// TestCompile_IssuersMatchExactly: two policies, one with a slash, each match their own tokens.
+func TestCompile_IssuersMatchExactly(t *testing.T) {
 	t.Parallel()
 	p := policies(t,
 		`{callers: {issuer: 'https://login.example.com', subject: ada}, roles: [operator]}`,
@@ -174,7 +174,7 @@ func TestClaimMap_FindsOnlyTexts(t *testing.T) {
 		found, ok := authz.ClaimMap(tree).Strings(path)
 		for _, text := range found {
 			quoted, _ := json.Marshal(text)
-			if !strings.Contains(string(body), string(quoted)) {
+			if !bytes.Contains(body, quoted) {
 				t.Fatalf("%s has no text %s, found at %s", body, quoted, path)
 			}
 		}

@@ -26,7 +26,7 @@ type ChangeRule struct {
 	OfWorkspace bool
 	Reason      string
 
-	applies func(parsed) bool
+	match func(parsed) bool
 }
 
 // parsed is a change with the typed forms of its documents; nil for none.
@@ -38,10 +38,8 @@ type parsed struct {
 
 // Changes returns the rules of all changes. A change that falls under none is denied.
 func Changes() []ChangeRule {
-	const (
-		editor, operator, admin = document.RoleEditor, document.RoleOperator, document.RoleAdmin
-	)
-	roles := func(some ...document.PolicyRole) []document.PolicyRole { return append(some, admin) }
+	editor, operator, admin := document.RoleEditor, document.RoleOperator, document.RoleAdmin
+	roles := func(others ...document.PolicyRole) []document.PolicyRole { return append(others, admin) }
 	kind := func(kinds ...document.Kind) func(parsed) bool {
 		return func(c parsed) bool { return slices.Contains(kinds, c.kind) }
 	}
@@ -53,7 +51,7 @@ func Changes() []ChangeRule {
 			func(c parsed) bool { return c.kind == document.KindUserGroup && !c.isGlobalGroup() },
 		},
 		{
-			"meshWorkspaceUserGroup without a workspace", roles(operator), false, "its members gain access in every workspace that binds it",
+			"meshWorkspaceUserGroup without a workspace", roles(operator), false, "its members gain access where it is bound",
 			func(c parsed) bool { return c.kind == document.KindUserGroup && c.isGlobalGroup() },
 		},
 		{"meshProject", roles(editor), true, "a project belongs to its workspace", kind(document.KindProject)},
@@ -180,19 +178,19 @@ func workspaceOf(typed any) string {
 }
 
 // AllowChanges decides whether the caller may make all of the changes, by an operation of the
-// reach OfChanges. Give every change, removals by pruning among them, as it will be stored:
+// limit OfChanges. Give every change, removals by pruning among them, as it will be stored:
 // under the lock of the commit, or before it with the digest that the commit compares.
 // PlanDocuments needs documents that the caller may read; it stores none.
 func (r Rights) AllowChanges(op Operation, changes []Change) Decision {
 	rule, ok := ruleOf(op)
 	d := r.Allow(op)
-	if ok && rule.Reach != OfChanges {
+	if ok && rule.Limit != OfChanges {
 		return Decision{Reason: fmt.Sprintf("the operation %s changes no documents", op)}
 	}
 	if !d.Allowed {
 		return d
 	}
-	var denials []Decision
+	var denied []Decision
 	for _, change := range changes {
 		if change.Before == nil && change.After == nil {
 			continue
@@ -206,23 +204,23 @@ func (r Rights) AllowChanges(op Operation, changes []Change) Decision {
 			decide = r.planning
 		}
 		if d = decide(c); !d.Allowed {
-			denials = append(denials, d)
+			denied = append(denied, d)
 		}
 	}
-	if len(denials) == 0 {
+	if len(denied) == 0 {
 		return d
 	}
-	if more := len(denials) - 1; more > 0 {
-		denials[0].Reason += fmt.Sprintf("; the same holds for %d more of the documents", more)
+	if len(denied) > 1 {
+		denied[0].Reason += fmt.Sprintf("; the same holds for %d more of the documents", len(denied)-1)
 	}
-	return denials[0]
+	return denied[0]
 }
 
 // change decides about one change.
 func (r Rights) change(c parsed) Decision {
 	d := Decision{Reason: fmt.Sprintf("Rollcall has no rule for documents of the kind %q and denies their change", c.kind)}
 	for _, rule := range Changes() {
-		if !rule.applies(c) {
+		if !rule.match(c) {
 			continue
 		}
 		if d = r.changeBy(rule, c); !d.Allowed {
@@ -246,13 +244,14 @@ func (r Rights) changeBy(rule ChangeRule, c parsed) Decision {
 }
 
 // planning decides about one document of a plan: the caller must be able to read it, as it is
-// and as it would be.
+// and as it would be. A plan of a tenant at another place shows the members there, which a
+// reader of single workspaces may not see.
 func (r Rights) planning(c parsed) Decision {
 	rule, _ := ruleOf("PlanDocuments")
 	roles := rule.Roles
 	if c.kind == document.KindAccessPolicy {
 		roles = policyReaders()
 	}
-	of := ChangeRule{Roles: roles, OfWorkspace: true, Reason: "a plan shows the document"}
+	of := ChangeRule{Roles: roles, OfWorkspace: !c.places(), Reason: "a plan shows the document, and who has access at its place"}
 	return r.changeBy(of, c)
 }

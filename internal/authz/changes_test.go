@@ -15,27 +15,27 @@ func containsText(text, part string) bool { return strings.Contains(text, part) 
 
 // The documents of the tables below.
 const (
-	project     = "{apiVersion: v2, kind: meshProject, metadata: {name: p, ownedByWorkspace: marketing}}"
-	otherProj   = "{apiVersion: v2, kind: meshProject, metadata: {name: p, ownedByWorkspace: sales}}"
-	binding     = "{apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: b}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: marketing}, subject: {name: ada}}"
-	otherBind   = "{apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: b}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: sales}, subject: {name: ada}}"
-	groupBind   = "{apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: g}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: sales}, subject: {name: crew}}"
-	group       = "{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: crew, ownedByWorkspace: marketing}, spec: {members: [ada]}}"
-	globalGroup = "{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: crew}, spec: {members: [ada]}}"
-	dotted      = "{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: marketing.crew}, spec: {members: [ada]}}"
-	tenant      = "{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: marketing, ownedByProject: p}, spec: {platformIdentifier: m.a}}"
-	placed      = "{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: marketing, ownedByProject: p}, spec: {platformIdentifier: m.a, platformTenantId: one}}"
-	elsewhere   = "{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: marketing, ownedByProject: p}, spec: {platformIdentifier: m.a, platformTenantId: ADMINPROJECT}}"
-	zoned       = "{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: marketing, ownedByProject: p}, spec: {platformIdentifier: m.a, platformTenantId: one, landingZoneIdentifier: z}}"
-	quota       = "{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: marketing, ownedByProject: p}, spec: {platformIdentifier: m.a, platformTenantId: one, quotas: [{key: cpu, value: 1}]}}"
-	salesTenant = "{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: sales, ownedByProject: p}, spec: {platformIdentifier: m.a}}"
-	euid        = "{apiVersion: v2, kind: meshUser, metadata: {name: ada}, spec: {euid: ada}}"
-	workspace   = "{apiVersion: v1, kind: meshWorkspace, metadata: {name: marketing}}"
-	role        = "{apiVersion: v1, kind: meshProjectRole, metadata: {name: admin}, spec: {name: Reader}}"
-	zone        = "{apiVersion: v1, kind: meshLandingZone, metadata: {name: z}, spec: {platformRef: {name: m.a}, platformProperties: {memory: {roleMappings: [{projectRoleRef: {name: admin}, roles: [owner]}]}}}}"
-	platform    = "{apiVersion: v1, kind: meshPlatform, metadata: {name: m}, spec: {locationRef: {name: a}, config: {memory: {replication: {groupNamePattern: g}}}}}"
-	policy      = "{apiVersion: v1, kind: AccessPolicy, metadata: {name: mine}, spec: {rules: [{callers: {osUser: ada@ops}, roles: [admin]}]}}"
-	guard       = "{apiVersion: v1, kind: Guard, metadata: {name: 'off'}, spec: {group: {most: 1000000000, percent: 100}, change: {most: 1000000000}, hour: {most: 1000000000}}}"
+	project      = "{apiVersion: v2, kind: meshProject, metadata: {name: p, ownedByWorkspace: marketing}}"
+	otherProject = "{apiVersion: v2, kind: meshProject, metadata: {name: p, ownedByWorkspace: sales}}"
+	binding      = "{apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: b}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: marketing}, subject: {name: ada}}"
+	otherBinding = "{apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: b}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: sales}, subject: {name: ada}}"
+	groupBind    = "{apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: g}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: sales}, subject: {name: crew}}"
+	group        = "{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: crew, ownedByWorkspace: marketing}, spec: {members: [ada]}}"
+	globalGroup  = "{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: crew}, spec: {members: [ada]}}"
+	dotted       = "{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: marketing.crew}, spec: {members: [ada]}}"
+	tenant       = "{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: marketing, ownedByProject: p}, spec: {platformIdentifier: m.a}}"
+	placed       = "{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: marketing, ownedByProject: p}, spec: {platformIdentifier: m.a, platformTenantId: one}}"
+	elsewhere    = "{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: marketing, ownedByProject: p}, spec: {platformIdentifier: m.a, platformTenantId: ADMINPROJECT}}"
+	zoned        = "{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: marketing, ownedByProject: p}, spec: {platformIdentifier: m.a, platformTenantId: one, landingZoneIdentifier: z}}"
+	quota        = "{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: marketing, ownedByProject: p}, spec: {platformIdentifier: m.a, platformTenantId: one, quotas: [{key: cpu, value: 1}]}}"
+	otherTenant  = "{apiVersion: v4, kind: meshTenant, metadata: {ownedByWorkspace: sales, ownedByProject: p}, spec: {platformIdentifier: m.a}}"
+	euid         = "{apiVersion: v2, kind: meshUser, metadata: {name: ada}, spec: {euid: ada}}"
+	workspace    = "{apiVersion: v1, kind: meshWorkspace, metadata: {name: marketing}}"
+	role         = "{apiVersion: v1, kind: meshProjectRole, metadata: {name: admin}, spec: {name: Reader}}"
+	zone         = "{apiVersion: v1, kind: meshLandingZone, metadata: {name: z}, spec: {platformRef: {name: m.a}, platformProperties: {memory: {roleMappings: [{projectRoleRef: {name: admin}, roles: [owner]}]}}}}"
+	platform     = "{apiVersion: v1, kind: meshPlatform, metadata: {name: m}, spec: {locationRef: {name: a}, config: {memory: {replication: {groupNamePattern: g}}}}}"
+	policy       = "{apiVersion: v1, kind: AccessPolicy, metadata: {name: mine}, spec: {rules: [{callers: {osUser: ada@ops}, roles: [admin]}]}}"
+	guard        = "{apiVersion: v1, kind: Guard, metadata: {name: 'off'}, spec: {group: {most: 1000000000, percent: 100}, change: {most: 1000000000}, hour: {most: 1000000000}}}"
 )
 
 func restored(text, section string) string {
@@ -44,43 +44,43 @@ func restored(text, section string) string {
 
 func TestRights_Changes(t *testing.T) {
 	t.Parallel()
-	const mine, both = "editor of marketing", "editor of marketing|editor of sales"
+	const editor, both = "editor of marketing", "editor of marketing|editor of sales"
 	random := "{tenantPlatformNumber: 7, rand: " + strings.Repeat("a", 100) + "}"
 	for _, tt := range []struct {
 		reason, roles, before, after string
 		want                         bool
 	}{
-		{"a project of one's own", mine, "", project, true},
-		{"its removal", mine, project, "", true},
-		{"another's project", mine, "", otherProj, false},
-		{"its removal, by pruning", mine, otherProj, "", false},
-		{"a binding of one's own", mine, "", binding, true},
-		{"a binding of another's project", mine, "", otherBind, false},
-		{"a binding moves to another workspace", mine, binding, otherBind, false},
-		{"another's binding has the name", mine, otherBind, binding, false},
-		{"an editor of both moves it", both, otherBind, binding, true},
-		{"a group of one's own, bound in another workspace's project", mine, "", groupBind, false},
-		{"a group of one's own", mine, "", group, true},
-		{"a global group is bound in other workspaces", mine, "", globalGroup, false},
+		{"a project of one's own", editor, "", project, true},
+		{"its removal", editor, project, "", true},
+		{"another's project", editor, "", otherProject, false},
+		{"its removal, by pruning", editor, otherProject, "", false},
+		{"a binding of one's own", editor, "", binding, true},
+		{"a binding of another's project", editor, "", otherBinding, false},
+		{"a binding moves to another workspace", editor, binding, otherBinding, false},
+		{"another's binding has the name", editor, otherBinding, binding, false},
+		{"an editor of both moves it", both, otherBinding, binding, true},
+		{"a group of one's own, bound in another workspace's project", editor, "", groupBind, false},
+		{"a group of one's own", editor, "", group, true},
+		{"a global group is bound in other workspaces", editor, "", globalGroup, false},
 		{"an editor of all is no operator", "editor", "", globalGroup, false},
 		{"an operator changes a global group", "operator", "", globalGroup, true},
-		{"a global group whose name looks like one of the workspace", mine, "", dotted, false},
+		{"a global group whose name looks like one of the workspace", editor, "", dotted, false},
 		{"an operator does not join a workspace's group", "operator", "", group, false},
-		{"a tenant of one's own", mine, "", tenant, true},
-		{"another's tenant", mine, "", salesTenant, false},
-		{"a tenant in another's place on the platform", mine, "", elsewhere, false},
-		{"a tenant moves there", mine, placed, elsewhere, false},
-		{"a tenant gets its first place", mine, tenant, placed, false},
+		{"a tenant of one's own", editor, "", tenant, true},
+		{"another's tenant", editor, "", otherTenant, false},
+		{"a tenant in another's place on the platform", editor, "", elsewhere, false},
+		{"a tenant moves there", editor, placed, elsewhere, false},
+		{"a tenant gets its first place", editor, tenant, placed, false},
 		{"an operator places it", "operator", tenant, placed, true},
-		{"a tenant's roles mean what another landing zone says", mine, placed, zoned, false},
-		{"and without one what the platform says", mine, zoned, placed, false},
-		{"anything else of a tenant", mine, placed, quota, true},
-		{"its removal", mine, placed, "", true},
+		{"a tenant's roles mean what another landing zone says", editor, placed, zoned, false},
+		{"and without one what the platform says", editor, zoned, placed, false},
+		{"anything else of a tenant", editor, placed, quota, true},
+		{"its removal", editor, placed, "", true},
 		{"an editor of all does not place tenants either", "editor", tenant, placed, false},
-		{"a user's euid", mine, "", euid, false},
+		{"a user's euid", editor, "", euid, false},
 		{"a user's euid by an editor of all", "editor", "", euid, false},
 		{"a user's euid by an operator", "operator", "", euid, true},
-		{"a workspace of one's own", mine, "", workspace, false},
+		{"a workspace of one's own", editor, "", workspace, false},
 		{"a workspace by an operator", "operator", "", workspace, true},
 		{"a display name that bindings use", "editor|operator|approver|security", "", role, false},
 		{"a mapping of a landing zone", "editor|operator|approver|security", "", zone, false},
@@ -89,14 +89,14 @@ func TestRights_Changes(t *testing.T) {
 		{"the removal of a policy", "operator", policy, "", false},
 		{"a guard", "editor|operator|approver|security", "", guard, false},
 		{"an administrator", "admin", "", policy, true},
-		{"an administrator is an editor, too", "admin", otherProj, "", true},
-		{"a group that no apply of others changes any more", mine, "", restored(group, "{source: 'scim:corp'}"), false},
-		{"a tenant with a chosen number", mine, "", restored(tenant, random), false},
-		{"a tenant that is stored, with a chosen number", mine, tenant, restored(tenant, random), false},
-		{"a tenant that is stored, with its own number", mine, restored(tenant, random), restored(quota, random), false},
+		{"an administrator is an editor, too", "admin", otherProject, "", true},
+		{"a group that no apply of others changes any more", editor, "", restored(group, "{source: 'scim:corp'}"), false},
+		{"a tenant with a chosen number", editor, "", restored(tenant, random), false},
+		{"a tenant that is stored, with a chosen number", editor, tenant, restored(tenant, random), false},
+		{"a tenant that is stored, with its own number", editor, restored(tenant, random), restored(quota, random), false},
 		{"an administrator restores", "admin", "", restored(group, "{source: 'scim:corp'}"), true},
 		{"a user of a directory, by an operator", "operator", restored(euid, "{source: 'scim:corp'}"), "", true},
-		{"a group of a directory, by its editor", mine, restored(group, "{source: 'scim:corp'}"), "", false},
+		{"a group of a directory, by its editor", editor, restored(group, "{source: 'scim:corp'}"), "", false},
 	} {
 		d := rights(t, strings.Split(tt.roles, "|")...).AllowChanges("Apply", changed(t, tt.before, tt.after))
 		if d.Allowed != tt.want || d.Reason == "" {
@@ -109,7 +109,7 @@ func TestRights_Changes(t *testing.T) {
 func TestRights_OneForbiddenChangeForbidsAll(t *testing.T) {
 	t.Parallel()
 	r := rights(t, "editor of marketing")
-	changes := creates(decode(t, strings.Join([]string{project, binding, otherProj, otherBind, group}, "\n--- ")))
+	changes := creates(decode(t, strings.Join([]string{project, binding, otherProject, otherBinding, group}, "\n--- ")))
 	d := r.AllowChanges("ApplyPlan", changes)
 	contains(t, "the first is named, the others are counted", d.Reason, "meshProject sales.p", "1 more", "editor or admin")
 	if d.Allowed {
@@ -123,14 +123,14 @@ func TestRights_OneForbiddenChangeForbidsAll(t *testing.T) {
 	}
 }
 
-// TestRights_ForgedIDs: a caller may send a body under another document's ID.
-func TestRights_ForgedIDs(t *testing.T) {
+// TestRights_RejectsOtherIDs: a caller may send a body under another document's ID.
+func TestRights_RejectsOtherIDs(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		reason, body string
 		id           document.ID
 	}{
-		{"another workspace's project under one's own ID", otherProj, document.ID{Kind: document.KindProject, Name: "marketing.p"}},
+		{"another workspace's project under one's own ID", otherProject, document.ID{Kind: document.KindProject, Name: "marketing.p"}},
 		{"one's own project under another's ID", project, document.ID{Kind: document.KindProject, Name: "sales.p"}},
 		{"a policy under the ID of a project", policy, document.ID{Kind: document.KindProject, Name: "marketing.p"}},
 		{"one's own binding under the ID of another", binding, document.ID{Kind: document.KindUserBinding, Name: "a"}},
@@ -145,7 +145,7 @@ func TestRights_ForgedIDs(t *testing.T) {
 			}
 		}
 	}
-	one, other := decode(t, project)[0], decode(t, otherProj)[0]
+	one, other := decode(t, project)[0], decode(t, otherProject)[0]
 	if d := rights(t, "admin").AllowChanges("Apply", []authz.Change{{Before: &one, After: &other}}); d.Allowed {
 		t.Errorf("one document becomes another: %+v", d)
 	}
@@ -158,7 +158,9 @@ func TestRights_Planning(t *testing.T) {
 		want                         bool
 	}{
 		{"a pipeline plans the projects that it reads", "viewer of marketing", "", project, true},
-		{"a plan would show another's members", "viewer of marketing", "", otherProj, false},
+		{"a plan would show another's members", "viewer of marketing", "", otherProject, false},
+		{"a plan would show the members at another place", "editor of marketing", placed, elsewhere, false},
+		{"a plan of a tenant at its place", "viewer of marketing", placed, quota, true},
 		{"so would a change of all tenants of a platform", "viewer of marketing", "", platform, false},
 		{"a reader of all plans it", "viewer", "", platform, true},
 		{"the comparison would show a policy", "viewer", policy, "", false},
@@ -171,8 +173,8 @@ func TestRights_Planning(t *testing.T) {
 	}
 }
 
-// TestRights_ChangesOfAnOrganisation compares the table with a second, shorter statement of it.
-func TestRights_ChangesOfAnOrganisation(t *testing.T) {
+// TestRights_ChangesOfAnOrganization compares the table with a second, shorter statement of it.
+func TestRights_ChangesOfAnOrganization(t *testing.T) {
 	t.Parallel()
 	none, editor, operator, admin := rights(t), rights(t, "editor of w"), rights(t, "operator"), rights(t, "admin")
 	ofWorkspace := func(d *document.Document) bool {
@@ -200,14 +202,14 @@ func TestRights_ChangesOfAnOrganisation(t *testing.T) {
 			if none.AllowChanges("Apply", one).Allowed || !admin.AllowChanges("Apply", one).Allowed {
 				t.Fatalf("%s: a caller without roles may change it, or an administrator may not", id)
 			}
-			mayEdit := ofWorkspace(c.Before) && ofWorkspace(c.After) && (id.Kind != document.KindTenant || c.After == nil)
-			if got := editor.AllowChanges("Apply", one); got.Allowed != mayEdit {
-				t.Fatalf("%s by an editor of w: %+v, want allowed: %t\nbefore %v\nafter %v", id, got, mayEdit, c.Before, c.After)
+			allowedToEdit := ofWorkspace(c.Before) && ofWorkspace(c.After) && (id.Kind != document.KindTenant || c.After == nil)
+			if got := editor.AllowChanges("Apply", one); got.Allowed != allowedToEdit {
+				t.Fatalf("%s by an editor of w: %+v, want allowed: %t\nbefore %v\nafter %v", id, got, allowedToEdit, c.Before, c.After)
 			}
 			global := id.Kind == document.KindUserGroup && strings.HasPrefix(id.Name, ".")
-			mayOperate := global || id.Kind == document.KindUser || id.Kind == document.KindWorkspace || id.Kind == document.KindTenant
-			if got := operator.AllowChanges("Apply", one); got.Allowed != mayOperate {
-				t.Fatalf("%s by an operator: %+v, want allowed: %t", id, got, mayOperate)
+			allowedToOperator := global || id.Kind == document.KindUser || id.Kind == document.KindWorkspace || id.Kind == document.KindTenant
+			if got := operator.AllowChanges("Apply", one); got.Allowed != allowedToOperator {
+				t.Fatalf("%s by an operator: %+v, want allowed: %t", id, got, allowedToOperator)
 			}
 		}
 	})

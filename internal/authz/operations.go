@@ -11,20 +11,20 @@ import (
 // Operation is a method of control.Service.
 type Operation string
 
-// Reach is how far a role of single workspaces goes in an operation.
-type Reach string
+// Limit is how far a role of single workspaces goes in an operation.
+type Limit int
 
-// The values of Reach.
+// The values of Limit.
 const (
 	// Whole operations have no part of a workspace: only roles of all of Rollcall allow them.
-	Whole Reach = "all"
+	Whole Limit = iota
 	// OfTenants operations are about tenants: those of the role's workspaces, see Scope and
 	// AllowTenants.
-	OfTenants Reach = "tenants"
+	OfTenants
 	// OfDocuments operations read documents, see Visible.
-	OfDocuments Reach = "documents"
+	OfDocuments
 	// OfChanges operations change documents, or plan their change, see AllowChanges.
-	OfChanges Reach = "changes"
+	OfChanges
 )
 
 // OperationRule says which callers may call an operation.
@@ -32,7 +32,7 @@ type OperationRule struct {
 	Operation Operation
 	// Roles are those that allow it. The role admin does, too, whether it is named or not.
 	Roles []document.PolicyRole
-	Reach Reach
+	Limit Limit
 	// FourEyes are the actions of the operation that need a second user.
 	FourEyes []Action
 	Reason   string
@@ -40,17 +40,16 @@ type OperationRule struct {
 
 // Operations returns the rule of every operation. One that has none is denied.
 func Operations() []OperationRule {
-	const (
-		viewer, editor, operator  = document.RoleViewer, document.RoleEditor, document.RoleOperator
-		approver, security, admin = document.RoleApprover, document.RoleSecurity, document.RoleAdmin
-	)
-	roles := func(some ...document.PolicyRole) []document.PolicyRole { return append(some, admin) }
+	viewer, editor, operator := document.RoleViewer, document.RoleEditor, document.RoleOperator
+	approver, security, admin := document.RoleApprover, document.RoleSecurity, document.RoleAdmin
+	roles := func(others ...document.PolicyRole) []document.PolicyRole { return append(others, admin) }
 	readers := roles(viewer, editor, operator, approver, security)
+	stores := []Action{ChangeGuard, GrantPrivilegedRole}
 	return []OperationRule{
 		{"Get", readers, OfDocuments, nil, "a reader sees the documents of its workspaces and what they refer to"},
 		{"Export", roles(security), Whole, nil, "an export has every document, policies and the numbers of tenants among them"},
-		{"Apply", roles(editor, operator), OfChanges, []Action{ChangeGuard, GrantPrivilegedRole}, "each changed document has a rule of its own"},
-		{"ApplyPlan", roles(editor, operator), OfChanges, []Action{ChangeGuard, GrantPrivilegedRole}, "it stores a change as apply does"},
+		{"Apply", roles(editor, operator), OfChanges, stores, "each changed document has a rule of its own"},
+		{"ApplyPlan", roles(editor, operator), OfChanges, stores, "it stores a change as apply does"},
 		{"Delete", roles(editor, operator), OfChanges, []Action{ChangeGuard}, "it is a change of one document"},
 		{"ListTenants", readers, OfTenants, nil, "a reader sees the tenants of its workspaces"},
 		{"Replicate", roles(editor, operator), OfTenants, nil, "it brings platforms to what the documents say already"},
@@ -98,7 +97,7 @@ func (r Rights) Allow(op Operation) Decision {
 		return Decision{Reason: fmt.Sprintf("Rollcall has no rule for the operation %q and denies it", op)}
 	}
 	for _, g := range r.by(rule.Roles) {
-		if rule.Reach != Whole || g.in.All() {
+		if rule.Limit != Whole || g.in.All() {
 			return allow(g)
 		}
 	}
@@ -109,7 +108,7 @@ func (r Rights) Allow(op Operation) Decision {
 // answers of lists have the tenants of these alone. It is none for other operations.
 func (r Rights) Scope(op Operation) Workspaces {
 	rule, ok := ruleOf(op)
-	if !ok || rule.Reach != OfTenants {
+	if !ok || rule.Limit != OfTenants {
 		return Workspaces{}
 	}
 	return r.in(rule.Roles)
@@ -120,10 +119,10 @@ func (r Rights) Scope(op Operation) Workspaces {
 func (r Rights) AllowTenants(op Operation, tenants ...access.TenantID) Decision {
 	d := r.Allow(op)
 	rule, _ := ruleOf(op)
-	if !d.Allowed || rule.Reach == Whole {
+	if !d.Allowed || rule.Limit == Whole {
 		return d
 	}
-	if rule.Reach != OfTenants {
+	if rule.Limit != OfTenants {
 		return Decision{Reason: fmt.Sprintf("the operation %s is not about tenants", op)}
 	}
 	for _, tenant := range tenants {

@@ -26,7 +26,7 @@ func TestOperations_AreThoseOfTheService(t *testing.T) {
 		if rule.Reason == "" {
 			t.Errorf("%s has no reason", rule.Operation)
 		}
-		if rule.Reach == authz.Whole && slices.ContainsFunc(rule.Roles, document.PolicyRole.OfWorkspaces) {
+		if rule.Limit == authz.Whole && slices.ContainsFunc(rule.Roles, document.PolicyRole.OfWorkspaces) {
 			t.Errorf("%s has no part of a workspace and allows roles of workspaces: %v", rule.Operation, rule.Roles)
 		}
 	}
@@ -101,7 +101,7 @@ func TestRights_Operations(t *testing.T) {
 
 func TestRights_Tenants(t *testing.T) {
 	t.Parallel()
-	own := access.TenantID{Workspace: "marketing", Project: "p", Platform: "m.a"}
+	tenant := access.TenantID{Workspace: "marketing", Project: "p", Platform: "m.a"}
 	other := access.TenantID{Workspace: "sales", Project: "p", Platform: "m.a"}
 	upper := access.TenantID{Workspace: "Marketing", Project: "p", Platform: "m.a"}
 	for _, tt := range []struct {
@@ -111,19 +111,19 @@ func TestRights_Tenants(t *testing.T) {
 		tenants []access.TenantID
 		want    bool
 	}{
-		{"one's own", []string{"viewer of marketing"}, "Status", []access.TenantID{own}, true},
+		{"one's own", []string{"viewer of marketing"}, "Status", []access.TenantID{tenant}, true},
 		{"another's", []string{"viewer of marketing"}, "Status", []access.TenantID{other}, false},
-		{"one's own and another's", []string{"viewer of marketing"}, "Plan", []access.TenantID{own, other}, false},
-		{"the order does not matter", []string{"viewer of marketing"}, "Explain", []access.TenantID{other, own}, false},
+		{"one's own and another's", []string{"viewer of marketing"}, "Plan", []access.TenantID{tenant, other}, false},
+		{"the order does not matter", []string{"viewer of marketing"}, "Explain", []access.TenantID{other, tenant}, false},
 		{"workspaces have a case", []string{"viewer of marketing"}, "Explain", []access.TenantID{upper}, false},
 		{"a tenant of no workspace", []string{"viewer"}, "Explain", []access.TenantID{{}}, false},
-		{"roles add up", []string{"viewer of marketing", "editor of sales"}, "Plan", []access.TenantID{own, other}, true},
-		{"a role adds only what it allows", []string{"viewer of marketing", "editor of sales"}, "Replicate", []access.TenantID{own, other}, false},
-		{"an operator replicates all", []string{"operator"}, "Replicate", []access.TenantID{own, other}, true},
-		{"a reader of all", []string{"approver"}, "Plan", []access.TenantID{own, other}, true},
-		{"an approval is of no workspace", []string{"approver"}, "Decide", []access.TenantID{own}, true},
-		{"an editor of the tenant does not approve", []string{"editor of marketing"}, "Decide", []access.TenantID{own}, false},
-		{"documents are not asked for by tenant", []string{"admin"}, "Get", []access.TenantID{own}, false},
+		{"roles add up", []string{"viewer of marketing", "editor of sales"}, "Plan", []access.TenantID{tenant, other}, true},
+		{"a role adds only what it allows", []string{"viewer of marketing", "editor of sales"}, "Replicate", []access.TenantID{tenant, other}, false},
+		{"an operator replicates all", []string{"operator"}, "Replicate", []access.TenantID{tenant, other}, true},
+		{"a reader of all", []string{"approver"}, "Plan", []access.TenantID{tenant, other}, true},
+		{"an approval is of no workspace", []string{"approver"}, "Decide", []access.TenantID{tenant}, true},
+		{"an editor of the tenant does not approve", []string{"editor of marketing"}, "Decide", []access.TenantID{tenant}, false},
+		{"documents are not asked for by tenant", []string{"admin"}, "Get", []access.TenantID{tenant}, false},
 	} {
 		if d := rights(t, tt.roles...).AllowTenants(tt.op, tt.tenants...); d.Allowed != tt.want || d.Reason == "" {
 			t.Errorf("%s: %s by %v: %+v", tt.reason, tt.op, tt.roles, d)

@@ -49,22 +49,28 @@ func (p *Policies) Rights(c Caller) Rights {
 	r := Rights{actor: c.Actor}
 	for _, policy := range p.policies {
 		for i, rule := range policy.Rules {
-			if !matches(rule.Callers, c) {
-				continue
-			}
-			for _, role := range rule.Roles {
-				g := grant{role: role, source: fmt.Sprintf("rule %d of the policy %q", i+1, policy.Name), in: Workspaces{all: true}}
-				if len(rule.Workspaces) > 0 {
-					if !role.OfWorkspaces() {
-						continue // Documents with such a rule are refused: it has no meaning.
-					}
-					g.in = workspacesOf(rule.Workspaces)
-				}
-				r.grants = append(r.grants, g)
+			if matches(rule.Callers, c) {
+				r.grants = append(r.grants, grants(rule, fmt.Sprintf("rule %d of the policy %q", i+1, policy.Name))...)
 			}
 		}
 	}
 	return r
+}
+
+// grants returns what a rule gives to the callers that it matches. A rule that limits a role
+// of all of Rollcall to workspaces does not give it: documents with such a rule are refused.
+func grants(rule document.PolicyRule, source string) []grant {
+	in := Workspaces{all: true}
+	if len(rule.Workspaces) > 0 {
+		in = workspacesOf(rule.Workspaces)
+	}
+	var all []grant
+	for _, role := range rule.Roles {
+		if in.All() || role.OfWorkspaces() {
+			all = append(all, grant{role, source, in})
+		}
+	}
+	return all
 }
 
 // Workspaces are all workspaces or some. The zero Workspaces are none.
@@ -163,14 +169,14 @@ func allow(g grant) Decision {
 }
 
 // missing denies for the lack of a role.
-func (r Rights) missing(what string, roles []document.PolicyRole) Decision {
+func (r Rights) missing(request string, roles []document.PolicyRole) Decision {
 	caller := "the caller"
 	if r.actor.ID() != "" {
 		caller = "the caller " + r.actor.ID()
 	}
 	return Decision{
-		Reason: fmt.Sprintf("%s needs the role %s, and %s has no such role there: ask an administrator of Rollcall, "+
-			"who can give it by an %s", what, list(roles), caller, document.KindAccessPolicy),
+		Reason: fmt.Sprintf("%s needs the role %s, and %s has no such role there: ask an administrator of Rollcall "+
+			"for it, to be given by an %s", request, list(roles), caller, document.KindAccessPolicy),
 		Missing: roles,
 	}
 }

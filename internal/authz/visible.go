@@ -23,16 +23,38 @@ func policyReaders() []document.PolicyRole {
 func (r Rights) Visible(docs []document.Document) ([]document.Document, error) {
 	get, _ := ruleOf("Get")
 	w := r.in(get.Roles)
-	policies := len(r.by(policyReaders())) > 0
-	if w.All() {
-		var visible []document.Document
-		for _, d := range docs {
-			if d.ID.Kind != document.KindAccessPolicy || policies {
-				visible = append(visible, d)
+	sees := func(d document.Document) bool { return d.ID.Kind != document.KindAccessPolicy }
+	switch {
+	case len(r.by(policyReaders())) > 0:
+		return docs, nil
+	case !w.All():
+		seen, err := w.references(docs)
+		if err != nil {
+			return nil, err
+		}
+		sees = func(d document.Document) bool {
+			return seen[d.ID] || d.ID.Kind == document.KindProjectRole && len(w.names) > 0
+		}
+	}
+	var visible []document.Document
+	for _, d := range docs {
+		if !sees(d) {
+			continue
+		}
+		if d.ID.Kind == document.KindUser && !w.All() {
+			var err error
+			if d, err = nameOnly(d); err != nil {
+				return nil, err
 			}
 		}
-		return visible, nil
+		visible = append(visible, d)
 	}
+	return visible, nil
+}
+
+// references returns the documents of the workspaces, with those that they refer to, directly or
+// by others, except documents of other workspaces.
+func (w Workspaces) references(docs []document.Document) (map[document.ID]bool, error) {
 	nodes := make(map[document.ID]document.Node, len(docs))
 	var open []document.ID
 	for _, d := range docs {
@@ -47,8 +69,9 @@ func (r Rights) Visible(docs []document.Document) ([]document.Document, error) {
 	}
 	seen := make(map[document.ID]bool, len(open))
 	for len(open) > 0 {
-		id := open[len(open)-1]
-		open = open[:len(open)-1]
+		last := len(open) - 1
+		id := open[last]
+		open = open[:last]
 		n, stored := nodes[id]
 		if !stored || seen[id] || n.Workspace != "" && !w.Has(n.Workspace) {
 			continue
@@ -56,31 +79,12 @@ func (r Rights) Visible(docs []document.Document) ([]document.Document, error) {
 		seen[id] = true
 		open = append(open, n.References()...)
 	}
-	var visible []document.Document
-	for _, d := range docs {
-		switch {
-		case d.ID.Kind == document.KindProjectRole && len(w.names) > 0:
-		case !seen[d.ID]:
-			continue
-		case d.ID.Kind == document.KindUser:
-			name, err := nameOnly(d)
-			if err != nil {
-				return nil, err
-			}
-			d = name
-		}
-		visible = append(visible, d)
-	}
-	return visible, nil
+	return seen, nil
 }
 
-// nameOnly returns a document without all that a reader of its name needs not know.
+// nameOnly returns a user without the attributes that a reader of the name needs not know, and
+// without their sources.
 func nameOnly(d document.Document) (document.Document, error) {
-	body, err := json.Marshal(map[string]any{
-		"apiVersion": d.APIVersion, "kind": d.ID.Kind, "metadata": map[string]string{"name": d.ID.Name},
-	})
-	if err != nil {
-		return document.Document{}, fmt.Errorf("authz: shorten %s: %w", d.ID, err)
-	}
-	return document.Document{ID: d.ID, APIVersion: d.APIVersion, Body: body}, nil
+	short, err := d.WithFields(map[string]json.RawMessage{"spec": nil})
+	return document.Document{ID: d.ID, APIVersion: d.APIVersion, Body: short.Body}, err
 }

@@ -1,6 +1,7 @@
 package authz_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,13 +18,13 @@ func TestRights_Visible(t *testing.T) {
 	const shared = "{apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: s}, roleRef: {name: admin}, " +
 		"targetRef: {name: p, ownedByWorkspace: marketing}, subject: {name: all}}"
 	const global = "{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: all}, spec: {members: [ben]}}"
-	const sales = "{apiVersion: v1, kind: meshWorkspace, metadata: {name: sales}}"
-	const cyd = "{apiVersion: v2, kind: meshUser, metadata: {name: cyd}, spec: {euid: cyd}}"
-	otherBinding := strings.NewReplacer("name: b}", "name: c}", "name: ada", "name: cyd").Replace(otherBind)
+	const otherWorkspace = "{apiVersion: v1, kind: meshWorkspace, metadata: {name: sales}}"
+	const otherUser = "{apiVersion: v2, kind: meshUser, metadata: {name: cyd}, spec: {euid: cyd}}"
+	userBinding := strings.NewReplacer("name: b}", "name: c}", "name: ada", "name: cyd").Replace(otherBinding)
 	otherPlatform := strings.Replace(platform, "{name: m}", "{name: n}", 1)
 	docs := decode(t, strings.Join([]string{
 		workspace, project, binding, group, zoned, zone, platform, role, euid, ben, shared, global,
-		sales, otherProj, otherBinding, salesTenant, cyd, otherPlatform, guard, policy,
+		otherWorkspace, otherProject, userBinding, otherTenant, otherUser, otherPlatform, guard, policy,
 	}, "\n--- "))
 	for _, tt := range []struct {
 		reason string
@@ -47,7 +48,7 @@ func TestRights_Visible(t *testing.T) {
 		var want []string
 		if tt.hidden != nil {
 			for _, name := range names(docs) {
-				if !contain(tt.hidden, name) {
+				if !slices.Contains(tt.hidden, name) {
 					want = append(want, name)
 				}
 			}
@@ -68,15 +69,6 @@ func TestRights_Visible(t *testing.T) {
 			t.Errorf("%s is no document any more: %v", d.ID, err)
 		}
 	}
-}
-
-func contain(all []string, one string) bool {
-	for _, s := range all {
-		if s == one {
-			return true
-		}
-	}
-	return false
 }
 
 // TestRights_VisibleShowsNoOtherWorkspace: whatever refers to what, a reader of w sees no

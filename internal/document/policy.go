@@ -79,24 +79,30 @@ func (c *checker) policy(i int, p AccessPolicy) {
 		if from.OSUser != "" && (from.Issuer != "" || from.Subject != "" || len(from.Claims) > 0) {
 			c.add(i, at+"callers.osUser", "stands beside fields of a token, and no caller has both: make two rules of them")
 		}
-		if from.Issuer != "" {
-			key := strings.TrimRight(from.Issuer, "/")
-			if first, found := issuers[key]; found && first != from.Issuer {
-				c.add(i, at+"callers.issuer", fmt.Sprintf(
-					"differs from the issuer of an earlier rule in the slash at its end only, and tokens have one of the two: %s and %s",
-					quoted(first), quoted(from.Issuer)))
-			} else {
-				issuers[key] = from.Issuer
-			}
-		}
-		if len(rule.Workspaces) == 0 {
+		c.limited(i, at, rule)
+		if from.Issuer == "" {
 			continue
 		}
-		for m, role := range rule.Roles {
-			if !role.OfWorkspaces() {
-				c.add(i, at+"roles["+strconv.Itoa(m)+"]", fmt.Sprintf(
-					"%s is for all of Rollcall, and the rule is limited to workspaces: write another rule for it, without workspaces", quoted(string(role))))
-			}
+		key := strings.TrimRight(from.Issuer, "/")
+		if first, found := issuers[key]; found && first != from.Issuer {
+			c.add(i, at+"callers.issuer", fmt.Sprintf(
+				"differs from the issuer of an earlier rule in the slash at its end only, and tokens have one of the two: %s and %s",
+				quoted(first), quoted(from.Issuer)))
+			continue
+		}
+		issuers[key] = from.Issuer
+	}
+}
+
+// limited checks the roles of a rule that is limited to workspaces.
+func (c *checker) limited(i int, at string, rule PolicyRule) {
+	if len(rule.Workspaces) == 0 {
+		return
+	}
+	for m, role := range rule.Roles {
+		if !role.OfWorkspaces() {
+			c.add(i, at+"roles["+strconv.Itoa(m)+"]", quoted(string(role))+
+				" is for all of Rollcall, and the rule is limited to workspaces: write another rule for it, without workspaces")
 		}
 	}
 }

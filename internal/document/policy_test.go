@@ -1,6 +1,7 @@
 package document_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -132,5 +133,33 @@ func TestAccessPolicy_AffectsNoTenant(t *testing.T) {
 	}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("typed (-want +got):\n%s", diff)
+	}
+}
+
+// TestDocument_CheckID: what decides by the ID decides about another document if it is not
+// that of the body.
+func TestDocument_CheckID(t *testing.T) {
+	t.Parallel()
+	docs, _, err := document.Load([]string{"testdata/good"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range docs {
+		if err := d.CheckID(); err != nil {
+			t.Errorf("a document that was read: %v", err)
+		}
+		for _, other := range docs {
+			if other.ID == d.ID {
+				continue
+			}
+			d.ID, other.ID = other.ID, d.ID
+			if d.CheckID() == nil {
+				t.Errorf("the body of %s passes as %s", other.ID, d.ID)
+			}
+			d.ID, other.ID = other.ID, d.ID
+		}
+	}
+	if err := (document.Document{ID: document.ID{Kind: "meshFoo"}}).CheckID(); !errors.Is(err, document.ErrUnknownKind) {
+		t.Errorf("a kind that nothing knows: %v", err)
 	}
 }

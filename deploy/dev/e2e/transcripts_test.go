@@ -160,6 +160,7 @@ func (s *scenario) program() {
 	s.do(command{slug: "schema", args: []string{"schema", "Guard"}, keys: true})
 	s.run("migrate", done, "migrate", "-o", "json")
 	s.run("codec-refused", invalid, "codec", "--listen", "0.0.0.0:0", "--origin", "http://127.0.0.1:8233")
+	s.run("serve-refused", invalid, "serve", "--issuers", "no-such-file.yaml")
 	s.run("get-nothing", done, "get", "-o", "json")
 }
 

@@ -78,15 +78,15 @@ func TestFourEyes_NoActorDecidesAboutItself(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		rule := authz.FourEyes{AcceptOSUsers: rapid.Bool().Draw(t, "accept")}
-		some := rapid.SliceOfN(rapid.SampledFrom(actors), 1, 4).Draw(t, "causes")
+		before := rapid.SliceOfN(rapid.SampledFrom(actors), 1, 4).Draw(t, "causes")
 		decider := rapid.SampledFrom(actors).Draw(t, "decider")
-		d := rule.Check(authz.Adopt, decider, some)
-		if d.Allowed && slices.ContainsFunc(some, func(a access.Actor) bool { return a.ID() == decider.ID() }) {
-			t.Fatalf("%v decides about %v: %s", decider, some, d.Reason)
+		d := rule.Check(authz.Adopt, decider, before)
+		if d.Allowed && slices.ContainsFunc(before, func(a access.Actor) bool { return a.ID() == decider.ID() }) {
+			t.Fatalf("%v decides about %v: %s", decider, before, d.Reason)
 		}
-		more := append(slices.Clone(some), rapid.SampledFrom(actors).Draw(t, "one more"))
-		if !d.Allowed && rule.Check(authz.Adopt, decider, more).Allowed {
-			t.Fatalf("one more cause allows it: %v about %v", decider, more)
+		after := append(slices.Clone(before), rapid.SampledFrom(actors).Draw(t, "one more"))
+		if !d.Allowed && rule.Check(authz.Adopt, decider, after).Allowed {
+			t.Fatalf("one more cause allows it: %v about %v", decider, after)
 		}
 	})
 }

@@ -92,7 +92,7 @@ func (f FourEyes) Check(action Action, decider access.Actor, causes []access.Act
 				"to %s needs a second user, and %s caused it with a change of their own: %s", action, decider.ID(), remedy)}
 		}
 	}
-	return Decision{Allowed: true, Reason: fmt.Sprintf("%s caused none of the changes that it rests on", decider.ID())}
+	return Decision{Allowed: true, Reason: decider.ID() + " caused none of the changes that it rests on"}
 }
 
 // identifies reports whether the actor is one known user.
