@@ -101,6 +101,9 @@ two accounts, of two issuers or of one, belong to one user.
 
 ## Not there yet
 
+Nothing applies these rules yet: a command that reaches the database itself may do everything,
+whatever the policies say. The server will apply them.
+
 Bindings of users and groups to workspaces, which give the managers of a workspace their rights
 without a policy, come later.
 `
@@ -143,7 +146,8 @@ func authorizationPage() string {
 		row(rule.Change, roles(rule.Roles), may, rule.Reason)
 	}
 	b.WriteString(authorizationReading)
-	b.WriteString("## A second user\n\nNo user decides about a change of their own. These need a second one, other than:\n\n")
+	b.WriteString("## A second user\n\nNo user decides about a change of their own. A rejection needs no second user, as it leaves\n" +
+		"access as it is. These need one, other than:\n\n")
 	row("Action", "In", "Other than")
 	b.WriteString("|---|---|---|\n")
 	for _, rule := range authz.Actions() {

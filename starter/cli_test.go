@@ -193,7 +193,9 @@ func TestInterruptedCommandSaysSo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var errs bytes.Buffer
-	c := &cli{in: strings.NewReader(""), out: io.Discard, err: &errs, getenv: func(string) string { return "postgres://rollcall@127.0.0.1:1/none" }}
+	c := &cli{in: strings.NewReader(""), out: io.Discard, err: &errs, getenv: environment(map[string]string{
+		store.URLVariable: "postgres://rollcall@127.0.0.1:1/none",
+	})}
 	code := execute(ctx, c, []string{"status"})
 	if code != exitFailed || errs.String() != "rollcall: interrupted\n" {
 		t.Errorf("exit code %d and %q, want %d and one line without innards", code, errs.String(), exitFailed)

@@ -67,7 +67,7 @@ func TestPlanCannotSteerTheTerminal(t *testing.T) {
 func TestPrepare(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"", "1"} {
-		c := &cli{out: &bytes.Buffer{}, format: formatTable, getenv: func(string) string { return value }}
+		c := &cli{out: &bytes.Buffer{}, format: formatTable, getenv: environment(map[string]string{"NO_COLOR": value})}
 		if err := c.prepare("rollcall status"); err != nil || c.colored {
 			t.Errorf("with NO_COLOR=%q: colours %v, error %v; want neither", value, c.colored, err)
 		}

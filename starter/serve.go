@@ -47,17 +47,17 @@ A caller shows an access token of one of the issuers in the file --issuers:
     - url: https://login.example.com/realms/company
       rules:
         - {kind: user, audiences: [rollcall]}
-    - entra: {tenant: 6babcaad-604b-40ac-a9d7-9fd97c0b779f, audiences: [api://rollcall]}
+    - entra: {tenant: 00000000-0000-0000-0000-000000000001, audiences: [api://rollcall]}
     - github: {ownerIDs: ["1234567"], audiences: [rollcall]}
     - kubernetes: {url: https://cluster.example.com, audiences: [rollcall]}
 
-A caller whom no policy names may do nothing. Store the first policy with rollcall apply on
+A caller that no policy names may do nothing. Store the first policy with rollcall apply on
 a machine that reaches the database.
 
 Without --tls-cert the server listens on this machine only: a token is readable on the way.
 What needs a second user (approvals, adoptions, forgetting a platform, changes of guards)
-is refused here until records say whose change it rests on; a revocation is lifted by
-another user than those who revoked.`,
+is refused here until records name the authors of the changes that it rests on. The user
+who lifts a revocation must not be one who revoked.`,
 		Example: `  rollcall serve --issuers issuers.yaml
   rollcall serve --issuers issuers.yaml --listen :8443 --tls-cert tls.crt --tls-key tls.key`,
 		Args: none,

@@ -171,8 +171,8 @@ func TestServe(t *testing.T) {
 	const group = "{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: crew, ownedByWorkspace: marketing}, spec: {displayName: Crew, members: [jane]}}"
 	s.as(editor, group, "apply", "-").ends(t, "an editor changes the workspace", exitDone)
 	s.as(editor, strings.ReplaceAll(group, "marketing", "sales"), "apply", "-").ends(t, "but no other", exitInvalid, "sales")
-	const promotion = "{apiVersion: v1, kind: meshProjectRole, metadata: {name: admin}, spec: {name: Cloud Owner, rank: 1}}"
-	s.as(editor, promotion, "apply", "-").ends(t, "roles are the administrators'", exitInvalid, "meshProjectRole", "admin")
+	const ownerRole = "{apiVersion: v1, kind: meshProjectRole, metadata: {name: admin}, spec: {name: Cloud Owner, rank: 1}}"
+	s.as(editor, ownerRole, "apply", "-").ends(t, "roles are the administrators'", exitInvalid, "meshProjectRole", "admin")
 	s.as(editor, "", "delete", "user", "jane", "--yes").ends(t, "users are the operators'", exitInvalid)
 	s.as(editor, "", "status", "--all").ends(t, "the tenants of the workspace", exitDone)
 	s.as(editor, "", "revoke", "jane", "--reason", "left", "--as", "hr").ends(t, "a revocation needs the role security", exitInvalid, "security")

@@ -69,25 +69,42 @@ func (c ClaimMap) find(path string, found []any) []any {
 	return found
 }
 
+// identity is what rules compare of a caller.
+type identity struct {
+	// issuer and subject are set for a verified caller only.
+	issuer, subject string
+	// osUser is set for the user of a host only.
+	osUser string
+	claims Claims
+}
+
+func (c Caller) identity() identity {
+	id := identity{claims: c.Claims}
+	if c.Actor.Kind == access.OSUser {
+		id.osUser = c.Actor.Name
+	}
+	id.issuer, id.subject, _ = c.Actor.Verified()
+	return id
+}
+
 // matches reports whether a rule is for the caller. A rule that names no caller, or all of an
 // issuer, matches none: documents with such rules are refused, and stored ones grant nothing.
-func matches(rule document.PolicyCallers, c Caller) bool {
-	if rule.OSUser != "" {
-		return rule.Issuer == "" && rule.Subject == "" && len(rule.Claims) == 0 &&
-			c.Actor.Kind == access.OSUser && c.Actor.Name == rule.OSUser
+func (id identity) matches(rule document.PolicyCallers) bool {
+	ofToken := rule.Issuer != "" || rule.Subject != "" || len(rule.Claims) > 0
+	if rule.OSUser != "" || !ofToken {
+		return !ofToken && rule.OSUser != "" && rule.OSUser == id.osUser
 	}
-	issuer, subject, verified := c.Actor.Verified()
-	if !verified || rule.Issuer != issuer || rule.Subject == "" && len(rule.Claims) == 0 {
+	if id.issuer == "" || rule.Issuer != id.issuer || rule.Subject == "" && len(rule.Claims) == 0 {
 		return false
 	}
-	if rule.Subject != "" && rule.Subject != subject {
+	if rule.Subject != "" && rule.Subject != id.subject {
 		return false
 	}
 	for path, values := range rule.Claims {
-		if c.Claims == nil {
+		if id.claims == nil {
 			return false
 		}
-		has, ok := c.Claims.Strings(path)
+		has, ok := id.claims.Strings(path)
 		if !ok || !slices.ContainsFunc(has, func(value string) bool { return slices.Contains(values, value) }) {
 			return false
 		}

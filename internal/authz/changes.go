@@ -182,7 +182,7 @@ func workspaceOf(typed any) string {
 // under the lock of the commit, or before it with the digest that the commit compares.
 // PlanDocuments needs documents that the caller may read; it stores none.
 func (r Rights) AllowChanges(op Operation, changes []Change) Decision {
-	rule, ok := ruleOf(op)
+	rule, ok := r.rule(op)
 	d := r.Allow(op)
 	if ok && rule.Limit != OfChanges {
 		return Decision{Reason: fmt.Sprintf("the operation %s changes no documents", op)}
@@ -211,7 +211,7 @@ func (r Rights) AllowChanges(op Operation, changes []Change) Decision {
 		return d
 	}
 	if len(denied) > 1 {
-		denied[0].Reason += fmt.Sprintf("; the same holds for %d more of the documents", len(denied)-1)
+		denied[0].Reason += fmt.Sprintf("; %d more of the documents are denied as well", len(denied)-1)
 	}
 	return denied[0]
 }
@@ -219,7 +219,7 @@ func (r Rights) AllowChanges(op Operation, changes []Change) Decision {
 // change decides about one change.
 func (r Rights) change(c parsed) Decision {
 	d := Decision{Reason: fmt.Sprintf("Rollcall has no rule for documents of the kind %q and denies their change", c.kind)}
-	for _, rule := range Changes() {
+	for _, rule := range r.tables.changes {
 		if !rule.match(c) {
 			continue
 		}
@@ -247,7 +247,7 @@ func (r Rights) changeBy(rule ChangeRule, c parsed) Decision {
 // and as it would be. A plan of a tenant at another place shows the members there, which a
 // reader of single workspaces may not see.
 func (r Rights) planning(c parsed) Decision {
-	rule, _ := ruleOf("PlanDocuments")
+	rule, _ := r.rule("PlanDocuments")
 	roles := rule.Roles
 	if c.kind == document.KindAccessPolicy {
 		roles = policyReaders()

@@ -96,6 +96,9 @@ func TestRights_Changes(t *testing.T) {
 		{"a tenant that is stored, with its own number", editor, restored(tenant, random), restored(quota, random), false},
 		{"an administrator restores", "admin", "", restored(group, "{source: 'scim:corp'}"), true},
 		{"a user of a directory, by an operator", "operator", restored(euid, "{source: 'scim:corp'}"), "", true},
+		{"a group of a directory needs its editor as well", "operator", restored(group, "{source: 'scim:corp'}"), "", false},
+		{"a user whose euid no apply changes any more", "operator", "",
+			restored(euid, "{fields: {spec.euid: {source: 'sign-in:corp', since: '2026-05-04T10:00:00Z'}}}"), false},
 		{"a group of a directory, by its editor", editor, restored(group, "{source: 'scim:corp'}"), "", false},
 	} {
 		d := rights(t, strings.Split(tt.roles, "|")...).AllowChanges("Apply", changed(t, tt.before, tt.after))

@@ -83,7 +83,7 @@ func (f FourEyes) Check(action Action, decider access.Actor, causes []access.Act
 	for _, cause := range causes {
 		switch {
 		case cause.Kind == access.System:
-		case !f.identifies(cause) && !isWorkload(cause):
+		case !f.identifies(cause):
 			return Decision{Reason: fmt.Sprintf(
 				"to %s needs a second user, and an author of the change is not verified, who may be the same: "+
 					"repeat the change by the server, then %s", action, remedy)}
@@ -95,18 +95,13 @@ func (f FourEyes) Check(action Action, decider access.Actor, causes []access.Act
 	return Decision{Allowed: true, Reason: decider.ID() + " caused none of the changes that it rests on"}
 }
 
-// identifies reports whether the actor is one known user.
+// identifies reports whether the actor is one known user or workload.
 func (f FourEyes) identifies(a access.Actor) bool {
 	if a.Kind == access.OSUser {
 		return f.AcceptOSUsers && a.Name != ""
 	}
 	_, _, ok := a.Verified()
-	return ok && a.Kind == access.VerifiedUser
-}
-
-func isWorkload(a access.Actor) bool {
-	_, _, ok := a.Verified()
-	return ok && a.Kind == access.Workload
+	return ok
 }
 
 // same reports whether two actors may be one user. It errs on the side of one: hosts have no

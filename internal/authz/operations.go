@@ -71,28 +71,37 @@ func Operations() []OperationRule {
 		{"CheckConnections", roles(operator), Whole, nil, "every worker calls every platform"},
 		{"ListAbandoned", roles(operator, security), Whole, nil, "a record says what Rollcall gave up to remove, and why"},
 		{"ListFormerConnections", roles(operator), Whole, nil, "former documents had endpoints and names of secrets"},
-		{"Forget", nil, Whole, []Action{Forget}, "Rollcall gives up what it still has to remove on a platform"},
+		{"Forget", roles(), Whole, []Action{Forget}, "Rollcall gives up what it still has to remove on a platform"},
 	}
 }
 
-// ruleOf returns the rule of an operation.
-func ruleOf(op Operation) (OperationRule, bool) {
-	all := Operations()
-	i := slices.IndexFunc(all, func(r OperationRule) bool { return r.Operation == op })
-	if i < 0 {
+// tables are the rules, made once for all questions.
+type tables struct {
+	operations map[Operation]OperationRule
+	changes    []ChangeRule
+}
+
+func newTables() *tables {
+	t := &tables{operations: map[Operation]OperationRule{}, changes: Changes()}
+	for _, rule := range Operations() {
+		t.operations[rule.Operation] = rule
+	}
+	return t
+}
+
+// rule returns the rule of an operation; false if it has none.
+func (r Rights) rule(op Operation) (OperationRule, bool) {
+	if r.tables == nil {
 		return OperationRule{}, false
 	}
-	rule := all[i]
-	if !slices.Contains(rule.Roles, document.RoleAdmin) {
-		rule.Roles = append(rule.Roles, document.RoleAdmin)
-	}
-	return rule, true
+	rule, ok := r.tables.operations[op]
+	return rule, ok
 }
 
 // Allow decides whether the caller may call the operation at all. Operations about tenants,
 // documents and changes need a second question about them.
 func (r Rights) Allow(op Operation) Decision {
-	rule, ok := ruleOf(op)
+	rule, ok := r.rule(op)
 	if !ok {
 		return Decision{Reason: fmt.Sprintf("Rollcall has no rule for the operation %q and denies it", op)}
 	}
@@ -107,7 +116,7 @@ func (r Rights) Allow(op Operation) Decision {
 // Scope returns the workspaces for which the caller may call an operation about tenants: the
 // answers of lists have the tenants of these alone. It is none for other operations.
 func (r Rights) Scope(op Operation) Workspaces {
-	rule, ok := ruleOf(op)
+	rule, ok := r.rule(op)
 	if !ok || rule.Limit != OfTenants {
 		return Workspaces{}
 	}
@@ -118,7 +127,7 @@ func (r Rights) Scope(op Operation) Workspaces {
 // tenants it is Allow: a list is limited to Scope.
 func (r Rights) AllowTenants(op Operation, tenants ...access.TenantID) Decision {
 	d := r.Allow(op)
-	rule, _ := ruleOf(op)
+	rule, _ := r.rule(op)
 	if !d.Allowed || rule.Limit == Whole {
 		return d
 	}

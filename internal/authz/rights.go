@@ -11,12 +11,21 @@ import (
 
 // Policies are the AccessPolicy documents, ready to be asked. They do not change and are safe
 // for use by many goroutines.
-type Policies struct{ policies []document.AccessPolicy }
+type Policies struct {
+	rules  []compiledRule
+	tables *tables
+}
+
+// compiledRule is a rule of a policy with what it gives.
+type compiledRule struct {
+	callers document.PolicyCallers
+	grants  []grant
+}
 
 // Compile returns the policies among documents. It fails on one that cannot be parsed: rights
 // that a part of the policies gives would be those of no organization.
 func Compile(docs []document.Document) (*Policies, error) {
-	p := &Policies{}
+	var policies []document.AccessPolicy
 	for _, d := range docs {
 		if d.ID.Kind != document.KindAccessPolicy {
 			continue
@@ -26,32 +35,36 @@ func Compile(docs []document.Document) (*Policies, error) {
 			return nil, fmt.Errorf("authz: compile policies: %w", err)
 		}
 		if policy, ok := typed.(document.AccessPolicy); ok {
-			p.policies = append(p.policies, policy)
+			policies = append(policies, policy)
 		}
 	}
-	slices.SortFunc(p.policies, func(a, b document.AccessPolicy) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(policies, func(a, b document.AccessPolicy) int { return strings.Compare(a.Name, b.Name) })
+	p := &Policies{tables: newTables()}
+	for _, policy := range policies {
+		for i, rule := range policy.Rules {
+			source := fmt.Sprintf("rule %d of the policy %q", i+1, policy.Name)
+			p.rules = append(p.rules, compiledRule{rule.Callers, grants(rule, source)})
+		}
+	}
 	return p, nil
 }
 
 // HasAdmin reports whether a rule gives the role admin. Without one no caller can change the
 // policies any more.
 func (p *Policies) HasAdmin() bool {
-	return slices.ContainsFunc(p.policies, func(policy document.AccessPolicy) bool {
-		return slices.ContainsFunc(policy.Rules, func(r document.PolicyRule) bool {
-			return len(r.Workspaces) == 0 && slices.Contains(r.Roles, document.RoleAdmin)
-		})
+	return slices.ContainsFunc(p.rules, func(rule compiledRule) bool {
+		return slices.ContainsFunc(rule.grants, func(g grant) bool { return g.role == document.RoleAdmin })
 	})
 }
 
 // Rights returns what the policies give to a caller. They change with the documents and the
 // claims: take them for each request.
 func (p *Policies) Rights(c Caller) Rights {
-	r := Rights{actor: c.Actor}
-	for _, policy := range p.policies {
-		for i, rule := range policy.Rules {
-			if matches(rule.Callers, c) {
-				r.grants = append(r.grants, grants(rule, fmt.Sprintf("rule %d of the policy %q", i+1, policy.Name))...)
-			}
+	r := Rights{actor: c.Actor, tables: p.tables}
+	id := c.identity()
+	for _, rule := range p.rules {
+		if id.matches(rule.callers) {
+			r.grants = append(r.grants, rule.grants...)
 		}
 	}
 	return r
@@ -117,6 +130,7 @@ func (w Workspaces) with(other Workspaces) Workspaces {
 type Rights struct {
 	actor  access.Actor
 	grants []grant
+	tables *tables
 }
 
 // grant is one role that a rule gives.

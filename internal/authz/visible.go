@@ -21,7 +21,7 @@ func policyReaders() []document.PolicyRole {
 // A document that is not visible does not exist for the caller: a request for it is answered
 // as one for a name that is not stored.
 func (r Rights) Visible(docs []document.Document) ([]document.Document, error) {
-	get, _ := ruleOf("Get")
+	get, _ := r.rule("Get")
 	w := r.in(get.Roles)
 	sees := func(d document.Document) bool { return d.ID.Kind != document.KindAccessPolicy }
 	switch {
