@@ -101,8 +101,10 @@ two accounts, of two issuers or of one, belong to one user.
 
 ## Not there yet
 
-Nothing applies these rules yet: a command that reaches the database itself may do everything,
-whatever the policies say. The server will apply them.
+The server applies these rules (rollcall serve). It refuses what needs a second user, except
+to lift a revocation: no record says yet whose change a step rests on. A command that reaches
+the database itself may do everything, whatever the policies say, and is recorded with the
+user of its operating system.
 
 Bindings of users and groups to workspaces, which give the managers of a workspace their rights
 without a policy, come later.

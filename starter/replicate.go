@@ -43,7 +43,7 @@ leaves the work running.`,
 			if err != nil {
 				return err
 			}
-			request := control.ReplicateRequest{Selection: chosen, Cause: "replicate", By: actor(""), Wait: flags.wait}
+			request := control.ReplicateRequest{Selection: chosen, By: actor(""), Wait: flags.wait}
 			return c.replicate(cmd.Context(), request, flags.tableFlags)
 		},
 	}

@@ -20,8 +20,6 @@ import (
 // ReplicateRequest asks for the desired access on platforms.
 type ReplicateRequest struct {
 	Selection
-	// Cause says in records why the runs started.
-	Cause string `json:"cause"`
 	// By is the caller.
 	By access.Actor `json:"-"`
 	// Wait returns after the end of the work, with a report.
@@ -46,7 +44,7 @@ func (l *Local) Replicate(ctx context.Context, r ReplicateRequest, report func(E
 	if err != nil {
 		return ReplicateResult{}, err
 	}
-	work := replication{local: l, cause: r.Cause, by: r.By, wait: r.Wait, events: newReporter(report)}
+	work := replication{local: l, cause: "replicate", by: r.By, wait: r.Wait, events: newReporter(report)}
 	if r.IsWhole() {
 		return work.sweep(ctx, tenants)
 	}

@@ -38,7 +38,7 @@ func RunWithWorker(t *testing.T, i Installation) {
 	replicate := func(s control.Selection, want activities.Totals) {
 		t.Helper()
 		done := 0
-		request := control.ReplicateRequest{Selection: s, By: ada(), Cause: "test", Wait: true}
+		request := control.ReplicateRequest{Selection: s, By: ada(), Wait: true}
 		result, err := i.Service.Replicate(t.Context(), request, func(e control.Event) { done = max(done, e.Done) })
 		if err != nil || result.Report == nil || len(result.Failures) > 0 || done > want.Tenants {
 			t.Fatalf("replicated %+v, %v with %d of %d tenants, want a report without failures", result, err, done, want.Tenants)
