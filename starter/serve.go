@@ -175,7 +175,14 @@ func (c *cli) apiHandler(ctx context.Context, flags serveFlags) (http.Handler, e
 	if err != nil {
 		return nil, invalid(fmt.Errorf("--issuers %s: %w", flags.issuers, err))
 	}
-	callers := callers{verifier: verifier, store: s, local: c.local()}
+	local, connect := c.local(), sync.Mutex{}
+	dial := local.Temporal
+	local.Temporal = func(ctx context.Context) (control.Temporal, error) { // a server has many callers at one time
+		connect.Lock()
+		defer connect.Unlock()
+		return dial(ctx)
+	}
+	callers := callers{verifier: verifier, store: s, local: local}
 	return api.NewHandler(api.Options{Service: callers.service, Ready: s.CheckSchema, Log: log, Version: buildVersion().Version})
 }
 

@@ -19,6 +19,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
 // provider is an OpenID provider with one key.
@@ -143,6 +145,20 @@ func (s *apiServer) as(token, input string, args ...string) outcome {
 	return runWith(s.t, environment(map[string]string{"ROLLCALL_SERVER": s.address, "ROLLCALL_TOKEN_FILE": file}), input, args...)
 }
 
+// storePending stores a plan with steps that wait for an approval.
+func storePending(t *testing.T, url string) {
+	t.Helper()
+	s := opened(t, url)
+	p := waitingPlan()
+	digest, err := s.PutPlan(t.Context(), p, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutStatus(t.Context(), store.Status{Tenant: p.Tenant, Outcome: "waiting", RunID: "r-1", Digest: digest, Held: len(p.Held)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestServe: commands call a server with the rights that policies give to a token.
 func TestServe(t *testing.T) {
 	t.Parallel()
@@ -175,6 +191,11 @@ func TestServe(t *testing.T) {
 	s.as(editor, ownerRole, "apply", "-").ends(t, "roles are the administrators'", exitInvalid, "meshProjectRole", "admin")
 	s.as(editor, "", "delete", "user", "jane", "--yes").ends(t, "users are the operators'", exitInvalid)
 	s.as(editor, "", "status", "--all").ends(t, "the tenants of the workspace", exitDone)
+	storePending(t, db)
+	s.as(admin, "", "approve").ends(t, "a pending removal is listed", exitDone)
+	if out := s.as(editor, "", "approve").out; !strings.Contains(out, "marketing.web") {
+		t.Errorf("an editor sees what waits in the workspace:\n%s", out)
+	}
 	s.as(editor, "", "revoke", "jane", "--reason", "left", "--as", "hr").ends(t, "a revocation needs the role security", exitInvalid, "security")
 	if out := must(t, db, "", "get"); !strings.Contains(out, "marketing.crew") {
 		t.Errorf("the group of the editor is not stored:\n%s", out)

@@ -193,6 +193,25 @@ func TestServer_Refuses(t *testing.T) {
 	}
 }
 
+// forbidding is a service that refuses an operation by its name.
+type forbidding struct{ fake }
+
+func (*forbidding) AllowsOperation(name string) error {
+	return &control.Error{Code: control.Forbidden, Message: name + " needs the role editor"}
+}
+
+// TestServer_DecidesBeforeItReads: a caller without rights costs no memory and no slot.
+func TestServer_DecidesBeforeItReads(t *testing.T) {
+	t.Parallel()
+	s := serve(t, &forbidding{})
+	for path, name := range map[string]string{"documents/apply": "Apply", "documents/delete": "Delete", "tenants/explain": "Explain"} {
+		response, body := s.call(t, "/v1/"+path, "no JSON", nil)
+		if response.StatusCode != http.StatusForbidden || !strings.Contains(body, name+" needs") {
+			t.Errorf("%s: %d with %s, want a refusal of %s before the body is read", path, response.StatusCode, body, name)
+		}
+	}
+}
+
 // TestServer_HidesCauses: the cause of an unexpected failure stands in the log alone.
 func TestServer_HidesCauses(t *testing.T) {
 	t.Parallel()

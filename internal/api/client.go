@@ -156,6 +156,8 @@ func readStream[Out any](ctx context.Context, body io.Reader, events report) (Ou
 			}
 		case l.Error != nil:
 			return partial(result, l.Result, l.Error.asError())
+		case l.Result == nil:
+			return result, errors.New("api: a line of the server has neither an event nor a result")
 		default:
 			return partial(result, l.Result, nil)
 		}

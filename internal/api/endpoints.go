@@ -16,12 +16,22 @@ import (
 // endpoint is a method of control.Service.
 type endpoint[In, Out any] struct {
 	// name is the path below /v1/, and the ID of the operation with a dash for each slash.
-	name    string
+	name string
+	// method is that of control.Service.
+	method  string
 	summary string
 	// streams is true if the method reports events.
 	streams bool
 	// documents is true if the request has documents, which may be large.
 	documents bool
+	// changes is true if the call waits for the lock of changes, with a connection of the
+	// database. So few run at one time that other calls have connections.
+	changes bool
+}
+
+// set stores what every endpoint has.
+func (e *endpoint[In, Out]) set(method, name, summary string) {
+	e.method, e.name, e.summary = method, name, summary
 }
 
 // endpoints are all, by the methods of control.Service.
@@ -56,42 +66,42 @@ type endpoints struct {
 
 func newEndpoints() endpoints {
 	var e endpoints
-	e.get.name, e.get.summary = "documents/get", "Get the stored documents of a kind, or one"
-	e.apply.name, e.apply.summary = "documents/apply", "Store documents, all or none"
+	e.get.set("Get", "documents/get", "Get the stored documents of a kind, or one")
+	e.apply.set("Apply", "documents/apply", "Store documents, all or none")
 	e.apply.streams, e.apply.documents = true, true
-	e.applyPlan.name, e.applyPlan.summary = "documents/apply-plan", "Store exactly the change that was planned under a digest"
-	e.applyPlan.streams = true
-	e.deleteDocument.name, e.deleteDocument.summary = "documents/delete", "Remove a document"
-	e.deleteDocument.streams = true
-	e.export.name, e.export.summary = "documents/export", "Get all documents, with what restores them"
-	e.planDocuments.name, e.planDocuments.summary = "documents/plan", "Plan the tenants that a change of documents would affect"
+	e.applyPlan.set("ApplyPlan", "documents/apply-plan", "Store exactly the change that was planned under a digest")
+	e.applyPlan.streams, e.applyPlan.changes = true, true
+	e.deleteDocument.set("Delete", "documents/delete", "Remove a document")
+	e.deleteDocument.streams, e.deleteDocument.changes = true, true
+	e.export.set("Export", "documents/export", "Get all documents, with what restores them")
+	e.planDocuments.set("PlanDocuments", "documents/plan", "Plan the tenants that a change of documents would affect")
 	e.planDocuments.streams, e.planDocuments.documents = true, true
-	e.listTenants.name, e.listTenants.summary = "tenants/list", "List the chosen tenants"
-	e.replicate.name, e.replicate.summary = "tenants/replicate", "Replicate the chosen tenants"
+	e.listTenants.set("ListTenants", "tenants/list", "List the chosen tenants")
+	e.replicate.set("Replicate", "tenants/replicate", "Replicate the chosen tenants")
 	e.replicate.streams = true
-	e.status.name, e.status.summary = "tenants/status", "Get the outcomes, warnings and open runs of the chosen tenants"
-	e.explain.name, e.explain.summary = "tenants/explain", "Explain why a user has or lacks access to a tenant"
-	e.plan.name, e.plan.summary = "tenants/plan", "Plan the chosen tenants"
+	e.status.set("Status", "tenants/status", "Get the outcomes, warnings and open runs of the chosen tenants")
+	e.explain.set("Explain", "tenants/explain", "Explain why a user has or lacks access to a tenant")
+	e.plan.set("Plan", "tenants/plan", "Plan the chosen tenants")
 	e.plan.streams = true
-	e.listPending.name, e.listPending.summary = "decisions/pending", "List the steps that wait for an approval"
-	e.decide.name, e.decide.summary = "decisions/decide", "Approve or reject the steps that wait on a tenant"
+	e.listPending.set("ListPending", "decisions/pending", "List the steps that wait for an approval")
+	e.decide.set("Decide", "decisions/decide", "Approve or reject the steps that wait on a tenant")
 	e.decide.streams = true
-	e.listDecisions.name, e.listDecisions.summary = "decisions/list", "List the decisions about removals"
-	e.listAdoptions.name, e.listAdoptions.summary = "adoptions/list", "List the adoptions of groups"
-	e.listAdoptable.name, e.listAdoptable.summary = "adoptions/adoptable", "List the groups that a tenant's documents desire"
-	e.adopt.name, e.adopt.summary = "adoptions/adopt", "Take over groups that exist on a platform"
+	e.listDecisions.set("ListDecisions", "decisions/list", "List the decisions about removals")
+	e.listAdoptions.set("ListAdoptions", "adoptions/list", "List the adoptions of groups")
+	e.listAdoptable.set("ListAdoptable", "adoptions/adoptable", "List the groups that a tenant's documents desire")
+	e.adopt.set("Adopt", "adoptions/adopt", "Take over groups that exist on a platform")
 	e.adopt.streams = true
-	e.listRevocations.name, e.listRevocations.summary = "revocations/list", "List the revocations of users"
-	e.getRevocation.name, e.getRevocation.summary = "revocations/get", "Get the revocation of a user"
-	e.revoke.name, e.revoke.summary = "revocations/revoke", "Take all access from a user"
+	e.listRevocations.set("ListRevocations", "revocations/list", "List the revocations of users")
+	e.getRevocation.set("GetRevocation", "revocations/get", "Get the revocation of a user")
+	e.revoke.set("Revoke", "revocations/revoke", "Take all access from a user")
 	e.revoke.streams = true
-	e.lift.name, e.lift.summary = "revocations/lift", "End the revocation of a user"
+	e.lift.set("Lift", "revocations/lift", "End the revocation of a user")
 	e.lift.streams = true
-	e.listConnections.name, e.listConnections.summary = "connections/list", "List the connections of the workers"
-	e.checkConnections.name, e.checkConnections.summary = "connections/check", "Check the connections that platforms use"
-	e.forget.name, e.forget.summary = "platforms/forget", "Drop the records of a platform whose document is deleted"
-	e.listAbandoned.name, e.listAbandoned.summary = "platforms/abandoned", "List the platforms whose cleanup was given up"
-	e.listFormerConnections.name, e.listFormerConnections.summary = "connections/former", "List the connections that documents named before"
+	e.listConnections.set("ListConnections", "connections/list", "List the connections of the workers")
+	e.checkConnections.set("CheckConnections", "connections/check", "Check the connections that platforms use")
+	e.forget.set("Forget", "platforms/forget", "Drop the records of a platform whose document is deleted")
+	e.listAbandoned.set("ListAbandoned", "platforms/abandoned", "List the platforms whose cleanup was given up")
+	e.listFormerConnections.set("ListFormerConnections", "connections/former", "List the connections that documents named before")
 	return e
 }
 

@@ -38,8 +38,12 @@ func newProblem(e *control.Error, requestID string) *Problem {
 // own stands in the server's log, as it may name what the caller may not know.
 func reported(err error, requestID string) (e *control.Error, hidden bool) {
 	e = control.AsError(err)
-	if e.Code != control.Failed || errors.Is(err, e) {
+	switch {
+	case errors.Is(err, e), e.Code != control.Failed && e.Code != control.Unavailable:
 		return e, false
+	case e.Code == control.Unavailable:
+		return &control.Error{Code: e.Code, Message: "the database or Temporal does not answer the server: its log has the cause " +
+			"under the request " + requestID}, true
 	}
 	return &control.Error{Code: control.Failed, Message: "the server failed: its log has the cause under the request " + requestID}, true
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -48,7 +49,11 @@ const (
 	maxBody          = 1 << 20
 	maxDocumentsBody = 256 << 20
 	bodyTimeout      = 30 * time.Second
-	documentsTimeout = 10 * time.Minute
+	documentsTimeout = 2 * time.Minute
+	// writeTimeout is how long a client may take to read a line of a stream, and resultTimeout to
+	// read a result.
+	writeTimeout  = 30 * time.Second
+	resultTimeout = 5 * time.Minute
 	// keepalive is how often an idle stream gets an empty line, so that no proxy ends it.
 	keepalive = 15 * time.Second
 	// maxRequests and maxDocumentRequests are how many requests are served at the same time.
@@ -94,6 +99,9 @@ func (s *server) base() http.Handler {
 		header.Set(requestIDHeader, id)
 		header.Set("Cache-Control", "no-store")
 		header.Set("X-Content-Type-Options", "nosniff")
+		// A client that sends no body must not keep the connection; read extends the time.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // not all writers have one
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(resultTimeout))
 		recorded := &statusRecorder{ResponseWriter: w}
 		started := time.Now()
 		s.mux.ServeHTTP(recorded, r.WithContext(context.WithValue(r.Context(), requestKey{}, id)))
@@ -131,9 +139,8 @@ func handle[In, Out any](
 			s.unauthenticated(w, r, err)
 			return
 		}
-		release, err := s.acquireSlot(e.documents)
+		release, err := s.accept(w, service, e.method, e.documents || e.changes)
 		if err != nil {
-			w.Header().Set("Retry-After", "1")
 			s.fail(w, r, err, nil)
 			return
 		}
@@ -160,10 +167,30 @@ func handle[In, Out any](
 	})
 }
 
+// limited is a service that can refuse a call before its request is read.
+type limited interface {
+	AllowsOperation(method string) error
+}
+
 // caller is the service with the rights of a caller.
 type caller struct {
 	control.Service
 	by access.Actor
+}
+
+// accept decides whether a request is read: the caller has the right to the method, and the
+// server has room.
+func (s *server) accept(w http.ResponseWriter, service control.Service, method string, changes bool) (release func(), err error) {
+	if limited, ok := service.(limited); ok {
+		if err := limited.AllowsOperation(method); err != nil {
+			return nil, err
+		}
+	}
+	release, err = s.acquireSlot(changes)
+	if err != nil {
+		w.Header().Set("Retry-After", "1")
+	}
+	return release, err
 }
 
 // acquireSlot takes a slot for a request. A full server refuses at once: the caller repeats.
@@ -214,6 +241,9 @@ func bodyError(err error) error {
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &control.Error{Code: control.Invalid, Message: fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit)}
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &control.Error{Code: control.Invalid, Message: "the body did not arrive in time"}
+	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return &control.Error{Code: control.Invalid, Field: wrong.Field, Message: fmt.Sprintf(
 			"%s: a JSON %s is not a %s", wrong.Field, wrong.Value, wrong.Type.Kind())}
@@ -228,11 +258,18 @@ func stream[Out any](
 	w.Header().Set("Content-Type", streamType)
 	w.Header().Set("X-Accel-Buffering", "no") // nginx collects a response otherwise
 	w.WriteHeader(http.StatusOK)
-	lines := &lineWriter{out: w, flush: http.NewResponseController(w).Flush}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	lines := &lineWriter{out: w, control: http.NewResponseController(w), failed: cancel}
 	idle := time.NewTicker(keepalive)
 	defer idle.Stop()
 	done := make(chan struct{})
 	var waiting sync.WaitGroup
+	end := sync.OnceFunc(func() {
+		close(done)
+		waiting.Wait()
+	})
+	defer end() // also after a panic of the call
 	waiting.Go(func() {
 		for {
 			select {
@@ -243,9 +280,8 @@ func stream[Out any](
 			}
 		}
 	})
-	result, err := call(r.Context(), func(e control.Event) { lines.encode(line{Event: &e}) })
-	close(done)
-	waiting.Wait()
+	result, err := call(ctx, func(e control.Event) { lines.encode(line{Event: &e}) })
+	end()
 	last := line{}
 	last.Result, _ = json.Marshal(result) //nolint:errchkjson // All results have a JSON form.
 	if err != nil {
@@ -254,12 +290,13 @@ func stream[Out any](
 	lines.encode(last)
 }
 
-// lineWriter writes whole lines. A failure to write is that of a caller who left: the call's
-// context ends with the connection.
+// lineWriter writes whole lines. A failure to write is that of a client that left or that does
+// not read: it ends the call.
 type lineWriter struct {
-	mu    sync.Mutex
-	out   io.Writer
-	flush func() error
+	mu      sync.Mutex
+	out     io.Writer
+	control *http.ResponseController
+	failed  func()
 }
 
 func (l *lineWriter) encode(value line) {
@@ -273,8 +310,9 @@ func (l *lineWriter) encode(value line) {
 func (l *lineWriter) write(text []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, err := l.out.Write(text); err == nil {
-		_ = l.flush()
+	_ = l.control.SetWriteDeadline(time.Now().Add(writeTimeout)) // not all writers have one
+	if _, err := l.out.Write(text); err != nil || l.control.Flush() != nil {
+		l.failed()
 	}
 }
 
@@ -316,6 +354,7 @@ func writeJSON(w http.ResponseWriter, status int, kind string, value any) {
 		status, text = http.StatusInternalServerError, []byte(`{}`)
 	}
 	w.Header().Set("Content-Type", kind)
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(resultTimeout)) // not all writers have one
 	w.WriteHeader(status)
 	_, _ = w.Write(append(text, '\n')) // a caller who left misses nothing
 }

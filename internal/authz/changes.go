@@ -252,6 +252,11 @@ func (r Rights) planning(c parsed) Decision {
 	if c.kind == document.KindAccessPolicy {
 		roles = policyReaders()
 	}
+	if !slices.ContainsFunc(r.by(roles), func(g grant) bool { return g.in.All() }) {
+		// A plan shows the accounts of all users and groups that the documents would bind, which
+		// a reader of single workspaces does not see.
+		roles = []document.PolicyRole{document.RoleEditor, document.RoleOperator}
+	}
 	of := ChangeRule{Roles: roles, OfWorkspace: !c.places(), Reason: "a plan shows the document, and who has access at its place"}
 	return r.changeBy(of, c)
 }

@@ -160,10 +160,11 @@ func TestRights_Planning(t *testing.T) {
 		reason, roles, before, after string
 		want                         bool
 	}{
-		{"a pipeline plans the projects that it reads", "viewer of marketing", "", project, true},
+		{"a pipeline plans the projects that it may change", "editor of marketing", "", project, true},
+		{"a plan would show the accounts of any user", "viewer of marketing", "", project, false},
 		{"a plan would show another's members", "viewer of marketing", "", otherProject, false},
 		{"a plan would show the members at another place", "editor of marketing", placed, elsewhere, false},
-		{"a plan of a tenant at its place", "viewer of marketing", placed, quota, true},
+		{"a plan of a tenant at its place", "editor of marketing", placed, quota, true},
 		{"so would a change of all tenants of a platform", "viewer of marketing", "", platform, false},
 		{"a reader of all plans it", "viewer", "", platform, true},
 		{"the comparison would show a policy", "viewer", policy, "", false},

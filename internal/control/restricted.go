@@ -29,6 +29,10 @@ type restricted struct {
 
 var _ Service = (*restricted)(nil)
 
+// AllowsOperation decides about an operation by the name of its method, before its request is
+// read.
+func (r *restricted) AllowsOperation(name string) error { return r.allow(authz.Operation(name)) }
+
 // forbidden returns the error of a decision; nil for one that allows.
 func forbidden(d authz.Decision) error {
 	if d.Allowed {
@@ -93,11 +97,13 @@ func (r *restricted) scoped(ctx context.Context, op authz.Operation, s Selection
 	return Selection{Tenants: tenants}, nil
 }
 
-// visible returns the items of tenants that the caller may see.
-func visible[T any](r *restricted, op authz.Operation, items []T, tenant func(T) string) []T {
+// visible returns the items of tenants that the caller may see. tenant returns the project and
+// the platform of an item.
+func visible[T any](r *restricted, op authz.Operation, items []T, tenant func(T) (project, platform string)) []T {
 	scope := r.rights.Scope(op)
 	return slices.DeleteFunc(items, func(item T) bool {
-		id, err := access.ParseTenantID(tenant(item))
+		project, platform := tenant(item)
+		id, err := access.ParseTenantID(project + "/" + platform)
 		return err != nil || !scope.Has(id.Workspace)
 	})
 }
@@ -218,7 +224,7 @@ func (r *restricted) ListPending(ctx context.Context) ([]PendingTenant, error) {
 		return nil, err
 	}
 	pending, err := r.local.ListPending(ctx)
-	return visible(r, "ListPending", pending, func(p PendingTenant) string { return p.Tenant }), err
+	return visible(r, "ListPending", pending, func(p PendingTenant) (string, string) { return p.Tenant, p.Platform }), err
 }
 
 // Decide is that of Decisions. It needs a second user, and no record says yet which changes a
@@ -244,7 +250,7 @@ func (r *restricted) ListDecisions(ctx context.Context, tenants []access.TenantI
 		return nil, err
 	}
 	decisions, err := r.local.ListDecisions(ctx, tenants)
-	return visible(r, "ListDecisions", decisions, func(d DecisionRecord) string { return d.Tenant }), err
+	return visible(r, "ListDecisions", decisions, func(d DecisionRecord) (string, string) { return d.Tenant, d.Platform }), err
 }
 
 // ListAdoptions is that of Adoptions.
@@ -253,7 +259,7 @@ func (r *restricted) ListAdoptions(ctx context.Context) ([]AdoptionRecord, error
 		return nil, err
 	}
 	adoptions, err := r.local.ListAdoptions(ctx)
-	return visible(r, "ListAdoptions", adoptions, func(a AdoptionRecord) string { return a.Tenant }), err
+	return visible(r, "ListAdoptions", adoptions, func(a AdoptionRecord) (string, string) { return a.Tenant, a.Platform }), err
 }
 
 // ListAdoptable is that of Adoptions.

@@ -199,7 +199,9 @@ func (w *wireRollcall) addTo(d *Document) {
 	if source, err := ParseSource(w.Source); err == nil { // the schema has checked it
 		d.Source = source
 	}
-	d.Fields = w.Fields
+	if len(w.Fields) > 0 {
+		d.Fields = w.Fields
+	}
 }
 
 // rollcall is what Encode writes about an object beyond its document; nil for nothing.

@@ -119,6 +119,10 @@ func (s *Store) write(
 	if err != nil {
 		return Changes{}, err
 	}
+	// Problems of documents may name others: a caller without the right to the change sees none.
+	if err := c.review(checks); err != nil {
+		return Changes{}, err
+	}
 	n, err := readNeighbours(ctx, tx, c)
 	if err != nil {
 		return Changes{}, err
@@ -134,9 +138,6 @@ func (s *Store) write(
 	c.complete(n, d, e.prune || e.unnamed)
 	if c.changes.Empty() {
 		return c.changes, c.commitSources(ctx, tx, checks)
-	}
-	if err := c.review(checks); err != nil {
-		return Changes{}, err
 	}
 	if checks.DryRun {
 		return c.changes, Checks{Expected: checks.Expected}.confirm(c.changes)
@@ -202,7 +203,7 @@ func each(ctx context.Context, tx pgx.Tx, sql string, args, into []any, do func(
 
 // review has the caller's rights to the change checked.
 func (c *comparison) review(checks Checks) error {
-	if checks.Review == nil {
+	if checks.Review == nil || c.empty() {
 		return nil
 	}
 	changes := make([]DocumentChange, 0, len(c.write)+len(c.removed))

@@ -393,6 +393,10 @@ func (c *comparison) digest(d *draft) string {
 		if r.Source != "" {
 			writePart(sum, r.ID.String(), string(r.Source))
 		}
+		for _, path := range slices.Sorted(maps.Keys(r.Fields)) {
+			f := r.Fields[path]
+			writePart(sum, r.ID.String(), path, string(f.Source), f.Since.UTC().Format(time.RFC3339Nano))
+		}
 	}
 	for _, ids := range [][]document.ID{c.changes.Created, c.changes.Changed, c.changes.Removed} {
 		c.writeBodies(sum, ids)
