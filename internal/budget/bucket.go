@@ -120,7 +120,9 @@ func (b *bucket) untilShare(f flow, got, ask lanes, workers float64) time.Durati
 	}
 	share := max(1, f.ordinary*chunk.Seconds()*0.8/workers)
 	wait := max((share-b.Calls)/f.rate, (share-b.Ordinary)/f.ordinary)
-	wait = max(wait, min(share, float64(got.Ordinary))*workers/f.ordinary)
+	if workers > 1 { // the others take what is left; one alone would lose it, as it never catches up
+		wait = max(wait, min(share, float64(got.Ordinary))*workers/f.ordinary)
+	}
 	return max(time.Microsecond, time.Duration(min(wait, 1e6)*1e9))
 }
 

@@ -143,6 +143,25 @@ func (l *load) busiest(window time.Duration) int {
 	return most
 }
 
+// TestOneWorkerReachesTheRate: what is left in the bucket while a worker waits is not lost,
+// also where it is a fraction of a call.
+func TestOneWorkerReachesTheRate(t *testing.T) {
+	for _, rate := range []float64{1.5, 2, 3, 5, 20} {
+		workers(t, func(t *testing.T) {
+			l := load{}
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			var calls sync.WaitGroup
+			b := budget.Share(newShelf().seen(), "p", budget.Limits{CallsPerSecond: rate})
+			l.run(ctx, &calls, 0, 30, time.Millisecond, b.Pass)
+			calls.Wait()
+			if got, want := float64(len(l.began)), 0.8*rate*300; got < 0.98*want || got > want+2*rate+2 {
+				t.Errorf("%v calls in five minutes at %v a second, want %v", got, rate, want)
+			}
+		})
+	}
+}
+
 // TestWorkersShareARate: two that want all of it get half of it each, and never
 // more than it allows.
 func TestWorkersShareARate(t *testing.T) {
