@@ -94,7 +94,11 @@ func (c *cli) serve(ctx context.Context, flags serveFlags) error {
 		<-ctx.Done()
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
-		stopped <- server.Shutdown(limited)
+		err := server.Shutdown(limited)
+		if errors.Is(err, context.DeadlineExceeded) { // calls that wait for runs: these go on without
+			err = server.Close()
+		}
+		stopped <- err
 	}()
 	if config != nil {
 		err = server.ServeTLS(listener, "", "")
@@ -175,6 +179,7 @@ func (c *cli) apiHandler(ctx context.Context, flags serveFlags) (http.Handler, e
 	if err != nil {
 		return nil, invalid(fmt.Errorf("--issuers %s: %w", flags.issuers, err))
 	}
+	go func() { _ = verifier.Refresh(ctx) }() // so that the first tokens do not wait; it logs what fails
 	local, connect := c.local(), sync.Mutex{}
 	dial := local.Temporal
 	local.Temporal = func(ctx context.Context) (control.Temporal, error) { // a server has many callers at one time
@@ -196,8 +201,8 @@ type callers struct {
 // service returns the caller of a request, and the service with their rights. The policies are
 // read for each request: a right that is taken ends with the commit.
 func (c callers) service(r *http.Request) (control.Service, access.Actor, error) {
-	bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || len(r.Header.Values("Authorization")) != 1 {
+	scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || len(r.Header.Values("Authorization")) != 1 {
 		return nil, access.Actor{}, &api.AuthError{Code: "missing", Message: "the request has no token: set ROLLCALL_TOKEN_FILE, " +
 			"or send Authorization: Bearer with an access token"}
 	}

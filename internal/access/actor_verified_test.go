@@ -79,7 +79,7 @@ func TestActor_VerifiedNeedsAWellFormedName(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct{ reason, claim, name, want string }{
-		{"whoever is verified needs no claim", "hr", issuer + "#ada", "claims another name"},
+		{"a verified actor needs no claim", "hr", issuer + "#ada", "claims another name"},
 		{"a name without a subject", "", issuer, "subject is empty"},
 	} {
 		err := access.Actor{Kind: access.VerifiedUser, Name: tt.name, Claim: tt.claim}.Check()

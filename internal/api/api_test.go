@@ -136,7 +136,7 @@ func TestServer_Refuses(t *testing.T) {
 		message    string
 	}{
 		"no credential": {
-			"nobody is trusted by default", "/v1/documents/apply", apply,
+			"a caller without a credential has no rights", "/v1/documents/apply", apply,
 			func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusUnauthorized, "rollcall login",
 		},
 		"a credential that cannot be checked": {

@@ -139,15 +139,14 @@ func readStream[Out any](ctx context.Context, body io.Reader, events report) (Ou
 			if ctx.Err() != nil {
 				return result, ctx.Err()
 			}
-			return result, &control.Error{Code: control.Unavailable, Message: fmt.Sprintf(
-				"the connection to the server ended before the result (%v): rollcall status shows how far the work is", err)}
+			return result, cutOff(err)
 		}
 		if len(bytes.TrimSpace(text)) == 0 {
 			continue
 		}
 		var l line
 		if err := json.Unmarshal(text, &l); err != nil {
-			return result, fmt.Errorf("api: a line of the server: %w", err)
+			return result, cutOff(err) // ReadLine returns the part of a line before the end
 		}
 		switch {
 		case l.Event != nil:
@@ -162,6 +161,11 @@ func readStream[Out any](ctx context.Context, body io.Reader, events report) (Ou
 			return partial(result, l.Result, nil)
 		}
 	}
+}
+
+func cutOff(err error) error {
+	return &control.Error{Code: control.Unavailable, Message: fmt.Sprintf(
+		"the connection to the server ended before the result (%v): rollcall status shows how far the work is", err)}
 }
 
 // readLine reads one line, however long, up to maxResult.

@@ -27,6 +27,8 @@ type endpoint[In, Out any] struct {
 	// changes is true if the call waits for the lock of changes, with a connection of the
 	// database. So few run at one time that other calls have connections.
 	changes bool
+	// reads is true if the call reads all documents.
+	reads bool
 }
 
 // set stores what every endpoint has.
@@ -67,6 +69,7 @@ type endpoints struct {
 func newEndpoints() endpoints {
 	var e endpoints
 	e.get.set("Get", "documents/get", "Get the stored documents of a kind, or one")
+	e.get.reads, e.export.reads = true, true
 	e.apply.set("Apply", "documents/apply", "Store documents, all or none")
 	e.apply.streams, e.apply.documents = true, true
 	e.applyPlan.set("ApplyPlan", "documents/apply-plan", "Store exactly the change that was planned under a digest")

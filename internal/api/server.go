@@ -56,9 +56,15 @@ const (
 	resultTimeout = 5 * time.Minute
 	// keepalive is how often an idle stream gets an empty line, so that no proxy ends it.
 	keepalive = 15 * time.Second
-	// maxRequests and maxDocumentRequests are how many requests are served at the same time.
-	maxRequests         = 256
-	maxDocumentRequests = 4
+	// maxRequests are how many requests are served at the same time, maxChanges of those that
+	// change or plan documents, and maxReads of those that read all documents.
+	maxRequests = 256
+	maxChanges  = 4
+	maxReads    = 8
+	// slotTimeout is how long a request waits for one of the latter slots.
+	slotTimeout = 20 * time.Second
+	// readyTimeout is how long the readiness check may take.
+	readyTimeout = 5 * time.Second
 )
 
 // server serves requests.
@@ -66,15 +72,15 @@ type server struct {
 	Options
 	mux  *http.ServeMux
 	spec *huma.OpenAPI
-	// slots limit the requests at one time, documentSlots those with many documents.
-	slots, documentSlots chan struct{}
+	// slots limit the requests at one time.
+	slots, changeSlots, readSlots chan struct{}
 }
 
 // NewHandler returns the handler of the interface.
 func NewHandler(o Options) (http.Handler, error) {
 	s := &server{
 		Options: o, mux: http.NewServeMux(), spec: newSpec(o.Version),
-		slots: make(chan struct{}, maxRequests), documentSlots: make(chan struct{}, maxDocumentRequests),
+		slots: make(chan struct{}, maxRequests), changeSlots: make(chan struct{}, maxChanges), readSlots: make(chan struct{}, maxReads),
 	}
 	s.routes()
 	spec, err := json.Marshal(s.spec)
@@ -112,8 +118,10 @@ func (s *server) base() http.Handler {
 }
 
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
 	if s.Ready != nil {
-		if err := s.Ready(r.Context()); err != nil {
+		if err := s.Ready(ctx); err != nil {
 			s.fail(w, r, &control.Error{Code: control.Unavailable, Message: "the server is not ready: its log has the cause"}, nil)
 			s.Log.WarnContext(r.Context(), "not ready", "request", requestOf(r.Context()), "cause", err)
 			return
@@ -139,7 +147,7 @@ func handle[In, Out any](
 			s.unauthenticated(w, r, err)
 			return
 		}
-		release, err := s.accept(w, service, e.method, e.documents || e.changes)
+		release, err := s.accept(w, r, service, e.method, s.slotsOf(e.documents || e.changes, e.reads))
 		if err != nil {
 			s.fail(w, r, err, nil)
 			return
@@ -178,32 +186,52 @@ type caller struct {
 	by access.Actor
 }
 
+// slotsOf returns the slots of a method beside those of all requests; nil for none.
+func (s *server) slotsOf(changes, reads bool) chan struct{} {
+	switch {
+	case changes:
+		return s.changeSlots
+	case reads:
+		return s.readSlots
+	default:
+		return nil
+	}
+}
+
 // accept decides whether a request is read: the caller has the right to the method, and the
 // server has room.
-func (s *server) accept(w http.ResponseWriter, service control.Service, method string, changes bool) (release func(), err error) {
+func (s *server) accept(
+	w http.ResponseWriter, r *http.Request, service control.Service, method string, extra chan struct{},
+) (release func(), err error) {
 	if limited, ok := service.(limited); ok {
 		if err := limited.AllowsOperation(method); err != nil {
 			return nil, err
 		}
 	}
-	release, err = s.acquireSlot(changes)
-	if err != nil {
+	busy := func() error {
 		w.Header().Set("Retry-After", "1")
-	}
-	return release, err
-}
-
-// acquireSlot takes a slot for a request. A full server refuses at once: the caller repeats.
-func (s *server) acquireSlot(documents bool) (release func(), err error) {
-	slots := s.slots
-	if documents {
-		slots = s.documentSlots
+		return &control.Error{Code: control.Unavailable, Message: "the server is busy: repeat the request in a second"}
 	}
 	select {
-	case slots <- struct{}{}:
-		return func() { <-slots }, nil
+	case s.slots <- struct{}{}:
 	default:
-		return nil, &control.Error{Code: control.Unavailable, Message: "the server is busy: repeat the request in a second"}
+		return nil, busy()
+	}
+	free := func() { <-s.slots }
+	if extra == nil {
+		return free, nil
+	}
+	limit := time.NewTimer(slotTimeout)
+	defer limit.Stop()
+	select {
+	case extra <- struct{}{}:
+		return func() { <-extra; free() }, nil
+	case <-limit.C:
+		free()
+		return nil, busy()
+	case <-r.Context().Done():
+		free()
+		return nil, r.Context().Err()
 	}
 }
 
@@ -343,7 +371,11 @@ func (s *server) unauthenticated(w http.ResponseWriter, r *http.Request, err err
 		}, nil)
 		return
 	}
-	w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	challenge := "Bearer" // RFC 6750, section 3.1: no error code for a request without a token
+	if r.Header.Get("Authorization") != "" {
+		challenge = `Bearer error="invalid_token"`
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
 	p := newProblem(&control.Error{Code: control.Unauthenticated, Name: refused.Code, Message: refused.Message}, requestOf(r.Context()))
 	writeJSON(w, p.Status, "application/problem+json", p)
 }

@@ -249,10 +249,13 @@ func (r Rights) changeBy(rule ChangeRule, c parsed) Decision {
 func (r Rights) planning(c parsed) Decision {
 	rule, _ := r.rule("PlanDocuments")
 	roles := rule.Roles
-	if c.kind == document.KindAccessPolicy {
+	switch {
+	case c.restores():
+		roles = nil // numbers and sources would show what is taken: see Changes
+	case c.kind == document.KindAccessPolicy:
 		roles = policyReaders()
 	}
-	if !slices.ContainsFunc(r.by(roles), func(g grant) bool { return g.in.All() }) {
+	if len(roles) > 0 && !slices.ContainsFunc(r.by(roles), func(g grant) bool { return g.in.All() }) {
 		// A plan shows the accounts of all users and groups that the documents would bind, which
 		// a reader of single workspaces does not see.
 		roles = []document.PolicyRole{document.RoleEditor, document.RoleOperator}

@@ -212,8 +212,14 @@ func (r *restricted) Status(ctx context.Context, request StatusRequest) (StatusR
 
 // Explain is that of Tenants.
 func (r *restricted) Explain(ctx context.Context, request ExplainRequest) (explain.Answer, error) {
-	if _, err := r.scoped(ctx, "Explain", Selection{Tenants: []access.TenantID{request.Tenant}}); err != nil {
+	one, err := r.scoped(ctx, "Explain", Selection{Tenants: []access.TenantID{request.Tenant}})
+	if err != nil {
 		return explain.Answer{}, err
+	}
+	if !r.rights.Scope("Explain").All() { // the answer for an unknown tenant names all platforms
+		if _, err := r.local.ListTenants(ctx, one); err != nil {
+			return explain.Answer{}, err
+		}
 	}
 	return r.local.Explain(ctx, request)
 }

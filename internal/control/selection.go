@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"slices"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/store"
@@ -56,18 +55,22 @@ func (l *Local) ListTenants(ctx context.Context, s Selection) ([]access.TenantID
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	stored, err := l.Store(ctx)
+	db, err := l.Store(ctx)
 	if err != nil {
 		return nil, err
 	}
-	found, err := stored.Tenants(ctx, store.TenantFilter{
+	found, err := db.Tenants(ctx, store.TenantFilter{
 		IDs: s.Tenants, Workspace: s.Workspace, Project: s.Project, Platform: s.Platform,
 	})
 	if err != nil {
 		return nil, err
 	}
+	stored := make(map[access.TenantID]bool, len(found))
+	for _, id := range found {
+		stored[id] = true
+	}
 	for _, id := range s.Tenants {
-		if !slices.Contains(found, id) {
+		if !stored[id] {
 			return nil, notFound(kindTenant, id.String())
 		}
 	}

@@ -21,7 +21,7 @@ func TestAccessPolicy_RefusesRules(t *testing.T) {
 		reason, rules string
 		want          []string
 	}{
-		{"callers who are nobody in particular", "{callers: {}, roles: [admin]}", []string{missing}},
+		{"a rule that names no callers", "{callers: {}, roles: [admin]}", []string{missing}},
 		{
 			"an issuer is everybody who has an account there", "{callers: {issuer: 'https://login.example.com'}, roles: [viewer]}",
 			[]string{missing},

@@ -108,13 +108,14 @@ UPDATE installation SET ends_checked_at = (SELECT at FROM next) RETURNING (SELEC
 	return *wait, true, nil
 }
 
-// EndsNeedTrigger reports whether bindings end, or runs are pending, before any caller of CheckEnds
-// counts ends: none runs, an end was applied that comes before the next count, or that count
-// is later than planned by maxDelay.
+// EndsNeedTrigger reports whether a caller of CheckEnds should call it before the time that it
+// noted: none is noted although bindings end or runs are pending, an end was applied that comes
+// earlier, no end is left, or the time passed by more than maxDelay.
 func (s *Store) EndsNeedTrigger(ctx context.Context, maxDelay time.Duration) (bool, error) {
 	var needed bool
 	err := s.one(ctx, &needed, `
 SELECT CASE WHEN ends_checked_at IS NULL THEN next IS NOT NULL OR waiting
+	WHEN next IS NULL THEN true
 	ELSE next < ends_checked_at OR ends_checked_at < now() - $1::interval END
 FROM installation,
 	(SELECT min(ends_at) AS next FROM documents WHERE ends_at IS NOT NULL AND NOT ended) AS ends,

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -54,6 +55,13 @@ func TestEndsNeedTrigger(t *testing.T) {
 			}
 			check()
 		}, false},
+		{"an end was applied that the workflow knows", func() { endsIn(t, s, time.Hour); check() }, false},
+		{"its binding is removed: the workflow ends", func() {
+			if _, err := s.Delete(t.Context(), []document.ID{{Kind: document.KindUserBinding, Name: "ada-ends"}}, store.Checks{}); err != nil {
+				t.Fatal(err)
+			}
+		}, true},
+		{"the workflow knows that no end is left", check, false},
 	} {
 		step.do()
 		got, err := s.EndsNeedTrigger(t.Context(), time.Minute)

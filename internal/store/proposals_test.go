@@ -188,7 +188,7 @@ func TestProposeDelete(t *testing.T) {
 	if _, err := s.TenantInput(t.Context(), db); err != nil {
 		t.Errorf("the tenant is removed: %v", err)
 	}
-	if _, err := s.ProposeDelete(t.Context(), []document.ID{{Kind: document.KindUser, Name: "nobody"}}, store.Checks{}); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.ProposeDelete(t.Context(), []document.ID{{Kind: document.KindUser, Name: "unknown"}}, store.Checks{}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("propose to remove an unknown user: %v, want store.ErrNotFound", err)
 	}
 }

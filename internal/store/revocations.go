@@ -89,7 +89,7 @@ type RevocationFilter struct {
 // give them, and that all platforms are asked to see to it: served ones, those where removed tenants
 // still have managed objects, and those where the ledger still has the person. One that
 // stands already is asked for again and keeps its reason; the repetition is kept beside it. It
-// fails with ErrNotFound for somebody of whom nothing is known.
+// fails with ErrNotFound for a user of whom nothing is known.
 //
 // A new one ages all plans, as a change of the documents does. The starts, which may be nil,
 // get the revocation's id and its platforms; they are stored with it.

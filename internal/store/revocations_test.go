@@ -63,7 +63,7 @@ func TestRevocationAgesPlansAndStands(t *testing.T) {
 	}
 	diff(t, "revoked in every input", []document.Revocation{{Person: "ada", EUID: first.EUID}}, revoked(t, s))
 
-	again, err := s.Revoke(t.Context(), "ada", "once more", storetest.By("somebody else"), nil)
+	again, err := s.Revoke(t.Context(), "ada", "once more", storetest.By("another"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestRevocationAgesPlansAndStands(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRepeats := []store.RevocationRepeat{
-		{Reason: "once more", By: storetest.By("somebody else")}, {Reason: "left", By: storetest.By("hr")},
+		{Reason: "once more", By: storetest.By("another")}, {Reason: "left", By: storetest.By("hr")},
 	}
 	diff(t, "each repetition is kept, that with the same words, too", wantRepeats, again.Repeats,
 		cmpopts.IgnoreFields(store.RevocationRepeat{}, "At"))

@@ -109,7 +109,7 @@ func TestVerify_Attacks(t *testing.T) {
 		{"a logout token without a type", rsaKey.signWith(t, header(map[string]any{"typ": "JWT"}), valid(map[string]any{"events": map[string]any{}})), token.WrongType},
 		{"a DPoP proof", rsaKey.signWith(t, header(map[string]any{"typ": "dpop+jwt"}), valid(nil)), token.WrongType},
 
-		{"an issuer that nobody configured", rsaKey.sign(t, valid(map[string]any{"iss": "https://attacker.example"})), token.UnknownIssuer},
+		{"an issuer that is not configured", rsaKey.sign(t, valid(map[string]any{"iss": "https://attacker.example"})), token.UnknownIssuer},
 		{"the issuer with a slash", rsaKey.sign(t, valid(map[string]any{"iss": p.url + "/"})), token.UnknownIssuer},
 		{"the issuer in other letters", rsaKey.sign(t, valid(map[string]any{"iss": strings.ToUpper(p.url)})), token.UnknownIssuer},
 		{"without an issuer", rsaKey.sign(t, valid(map[string]any{"iss": nil})), token.UnknownIssuer},

@@ -153,7 +153,7 @@ func TestFetch_FollowsRedirects(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := f.fetch(t.Context()); err == nil {
-		t.Error("a certificate that nobody trusts is accepted")
+		t.Error("an untrusted certificate is accepted")
 	}
 	trust(t, f, server)
 	if body, _, err := f.fetch(t.Context()); err != nil || string(body) != "{}" {

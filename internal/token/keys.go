@@ -96,7 +96,7 @@ func readKey(raw json.RawMessage) (key, bool) {
 	return key{id: jwk.KeyID, public: jwk.Key, only: only}, isAccepted(jwk.Key)
 }
 
-// isAccepted reports whether a key is a public one that nobody can break. Private and
+// isAccepted reports whether a key is a public one that is hard to break. Private and
 // symmetric keys are not.
 func isAccepted(public any) bool {
 	switch k := public.(type) {

@@ -93,7 +93,7 @@ func TestKeys_HotPath(t *testing.T) {
 	}
 }
 
-// TestKeys_ProviderDown: an hour without the provider stops nobody whose key is known, also
+// TestKeys_ProviderDown: an hour without the provider stops no caller whose key is known, also
 // after a restart.
 func TestKeys_ProviderDown(t *testing.T) {
 	clock, key := newClock(), newSigner(t, "RS256", "k1")
@@ -200,7 +200,7 @@ func TestKeys_Background(t *testing.T) {
 	p.with(func(p *provider) { p.wait = release })
 	clock.advance(2 * time.Minute)
 	for range 5 {
-		requireCode(t, v, sign(), "", "the provider hangs, and nobody waits for it")
+		requireCode(t, v, sign(), "", "the provider hangs, and no caller waits for it")
 	}
 	close(release)
 	waitFetches(t, p, 2)
