@@ -99,12 +99,16 @@ may be the author; a user decides about changes of a workload, and the pipeline 
 them. Two spellings of an issuer, with and without a slash, are one. Rollcall cannot know that
 two accounts, of two issuers or of one, belong to one user.
 
+The authors of changes stay with a tenant until a run has applied the changes, with nothing
+that waits for an approval or an adoption. A change of a guard, and of the roles above, passes in
+two steps: one user plans it (rollcall plan -f), and another stores exactly that plan
+(rollcall apply --plan).
+
 ## Not there yet
 
-The server applies these rules (rollcall serve). It refuses what needs a second user, except
-to lift a revocation: no record says yet whose change a step rests on. A command that reaches
-the database itself may do everything, whatever the policies say, and is recorded with the
-user of its operating system.
+Roles that a connection lists in secondPerson are refused, to all callers. A command that
+reaches the database itself may do everything, whatever the policies say, and is recorded with
+the user of its operating system.
 
 Bindings of users and groups to workspaces, which give the managers of a workspace their rights
 without a policy, come later.

@@ -35,7 +35,7 @@ func (c *cli) planDocuments(ctx context.Context, in io.Reader, flags planFlags) 
 	if err != nil {
 		return err
 	}
-	request := control.PlanDocumentsRequest{Documents: docs, Prune: flags.prune, Ordered: c.format != formatTable}
+	request := control.PlanDocumentsRequest{Documents: docs, By: actor(""), Prune: flags.prune, Ordered: c.format != formatTable}
 	if err := request.Validate(); err != nil {
 		return err
 	}

@@ -40,7 +40,8 @@ func (s *server) documentRoutes(e endpoints) {
 		if err := place(r.Documents, r.Origins); err != nil {
 			return control.DocumentsPlan{}, err
 		}
-		return c.PlanDocuments(ctx, control.PlanDocumentsRequest{Documents: r.Documents, Prune: r.Prune, Ordered: r.Ordered}, events)
+		request := control.PlanDocumentsRequest{Documents: r.Documents, By: c.by, Prune: r.Prune, Ordered: r.Ordered}
+		return c.PlanDocuments(ctx, request, events)
 	})
 	handle(s, e.applyPlan, func(ctx context.Context, c caller, r control.ApplyPlanRequest, events report) (control.ChangeResult, error) {
 		r.By = c.by

@@ -32,12 +32,12 @@ type ActionRule struct {
 // Actions returns all actions.
 func Actions() []ActionRule {
 	return []ActionRule{
-		{ApproveRemoval, "the actors of the revisions and runs that the removal rests on"},
-		{CopyGrant, "the actors of the revisions that replace the group"},
-		{Adopt, "the actors of the revisions of the documents that desire the group"},
+		{ApproveRemoval, "the authors of the changes that affect the tenant and that no run has applied"},
+		{CopyGrant, "the authors of the changes that affect the tenant and that no run has applied"},
+		{Adopt, "the authors of the changes that affect the tenant and that no run has applied"},
 		{Lift, "the actors who revoked"},
-		{Forget, "the actor who deleted the platform's document"},
-		{ChangeGuard, "the author of the change"},
+		{Forget, "the actor who deleted the platform's document, and the authors of changes that affect its tenants"},
+		{ChangeGuard, "the actor who planned the change, where another stores the plan"},
 		{GrantPrivilegedRole, "the author of the change"},
 	}
 }
@@ -61,6 +61,23 @@ type FourEyes struct {
 	// AcceptOSUsers counts users of hosts as different from others if their names differ,
 	// though only their hosts vouch for them. It is for installations without an issuer.
 	AcceptOSUsers bool
+}
+
+// CheckAny decides about a change that one user has proposed and another one stores: one of the
+// proposers is another user than the decider. The decider may be among them, as an approver
+// may plan the change to see it.
+func (f FourEyes) CheckAny(action Action, decider access.Actor, proposers []access.Actor) Decision {
+	d := Decision{Reason: fmt.Sprintf("to %s needs a second user: plan the change with rollcall plan -f, "+
+		"and have another user store it with rollcall apply --plan", action)}
+	for _, p := range proposers {
+		if p.Kind == access.System {
+			continue
+		}
+		if d = f.Check(action, decider, []access.Actor{p}); d.Allowed {
+			return d
+		}
+	}
+	return d
 }
 
 // Check decides whether the decider is another user than all actors that caused what the

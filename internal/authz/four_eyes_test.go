@@ -68,6 +68,32 @@ func TestFourEyes(t *testing.T) {
 	}
 }
 
+func TestFourEyes_CheckAny(t *testing.T) {
+	t.Parallel()
+	ada, ben := user(t, "ada"), user(t, "ben")
+	for _, tt := range []struct {
+		reason    string
+		proposers []access.Actor
+		want      bool
+		text      string
+	}{
+		{"a change that no user has planned", nil, false, "apply --plan"},
+		{"the decider alone planned it", []access.Actor{ben}, false, "a change of their own"},
+		{"another user planned it", []access.Actor{ada}, true, "caused none"},
+		{"the decider planned it, too", []access.Actor{ben, ada}, true, "caused none"},
+		{"in the other order", []access.Actor{ada, ben}, true, "caused none"},
+		{"an unknown actor planned it", []access.Actor{{}}, false, "not verified"},
+		{"a user of a host planned it", []access.Actor{{Kind: access.OSUser, Name: "ada@ops"}}, false, "not verified"},
+		{"Rollcall is no user who proposes", []access.Actor{{Kind: access.System, Name: "sweep"}}, false, "apply --plan"},
+	} {
+		d := authz.FourEyes{}.CheckAny(authz.ChangeGuard, ben, tt.proposers)
+		if d.Allowed != tt.want {
+			t.Errorf("%s: %+v, want allowed: %t", tt.reason, d, tt.want)
+		}
+		contains(t, tt.reason, d.Reason, tt.text)
+	}
+}
+
 // TestFourEyes_NoActorDecidesAboutItself: whatever the causes, one of them never decides, and
 // more causes never turn a denial into a permission.
 func TestFourEyes_NoActorDecidesAboutItself(t *testing.T) {

@@ -121,7 +121,7 @@ func (l *Local) change(ctx context.Context, o ChangeOptions, report func(Event),
 	result := ChangeResult{Changes: changes, Stored: err == nil && !o.DryRun && !changes.Empty()}
 	events := newReporter(report)
 	if o.Effect && (err == nil && o.DryRun || CodeOf(err) == Unconfirmed) {
-		if failed := l.addEffect(ctx, s, e, &result, events); failed != nil {
+		if failed := l.addEffect(ctx, s, e, o.By, &result, events); failed != nil {
 			return result, failed
 		}
 	}

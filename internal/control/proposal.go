@@ -15,6 +15,8 @@ import (
 // PlanDocumentsRequest asks what storing documents would change.
 type PlanDocumentsRequest struct {
 	Documents []document.Document `json:"documents"`
+	// By is the caller: another one can store a change that needs two users.
+	By access.Actor `json:"-"`
 	// Prune removes the stored documents that Documents lacks.
 	Prune bool `json:"prune,omitempty"`
 	// Ordered reports the plans in the order of tenants, not as soon as each is planned.
@@ -58,7 +60,7 @@ func (l *Local) PlanDocuments(ctx context.Context, r PlanDocumentsRequest, repor
 		return DocumentsPlan{}, err
 	}
 	changes, err := s.Propose(ctx, store.ApplyRequest{
-		Documents: r.Documents, Prune: r.Prune, Checks: store.Checks{Validate: l.validateNames, Review: l.review},
+		Documents: r.Documents, Prune: r.Prune, Checks: store.Checks{By: r.By, Validate: l.validateNames, Review: l.review},
 	})
 	if err != nil {
 		return DocumentsPlan{}, err
@@ -90,9 +92,11 @@ func (l *Local) planProposal(ctx context.Context, changes store.Changes, o planO
 
 // addEffect proposes the change of a result and adds its effect, within effectTimeout. The
 // caller can confirm a change without plans: their failure is in the effect.
-func (l *Local) addEffect(ctx context.Context, s *store.Store, e edit, result *ChangeResult, events *reporter) error {
+func (l *Local) addEffect(
+	ctx context.Context, s *store.Store, e edit, by access.Actor, result *ChangeResult, events *reporter,
+) error {
 	if e.propose != nil {
-		changes, err := e.propose(s, store.Checks{Validate: l.validateNames, Review: l.review})
+		changes, err := e.propose(s, store.Checks{By: by, Validate: l.validateNames, Review: l.review})
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -45,8 +46,19 @@ func forbidden(d authz.Decision) error {
 func (r *restricted) allow(op authz.Operation) error { return forbidden(r.rights.Allow(op)) }
 
 // changing returns the service that lets the caller's changes pass.
-func (r *restricted) changing(op authz.Operation) (*Local, error) {
+//
+// Proposers planned the change; none for one that is not planned. A change that needs two users
+// needs another one among them.
+func (r *restricted) changing(ctx context.Context, op authz.Operation, proposers ...access.Actor) (*Local, error) {
 	if err := r.allow(op); err != nil {
+		return nil, err
+	}
+	s, err := r.local.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	policies, err := s.Documents(ctx, store.Filter{Kind: document.KindAccessPolicy})
+	if err != nil {
 		return nil, err
 	}
 	local := r.local
@@ -59,13 +71,44 @@ func (r *restricted) changing(op authz.Operation) (*Local, error) {
 			return err
 		}
 		for _, action := range authz.ActionsOf(changes) {
-			if err := forbidden(authz.FourEyes{}.Check(action, r.caller, []access.Actor{r.caller})); err != nil {
+			if err := forbidden(authz.FourEyes{}.CheckAny(action, r.caller, proposers)); err != nil {
 				return err
 			}
 		}
-		return nil
+		return keepsAdmin(policies, changes)
 	}
 	return &local, nil
+}
+
+// keepsAdmin refuses a change after which no rule of a policy gives the role admin: no caller could
+// change the policies any more. A rule may still match no caller.
+func keepsAdmin(policies []document.Document, changes []authz.Change) error {
+	after := map[document.ID]document.Document{}
+	for _, p := range policies {
+		after[p.ID] = p
+	}
+	changed := false
+	for _, c := range changes {
+		switch {
+		case c.After != nil && c.After.ID.Kind == document.KindAccessPolicy:
+			after[c.After.ID], changed = *c.After, true
+		case c.After == nil && c.Before.ID.Kind == document.KindAccessPolicy:
+			delete(after, c.Before.ID)
+			changed = true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	compiled, err := authz.Compile(slices.Collect(maps.Values(after)))
+	if err != nil {
+		return err
+	}
+	if !compiled.HasAdmin() {
+		return &Error{Code: Conflict, Kind: string(document.KindAccessPolicy), Message: "no rule would give the role admin any more, " +
+			"and no caller could change the policies: keep one"}
+	}
+	return nil
 }
 
 // scoped limits a selection to the tenants that the caller may choose. Others are as tenants
@@ -140,7 +183,7 @@ func (r *restricted) Export(ctx context.Context) ([]document.Document, error) {
 
 // Apply is that of Documents.
 func (r *restricted) Apply(ctx context.Context, request ApplyRequest, report func(Event)) (ChangeResult, error) {
-	l, err := r.changing("Apply")
+	l, err := r.changing(ctx, "Apply")
 	if err != nil {
 		return ChangeResult{}, err
 	}
@@ -149,7 +192,18 @@ func (r *restricted) Apply(ctx context.Context, request ApplyRequest, report fun
 
 // ApplyPlan is that of Documents.
 func (r *restricted) ApplyPlan(ctx context.Context, request ApplyPlanRequest, report func(Event)) (ChangeResult, error) {
-	l, err := r.changing("ApplyPlan")
+	if err := r.allow("ApplyPlan"); err != nil {
+		return ChangeResult{}, err
+	}
+	s, err := r.local.Store(ctx)
+	if err != nil {
+		return ChangeResult{}, err
+	}
+	proposers, err := s.Proposers(ctx, request.Digest)
+	if err != nil {
+		return ChangeResult{}, err
+	}
+	l, err := r.changing(ctx, "ApplyPlan", proposers...)
 	if err != nil {
 		return ChangeResult{}, err
 	}
@@ -158,7 +212,7 @@ func (r *restricted) ApplyPlan(ctx context.Context, request ApplyPlanRequest, re
 
 // Delete is that of Documents.
 func (r *restricted) Delete(ctx context.Context, request DeleteRequest, report func(Event)) (ChangeResult, error) {
-	l, err := r.changing("Delete")
+	l, err := r.changing(ctx, "Delete")
 	if err != nil {
 		return ChangeResult{}, err
 	}
@@ -167,7 +221,7 @@ func (r *restricted) Delete(ctx context.Context, request DeleteRequest, report f
 
 // PlanDocuments is that of Plans.
 func (r *restricted) PlanDocuments(ctx context.Context, request PlanDocumentsRequest, report func(Event)) (DocumentsPlan, error) {
-	l, err := r.changing("PlanDocuments")
+	l, err := r.changing(ctx, "PlanDocuments")
 	if err != nil {
 		return DocumentsPlan{}, err
 	}
@@ -233,13 +287,36 @@ func (r *restricted) ListPending(ctx context.Context) ([]PendingTenant, error) {
 	return visible(r, "ListPending", pending, func(p PendingTenant) (string, string) { return p.Tenant, p.Platform }), err
 }
 
-// Decide is that of Decisions. It needs a second user, and no record says yet which changes a
-// step rests on: see authz.FourEyes.
+// Decide is that of Decisions. The authors of the tenant's changes cannot approve. They can
+// reject, as they could take the change back.
 func (r *restricted) Decide(ctx context.Context, request DecideRequest, report func(Event)) (ReplicateResult, error) {
-	if err := r.secondUser("Decide", authz.ApproveRemoval, nil); err != nil {
+	if err := r.allow("Decide"); err != nil {
 		return ReplicateResult{}, err
 	}
+	if request.Verdict != store.Rejected {
+		causes, err := r.authors(ctx, request.Tenant)
+		if err != nil {
+			return ReplicateResult{}, err
+		}
+		if err := r.secondUser("Decide", authz.ApproveRemoval, causes); err != nil {
+			return ReplicateResult{}, err
+		}
+	}
 	return r.local.Decide(ctx, request, report)
+}
+
+// authors returns the actors of the changes that what waits on a tenant rests on. Where no
+// change of documents affects the tenant, Rollcall found the difference on the platform.
+func (r *restricted) authors(ctx context.Context, tenant access.TenantID) ([]access.Actor, error) {
+	s, err := r.local.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	authors, err := s.Authors(ctx, tenant)
+	if len(authors) == 0 {
+		authors = []access.Actor{{Kind: access.System, Name: "drift"}}
+	}
+	return authors, err
 }
 
 // secondUser decides about an operation that needs another user than those who caused it.
@@ -278,12 +355,17 @@ func (r *restricted) ListAdoptable(ctx context.Context, tenant access.TenantID) 
 
 // Adopt is that of Adoptions. A dry run needs no second user.
 func (r *restricted) Adopt(ctx context.Context, request AdoptRequest, report func(Event)) (AdoptResult, error) {
-	check := func() error { return r.secondUser("Adopt", authz.Adopt, nil) }
-	if request.DryRun {
-		check = func() error { return r.allow("Adopt") }
-	}
-	if err := check(); err != nil {
+	if err := r.allow("Adopt"); err != nil {
 		return AdoptResult{}, err
+	}
+	if !request.DryRun {
+		causes, err := r.authors(ctx, request.Tenant)
+		if err != nil {
+			return AdoptResult{}, err
+		}
+		if err := r.secondUser("Adopt", authz.Adopt, causes); err != nil {
+			return AdoptResult{}, err
+		}
 	}
 	return r.local.Adopt(ctx, request, report)
 }
@@ -347,14 +429,24 @@ func (r *restricted) CheckConnections(ctx context.Context, request CheckRequest)
 	return r.local.CheckConnections(ctx, request)
 }
 
-// Forget is that of Platforms. It needs a second user, as Decide does.
+// Forget is that of Platforms. The callers who removed the platform and its tenants cannot
+// forget it.
 func (r *restricted) Forget(ctx context.Context, request ForgetRequest) (ForgetResult, error) {
-	check := func() error { return r.secondUser("Forget", authz.Forget, nil) }
-	if request.DryRun {
-		check = func() error { return r.allow("Forget") }
-	}
-	if err := check(); err != nil {
+	if err := r.allow("Forget"); err != nil {
 		return ForgetResult{}, err
+	}
+	if !request.DryRun {
+		s, err := r.local.Store(ctx)
+		if err != nil {
+			return ForgetResult{}, err
+		}
+		causes, err := s.RemovedBy(ctx, request.Platform)
+		if err != nil {
+			return ForgetResult{}, err
+		}
+		if err := r.secondUser("Forget", authz.Forget, causes); err != nil {
+			return ForgetResult{}, err
+		}
 	}
 	return r.local.Forget(ctx, request)
 }

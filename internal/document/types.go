@@ -244,6 +244,9 @@ type TenantInput struct {
 	// Unnamed is true while the tenant has removals that no caller named: a document was
 	// absent from an input that was applied with pruning.
 	Unnamed bool
+	// HasAuthors is true until a run has applied all changes of the documents that affect
+	// the tenant.
+	HasAuthors bool
 	// Now is the time of the database's clock at which the documents were read. Bindings that
 	// have ended by then grant nothing.
 	Now time.Time

@@ -172,6 +172,30 @@ func (t *Tenant) status(run Run, recorded Recorded) store.Status {
 // removalsDone reports whether no removals wait or are forbidden.
 func (t *Tenant) removalsDone() bool { return len(t.plan.Held)+len(t.plan.Forbidden) == 0 }
 
+// completedChanges returns the changes of documents that the tenants' runs have applied.
+func completedChanges(tenants []*Tenant) store.CompletedChanges {
+	done := store.CompletedChanges{Removals: map[access.TenantID]int64{}, All: map[access.TenantID]int64{}}
+	for _, t := range tenants {
+		if !t.removalsDone() || !t.removalsKnown() {
+			continue
+		}
+		if t.document.Unnamed {
+			done.Removals[t.ID()] = t.document.Generation
+		}
+		if t.document.HasAuthors && !t.needsAdoption() {
+			done.All[t.ID()] = t.document.Generation
+		}
+	}
+	return done
+}
+
+// needsAdoption reports whether an unmanaged object stands where the documents desire one.
+func (t *Tenant) needsAdoption() bool {
+	return slices.ContainsFunc(t.plan.Remarks, func(r access.Remark) bool {
+		return r.Code == access.ObjectForeign || r.Code == access.OwnershipUnclear
+	})
+}
+
 // cleanupDone reports whether a removed tenant has nothing left to remove.
 func (t *Tenant) cleanupDone() bool { return t.document.Deleted && t.removalsDone() }
 
@@ -186,13 +210,9 @@ func (r *Reconciler) close(ctx context.Context, tenants []*Tenant) error {
 	if err := r.recordGrants(ctx, tenants); err != nil {
 		return err
 	}
-	named := map[access.TenantID]int64{}
 	var decided, finished []access.TenantID
 	var missing []ledger.Missing
 	for _, t := range tenants {
-		if t.removalsDone() && t.document.Unnamed && t.removalsKnown() {
-			named[t.ID()] = t.document.Generation
-		}
 		if t.removalsDone() && len(t.decisions) > 0 && !t.absent() {
 			decided = append(decided, t.ID())
 		}
@@ -201,8 +221,8 @@ func (r *Reconciler) close(ctx context.Context, tenants []*Tenant) error {
 			missing = append(missing, ledger.Missing{Tenant: t.ID(), Keys: t.missing, Propagation: t.propagation})
 		}
 	}
-	if err := r.store.EndUnnamed(ctx, named); err != nil {
-		return fmt.Errorf("reconcile: end the unnamed removals of %d tenants: %w", len(named), err)
+	if err := r.store.EndChanges(ctx, completedChanges(tenants)); err != nil {
+		return fmt.Errorf("reconcile: end the changes of %d tenants: %w", len(tenants), err)
 	}
 	if err := r.store.EndDecisions(ctx, decided); err != nil {
 		return fmt.Errorf("reconcile: end the decisions on %d tenants: %w", len(decided), err)

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/document"
 )
 
 // reportLifetime is how long a worker's report counts without another.
@@ -168,6 +169,30 @@ func (s *Store) AbandonedPlatforms(ctx context.Context, platform string) ([]Aban
 	return all, prefixed(err)
 }
 
+// RemovedBy returns the actor who removed the document of a platform, and the authors of the
+// changes of its removed tenants that are not applied. An actor that is not known is among
+// them.
+func (s *Store) RemovedBy(ctx context.Context, platform string) ([]access.Actor, error) {
+	return s.actors(ctx, `SELECT DISTINCT actor FROM (
+		SELECT coalesce((SELECT actor FROM removed_platforms WHERE platform = $1), '') AS actor
+		UNION ALL SELECT unnest(authors) FROM affected_tenants JOIN tombstones USING (tenant) WHERE platform = $1) AS removed`, platform)
+}
+
+// queueRemovedPlatforms notes the actor who removes documents of platforms.
+func queueRemovedPlatforms(batch *pgx.Batch, c *comparison, by access.Actor) {
+	var removed []string
+	for _, r := range c.removed {
+		if r.ID.Kind == document.KindPlatform {
+			removed = append(removed, r.ID.Name)
+		}
+	}
+	if len(removed) == 0 {
+		return
+	}
+	batch.Queue(`INSERT INTO removed_platforms (platform, actor) SELECT unnest($1::text[]), $2
+		ON CONFLICT (platform) DO UPDATE SET actor = excluded.actor, at = now()`, removed, by.ID())
+}
+
 // ForgetPlatform drops the removed tenants of a platform that no document describes
 // any more, with all that the ledger says they own there, without touching the
 // platform. The reason and who gave it are kept. Where nothing changes, dry is what
@@ -206,6 +231,7 @@ func (s *Store) ForgetPlatform(ctx context.Context, platform, reason string, by 
 		batch.Queue(`UPDATE decisions SET ended_at = now(), ended = 'abandoned'
 			WHERE ended_at IS NULL AND tenant IN (SELECT tenant FROM tombstones WHERE platform = $1)`, platform)
 		batch.Queue("DELETE FROM former_tenants WHERE platform = $1", platform)
+		batch.Queue("DELETE FROM removed_platforms WHERE platform = $1", platform)
 		batch.Queue("DELETE FROM owned WHERE platform = $1", platform)
 		batch.Queue("DELETE FROM former_connections WHERE platform = $1", platform)
 		batch.Queue("DELETE FROM tombstones WHERE platform = $1", platform)

@@ -50,11 +50,13 @@ func countEnds(ctx context.Context, tx pgx.Tx) (int, error) {
 WITH ended AS (UPDATE documents SET ended = true WHERE ends_at <= now() AND NOT ended RETURNING workspace, project),
 next AS (UPDATE installation SET revision = revision + 1 WHERE EXISTS (SELECT FROM ended) RETURNING revision),
 stored AS (INSERT INTO revisions (revision, actor) SELECT revision, 'system:binding-end' FROM next),
-affected AS (INSERT INTO affected_tenants AS a (tenant, revision, run_pending)
-	SELECT name, revision, EXISTS (SELECT FROM statuses s WHERE s.tenant = t.name) OR EXISTS (SELECT FROM owned o WHERE o.tenant = t.name)
+affected AS (INSERT INTO affected_tenants AS a (tenant, revision, authors, run_pending)
+	SELECT name, revision, ARRAY['system:binding-end'],
+		EXISTS (SELECT FROM statuses s WHERE s.tenant = t.name) OR EXISTS (SELECT FROM owned o WHERE o.tenant = t.name)
 	FROM documents t, next
 	WHERE kind = 'meshTenant' AND (workspace, project) IN (SELECT workspace, project FROM ended) ORDER BY name
-	ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision, run_pending = a.run_pending OR excluded.run_pending)
+	ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision, run_pending = a.run_pending OR excluded.run_pending,
+		authors = `+addAuthor+`)
 SELECT count(*) FROM ended`).Scan(&ended)
 	return ended, prefixed(err)
 }

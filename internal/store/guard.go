@@ -141,21 +141,64 @@ func (s *Store) CountHeld(ctx context.Context) ([]HeldCount, error) {
 }
 
 // queueTouched notes, for the tenants that an edit touches, the generation that
-// it has just made, and on which of them it removes what no caller named.
-func queueTouched(batch *pgx.Batch, tenants, unnamed []access.TenantID) {
+// it has just made, its author, and on which of them it removes what no caller named.
+func queueTouched(batch *pgx.Batch, tenants, unnamed []access.TenantID, by access.Actor) {
 	if len(tenants) == 0 {
 		return
 	}
-	batch.Queue(`INSERT INTO affected_tenants AS a (tenant, revision, unnamed)
-		SELECT tenant, revision, coalesce(tenant = ANY($2::text[]), false) FROM unnest($1::text[]) AS t (tenant), installation
+	batch.Queue(`INSERT INTO affected_tenants AS a (tenant, revision, unnamed, authors)
+		SELECT tenant, revision, coalesce(tenant = ANY($2::text[]), false), ARRAY[$3::text]
+			FROM unnest($1::text[]) AS t (tenant), installation
 		ORDER BY tenant
-		ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision, unnamed = a.unnamed OR excluded.unnamed`,
-		texts(tenants), texts(unnamed))
+		ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision, unnamed = a.unnamed OR excluded.unnamed,
+			authors = `+addAuthor, texts(tenants), texts(unnamed), by.ID())
 }
 
-// EndUnnamed notes that nothing is left to remove on the tenants of what no caller named,
-// each as of a revision of the documents.
-func (s *Store) EndUnnamed(ctx context.Context, revisions map[access.TenantID]int64) error {
+// addAuthor are the authors of an affected tenant with the one that is inserted. Beyond 100,
+// one is kept as unknown, so that no decision about the tenant passes for one of a second user.
+const addAuthor = `CASE WHEN excluded.authors <@ a.authors OR cardinality(a.authors) > 100 THEN a.authors
+	WHEN cardinality(a.authors) = 100 THEN a.authors || ''::text ELSE a.authors || excluded.authors END`
+
+// Authors returns the actors of the changes that affect a tenant and that no run has carried
+// out completely; none for a tenant that only its platform has changed since.
+func (s *Store) Authors(ctx context.Context, tenant access.TenantID) ([]access.Actor, error) {
+	return s.actors(ctx, "SELECT unnest(authors) FROM affected_tenants WHERE tenant = $1", tenant.String())
+}
+
+// actors reads the IDs of actors.
+func (s *Store) actors(ctx context.Context, sql string, args ...any) ([]access.Actor, error) {
+	rows, err := s.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	actors, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (access.Actor, error) {
+		var id string
+		err := row.Scan(&id)
+		return access.ParseActor(id, ""), err
+	})
+	return actors, prefixed(err)
+}
+
+// CompletedChanges are tenants of which a run has applied all changes, each as of a revision of the
+// documents.
+type CompletedChanges struct {
+	// Removals are tenants where nothing is left to remove of what no caller named.
+	Removals map[access.TenantID]int64
+	// All are tenants where nothing waits for a decision either: the authors of the changes are
+	// not needed any more.
+	All map[access.TenantID]int64
+}
+
+// EndChanges notes what runs have applied.
+func (s *Store) EndChanges(ctx context.Context, c CompletedChanges) error {
+	if err := s.endChanges(ctx, "unnamed = false", "a.unnamed", c.Removals); err != nil {
+		return err
+	}
+	return s.endChanges(ctx, "authors = '{}'", "a.authors <> '{}'", c.All)
+}
+
+// endChanges sets columns of affected tenants as of a revision, where they are not set yet.
+func (s *Store) endChanges(ctx context.Context, set, where string, revisions map[access.TenantID]int64) error {
 	if len(revisions) == 0 {
 		return nil
 	}
@@ -167,7 +210,7 @@ func (s *Store) EndUnnamed(ctx context.Context, revisions map[access.TenantID]in
 	// Rows are locked in one order, so that two that end the same wait for each other.
 	return s.exec(ctx, `
 WITH locked AS (SELECT tenant FROM affected_tenants WHERE tenant = ANY($1) ORDER BY tenant FOR UPDATE)
-UPDATE affected_tenants a SET unnamed = false
+UPDATE affected_tenants a SET `+set+`
 	FROM unnest($1::text[], $2::bigint[]) AS done (tenant, revision) JOIN locked USING (tenant)
-	WHERE a.tenant = done.tenant AND a.revision <= done.revision AND a.unnamed`, tenants, of)
+	WHERE a.tenant = done.tenant AND a.revision <= done.revision AND `+where, tenants, of)
 }

@@ -28,7 +28,7 @@ func (s *Store) ProposeDelete(ctx context.Context, ids []document.ID, checks Che
 
 func (s *Store) proposeEdit(ctx context.Context, e edit, checks Checks) (Changes, error) {
 	do := func(tx pgx.Tx, c *comparison, _ *neighbours, d *draft, _ []document.GroupName) error {
-		return propose(ctx, tx, c, d, e.prune && len(c.removed) > 0)
+		return propose(ctx, tx, c, d, checks.By, e.prune && len(c.removed) > 0)
 	}
 	return s.write(ctx, e, Checks{Validate: checks.Validate, Source: checks.Source, Review: checks.Review}, do)
 }
@@ -36,7 +36,7 @@ func (s *Store) proposeEdit(ctx context.Context, e edit, checks Checks) (Changes
 // proposed is how long a proposal is kept.
 const proposed = "7 days"
 
-func propose(ctx context.Context, tx pgx.Tx, c *comparison, d *draft, pruned bool) error {
+func propose(ctx context.Context, tx pgx.Tx, c *comparison, d *draft, by access.Actor, pruned bool) error {
 	changes, err := json.Marshal(c.changes)
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
@@ -51,13 +51,15 @@ func propose(ctx context.Context, tx pgx.Tx, c *comparison, d *draft, pruned boo
 	if _, err := tx.Exec(ctx, staleNumbers, c.changes.Digest); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	done, err := tx.Exec(ctx, `INSERT INTO proposals (digest, revision, changes, pruned) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (digest) DO NOTHING`, c.changes.Digest, c.changes.Generation-1, changes, pruned)
+	done, err := tx.Exec(ctx, `INSERT INTO proposals (digest, revision, changes, pruned, proposers) VALUES ($1, $2, $3, $4, ARRAY[$5::text])
+		ON CONFLICT (digest) DO NOTHING`, c.changes.Digest, c.changes.Generation-1, changes, pruned, by.ID())
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	if done.RowsAffected() == 0 {
-		_, err := tx.Exec(ctx, "UPDATE proposals SET created_at = now() WHERE digest = $1", c.changes.Digest)
+		_, err := tx.Exec(ctx, `UPDATE proposals SET created_at = now(),
+			proposers = CASE WHEN $2 = ANY(proposers) OR cardinality(proposers) >= 100 THEN proposers ELSE proposers || $2::text END
+			WHERE digest = $1`, c.changes.Digest, by.ID())
 		return prefixed(err)
 	}
 	into := append([]string{"proposal", "removed"}, documentColumns()...)
@@ -106,6 +108,12 @@ func (s *Store) ApplyProposal(ctx context.Context, digest string, checks Checks)
 	}
 	checks.Expected = digest
 	return s.change(ctx, e, checks)
+}
+
+// Proposers returns the actors who planned the change of a proposal; none if there is no such
+// proposal.
+func (s *Store) Proposers(ctx context.Context, digest string) ([]access.Actor, error) {
+	return s.actors(ctx, "SELECT unnest(proposers) FROM proposals WHERE digest = $1", digest)
 }
 
 // proposal reads a proposal as an edit.
@@ -223,8 +231,8 @@ allocations AS (
 	SELECT tenant, platform, number, random FROM allocations
 	UNION ALL SELECT tenant, '', number, random FROM proposed_tenants WHERE proposal = $2 AND number > 0),
 affected_tenants AS (
-	SELECT tenant, unnamed FROM affected_tenants
-	UNION ALL SELECT tenant, unnamed FROM proposed_tenants WHERE proposal = $2),
+	SELECT tenant, unnamed, authors FROM affected_tenants
+	UNION ALL SELECT tenant, unnamed, '{}'::text[] FROM proposed_tenants WHERE proposal = $2),
 documents AS NOT MATERIALIZED (
 	SELECT ` + columns + ` FROM documents d WHERE NOT EXISTS (
 		SELECT FROM proposed_documents p WHERE p.proposal = $2 AND p.kind = d.kind AND p.name = d.name)

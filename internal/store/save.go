@@ -49,7 +49,8 @@ func save(
 			RETURNING revision)
 		INSERT INTO revisions (revision, actor, claim) SELECT revision, $2, $3 FROM next RETURNING revision`,
 		served, checks.By.ID(), checks.By.Claim).QueryRow(func(r pgx.Row) error { return r.Scan(&c.changes.Generation) })
-	queueTouched(batch, c.causes, c.unnamed)
+	queueTouched(batch, c.causes, c.unnamed, checks.By)
+	queueRemovedPlatforms(batch, c, checks.By)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}

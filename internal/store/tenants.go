@@ -101,7 +101,7 @@ func (s *Store) tenantInputs(ctx context.Context, ids []access.TenantID, tables 
 		}
 		inputs[i].Generation = parts.generation
 		inputs[i].Revoked = parts.revoked
-		inputs[i].Unnamed = parts.unnamed[id.String()]
+		inputs[i].Unnamed, inputs[i].HasAuthors = parts.unnamed[id.String()], parts.hasAuthors[id.String()]
 	}
 	return inputs, nil
 }
@@ -117,8 +117,9 @@ type inputParts struct {
 	tombs map[string][]document.Document
 	// revoked are the people whose access is revoked by name.
 	revoked []document.Revocation
-	// unnamed are the tenants with removals that no caller named.
-	unnamed map[string]bool
+	// unnamed are the tenants with removals that no caller named, hasAuthors those with changes
+	// that are not applied.
+	unnamed, hasAuthors map[string]bool
 }
 
 // needed selects the documents that the tenants $1 depend on, and some that they do not
@@ -145,13 +146,14 @@ SELECT ` + columns + ` FROM (TABLE tenants UNION ALL TABLE bindings UNION ALL TA
 func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string, tables inputTables) error {
 	p.drawn, p.tombs = map[string]document.Drawn{}, map[string][]document.Document{}
 	batch := &pgx.Batch{}
-	p.unnamed = map[string]bool{}
+	p.unnamed, p.hasAuthors = map[string]bool{}, map[string]bool{}
 	// The transaction began before its snapshot: now() may be before an end that the revision
 	// counts already.
 	batch.Queue(`SELECT revision, clock_timestamp(), user_name, euid FROM installation
 		LEFT JOIN revocations ON lifted_at IS NULL ORDER BY user_name`).Query(p.readState)
-	const numbers = `SELECT tenant, number, random, false FROM allocations WHERE tenant = ANY($1)
-		UNION ALL SELECT tenant, 0, '', true FROM affected_tenants WHERE tenant = ANY($1) AND unnamed`
+	const numbers = `SELECT tenant, number, random, false, false FROM allocations WHERE tenant = ANY($1)
+		UNION ALL SELECT tenant, 0, '', unnamed, authors <> '{}' FROM affected_tenants
+			WHERE tenant = ANY($1) AND (unnamed OR authors <> '{}')`
 	queue := func(sql string) *pgx.QueuedQuery {
 		sql, args := tables.over(sql, tenants)
 		return batch.Queue(sql, args...)
@@ -159,11 +161,11 @@ func (p *inputParts) read(ctx context.Context, tx pgx.Tx, tenants []string, tabl
 	queue(numbers).Query(func(rows pgx.Rows) error {
 		var tenant string
 		var d document.Drawn
-		var unnamed bool
-		_, err := pgx.ForEachRow(rows, []any{&tenant, &d.Number, &d.Random, &unnamed}, func() error {
-			if unnamed {
-				p.unnamed[tenant] = true
-			} else {
+		var unnamed, hasAuthors bool
+		_, err := pgx.ForEachRow(rows, []any{&tenant, &d.Number, &d.Random, &unnamed, &hasAuthors}, func() error {
+			p.unnamed[tenant] = p.unnamed[tenant] || unnamed
+			p.hasAuthors[tenant] = p.hasAuthors[tenant] || hasAuthors
+			if !unnamed && !hasAuthors {
 				p.drawn[tenant] = d
 			}
 			return nil

@@ -36,7 +36,9 @@ func TestUnnamedRemovals(t *testing.T) {
 			apply(t, s, store.ApplyRequest{Documents: without(all, binding), Prune: true})
 			return nil
 		}, true},
-		{"a plan of an earlier revision had nothing to remove", func() error { return s.EndUnnamed(t.Context(), map[access.TenantID]int64{web: 1}) }, true},
+		{"a plan of an earlier revision had nothing to remove", func() error {
+			return s.EndChanges(t.Context(), store.CompletedChanges{Removals: map[access.TenantID]int64{web: 1}})
+		}, true},
 		{"another change of the tenant, before a plan knew the first one", func() error {
 			apply(t, s, store.ApplyRequest{Documents: all})
 			return nil
@@ -46,7 +48,7 @@ func TestUnnamedRemovals(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return s.EndUnnamed(t.Context(), map[access.TenantID]int64{web: input.Generation})
+			return s.EndChanges(t.Context(), store.CompletedChanges{Removals: map[access.TenantID]int64{web: input.Generation}})
 		}, false},
 	} {
 		if err := step.do(); err != nil {
