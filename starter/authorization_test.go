@@ -108,7 +108,7 @@ two steps: one user plans it (rollcall plan -f), and another stores exactly that
 
 Roles that a connection lists in secondPerson are refused, to all callers. A command that
 reaches the database itself may do everything, whatever the policies say, and is recorded with
-the user of its operating system.
+the user of its operating system; rollcall database direct-mode off refuses such commands.
 
 Bindings of users and groups to workspaces, which give the managers of a workspace their rights
 without a policy, come later.

@@ -34,8 +34,10 @@ type cli struct {
 	// server is that of ROLLCALL_SERVER; nil for the service in this process.
 	server    control.Service
 	documents *store.Store
-	temporal  client.Client
-	namespace string // temporal's
+	// directChecked is true for a database that commands may use without a server.
+	directChecked bool
+	temporal      client.Client
+	namespace     string // temporal's
 	// payloads reads what Temporal has; nil without a key ring.
 	payloads converter.DataConverter
 }
@@ -95,7 +97,7 @@ Exit codes: 0 done, 1 failed, 2 invalid input, 3 waits for an approval,
 		applyCommand(c), deleteCommand(c), getCommand(c), exportCommand(c),
 		planCommand(c), replicateCommand(c), statusCommand(c), explainCommand(c), approveCommand(c), rejectCommand(c), revokeCommand(c),
 		adoptCommand(c), connectionCommand(c), forgetCommand(c),
-		workerCommand(c), serveCommand(c), codecCommand(c), migrateCommand(c),
+		workerCommand(c), serveCommand(c), codecCommand(c), migrateCommand(c), databaseCommand(c),
 		schemaCommand(c), platformsCommand(c), trustCommand(c), versionCommand(c),
 	)
 	return root

@@ -19,7 +19,6 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/api"
 	"github.com/rollcall-iam/rollcall/internal/authz"
 	"github.com/rollcall-iam/rollcall/internal/control"
-	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/store"
 	"github.com/rollcall-iam/rollcall/internal/token"
 )
@@ -51,13 +50,12 @@ A caller shows an access token of one of the issuers in the file --issuers:
     - github: {ownerIDs: ["1234567"], audiences: [rollcall]}
     - kubernetes: {url: https://cluster.example.com, audiences: [rollcall]}
 
-A caller that no policy names may do nothing. Store the first policy with rollcall apply on
-a machine that reaches the database.
+A caller that no policy names may do nothing. While no policy is stored the server prints a
+token that has all rights until the first policy, for a day at most.
 
 Without --tls-cert the server listens on this machine only: a token is readable on the way.
-What needs a second user (approvals, adoptions, forgetting a platform, changes of guards)
-is refused here until records name the authors of the changes that it rests on. The user
-who lifts a revocation must not be one who revoked.`,
+Approvals, adoptions, lifts, forgetting a platform and changes of guards need a user who is
+not an author of what they rest on.`,
 		Example: `  rollcall serve --issuers issuers.yaml
   rollcall serve --issuers issuers.yaml --listen :8443 --tls-cert tls.crt --tls-key tls.key`,
 		Args: none,
@@ -187,6 +185,9 @@ func (c *cli) apiHandler(ctx context.Context, flags serveFlags) (http.Handler, e
 		defer connect.Unlock()
 		return dial(ctx)
 	}
+	if err := c.printBootstrap(ctx, s); err != nil {
+		return nil, err
+	}
 	callers := callers{verifier: verifier, store: s, local: local}
 	return api.NewHandler(api.Options{Service: callers.service, Ready: s.CheckSchema, Log: log, Version: buildVersion().Version})
 }
@@ -198,13 +199,15 @@ type callers struct {
 	local    *control.Local
 }
 
-// service returns the caller of a request, and the service with their rights. The policies are
-// read for each request: a right that is taken ends with the commit.
+// service returns the caller of a request, and the service with their rights.
 func (c callers) service(r *http.Request) (control.Service, access.Actor, error) {
 	scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || len(r.Header.Values("Authorization")) != 1 {
 		return nil, access.Actor{}, &api.AuthError{Code: "missing", Message: "the request has no token: set ROLLCALL_TOKEN_FILE, " +
 			"or send Authorization: Bearer with an access token"}
+	}
+	if isBootstrap(bearer) {
+		return c.bootstrap(r.Context(), bearer)
 	}
 	identity, err := c.verifier.Verify(r.Context(), bearer)
 	if err != nil {
@@ -218,11 +221,7 @@ func (c callers) service(r *http.Request) (control.Service, access.Actor, error)
 	if err != nil {
 		return nil, access.Actor{}, &api.AuthError{Code: "subject", Message: err.Error()}
 	}
-	documents, err := c.store.Documents(r.Context(), store.Filter{Kind: document.KindAccessPolicy})
-	if err != nil {
-		return nil, access.Actor{}, err
-	}
-	policies, err := authz.Compile(documents)
+	policies, err := c.policies(r.Context())
 	if err != nil {
 		return nil, access.Actor{}, err
 	}

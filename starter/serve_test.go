@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -13,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +103,8 @@ func (p *provider) issuers(t *testing.T) string {
 type apiServer struct {
 	t       *testing.T
 	address string
+	// printed is what the server printed before it served.
+	printed string
 }
 
 func serveDatabase(t *testing.T, url, issuers string) *apiServer {
@@ -119,20 +123,19 @@ func serveDatabase(t *testing.T, url, issuers string) *apiServer {
 			t.Errorf("serve ended with %d", code)
 		}
 	})
-	found := make(chan string, 1)
+	found := make(chan [2]string, 1)
 	go func() {
-		text := make([]byte, 4096)
-		for {
-			n, err := out.Read(text)
-			if _, address, ok := strings.Cut(string(text[:n]), "Serving "); ok {
-				found <- strings.TrimSpace(strings.SplitN(address, "\n", 2)[0])
+		var printed strings.Builder
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if address, ok := strings.CutPrefix(lines.Text(), "Serving "); ok {
+				found <- [2]string{address, printed.String()}
 			}
-			if err != nil {
-				return
-			}
+			printed.WriteString(lines.Text() + "\n")
 		}
 	}()
-	return &apiServer{t: t, address: <-found}
+	serving := <-found
+	return &apiServer{t: t, address: serving[0], printed: serving[1]}
 }
 
 // as runs a command with a token.
@@ -231,4 +234,54 @@ func TestParseIssuers(t *testing.T) {
 	if err != nil || len(known) != 3 {
 		t.Errorf("%d issuers, %v; an Entra tenant has two, and one follows", len(known), err)
 	}
+}
+
+// TestServe_Bootstrap: the first policy comes with the token that the server prints, which counts
+// no more afterwards.
+func TestServe_Bootstrap(t *testing.T) {
+	t.Parallel()
+	db, p := emptyDatabase(t), newProvider(t)
+	s := serveDatabase(t, db, p.issuers(t))
+	token := regexp.MustCompile(bootstrapPrefix + `[A-Z2-7]{26}`).FindString(s.printed)
+	s.as(token[:len(token)-1]+"x", "", "get").ends(t, "another text", exitInvalid, "does not count any more")
+	s.as(token, "", "export").ends(t, "all rights", exitDone)
+	policy := `{apiVersion: v1, kind: AccessPolicy, metadata: {name: company}, spec: {rules: [
+		{callers: {issuer: "` + p.URL + `", subject: ada}, roles: [ROLE]}]}}`
+	s.as(token, strings.ReplaceAll(policy, "ROLE", "viewer"), "apply", "-").
+		ends(t, "the first policy gives the role admin", exitInvalid, "admin")
+	s.as(token, strings.ReplaceAll(policy, "ROLE", "admin"), "apply", "-").ends(t, "the first policy", exitDone)
+	s.as(token, "", "get").ends(t, "a policy is stored", exitInvalid, "does not count any more")
+	s.as(p.token(t, "ada", nil), "", "export").ends(t, "the administrator", exitDone)
+	if again := serveDatabase(t, db, p.issuers(t)); strings.Contains(again.printed, bootstrapPrefix) {
+		t.Errorf("a server with a policy prints a token:\n%s", again.printed)
+	}
+}
+
+// TestDirectMode: commands that use the database are refused once callers sign in.
+func TestDirectMode(t *testing.T) {
+	t.Parallel()
+	db := database(t)
+	run(t, db, "", "database", "direct-mode", "off").ends(t, "a decision needs a reason", exitInvalid, "--reason")
+	run(t, db, "", "database", "direct-mode", "never").ends(t, "an unknown word", exitInvalid, "on or off")
+	run(t, db, "", "database", "direct-mode").ends(t, "by default", exitDone)
+	run(t, db, "", "get").ends(t, "by default", exitDone)
+	must(t, db, "", "database", "direct-mode", "off", "--reason", "all callers sign in")
+	for _, args := range [][]string{
+		{"get"}, {"export"}, {"status", "--all"}, {"approve"}, {"revoke", "jane", "--reason", "left"}, {"delete", "user", "jane", "--yes"},
+		{"plan", "--all"}, {"replicate", "--all"}, {"connection", "list"},
+	} {
+		run(t, db, "", args...).ends(t, "direct mode is off", exitFailed, "direct mode is off", "all callers sign in", "ROLLCALL_SERVER")
+	}
+	s := serveDatabase(t, db, newProvider(t).issuers(t))
+	s.as("x", "", "get").ends(t, "a server goes on", exitInvalid, "token")
+	run(t, db, "", "migrate").ends(t, "migrate goes on", exitDone)
+	must(t, db, "", "database", "direct-mode", "on", "--reason", "INC-7")
+	run(t, db, "", "get").ends(t, "glass is broken", exitDone)
+}
+
+func TestDatabaseGrant_NamesUnknownRoles(t *testing.T) {
+	t.Parallel()
+	db := database(t)
+	run(t, db, "", "database", "grant").ends(t, "no role", exitInvalid, "--writer")
+	run(t, db, "", "database", "grant", "--reader", "no such role").ends(t, "an unknown role", exitFailed, "no such role")
 }

@@ -29,7 +29,9 @@ func (c *cli) service() control.Service {
 	if c.server != nil {
 		return c.server
 	}
-	return c.local()
+	local := c.local()
+	local.Store = c.directDatabase
+	return local
 }
 
 // useServer has commands call the server that ROLLCALL_SERVER names, if it names one.

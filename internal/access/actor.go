@@ -20,6 +20,8 @@ const (
 	System ActorKind = "system"
 	// VerifiedUser is a user for whom an issuer vouches, as <issuer>#<subject>.
 	VerifiedUser ActorKind = "user"
+	// Bootstrap is a caller with the token that a server prints while no policy is stored.
+	Bootstrap ActorKind = "bootstrap"
 	// Workload is a program for which an issuer vouches, as <issuer>#<subject>.
 	Workload ActorKind = "workload"
 )

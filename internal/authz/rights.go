@@ -70,6 +70,16 @@ func (p *Policies) Rights(c Caller) Rights {
 	return r
 }
 
+// Bootstrap returns the rights of a caller with a bootstrap token: those of an administrator
+// while there is no rule, then none.
+func (p *Policies) Bootstrap(a access.Actor) Rights {
+	r := Rights{actor: a, tables: p.tables}
+	if len(p.rules) == 0 {
+		r.grants = []grant{{document.RoleAdmin, "the bootstrap token", Workspaces{all: true}}}
+	}
+	return r
+}
+
 // grants returns what a rule gives to the callers that it matches. A rule that limits a role
 // of all of Rollcall to workspaces does not give it: documents with such a rule are refused.
 func grants(rule document.PolicyRule, source string) []grant {

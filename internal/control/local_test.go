@@ -46,6 +46,16 @@ func TestLocal(t *testing.T) {
 	})
 }
 
+// TestLocal_WriterRole: the service needs no more rights on the database than servers and
+// workers have.
+func TestLocal_WriterRole(t *testing.T) {
+	t.Parallel()
+	controltest.Run(t, func(t *testing.T) controltest.Installation {
+		s := storetest.OpenWriter(t)
+		return controltest.Installation{Service: local(s), Store: s}
+	})
+}
+
 // TestLocal_OneConnection: no method takes a second connection to the database while it holds
 // one. Many that did, beside one that holds the lock of changes, would wait for each other.
 func TestLocal_OneConnection(t *testing.T) {

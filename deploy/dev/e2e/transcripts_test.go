@@ -45,7 +45,7 @@ func TestTranscripts(t *testing.T) {
 	s.begin()
 	for _, part := range []func(){
 		s.program, s.applied, s.replicated, s.planned, s.explained, s.adoption, s.guarded, s.decided, s.groupsReplaced, s.usersRevoked,
-		s.drifted, s.killed, s.removed, s.waits, s.connected, s.builds, s.forgotten,
+		s.drifted, s.killed, s.removed, s.waits, s.connected, s.builds, s.forgotten, s.direct,
 	} {
 		part()
 	}
@@ -556,6 +556,15 @@ func (s *scenario) former() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// direct: commands that use the database are switched off, and on again.
+func (s *scenario) direct() {
+	s.run("direct-mode", done, "database", "direct-mode", "-o", "json")
+	s.run("direct-mode-off", done, "database", "direct-mode", "off", "--reason", "all callers sign in", "-o", "json")
+	s.run("direct-mode-refused", failed, "get", "-o", "json")
+	s.run("direct-mode-on", done, "database", "direct-mode", "on", "--reason", "INC-7", "-o", "json")
+	s.run("grant-refused", failed, "database", "grant", "--writer", "no_such_role", "-o", "json")
 }
 
 // forgotten: the cleanup of a platform that no longer exists is given up.
