@@ -96,7 +96,7 @@ Exit codes: 0 done, 1 failed, 2 invalid input, 3 waits for an approval,
 	root.AddCommand(
 		applyCommand(c), deleteCommand(c), getCommand(c), exportCommand(c),
 		planCommand(c), replicateCommand(c), statusCommand(c), explainCommand(c), approveCommand(c), rejectCommand(c), revokeCommand(c),
-		adoptCommand(c), connectionCommand(c), forgetCommand(c),
+		adoptCommand(c), connectionCommand(c), forgetCommand(c), auditCommand(c),
 		workerCommand(c), serveCommand(c), codecCommand(c), migrateCommand(c), databaseCommand(c),
 		schemaCommand(c), platformsCommand(c), trustCommand(c), versionCommand(c),
 	)

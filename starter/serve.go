@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -29,6 +30,7 @@ const shutdownTimeout = 25 * time.Second
 // serveFlags say where to serve and whose tokens count.
 type serveFlags struct {
 	listen, issuers, certFile, keyFile string
+	proxies                            []string
 }
 
 func serveCommand(c *cli) *cobra.Command {
@@ -65,8 +67,26 @@ not an author of what they rest on.`,
 	cmd.Flags().StringVar(&flags.issuers, "issuers", "", "the file with the issuers whose tokens are accepted")
 	cmd.Flags().StringVar(&flags.certFile, "tls-cert", "", "the certificate of the server, in PEM")
 	cmd.Flags().StringVar(&flags.keyFile, "tls-key", "", "the key of the certificate, in PEM")
+	cmd.Flags().StringSliceVar(&flags.proxies, "trusted-proxies", nil,
+		"addresses or networks of proxies whose X-Forwarded-For names the caller in the audit")
 	cobra.CheckErr(cmd.MarkFlagRequired("issuers"))
 	return cmd
+}
+
+// trusted returns the networks of the proxies.
+func (f serveFlags) trusted() ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range f.proxies {
+		p, err := netip.ParsePrefix(text)
+		if a, failed := netip.ParseAddr(text); failed == nil {
+			p, err = a.Prefix(a.BitLen())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--trusted-proxies: %q is no address and no network: write 10.0.0.0/8, as one example", text)
+		}
+		all = append(all, p)
+	}
+	return all, nil
 }
 
 func (c *cli) serve(ctx context.Context, flags serveFlags) error {
@@ -164,6 +184,10 @@ func (f *certificateFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 
 // apiHandler returns the handler of the interface.
 func (c *cli) apiHandler(ctx context.Context, flags serveFlags) (http.Handler, error) {
+	proxies, err := flags.trusted()
+	if err != nil {
+		return nil, invalid(err)
+	}
 	issuers, err := readIssuers(flags.issuers)
 	if err != nil {
 		return nil, invalid(err)
@@ -189,7 +213,10 @@ func (c *cli) apiHandler(ctx context.Context, flags serveFlags) (http.Handler, e
 		return nil, err
 	}
 	callers := callers{verifier: verifier, store: s, local: local}
-	return api.NewHandler(api.Options{Service: callers.service, Ready: s.CheckSchema, Log: log, Version: buildVersion().Version})
+	return api.NewHandler(api.Options{
+		Service: callers.service, Audit: control.Recorder{Store: c.database}, Proxies: proxies,
+		Ready: s.CheckSchema, Log: log, Version: buildVersion().Version,
+	})
 }
 
 // callers knows the callers of a server.

@@ -285,3 +285,33 @@ func TestDatabaseGrant_NamesUnknownRoles(t *testing.T) {
 	run(t, db, "", "database", "grant").ends(t, "no role", exitInvalid, "--writer")
 	run(t, db, "", "database", "grant", "--reader", "no such role").ends(t, "an unknown role", exitFailed, "no such role")
 }
+
+// TestServe_Audit: calls are recorded with the caller of the token, and only the security
+// officers see them.
+func TestServe_Audit(t *testing.T) {
+	t.Parallel()
+	db, p := database(t), newProvider(t)
+	s := serveDatabase(t, db, p.issuers(t))
+	must(t, db, `{apiVersion: v1, kind: AccessPolicy, metadata: {name: company}, spec: {rules: [
+		{callers: {issuer: "`+p.URL+`", subject: ada}, roles: [security, admin]},
+		{callers: {issuer: "`+p.URL+`", subject: ben}, roles: [operator]}]}}`, "apply", "-")
+	ada, ben := p.token(t, "ada", nil), p.token(t, "ben", nil)
+	s.as(ben, "", "audit").ends(t, "an operator", exitInvalid, "security")
+	s.as(ben, "", "delete", "user", "jane", "--yes").ends(t, "jane has bindings", exitInvalid)
+	s.as(ada, "{apiVersion: v1, kind: meshWorkspace, metadata: {name: lab}, spec: {displayName: Lab}}", "apply", "-").ends(t, "a change", exitDone)
+	out := s.as(ada, "", "audit", "-o", "json")
+	out.ends(t, "the audit", exitDone)
+	for _, want := range []string{`"by": "user:` + p.URL + `#ben"`, `"meshUser"`, `"forbidden"`, `"conflict"`, `"meshWorkspace lab"`, `"revision"`, `"127.0.0.1"`} {
+		if !strings.Contains(out.out, want) {
+			t.Errorf("the audit lacks %s:\n%s", want, out.out)
+		}
+	}
+	for _, secret := range []string{ada, ben, "displayName"} {
+		if strings.Contains(out.out, secret) {
+			t.Errorf("the audit has a token or the body of a document")
+		}
+	}
+	if out := s.as(ada, "", "audit", "--code", "forbidden").out; !strings.Contains(out, "ListCalls") || strings.Contains(out, "Delete") {
+		t.Errorf("refused calls alone:\n%s", out)
+	}
+}

@@ -348,5 +348,10 @@ func (c *Client) ListFormerConnections(ctx context.Context) ([]control.FormerCon
 	return items(do(ctx, c, c.endpoints.listFormerConnections, None{}, nil))
 }
 
+// ListCalls is that of control.Audit.
+func (c *Client) ListCalls(ctx context.Context, r control.CallsRequest) (control.CallsPage, error) {
+	return do(ctx, c, c.endpoints.listCalls, r, nil)
+}
+
 // items returns the items of a list.
 func items[T any](list List[T], err error) ([]T, error) { return list.Items, err }

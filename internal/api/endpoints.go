@@ -64,6 +64,7 @@ type endpoints struct {
 	forget                endpoint[control.ForgetRequest, control.ForgetResult]
 	listAbandoned         endpoint[PlatformRequest, List[control.AbandonedPlatform]]
 	listFormerConnections endpoint[None, List[control.FormerConnection]]
+	listCalls             endpoint[control.CallsRequest, control.CallsPage]
 }
 
 func newEndpoints() endpoints {
@@ -105,6 +106,7 @@ func newEndpoints() endpoints {
 	e.forget.set("Forget", "platforms/forget", "Drop the records of a platform whose document is deleted")
 	e.listAbandoned.set("ListAbandoned", "platforms/abandoned", "List the platforms whose cleanup was given up")
 	e.listFormerConnections.set("ListFormerConnections", "connections/former", "List the connections that documents named before")
+	e.listCalls.set("ListCalls", "calls/list", "List the calls of servers, a page at a time")
 	return e
 }
 

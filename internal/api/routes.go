@@ -129,4 +129,7 @@ func (s *server) platformRoutes(e endpoints) {
 	handle(s, e.listFormerConnections, func(ctx context.Context, c caller, _ None, _ report) (List[control.FormerConnection], error) {
 		return listOf(c.ListFormerConnections(ctx))
 	})
+	handle(s, e.listCalls, func(ctx context.Context, c caller, r control.CallsRequest, _ report) (control.CallsPage, error) {
+		return c.ListCalls(ctx, r)
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -29,6 +30,10 @@ type Options struct {
 	Service func(*http.Request) (control.Service, access.Actor, error)
 	// Ready reports whether the server can serve; nil is always ready.
 	Ready func(context.Context) error
+	// Audit records calls; nil records none, for tests.
+	Audit Audit
+	// Proxies are the addresses of proxies whose X-Forwarded-For counts.
+	Proxies []netip.Prefix
 	// Log gets a line for each request, without names of users, and the causes of failures.
 	Log *slog.Logger
 	// Version is that of the program.
@@ -74,12 +79,16 @@ type server struct {
 	spec *huma.OpenAPI
 	// slots limit the requests at one time.
 	slots, changeSlots, readSlots chan struct{}
+	refusals                      *refusals
 }
 
 // NewHandler returns the handler of the interface.
 func NewHandler(o Options) (http.Handler, error) {
+	if o.Audit == nil {
+		o.Audit = unaudited{}
+	}
 	s := &server{
-		Options: o, mux: http.NewServeMux(), spec: newSpec(o.Version),
+		Options: o, refusals: &refusals{audit: o.Audit, log: o.Log}, mux: http.NewServeMux(), spec: newSpec(o.Version),
 		slots: make(chan struct{}, maxRequests), changeSlots: make(chan struct{}, maxChanges), readSlots: make(chan struct{}, maxReads),
 	}
 	s.routes()
@@ -147,25 +156,27 @@ func handle[In, Out any](
 			s.unauthenticated(w, r, err)
 			return
 		}
+		recorded := control.Call{Request: requestOf(r.Context()), Remote: remoteOf(r, s.Proxies), Method: e.method, By: by}
 		release, err := s.accept(w, r, service, e.method, s.slotsOf(e.documents || e.changes, e.reads))
 		if err != nil {
-			s.fail(w, r, err, nil)
+			s.fail(w, r, s.refused(r, recorded, err), nil)
 			return
 		}
 		defer release()
 		request, err := read[In](w, r, e.documents)
 		if err != nil {
-			s.fail(w, r, err, nil)
+			s.fail(w, r, s.refused(r, recorded, err), nil)
 			return
 		}
 		c := caller{Service: service, by: by}
+		attempt := func(ctx context.Context, report func(control.Event)) (Out, error) {
+			return audited(s, r, recorded, request, func() (Out, error) { return call(ctx, c, request, report) })
+		}
 		if e.streams && strings.Contains(r.Header.Get("Accept"), streamType) {
-			stream(s, w, r, func(ctx context.Context, report func(control.Event)) (Out, error) {
-				return call(ctx, c, request, report)
-			})
+			stream(s, w, r, attempt)
 			return
 		}
-		result, err := call(r.Context(), c, request, nil)
+		result, err := attempt(r.Context(), nil)
 		if err != nil {
 			partial, _ := json.Marshal(result) // without it the failure is reported alone
 			s.fail(w, r, err, partial)
@@ -371,6 +382,7 @@ func (s *server) unauthenticated(w http.ResponseWriter, r *http.Request, err err
 		}, nil)
 		return
 	}
+	s.refusals.add(remoteOf(r, s.Proxies), refused.Code)
 	challenge := "Bearer" // RFC 6750, section 3.1: no error code for a request without a token
 	if r.Header.Get("Authorization") != "" {
 		challenge = `Bearer error="invalid_token"`

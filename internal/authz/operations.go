@@ -71,6 +71,7 @@ func Operations() []OperationRule {
 		{"CheckConnections", roles(operator), Whole, nil, "every worker calls every platform"},
 		{"ListAbandoned", roles(operator, security), Whole, nil, "a record says what Rollcall gave up to remove, and why"},
 		{"ListFormerConnections", roles(operator), Whole, nil, "former documents had endpoints and names of secrets"},
+		{"ListCalls", roles(security), Whole, nil, "a record has the parameters of calls about all workspaces"},
 		{"Forget", roles(), Whole, []Action{Forget}, "Rollcall gives up what it still has to remove on a platform"},
 	}
 }

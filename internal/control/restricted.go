@@ -466,3 +466,11 @@ func (r *restricted) ListFormerConnections(ctx context.Context) ([]FormerConnect
 	}
 	return r.local.ListFormerConnections(ctx)
 }
+
+// ListCalls is that of Audit.
+func (r *restricted) ListCalls(ctx context.Context, request CallsRequest) (CallsPage, error) {
+	if err := r.allow("ListCalls"); err != nil {
+		return CallsPage{}, err
+	}
+	return r.local.ListCalls(ctx, request)
+}

@@ -16,6 +16,7 @@ type Service interface { //nolint:interfacebloat // it is the sum of its parts
 	Decisions
 	Revocations
 	Platforms
+	Audit
 }
 
 // Documents are the stored documents.

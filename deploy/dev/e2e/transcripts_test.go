@@ -564,6 +564,7 @@ func (s *scenario) direct() {
 	s.run("direct-mode-off", done, "database", "direct-mode", "off", "--reason", "all callers sign in", "-o", "json")
 	s.run("direct-mode-refused", failed, "get", "-o", "json")
 	s.run("direct-mode-on", done, "database", "direct-mode", "on", "--reason", "INC-7", "-o", "json")
+	s.run("audit", done, "audit", "--refused", "-o", "json")
 	s.run("grant-refused", failed, "database", "grant", "--writer", "no_such_role", "-o", "json")
 }
 

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) Installation) {
 		{"CheckConnections", testCheck},
 		{"Forget", testForget},
 		{"FormerConnections", testFormerConnections},
+		{"Calls", testCalls},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
