@@ -34,6 +34,8 @@ type cli struct {
 	// server is that of ROLLCALL_SERVER; nil for the service in this process.
 	server    control.Service
 	documents *store.Store
+	// demoFailure is why a demo cannot be used.
+	demoFailure error
 	// directChecked is true for a database that commands may use without a server.
 	directChecked bool
 	temporal      client.Client
@@ -155,7 +157,7 @@ func (c *cli) paint(colour color.Attribute, text string) string {
 // names a database, a Temporal or keys.
 func (c *cli) useDemo() error {
 	if c.findDemo == nil {
-		return nil
+		return c.demoFailure
 	}
 	find := c.findDemo
 	c.findDemo = nil
@@ -169,6 +171,9 @@ func (c *cli) useDemo() error {
 		return err
 	}
 	for name, value := range variables {
+		if c.getenv(name) != "" {
+			continue // the caller signs in as another user, as one example
+		}
 		if err := os.Setenv(name, value); err != nil {
 			return fmt.Errorf("demo: %w", err)
 		}

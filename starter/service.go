@@ -36,6 +36,9 @@ func (c *cli) service() control.Service {
 
 // useServer has commands call the server that ROLLCALL_SERVER names, if it names one.
 func (c *cli) useServer() error {
+	if c.getenvOrNone()(serverVariable) == "" {
+		c.demoFailure = c.useDemo() // of the first command that needs a server
+	}
 	address := c.getenvOrNone()(serverVariable)
 	if address == "" {
 		return nil

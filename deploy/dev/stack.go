@@ -70,6 +70,7 @@ func (s *stack) start(ctx context.Context) error {
 		{what: "Simulated clouds", do: s.startClouds},
 		{what: "Accounts on the platforms", do: s.seed},
 		{what: "Tables", do: s.migrate},
+		{what: "Server", do: s.startServer},
 		{what: "Worker", do: s.launchWorker},
 	} {
 		if err := s.console.step(ctx, j); err != nil {

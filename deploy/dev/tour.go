@@ -18,6 +18,8 @@ func (s *stack) tour() {
 	fmt.Fprintf(out, "\nTemporal's UI:  %s\n", s.temporal.UIURL())
 	fmt.Fprintf(out, "The documents:  %s\n", s.home.path(documentsDir))
 	fmt.Fprintf(out, "The sandbox:    %s\n", s.home.path(sandboxFile))
+	fmt.Fprintf(out, "The server:     %s, where commands are %s; ROLLCALL_TOKEN_FILE=%s makes one %s\n", s.environ["ROLLCALL_SERVER"],
+		tokenUsers()[0], word(tokenFile(s.home.path(issuerDir), tokenUsers()[1])), tokenUsers()[1])
 	fmt.Fprint(out, "\nTry next, in another shell:\n\n")
 	if s.home != home(demo.DefaultDir()) { // where commands look by themselves
 		fmt.Fprintf(out, "  . %s\n\n", word(s.home.path(environFile)))
@@ -29,6 +31,7 @@ func (s *stack) tour() {
 		{"delete meshProjectUserBinding " + leaver + " --yes", "Liam leaves the route planner"},
 		{"plan --all", "what that takes away, before it does"},
 		{"replicate --all --wait", "take it away"},
+		{"audit", "which caller did what"},
 	} {
 		fmt.Fprintf(out, "  %s %s\n      %s\n", rollcall, next[0], next[1])
 	}
