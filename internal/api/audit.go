@@ -49,17 +49,24 @@ func audited[In, Out any](s *server, r *http.Request, c control.Call, request In
 		var none Out
 		return none, s.unrecorded(r, err)
 	}
-	result, err := call()
-	code := control.CallDone
+	var result Out
+	code := string(control.Failed) // of a call that panics
+	defer func() { s.endCall(r, c, id, code, effectOf(result)) }()
+	result, err = call()
+	code = control.CallDone
 	if err != nil {
 		code = string(control.CodeOf(err))
 	}
+	return result, err
+}
+
+// endCall records how a call ended, also for a caller who has left.
+func (s *server) endCall(r *http.Request, c control.Call, id int64, code string, effect json.RawMessage) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), auditTimeout)
 	defer cancel()
-	if failed := s.Audit.End(ctx, id, code, effectOf(result)); failed != nil {
-		s.Log.ErrorContext(r.Context(), "the end of a call is not recorded", "request", c.Request, "call", id, "cause", failed)
+	if err := s.Audit.End(ctx, id, code, effect); err != nil {
+		s.Log.ErrorContext(r.Context(), "the end of a call is not recorded", "request", c.Request, "call", id, "cause", err)
 	}
-	return result, err
 }
 
 // refused records a call that is refused before it begins, and returns the refusal.

@@ -89,9 +89,13 @@ type recorded struct {
 
 	auditLog *auditLog
 	denied   error
+	panics   bool
 }
 
 func (r *recorded) Apply(ctx context.Context, request control.ApplyRequest, report func(control.Event)) (control.ChangeResult, error) {
+	if r.panics {
+		panic("the disk is full")
+	}
 	_ = r.auditLog.add("apply")
 	return r.fake.Apply(ctx, request, report)
 }
@@ -118,6 +122,9 @@ func TestAudit(t *testing.T) {
 		}},
 		{"a call that fails", apply, func(s *recorded, _ *http.Request) { s.err = forbidden }, http.StatusForbidden, []string{
 			"begin Apply by os:ada@host", "apply", "end: forbidden ",
+		}},
+		{"a call that panics", apply, func(s *recorded, _ *http.Request) { s.panics = true }, http.StatusInternalServerError, []string{
+			"begin Apply by os:ada@host", "end: failed ",
 		}},
 		{"a caller without the right to the method", apply, func(s *recorded, _ *http.Request) { s.denied = forbidden }, http.StatusForbidden, []string{
 			"refuse Apply by os:ada@host: forbidden",

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -119,12 +120,35 @@ func (s *server) base() http.Handler {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(resultTimeout))
 		recorded := &statusRecorder{ResponseWriter: w}
 		started := time.Now()
-		s.mux.ServeHTTP(recorded, r.WithContext(context.WithValue(r.Context(), requestKey{}, id)))
+		s.serve(recorded, r.WithContext(context.WithValue(r.Context(), requestKey{}, id)))
 		_, pattern := s.mux.Handler(r)
 		s.Log.InfoContext(r.Context(), "request",
 			"request", id, "endpoint", pattern, "status", recorded.status, "took", time.Since(started))
 	})
 }
+
+// serve answers a request, also one that panics: the cause stands in the log, and the other
+// requests go on.
+func (s *server) serve(w *statusRecorder, r *http.Request) {
+	defer func() {
+		cause := recover()
+		if cause == nil {
+			return
+		}
+		if cause == http.ErrAbortHandler { //nolint:errorlint // net/http compares it, too
+			panic(cause)
+		}
+		s.Log.ErrorContext(r.Context(), "request panicked", "request", requestOf(r.Context()), "cause", cause, "stack", string(debug.Stack()))
+		if w.status != 0 {
+			panic(http.ErrAbortHandler) // the client must not take a part for the whole
+		}
+		s.fail(w, r, errPanicked, nil)
+	}()
+	s.mux.ServeHTTP(w, r)
+}
+
+// errPanicked is the failure of a request that panicked.
+var errPanicked = errors.New("api: the request panicked")
 
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
