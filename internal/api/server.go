@@ -130,7 +130,7 @@ func (s *server) base() http.Handler {
 // serve answers a request, also one that panics: the cause stands in the log, and the other
 // requests go on.
 func (s *server) serve(w *statusRecorder, r *http.Request) {
-	defer func() {
+	defer func() { //nolint:contextcheck // the request has it
 		cause := recover()
 		if cause == nil {
 			return
@@ -138,17 +138,18 @@ func (s *server) serve(w *statusRecorder, r *http.Request) {
 		if cause == http.ErrAbortHandler { //nolint:errorlint // net/http compares it, too
 			panic(cause)
 		}
-		s.Log.ErrorContext(r.Context(), "request panicked", "request", requestOf(r.Context()), "cause", cause, "stack", string(debug.Stack()))
+		s.Log.ErrorContext(r.Context(), "request panicked",
+			"request", requestOf(r.Context()), "cause", cause, "stack", string(debug.Stack()))
 		if w.status != 0 {
 			panic(http.ErrAbortHandler) // the client must not take a part for the whole
 		}
-		s.fail(w, r, errPanicked, nil)
+		s.fail(w, r, errPanic, nil)
 	}()
 	s.mux.ServeHTTP(w, r)
 }
 
-// errPanicked is the failure of a request that panicked.
-var errPanicked = errors.New("api: the request panicked")
+// errPanic is the failure of a request that panicked.
+var errPanic = errors.New("api: the request panicked")
 
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
