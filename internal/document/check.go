@@ -103,6 +103,9 @@ func (c *checker) document(i int) {
 	case KindUserBinding, KindGroupBinding:
 		c.binding(i, n)
 		return
+	case KindWorkspaceUserBinding, KindWorkspaceGroupBinding:
+		c.workspaceBinding(i, n)
+		return
 	case KindProject:
 		c.exists(i, "metadata.ownedByWorkspace", KindWorkspace, n.Workspace)
 		return
@@ -287,12 +290,26 @@ func (c *checker) binding(i int, b *Node) {
 		c.exists(i, "subject.name", KindUser, b.Subject)
 		return
 	}
-	c.boundGroup(i, b)
+	c.boundGroup(i, b, "the project is of")
+}
+
+// workspaceBinding checks a binding to a workspace. The schema has checked its role. Its end is
+// no end of access on platforms: the node has none.
+func (c *checker) workspaceBinding(i int, b *Node) {
+	if typed, ok := c.set.typedAt(i).(WorkspaceBinding); ok && !typed.Ends.IsZero() {
+		c.checkEnd(i, typed.Ends)
+	}
+	c.exists(i, "targetRef.name", KindWorkspace, b.Workspace)
+	if b.ID.Kind == KindWorkspaceUserBinding {
+		c.exists(i, "subject.name", KindUser, b.Subject)
+		return
+	}
+	c.boundGroup(i, b, "the binding is to")
 }
 
 // boundGroup adds a problem unless the subject of a group binding is one user group that may
-// be bound in the project's workspace: its own or a global one.
-func (c *checker) boundGroup(i int, b *Node) {
+// be bound in the workspace: its own or a global one. target says what the workspace is.
+func (c *checker) boundGroup(i int, b *Node, target string) {
 	found, ok := c.set.graph.Group(b.Workspace, b.Subject)
 	global := UserGroupID("", b.Subject)
 	switch {
@@ -307,8 +324,8 @@ func (c *checker) boundGroup(i int, b *Node) {
 		for _, g := range c.set.groups[b.Subject] {
 			owners = append(owners, quoted(c.set.graph.nodes[g].Workspace))
 		}
-		c.add(i, "subject.name", fmt.Sprintf("the user group %s is of the workspace %s, but the project is of %s: "+
+		c.add(i, "subject.name", fmt.Sprintf("the user group %s is of the workspace %s, but %s %s: "+
 			"a workspace's group can be bound in its own workspace only; create the group in %s, or bind a global group",
-			quoted(b.Subject), list(owners, "or"), quoted(b.Workspace), quoted(b.Workspace)))
+			quoted(b.Subject), list(owners, "or"), target, quoted(b.Workspace), quoted(b.Workspace)))
 	}
 }

@@ -156,22 +156,26 @@ func (d *decoder) document(n *yaml.Node) {
 	}
 	if kind, ok := tree["kind"].(string); ok && len(flaws) == 0 {
 		flaws = d.catalog.check(Kind(kind), tree, n)
-		if len(flaws) == 0 && (Kind(kind) == KindUserBinding || Kind(kind) == KindGroupBinding) {
+		if len(flaws) == 0 && isBinding(Kind(kind)) {
 			flaws = endErrors(tree, n)
 		}
 	}
-	doc, err := assemble(tree)
-	if err != nil && len(flaws) == 0 {
-		flaws = []flaw{{line: n.Line, text: err.Error()}}
+	if len(flaws) > 0 {
+		doc, _ := assemble(tree)
+		for _, f := range flaws {
+			d.problem(doc.ID.String(), f)
+		}
+		return
 	}
-	if len(flaws) == 0 {
+	for _, single := range singleBindings(tree) {
+		doc, err := assemble(single)
+		if err != nil {
+			d.problem(doc.ID.String(), flaw{line: n.Line, text: err.Error()})
+			continue
+		}
 		doc.File, doc.Line = d.file, n.Line
 		doc.ID.Kind, doc.APIVersion = d.catalog.share(doc.ID.Kind, doc.APIVersion)
 		d.docs = append(d.docs, doc)
-		return
-	}
-	for _, f := range flaws {
-		d.problem(doc.ID.String(), f)
 	}
 }
 

@@ -61,7 +61,8 @@ metadata: {}
 			input:  "apiVersion: v2\nkind: meshUsr\nmetadata: {name: a}\n",
 			want: []string{`in.yaml:2: meshUsr: kind: unknown kind "meshUsr" (did you mean "meshUser"?); known are ` +
 				`meshWorkspace, meshProjectRole, meshUser, meshWorkspaceUserGroup, meshProject, meshPlatform, ` +
-				`Guard, meshLandingZone, meshTenant, meshProjectUserBinding, meshProjectGroupBinding and AccessPolicy`},
+				`Guard, meshLandingZone, meshTenant, meshProjectUserBinding, meshProjectGroupBinding, ` +
+				`meshWorkspaceUserBinding, meshWorkspaceGroupBinding and AccessPolicy`},
 		},
 		{
 			name:   "no kind, no version",
@@ -69,7 +70,8 @@ metadata: {}
 			input:  "metadata: {name: a}\n---\n\nkind: meshTenant\n",
 			want: []string{
 				`in.yaml:1: kind: is missing: write one of meshWorkspace, meshProjectRole, meshUser, meshWorkspaceUserGroup, ` +
-					`meshProject, meshPlatform, Guard, meshLandingZone, meshTenant, meshProjectUserBinding, meshProjectGroupBinding or AccessPolicy`,
+					`meshProject, meshPlatform, Guard, meshLandingZone, meshTenant, meshProjectUserBinding, meshProjectGroupBinding, ` +
+					`meshWorkspaceUserBinding, meshWorkspaceGroupBinding or AccessPolicy`,
 				`in.yaml:4: meshTenant: apiVersion: is missing: write v3, v4-preview or v4`,
 			},
 		},
@@ -401,6 +403,9 @@ func TestDecodeNames(t *testing.T) {
 		"meshTenant mobile.app-prod/openstack.eu-1 v4",
 		"Guard careful v1",
 		"AccessPolicy platform-team v1",
+		"meshWorkspaceUserBinding anna-manages-mobile v2",
+		"meshWorkspaceUserBinding mobile.Workspace Member.bela v2",
+		"meshWorkspaceGroupBinding developers-of-mobile v2",
 		"meshUser anna v2",
 		"meshUser bela v2",
 		"meshTenant mobile.app-prod/memory.local v3",

@@ -1,11 +1,13 @@
 package document
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -25,7 +27,9 @@ type wireEnd struct {
 	// meshObject API have it beside the references, and its documentation does not describe
 	// it. It has no time and no zone: the binding ends with that day in UTC.
 	ExpirationDate string `json:"expirationDate"`
-	Spec           struct {
+	// ExpiryDate is another name of ExpirationDate: that of the Terraform provider.
+	ExpiryDate string `json:"expiryDate"`
+	Spec       struct {
 		// ExpiresAt is the end as RFC 3339 has it.
 		ExpiresAt string `json:"expiresAt"`
 	} `json:"spec"`
@@ -34,11 +38,17 @@ type wireEnd struct {
 // end returns the end of the binding, the zero time without one. It returns the field with
 // the error.
 func (w wireEnd) end() (at time.Time, field string, err error) {
-	switch date, expires := w.ExpirationDate, w.Spec.ExpiresAt; {
+	day := "expirationDate"
+	if w.ExpiryDate != "" {
+		day = "expiryDate"
+	}
+	switch date, expires := cmp.Or(w.ExpiryDate, w.ExpirationDate), w.Spec.ExpiresAt; {
+	case w.ExpiryDate != "" && w.ExpirationDate != "":
+		return at, day, errors.New("the binding has an expirationDate, too: write one of them")
 	case date != "" && expires != "":
-		return at, "spec.expiresAt", errors.New("the binding has an expirationDate, too: write one of them")
+		return at, "spec.expiresAt", errors.New("the binding has an " + day + ", too: write one of them")
 	case date != "":
-		field = "expirationDate"
+		field = day
 		if at, err = time.Parse(time.DateOnly, date); err != nil {
 			return at, field, fmt.Errorf("there is no day %s: write a date, such as 2026-12-31", quoted(date))
 		}
@@ -63,17 +73,14 @@ func (w wireEnd) end() (at time.Time, field string, err error) {
 func endErrors(tree map[string]any, n *yaml.Node) []flaw {
 	var w wireEnd
 	w.ExpirationDate, _ = tree["expirationDate"].(string)
+	w.ExpiryDate, _ = tree["expiryDate"].(string)
 	spec, _ := tree["spec"].(map[string]any)
 	w.Spec.ExpiresAt, _ = spec["expiresAt"].(string)
 	_, field, err := w.end()
 	if err == nil {
 		return nil
 	}
-	way := []string{"expirationDate"}
-	if field != way[0] {
-		way = []string{"spec", "expiresAt"}
-	}
-	_, line := locate(n, way)
+	_, line := locate(n, strings.Split(field, "."))
 	return []flaw{{line: line, field: field, text: err.Error()}}
 }
 
@@ -84,8 +91,8 @@ func (b Binding) HasEnded(at time.Time) bool { return !b.Ends.IsZero() && !at.Be
 func (c *checker) checkEnd(i int, ends time.Time) {
 	if latest := c.now.AddDate(maxEndYears, 0, 0); ends.After(latest) {
 		field := "spec.expiresAt"
-		if w := new(wireEnd); json.Unmarshal(c.set.docs[i].Body, w) == nil && w.ExpirationDate != "" {
-			field = "expirationDate"
+		if w := new(wireEnd); json.Unmarshal(c.set.docs[i].Body, w) == nil {
+			_, field, _ = w.end()
 		}
 		c.add(i, field, "the end is more than "+strconv.Itoa(maxEndYears)+" years ahead: correct the year, "+
 			"or leave the field out for a binding without an end")

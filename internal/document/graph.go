@@ -47,7 +47,7 @@ type Names map[string]string
 // Share lets a node refer to the names.
 func (names Names) Share(n *Node) {
 	share := []*string{&n.Workspace, &n.Project, &n.Platform, &n.LandingZone}
-	if n.ID.Kind == KindUserBinding || n.ID.Kind == KindGroupBinding {
+	if isBinding(n.ID.Kind) {
 		share = append(share, &n.Subject, &n.text)
 	}
 	for _, text := range share {
@@ -87,6 +87,8 @@ func nodeOf(id ID, typed any) Node {
 			ends := v.Ends
 			n.Ends = &ends
 		}
+	case WorkspaceBinding:
+		n.Workspace, n.Subject, n.text = v.Workspace, v.Subject, string(v.Role)
 	case Platform:
 		n.Platform = v.Identifier()
 	case Guard:
@@ -147,6 +149,12 @@ func (n Node) References() []ID {
 	case KindGroupBinding:
 		add(KindWorkspace, n.Workspace)
 		add(KindProject, n.Workspace+"."+n.Project)
+		ids = append(ids, UserGroupID(n.Workspace, n.Subject), UserGroupID("", n.Subject))
+	case KindWorkspaceUserBinding:
+		add(KindWorkspace, n.Workspace)
+		add(KindUser, n.Subject)
+	case KindWorkspaceGroupBinding:
+		add(KindWorkspace, n.Workspace)
 		ids = append(ids, UserGroupID(n.Workspace, n.Subject), UserGroupID("", n.Subject))
 	default:
 	}

@@ -12,7 +12,7 @@ func Kinds() []Kind {
 	return []Kind{
 		KindWorkspace, KindProjectRole, KindUser, KindUserGroup, KindProject,
 		KindPlatform, KindGuard, KindLandingZone, KindTenant, KindUserBinding, KindGroupBinding,
-		KindAccessPolicy,
+		KindWorkspaceUserBinding, KindWorkspaceGroupBinding, KindAccessPolicy,
 	}
 }
 

@@ -2,6 +2,7 @@ package document
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,6 +33,15 @@ type AccessPolicy struct {
 	Name        string
 	Description string
 	Rules       []PolicyRule
+	Users       []PolicyUsers
+}
+
+// PolicyUsers says which meshUser a verified user is: the one whose euid a claim of the token
+// has. Workspace bindings give rights to meshUsers.
+type PolicyUsers struct {
+	Issuer string `json:"issuer"`
+	// EUIDClaim is the path of a claim that users cannot change, such as oid.
+	EUIDClaim string `json:"euidClaim"`
 }
 
 // PolicyRule gives roles to the callers that it describes.
@@ -58,15 +68,16 @@ type wirePolicy struct {
 		Name string `json:"name"`
 	} `json:"metadata"`
 	Spec struct {
-		Description string       `json:"description"`
-		Rules       []PolicyRule `json:"rules"`
+		Description string        `json:"description"`
+		Rules       []PolicyRule  `json:"rules"`
+		Users       []PolicyUsers `json:"users"`
 	} `json:"spec"`
 }
 
 func (w *wirePolicy) name() string { return w.Metadata.Name }
 
 func (w *wirePolicy) typed() (any, error) {
-	return AccessPolicy{Name: w.Metadata.Name, Description: w.Spec.Description, Rules: w.Spec.Rules}, nil
+	return AccessPolicy{Name: w.Metadata.Name, Description: w.Spec.Description, Rules: w.Spec.Rules, Users: w.Spec.Users}, nil
 }
 
 // policy checks rules that would give nothing, or something else than they seem to. Workspaces
@@ -91,6 +102,31 @@ func (c *checker) policy(i int, p AccessPolicy) {
 			continue
 		}
 		issuers[key] = from.Issuer
+	}
+	c.policyUsers(i, p)
+}
+
+// changeableClaims are claims of OpenID Connect Core 1.0, section 5.1, and of Microsoft Entra
+// that users or their administrators change, and that another user may get later.
+func changeableClaims() []string {
+	return []string{
+		"email", "emails", "preferred_username", "upn", "unique_name", "name", "nickname", "given_name", "family_name", "phone_number",
+	}
+}
+
+// policyUsers checks which claims name meshUsers.
+func (c *checker) policyUsers(i int, p AccessPolicy) {
+	issuers := map[string]bool{}
+	for n, users := range p.Users {
+		at := "spec.users[" + strconv.Itoa(n) + "]."
+		if slices.Contains(changeableClaims(), strings.ToLower(users.EUIDClaim)) {
+			c.add(i, at+"euidClaim", quoted(users.EUIDClaim)+" can change, and pass to another user: "+
+				"write a claim that the issuer never changes, such as oid or sub, and have it as spec.euid of the users")
+		}
+		if issuers[users.Issuer] {
+			c.add(i, at+"issuer", "is there twice: a user of an issuer is known by one claim")
+		}
+		issuers[users.Issuer] = true
 	}
 }
 

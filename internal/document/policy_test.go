@@ -163,3 +163,40 @@ func TestDocument_CheckID(t *testing.T) {
 		t.Errorf("a kind that nothing knows: %v", err)
 	}
 }
+
+func TestAccessPolicy_Users(t *testing.T) {
+	t.Parallel()
+	const begin = "in.yaml:1: AccessPolicy team: "
+	for _, tt := range []struct {
+		reason, spec string
+		want         []string
+	}{
+		{"an immutable claim", "users: [{issuer: 'https://login.example.com', euidClaim: oid}]", nil},
+		{"neither rules nor users", "description: none", []string{begin + "spec: write rules, users or both"}},
+		{"an address can pass to another user", "users: [{issuer: 'https://login.example.com', euidClaim: email}]", []string{
+			begin + `spec.users[0].euidClaim: "email" can change, and pass to another user: ` +
+				"write a claim that the issuer never changes, such as oid or sub, and have it as spec.euid of the users"}},
+		{"so can a login name", "users: [{issuer: 'https://login.example.com', euidClaim: Preferred_Username}]", []string{
+			begin + `spec.users[0].euidClaim: "Preferred_Username" can change, and pass to another user: ` +
+				"write a claim that the issuer never changes, such as oid or sub, and have it as spec.euid of the users"}},
+		{"a user of two claims", "users: [{issuer: 'https://login.example.com', euidClaim: oid}, {issuer: 'https://login.example.com', euidClaim: sub}]",
+			[]string{begin + "spec.users[1].issuer: is there twice: a user of an issuer is known by one claim"}},
+		{"no issuer", "users: [{euidClaim: oid}]", []string{begin + "spec.users[0].issuer: is missing: write the issuer as its tokens name it: https:// with a host in lower case, " +
+			"without wildcards, query and fragment; http:// only to this machine"}},
+	} {
+		docs, _, err := document.Decode(strings.NewReader("{apiVersion: v1, kind: AccessPolicy, metadata: {name: team}, spec: {"+tt.spec+"}}"), "in.yaml")
+		if err == nil {
+			var set *document.Set
+			if set, err = document.NewSet(docs); err == nil {
+				err = set.Validate(time.Now())
+			}
+		}
+		var got []string
+		if err != nil {
+			got = strings.Split(err.Error(), "\n")
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.reason, diff)
+		}
+	}
+}

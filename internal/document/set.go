@@ -40,7 +40,8 @@ type Entry struct {
 // projects, tenants and bindings, which are most documents. It parses these each time.
 func NewDraftSet(entries []Entry) (*Set, error) {
 	return newSet(entries, Parse, func(kind Kind) bool {
-		return !slices.Contains([]Kind{KindUser, KindProject, KindTenant, KindUserBinding, KindGroupBinding}, kind)
+		return !slices.Contains([]Kind{KindUser, KindProject, KindTenant, KindUserBinding, KindGroupBinding,
+			KindWorkspaceUserBinding, KindWorkspaceGroupBinding}, kind)
 	})
 }
 

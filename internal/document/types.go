@@ -26,6 +26,12 @@ const (
 	KindTenant       Kind = "meshTenant"
 )
 
+// The kinds that give users and user groups a role on a workspace, and rights in Rollcall with it.
+const (
+	KindWorkspaceUserBinding  Kind = "meshWorkspaceUserBinding"
+	KindWorkspaceGroupBinding Kind = "meshWorkspaceGroupBinding"
+)
+
 // KindGuard is the kind of documents that limit what may be taken from people.
 const KindGuard Kind = "Guard"
 
@@ -96,6 +102,29 @@ type Binding struct {
 	// Ends is when the binding stops granting the role, in UTC; zero if it has no end.
 	Ends time.Time
 }
+
+// WorkspaceRole is a role on a workspace. Package authz says what it allows.
+type WorkspaceRole string
+
+// The workspace roles, by the names that meshStack gives them.
+const (
+	WorkspaceOwner   WorkspaceRole = "Workspace Owner"
+	WorkspaceManager WorkspaceRole = "Workspace Manager"
+	WorkspaceMember  WorkspaceRole = "Workspace Member"
+)
+
+// WorkspaceBinding gives one subject one role on one workspace. It grants nothing on platforms.
+type WorkspaceBinding struct {
+	Name      string
+	Role      WorkspaceRole
+	Workspace string
+	Subject   string // a User's or a UserGroup's name
+	// Ends is when the binding stops granting the role, in UTC; zero if it has no end.
+	Ends time.Time
+}
+
+// HasEnded reports whether the binding grants nothing at a time, because its end has come.
+func (b WorkspaceBinding) HasEnded(at time.Time) bool { return !b.Ends.IsZero() && !at.Before(b.Ends) }
 
 // RoleMapping says what a project role means on a platform.
 type RoleMapping struct {

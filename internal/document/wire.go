@@ -34,6 +34,8 @@ func newWire(kind Kind) wire {
 		return &wireProjectRole{}
 	case KindUserBinding, KindGroupBinding:
 		return &wireBinding{}
+	case KindWorkspaceUserBinding, KindWorkspaceGroupBinding:
+		return &wireWorkspaceBinding{}
 	case KindPlatform:
 		return &wirePlatform{}
 	case KindGuard:
@@ -51,8 +53,8 @@ func newWire(kind Kind) wire {
 
 // Parse returns the typed form of a document that Decode or a store gave:
 // Workspace, Project, User, UserGroup, ProjectRole, Binding (for both kinds of
-// them), Platform, Guard, LandingZone, Tenant or AccessPolicy. Settings that were left out
-// have their defaults.
+// them), WorkspaceBinding (likewise), Platform, Guard, LandingZone, Tenant or AccessPolicy.
+// Settings that were left out have their defaults.
 func Parse(d Document) (any, error) {
 	w := newWire(d.ID.Kind)
 	if w == nil {

@@ -3,6 +3,7 @@ package document
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 )
 
@@ -150,4 +151,66 @@ func (w *wireBinding) typed() (any, error) {
 		Name: w.Metadata.Name, Role: w.RoleRef.Name, Subject: w.Subject.Name,
 		Workspace: w.TargetRef.OwnedByWorkspace, Project: w.TargetRef.Name, Ends: ends,
 	}, nil
+}
+
+// wireWorkspaceBinding is a binding of a user or a user group to a workspace.
+type wireWorkspaceBinding struct {
+	wireEnvelope
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+	RoleRef   wireRef `json:"roleRef"`
+	TargetRef wireRef `json:"targetRef"`
+	Subject   wireRef `json:"subject"`
+	// Subjects are those of v1: see singleBindings.
+	Subjects json.RawMessage `json:"subjects"`
+	wireEnd
+}
+
+func (w *wireWorkspaceBinding) name() string { return w.Metadata.Name }
+
+func (w *wireWorkspaceBinding) typed() (any, error) {
+	ends, field, err := w.end()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", field, err)
+	}
+	return WorkspaceBinding{
+		Name: w.Metadata.Name, Role: WorkspaceRole(w.RoleRef.Name), Workspace: w.TargetRef.Name, Subject: w.Subject.Name, Ends: ends,
+	}, nil
+}
+
+// isBinding reports whether documents of the kind give a role to a subject.
+func isBinding(kind Kind) bool {
+	switch kind {
+	case KindUserBinding, KindGroupBinding, KindWorkspaceUserBinding, KindWorkspaceGroupBinding:
+		return true
+	default:
+		return false
+	}
+}
+
+// singleBindings returns the trees of the documents that a valid tree stands for: itself, or one
+// binding of v2 for each subject of a workspace binding of v1, which has no name of its own.
+func singleBindings(tree map[string]any) []map[string]any {
+	kind, _ := tree["kind"].(string)
+	subjects, several := tree["subjects"].([]any)
+	if !several || Kind(kind) != KindWorkspaceUserBinding && Kind(kind) != KindWorkspaceGroupBinding {
+		return []map[string]any{tree}
+	}
+	name := func(of any) string {
+		ref, _ := of.(map[string]any)
+		text, _ := ref["name"].(string)
+		return text
+	}
+	trees := make([]map[string]any, len(subjects))
+	for i, subject := range subjects {
+		single := maps.Clone(tree)
+		delete(single, "subjects")
+		single["apiVersion"], single["subject"] = "v2", subject
+		single["metadata"] = map[string]any{
+			"name": strings.Join([]string{name(tree["targetRef"]), name(tree["roleRef"]), name(subject)}, "."),
+		}
+		trees[i] = single
+	}
+	return trees
 }

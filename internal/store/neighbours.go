@@ -182,8 +182,10 @@ const dependents = "SELECT " + columns + ` FROM documents WHERE workspace = ANY(
 UNION ALL SELECT ` + columns + ` FROM documents WHERE kind IN ('meshTenant', 'meshProjectUserBinding', 'meshProjectGroupBinding')
 	AND (workspace, project) IN (SELECT w, p FROM unnest($2::text[], $3::text[]) AS g (w, p))
 UNION ALL SELECT ` + columns + ` FROM documents WHERE kind = 'meshProjectUserBinding' AND subject = ANY($4)
+UNION ALL SELECT ` + columns + ` FROM documents WHERE kind = 'meshWorkspaceUserBinding' AND subject = ANY($4)
 UNION ALL SELECT ` + columns + ` FROM documents WHERE kind = 'meshWorkspaceUserGroup' AND members && $4
 UNION ALL SELECT ` + columns + ` FROM documents WHERE kind = 'meshProjectGroupBinding' AND subject = ANY($5)
+UNION ALL SELECT ` + columns + ` FROM documents WHERE kind = 'meshWorkspaceGroupBinding' AND subject = ANY($5)
 UNION ALL SELECT ` + columns + ` FROM documents WHERE kind IN ('meshTenant', 'meshLandingZone') AND platform = ANY($6)
 UNION ALL SELECT ` + columns + ` FROM documents WHERE kind = 'meshTenant' AND landing_zone = ANY($7)
 UNION ALL SELECT ` + columns + ` FROM documents WHERE kind = 'Guard' AND $8`
@@ -312,7 +314,7 @@ func (r *references) add(n document.Node) {
 	switch n.ID.Kind {
 	case document.KindUser:
 		r.searchKeys = append(r.searchKeys, n.Subject)
-	case document.KindGroupBinding:
+	case document.KindGroupBinding, document.KindWorkspaceGroupBinding:
 		r.groups = append(r.groups, n.Subject)
 	case document.KindTenant:
 		r.platforms, r.locals = append(r.platforms, n.Platform), append(r.locals, n.Subject)

@@ -173,6 +173,16 @@ func draw(t *rapid.T, id document.ID) (string, object) {
 		}}}}
 	case document.KindTenant:
 		return "v3", tenant(id.Name, variant, rapid.SampledFrom(append([]string{""}, strings.Fields(zones)...)).Draw(t, "zone"))
+	case document.KindWorkspaceUserBinding, document.KindWorkspaceGroupBinding:
+		subjects := users
+		if id.Kind == document.KindWorkspaceGroupBinding {
+			subjects = groups
+		}
+		return "v2", object{
+			"metadata":  object{"name": id.Name},
+			"roleRef":   object{"name": rapid.SampledFrom([]string{"Workspace Manager", "Workspace Member"}).Draw(t, "role")},
+			"targetRef": object{"name": one(workspaces)}, "subject": object{"name": one(subjects)},
+		}
 	default:
 		subjects := users
 		if id.Kind == document.KindGroupBinding {
