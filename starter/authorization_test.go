@@ -73,6 +73,38 @@ them, the rule is for all workspaces. A policy may name a workspace that does no
 Decisions keep the caller as ` + "`user:<issuer>#<subject>` or `workload:<issuer>#<subject>`" + `. Names and
 addresses in other claims are not kept.
 
+## Workspace bindings
+
+A policy may say which meshUser a user with a token is. Bindings to workspaces then give rights,
+without a rule for each user:
+
+` + "```yaml" + `
+apiVersion: v1
+kind: AccessPolicy
+metadata: {name: users}
+spec:
+  users:
+  - {issuer: https://login.example.com, euidClaim: oid}
+---
+apiVersion: v2
+kind: meshWorkspaceUserBinding
+metadata: {name: anna-manages-marketing}
+roleRef: {name: Workspace Manager}
+targetRef: {name: marketing}
+subject: {name: anna}
+` + "```" + `
+
+The caller is the meshUser whose ` + "`spec.euid`" + ` is the claim, byte by byte. The issuer must never
+change the claim nor give its value to another user: email, upn, preferred_username and others
+that users change are refused. A Workspace Owner or Workspace Manager is an editor of the
+workspace, a Workspace Member a viewer. A meshWorkspaceGroupBinding gives the members of a user
+group the role. A workload has no rights by bindings, nor has a revoked user, one of two users with
+one euid, a caller for whom two policies find different euids, or a subject whose binding has
+ended. A revocation takes no rights that a rule gives.
+
+An editor of a workspace may bind others to it: they get no more than the editor has. Operators
+change euids and global groups, and so decide who the subject of a binding is.
+
 ## Operations
 
 The role admin allows every operation and every change.
@@ -109,9 +141,6 @@ two steps: one user plans it (rollcall plan -f), and another stores exactly that
 Roles that a connection lists in secondPerson are refused, to all callers. A command that
 reaches the database itself may do everything, whatever the policies say, and is recorded with
 the user of its operating system; rollcall database direct-mode off refuses such commands.
-
-Bindings of users and groups to workspaces, which give the managers of a workspace their rights
-without a policy, come later.
 `
 
 func authorizationPage() string {

@@ -248,11 +248,11 @@ func (c callers) service(r *http.Request) (control.Service, access.Actor, error)
 	if err != nil {
 		return nil, access.Actor{}, &api.AuthError{Code: "subject", Message: err.Error()}
 	}
-	policies, err := c.policies(r.Context())
+	rights, err := c.local.Rights(r.Context(), authz.Caller{Actor: actor, Claims: identity.Claims})
 	if err != nil {
 		return nil, access.Actor{}, err
 	}
-	return c.local.For(actor, policies.Rights(authz.Caller{Actor: actor, Claims: identity.Claims})), actor, nil
+	return c.local.For(actor, rights), actor, nil
 }
 
 // tokenError returns a refused token as the caller's mistake, and keys that cannot be had as

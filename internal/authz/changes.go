@@ -59,6 +59,11 @@ func Changes() []ChangeRule {
 			"meshProjectUserBinding, meshProjectGroupBinding", roles(editor), true, "it grants a role on one project of the workspace",
 			kind(document.KindUserBinding, document.KindGroupBinding),
 		},
+		{
+			"meshWorkspaceUserBinding, meshWorkspaceGroupBinding", roles(editor), true,
+			"it gives rights in Rollcall that no more than an editor of the workspace has",
+			kind(document.KindWorkspaceUserBinding, document.KindWorkspaceGroupBinding),
+		},
 		{"meshTenant", roles(editor, operator), true, "it puts a project of the workspace on a platform", kind(document.KindTenant)},
 		{
 			"meshTenant, whose ID on the platform or landing zone is set or changed", roles(operator), false,
@@ -169,6 +174,8 @@ func workspaceOf(typed any) string {
 	case document.UserGroup:
 		return v.Workspace
 	case document.Binding:
+		return v.Workspace
+	case document.WorkspaceBinding:
 		return v.Workspace
 	case document.Tenant:
 		return v.Workspace

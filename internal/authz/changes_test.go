@@ -20,6 +20,8 @@ const (
 	binding      = "{apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: b}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: marketing}, subject: {name: ada}}"
 	otherBinding = "{apiVersion: v3, kind: meshProjectUserBinding, metadata: {name: b}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: sales}, subject: {name: ada}}"
 	groupBind    = "{apiVersion: v3, kind: meshProjectGroupBinding, metadata: {name: g}, roleRef: {name: admin}, targetRef: {name: p, ownedByWorkspace: sales}, subject: {name: crew}}"
+	manager      = "{apiVersion: v2, kind: meshWorkspaceUserBinding, metadata: {name: b}, roleRef: {name: Workspace Manager}, targetRef: {name: marketing}, subject: {name: ada}}"
+	otherManager = "{apiVersion: v2, kind: meshWorkspaceUserBinding, metadata: {name: b}, roleRef: {name: Workspace Manager}, targetRef: {name: sales}, subject: {name: ada}}"
 	group        = "{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: crew, ownedByWorkspace: marketing}, spec: {members: [ada]}}"
 	globalGroup  = "{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: crew}, spec: {members: [ada]}}"
 	dotted       = "{apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: marketing.crew}, spec: {members: [ada]}}"
@@ -60,6 +62,10 @@ func TestRights_Changes(t *testing.T) {
 		{"another's binding has the name", editor, otherBinding, binding, false},
 		{"an editor of both moves it", both, otherBinding, binding, true},
 		{"a group of one's own, bound in another workspace's project", editor, "", groupBind, false},
+		{"a manager of one's own workspace", editor, "", manager, true},
+		{"a manager of another's", editor, "", otherManager, false},
+		{"a manager's binding moves to another workspace", editor, manager, otherManager, false},
+		{"an operator makes no manager, not of themselves either", "operator", "", manager, false},
 		{"a group of one's own", editor, "", group, true},
 		{"a global group is bound in other workspaces", editor, "", globalGroup, false},
 		{"an editor of all is no operator", "editor", "", globalGroup, false},

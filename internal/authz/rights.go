@@ -13,6 +13,7 @@ import (
 // for use by many goroutines.
 type Policies struct {
 	rules  []compiledRule
+	users  []document.PolicyUsers
 	tables *tables
 }
 
@@ -41,6 +42,7 @@ func Compile(docs []document.Document) (*Policies, error) {
 	slices.SortFunc(policies, func(a, b document.AccessPolicy) int { return strings.Compare(a.Name, b.Name) })
 	p := &Policies{tables: newTables()}
 	for _, policy := range policies {
+		p.users = append(p.users, policy.Users...)
 		for i, rule := range policy.Rules {
 			source := fmt.Sprintf("rule %d of the policy %q", i+1, policy.Name)
 			p.rules = append(p.rules, compiledRule{rule.Callers, grants(rule, source)})

@@ -304,7 +304,7 @@ func (c *checker) workspaceBinding(i int, b *Node) {
 		c.exists(i, "subject.name", KindUser, b.Subject)
 		return
 	}
-	c.boundGroup(i, b, "the binding is to")
+	c.boundGroup(i, b, "the binding is for")
 }
 
 // boundGroup adds a problem unless the subject of a group binding is one user group that may

@@ -106,9 +106,9 @@ func (c *checker) policy(i int, p AccessPolicy) {
 	c.policyUsers(i, p)
 }
 
-// changeableClaims are claims of OpenID Connect Core 1.0, section 5.1, and of Microsoft Entra
+// mutableClaims are claims of OpenID Connect Core 1.0, section 5.1, and of Microsoft Entra
 // that users or their administrators change, and that another user may get later.
-func changeableClaims() []string {
+func mutableClaims() []string {
 	return []string{
 		"email", "emails", "preferred_username", "upn", "unique_name", "name", "nickname", "given_name", "family_name", "phone_number",
 	}
@@ -119,7 +119,7 @@ func (c *checker) policyUsers(i int, p AccessPolicy) {
 	issuers := map[string]bool{}
 	for n, users := range p.Users {
 		at := "spec.users[" + strconv.Itoa(n) + "]."
-		if slices.Contains(changeableClaims(), strings.ToLower(users.EUIDClaim)) {
+		if slices.Contains(mutableClaims(), strings.ToLower(users.EUIDClaim)) {
 			c.add(i, at+"euidClaim", quoted(users.EUIDClaim)+" can change, and pass to another user: "+
 				"write a claim that the issuer never changes, such as oid or sub, and have it as spec.euid of the users")
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
+	"github.com/rollcall-iam/rollcall/internal/identity"
 )
 
 // Kind is the kind of a document, as in its envelope.
@@ -222,6 +223,12 @@ type Revocation struct {
 	Person string
 	// EUID is the person's when it was revoked: their document may be gone since.
 	EUID string
+}
+
+// Names reports whether the revocation is that of a user, by the name or by an euid that may end
+// in the same account.
+func (r Revocation) Names(u User) bool {
+	return r.Person == u.Name || r.EUID != "" && identity.SearchKey(r.EUID) == identity.SearchKey(u.EUID)
 }
 
 // Tenant is a project on a platform.

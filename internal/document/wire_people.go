@@ -193,8 +193,8 @@ func isBinding(kind Kind) bool {
 // binding of v2 for each subject of a workspace binding of v1, which has no name of its own.
 func singleBindings(tree map[string]any) []map[string]any {
 	kind, _ := tree["kind"].(string)
-	subjects, several := tree["subjects"].([]any)
-	if !several || Kind(kind) != KindWorkspaceUserBinding && Kind(kind) != KindWorkspaceGroupBinding {
+	subjects, isList := tree["subjects"].([]any)
+	if !isList || Kind(kind) != KindWorkspaceUserBinding && Kind(kind) != KindWorkspaceGroupBinding {
 		return []map[string]any{tree}
 	}
 	name := func(of any) string {

@@ -12,8 +12,8 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/document/documenttest"
 )
 
-// mobile is what the workspace bindings of the tests refer to.
-const mobile = `--- {apiVersion: v2, kind: meshWorkspace, metadata: {name: mobile}}
+// workspaceSubjects is what the workspace bindings of the tests refer to.
+const workspaceSubjects = `--- {apiVersion: v2, kind: meshWorkspace, metadata: {name: mobile}}
 --- {apiVersion: v2, kind: meshWorkspace, metadata: {name: sales}}
 --- {apiVersion: v2, kind: meshUser, metadata: {name: anna}}
 --- {apiVersion: v1, kind: meshWorkspaceUserGroup, metadata: {name: crew, ownedByWorkspace: sales}}
@@ -41,7 +41,7 @@ func TestWorkspaceBinding_Validates(t *testing.T) {
 		{"a workspace that is not stored", user + "roleRef: {name: Workspace Owner}, targetRef: {name: none}, subject: {name: anna}}", []string{
 			`x.yaml:1: meshWorkspaceUserBinding b: targetRef.name: there is no meshWorkspace "none"`}},
 		{"the group of another workspace", group + "roleRef: {name: Workspace Owner}, targetRef: {name: mobile}, subject: {name: crew}}", []string{
-			`x.yaml:1: meshWorkspaceGroupBinding b: subject.name: the user group "crew" is of the workspace "sales", but the binding is to "mobile": ` +
+			`x.yaml:1: meshWorkspaceGroupBinding b: subject.name: the user group "crew" is of the workspace "sales", but the binding is for "mobile": ` +
 				`a workspace's group can be bound in its own workspace only; create the group in "mobile", or bind a global group`}},
 		{"v1 has subjects", old + "roleRef: {name: Workspace Owner}, targetRef: {name: mobile}, subjects: [{name: anna}]}", nil},
 		{"v1 without subjects", old + "roleRef: {name: Workspace Owner}, targetRef: {name: mobile}}", []string{
@@ -59,7 +59,7 @@ func TestWorkspaceBinding_Validates(t *testing.T) {
 		{"two ends", user + `roleRef: {name: Workspace Owner}, targetRef: {name: mobile}, subject: {name: anna}, expiryDate: "2026-12-31", expirationDate: "2026-12-31"}`,
 			[]string{"x.yaml:1: meshWorkspaceUserBinding b: expiryDate: the binding has an expirationDate, too: write one of them"}},
 	} {
-		docs, _, err := document.Decode(strings.NewReader(tt.input+"\n"+mobile), "x.yaml")
+		docs, _, err := document.Decode(strings.NewReader(tt.input+"\n"+workspaceSubjects), "x.yaml")
 		if err == nil {
 			var set *document.Set
 			if set, err = document.NewSet(docs); err == nil {

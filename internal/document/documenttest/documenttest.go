@@ -173,16 +173,10 @@ func draw(t *rapid.T, id document.ID) (string, object) {
 		}}}}
 	case document.KindTenant:
 		return "v3", tenant(id.Name, variant, rapid.SampledFrom(append([]string{""}, strings.Fields(zones)...)).Draw(t, "zone"))
-	case document.KindWorkspaceUserBinding, document.KindWorkspaceGroupBinding:
-		subjects := users
-		if id.Kind == document.KindWorkspaceGroupBinding {
-			subjects = groups
-		}
-		return "v2", object{
-			"metadata":  object{"name": id.Name},
-			"roleRef":   object{"name": rapid.SampledFrom([]string{"Workspace Manager", "Workspace Member"}).Draw(t, "role")},
-			"targetRef": object{"name": one(workspaces)}, "subject": object{"name": one(subjects)},
-		}
+	case document.KindWorkspaceUserBinding:
+		return "v2", workspaceBinding(id.Name, one("Manager Member"), one(workspaces), one(users))
+	case document.KindWorkspaceGroupBinding:
+		return "v2", workspaceBinding(id.Name, one("Manager Member"), one(workspaces), one(groups))
 	default:
 		subjects := users
 		if id.Kind == document.KindGroupBinding {
@@ -193,6 +187,13 @@ func draw(t *rapid.T, id document.ID) (string, object) {
 			"roleRef":   object{"name": rapid.SampledFrom(append(strings.Fields(roles), "role 0")).Draw(t, "role")},
 			"targetRef": object{"name": one(projects), "ownedByWorkspace": one(workspaces)}, "subject": object{"name": one(subjects)},
 		}
+	}
+}
+
+func workspaceBinding(name, role, workspace, subject string) object {
+	return object{
+		"metadata": object{"name": name}, "roleRef": object{"name": "Workspace " + role},
+		"targetRef": object{"name": workspace}, "subject": object{"name": subject},
 	}
 }
 
