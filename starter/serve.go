@@ -215,7 +215,7 @@ func (c *cli) apiHandler(ctx context.Context, flags serveFlags) (http.Handler, e
 	callers := callers{verifier: verifier, store: s, local: local}
 	return api.NewHandler(api.Options{
 		Service: callers.service, Audit: control.Recorder{Store: c.database}, Proxies: proxies,
-		Ready: s.CheckSchema, Log: log, Version: buildVersion().Version,
+		Ready: s.CheckSchema, State: s, Log: log, Version: buildVersion().Version,
 	})
 }
 

@@ -214,14 +214,14 @@ func Transport() *http.Transport {
 
 // Get is that of control.Documents.
 func (c *Client) Get(ctx context.Context, r control.GetRequest) ([]document.Document, error) {
-	found, err := do(ctx, c, c.endpoints.get, r, nil)
-	return found.Documents, err
+	return documentPages(func(page PageRequest) (DocumentList, error) {
+		return do(ctx, c, c.endpoints.get, GetRequest{GetRequest: r, PageRequest: page}, nil)
+	})
 }
 
 // Export is that of control.Documents.
 func (c *Client) Export(ctx context.Context) ([]document.Document, error) {
-	found, err := do(ctx, c, c.endpoints.export, None{}, nil)
-	return found.Documents, err
+	return documentPages(func(page PageRequest) (DocumentList, error) { return do(ctx, c, c.endpoints.export, page, nil) })
 }
 
 // Apply is that of control.Documents.
@@ -255,7 +255,9 @@ func (c *Client) Plan(ctx context.Context, r control.PlanRequest, events func(co
 
 // ListTenants is that of control.Tenants.
 func (c *Client) ListTenants(ctx context.Context, s control.Selection) ([]access.TenantID, error) {
-	return items(do(ctx, c, c.endpoints.listTenants, s, nil))
+	return allPages(func(page PageRequest) (List[access.TenantID], error) {
+		return do(ctx, c, c.endpoints.listTenants, TenantListRequest{Selection: s, PageRequest: page}, nil)
+	})
 }
 
 // Replicate is that of control.Tenants.
@@ -265,7 +267,14 @@ func (c *Client) Replicate(ctx context.Context, r control.ReplicateRequest, even
 
 // Status is that of control.Tenants.
 func (c *Client) Status(ctx context.Context, r control.StatusRequest) (control.StatusResult, error) {
-	return do(ctx, c, c.endpoints.status, r, nil)
+	var all control.StatusResult
+	items, err := eachPage(func(page PageRequest) ([]control.TenantReport, string, error) {
+		found, err := do(ctx, c, c.endpoints.status, StatusRequest{StatusRequest: r, PageRequest: page}, nil)
+		all = found.StatusResult
+		return found.Report.Items, found.NextPageToken, err
+	})
+	all.Report.Items = items
+	return all, err
 }
 
 // Explain is that of control.Tenants.
@@ -275,7 +284,9 @@ func (c *Client) Explain(ctx context.Context, r control.ExplainRequest) (explain
 
 // ListPending is that of control.Decisions.
 func (c *Client) ListPending(ctx context.Context) ([]control.PendingTenant, error) {
-	return items(do(ctx, c, c.endpoints.listPending, None{}, nil))
+	return allPages(func(page PageRequest) (List[control.PendingTenant], error) {
+		return do(ctx, c, c.endpoints.listPending, page, nil)
+	})
 }
 
 // Decide is that of control.Decisions.
@@ -285,12 +296,16 @@ func (c *Client) Decide(ctx context.Context, r control.DecideRequest, events fun
 
 // ListDecisions is that of control.Decisions.
 func (c *Client) ListDecisions(ctx context.Context, tenants []access.TenantID) ([]control.DecisionRecord, error) {
-	return items(do(ctx, c, c.endpoints.listDecisions, TenantsRequest{Tenants: tenants}, nil))
+	return allPages(func(page PageRequest) (List[control.DecisionRecord], error) {
+		return do(ctx, c, c.endpoints.listDecisions, TenantsRequest{Tenants: tenants, PageRequest: page}, nil)
+	})
 }
 
 // ListAdoptions is that of control.Adoptions.
 func (c *Client) ListAdoptions(ctx context.Context) ([]control.AdoptionRecord, error) {
-	return items(do(ctx, c, c.endpoints.listAdoptions, None{}, nil))
+	return allPages(func(page PageRequest) (List[control.AdoptionRecord], error) {
+		return do(ctx, c, c.endpoints.listAdoptions, page, nil)
+	})
 }
 
 // ListAdoptable is that of control.Adoptions.
@@ -305,7 +320,9 @@ func (c *Client) Adopt(ctx context.Context, r control.AdoptRequest, events func(
 
 // ListRevocations is that of control.Revocations.
 func (c *Client) ListRevocations(ctx context.Context, lifted bool) ([]control.Revocation, error) {
-	return items(do(ctx, c, c.endpoints.listRevocations, RevocationsRequest{Lifted: lifted}, nil))
+	return allPages(func(page PageRequest) (List[control.Revocation], error) {
+		return do(ctx, c, c.endpoints.listRevocations, RevocationsRequest{Lifted: lifted, PageRequest: page}, nil)
+	})
 }
 
 // GetRevocation is that of control.Revocations.
@@ -340,7 +357,9 @@ func (c *Client) Forget(ctx context.Context, r control.ForgetRequest) (control.F
 
 // ListAbandoned is that of control.Platforms.
 func (c *Client) ListAbandoned(ctx context.Context, platform string) ([]control.AbandonedPlatform, error) {
-	return items(do(ctx, c, c.endpoints.listAbandoned, PlatformRequest{Platform: platform}, nil))
+	return allPages(func(page PageRequest) (List[control.AbandonedPlatform], error) {
+		return do(ctx, c, c.endpoints.listAbandoned, PlatformRequest{Platform: platform, PageRequest: page}, nil)
+	})
 }
 
 // ListFormerConnections is that of control.Platforms.
@@ -351,6 +370,57 @@ func (c *Client) ListFormerConnections(ctx context.Context) ([]control.FormerCon
 // ListCalls is that of control.Audit.
 func (c *Client) ListCalls(ctx context.Context, r control.CallsRequest) (control.CallsPage, error) {
 	return do(ctx, c, c.endpoints.listCalls, r, nil)
+}
+
+// restarts is how often a list is restart again that changes while its pages are read.
+const restarts = 4
+
+// eachPage reads all pages of a list. If the list is gone in between, it begins again.
+func eachPage[T any](read func(PageRequest) ([]T, string, error)) ([]T, error) {
+	for restart := 0; ; restart++ {
+		all, err := readPages(read)
+		if control.CodeOf(err) != control.Expired || restart == restarts {
+			return all, err
+		}
+	}
+}
+
+// readPages reads the pages of a list as it is now.
+func readPages[T any](read func(PageRequest) ([]T, string, error)) ([]T, error) {
+	page := PageRequest{PageSize: maxPage}
+	var all []T
+	for {
+		items, next, err := read(page)
+		if err != nil {
+			return nil, err
+		}
+		if all == nil {
+			all = items
+		} else {
+			all = append(all, items...)
+		}
+		switch next {
+		case "":
+			return all, nil
+		case page.PageToken:
+			return nil, errors.New("api: a page of the server leads to itself")
+		}
+		page.PageToken = next
+	}
+}
+
+func allPages[T any](read func(PageRequest) (List[T], error)) ([]T, error) {
+	return eachPage(func(page PageRequest) ([]T, string, error) {
+		list, err := read(page)
+		return list.Items, list.NextPageToken, err
+	})
+}
+
+func documentPages(read func(PageRequest) (DocumentList, error)) ([]document.Document, error) {
+	return eachPage(func(page PageRequest) ([]document.Document, string, error) {
+		list, err := read(page)
+		return list.Documents, list.NextPageToken, err
+	})
 }
 
 // items returns the items of a list.

@@ -38,21 +38,21 @@ func (e *endpoint[In, Out]) set(method, name, summary string) {
 
 // endpoints are all, by the methods of control.Service.
 type endpoints struct {
-	get                   endpoint[control.GetRequest, DocumentList]
+	get                   endpoint[GetRequest, DocumentList]
 	apply                 endpoint[ApplyRequest, control.ChangeResult]
 	applyPlan             endpoint[control.ApplyPlanRequest, control.ChangeResult]
 	deleteDocument        endpoint[control.DeleteRequest, control.ChangeResult]
-	export                endpoint[None, DocumentList]
-	listTenants           endpoint[control.Selection, List[access.TenantID]]
+	export                endpoint[PageRequest, DocumentList]
+	listTenants           endpoint[TenantListRequest, List[access.TenantID]]
 	replicate             endpoint[control.ReplicateRequest, control.ReplicateResult]
-	status                endpoint[control.StatusRequest, control.StatusResult]
+	status                endpoint[StatusRequest, StatusPage]
 	explain               endpoint[control.ExplainRequest, explain.Answer]
 	plan                  endpoint[control.PlanRequest, control.PlanSummary]
 	planDocuments         endpoint[PlanDocumentsRequest, control.DocumentsPlan]
-	listPending           endpoint[None, List[control.PendingTenant]]
+	listPending           endpoint[PageRequest, List[control.PendingTenant]]
 	decide                endpoint[control.DecideRequest, control.ReplicateResult]
 	listDecisions         endpoint[TenantsRequest, List[control.DecisionRecord]]
-	listAdoptions         endpoint[None, List[control.AdoptionRecord]]
+	listAdoptions         endpoint[PageRequest, List[control.AdoptionRecord]]
 	listAdoptable         endpoint[TenantRequest, List[string]]
 	adopt                 endpoint[control.AdoptRequest, control.AdoptResult]
 	listRevocations       endpoint[RevocationsRequest, List[control.Revocation]]
@@ -116,13 +116,32 @@ type None struct{}
 // List is a list of results.
 type List[T any] struct {
 	Items []T `json:"items"`
+	// NextPageToken is empty on the last page.
+	NextPageToken string `json:"nextPageToken,omitempty"`
 }
 
-func listOf[T any](items []T, err error) (List[T], error) {
-	if items == nil {
-		items = []T{}
-	}
-	return List[T]{Items: items}, err
+// GetRequest is control.GetRequest for a page.
+type GetRequest struct {
+	control.GetRequest
+	PageRequest
+}
+
+// TenantListRequest asks for a page of the chosen tenants.
+type TenantListRequest struct {
+	control.Selection
+	PageRequest
+}
+
+// StatusRequest is control.StatusRequest for a page of the tenants.
+type StatusRequest struct {
+	control.StatusRequest
+	PageRequest
+}
+
+// StatusPage is control.StatusResult with a page of the tenants. The rest is that of all tenants.
+type StatusPage struct {
+	control.StatusResult
+	NextPageToken string `json:"nextPageToken,omitempty"`
 }
 
 // TenantRequest names a tenant.
@@ -133,6 +152,7 @@ type TenantRequest struct {
 // TenantsRequest names tenants; none stand for all.
 type TenantsRequest struct {
 	Tenants []access.TenantID `json:"tenants,omitempty"`
+	PageRequest
 }
 
 // UserRequest names a user.
@@ -143,17 +163,20 @@ type UserRequest struct {
 // PlatformRequest names a platform; an empty name stands for all.
 type PlatformRequest struct {
 	Platform string `json:"platform,omitempty"`
+	PageRequest
 }
 
 // RevocationsRequest asks for revocations.
 type RevocationsRequest struct {
 	// Lifted adds those that are lifted.
 	Lifted bool `json:"lifted,omitempty"`
+	PageRequest
 }
 
 // DocumentList is a list of documents.
 type DocumentList struct {
-	Documents Documents `json:"documents"`
+	Documents     Documents `json:"documents"`
+	NextPageToken string    `json:"nextPageToken,omitempty"`
 }
 
 // ApplyRequest is control.ApplyRequest.

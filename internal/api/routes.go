@@ -21,13 +21,11 @@ func (s *server) routes() {
 }
 
 func (s *server) documentRoutes(e endpoints) {
-	handle(s, e.get, func(ctx context.Context, c caller, r control.GetRequest, _ report) (DocumentList, error) {
-		documents, err := c.Get(ctx, r)
-		return DocumentList{Documents: documents}, err
+	handle(s, e.get, func(ctx context.Context, c caller, r GetRequest, _ report) (DocumentList, error) {
+		return documentPage(ctx, c, r.GetRequest, r.PageRequest, false)
 	})
-	handle(s, e.export, func(ctx context.Context, c caller, _ None, _ report) (DocumentList, error) {
-		documents, err := c.Export(ctx)
-		return DocumentList{Documents: documents}, err
+	handle(s, e.export, func(ctx context.Context, c caller, r PageRequest, _ report) (DocumentList, error) {
+		return documentPage(ctx, c, control.GetRequest{}, r, true)
 	})
 	handle(s, e.apply, func(ctx context.Context, c caller, r ApplyRequest, events report) (control.ChangeResult, error) {
 		if err := place(r.Documents, r.Origins); err != nil {
@@ -54,15 +52,22 @@ func (s *server) documentRoutes(e endpoints) {
 }
 
 func (s *server) tenantRoutes(e endpoints) {
-	handle(s, e.listTenants, func(ctx context.Context, c caller, r control.Selection, _ report) (List[access.TenantID], error) {
-		return listOf(c.ListTenants(ctx, r))
+	handle(s, e.listTenants, func(ctx context.Context, c caller, r TenantListRequest, _ report) (List[access.TenantID], error) {
+		return listOf(ctx, c, r.Selection, r.PageRequest, func() ([]access.TenantID, error) { return c.ListTenants(ctx, r.Selection) })
 	})
 	handle(s, e.replicate, func(ctx context.Context, c caller, r control.ReplicateRequest, events report) (control.ReplicateResult, error) {
 		r.By = c.by
 		return c.Replicate(ctx, r, events)
 	})
-	handle(s, e.status, func(ctx context.Context, c caller, r control.StatusRequest, _ report) (control.StatusResult, error) {
-		return c.Status(ctx, r)
+	handle(s, e.status, func(ctx context.Context, c caller, r StatusRequest, _ report) (StatusPage, error) {
+		found, err := listPage(ctx, c, r.StatusRequest, r.PageRequest, func() (control.StatusResult, []control.TenantReport, error) {
+			result, err := c.Status(ctx, r.StatusRequest)
+			items := result.Report.Items
+			result.Report.Items = nil
+			return result, items, err
+		})
+		found.rest.Report.Items = found.items
+		return StatusPage{StatusResult: found.rest, NextPageToken: found.next}, err
 	})
 	handle(s, e.explain, func(ctx context.Context, c caller, r control.ExplainRequest, _ report) (explain.Answer, error) {
 		return c.Explain(ctx, r)
@@ -73,21 +78,21 @@ func (s *server) tenantRoutes(e endpoints) {
 }
 
 func (s *server) decisionRoutes(e endpoints) {
-	handle(s, e.listPending, func(ctx context.Context, c caller, _ None, _ report) (List[control.PendingTenant], error) {
-		return listOf(c.ListPending(ctx))
+	handle(s, e.listPending, func(ctx context.Context, c caller, r PageRequest, _ report) (List[control.PendingTenant], error) {
+		return listOf(ctx, c, nil, r, func() ([]control.PendingTenant, error) { return c.ListPending(ctx) })
 	})
 	handle(s, e.decide, func(ctx context.Context, c caller, r control.DecideRequest, events report) (control.ReplicateResult, error) {
 		r.By = c.by
 		return c.Decide(ctx, r, events)
 	})
 	handle(s, e.listDecisions, func(ctx context.Context, c caller, r TenantsRequest, _ report) (List[control.DecisionRecord], error) {
-		return listOf(c.ListDecisions(ctx, r.Tenants))
+		return listOf(ctx, c, r.Tenants, r.PageRequest, func() ([]control.DecisionRecord, error) { return c.ListDecisions(ctx, r.Tenants) })
 	})
-	handle(s, e.listAdoptions, func(ctx context.Context, c caller, _ None, _ report) (List[control.AdoptionRecord], error) {
-		return listOf(c.ListAdoptions(ctx))
+	handle(s, e.listAdoptions, func(ctx context.Context, c caller, r PageRequest, _ report) (List[control.AdoptionRecord], error) {
+		return listOf(ctx, c, nil, r, func() ([]control.AdoptionRecord, error) { return c.ListAdoptions(ctx) })
 	})
 	handle(s, e.listAdoptable, func(ctx context.Context, c caller, r TenantRequest, _ report) (List[string], error) {
-		return listOf(c.ListAdoptable(ctx, r.Tenant))
+		return whole(c.ListAdoptable(ctx, r.Tenant))
 	})
 	handle(s, e.adopt, func(ctx context.Context, c caller, r control.AdoptRequest, events report) (control.AdoptResult, error) {
 		r.By = c.by
@@ -97,7 +102,7 @@ func (s *server) decisionRoutes(e endpoints) {
 
 func (s *server) revocationRoutes(e endpoints) {
 	handle(s, e.listRevocations, func(ctx context.Context, c caller, r RevocationsRequest, _ report) (List[control.Revocation], error) {
-		return listOf(c.ListRevocations(ctx, r.Lifted))
+		return listOf(ctx, c, r.Lifted, r.PageRequest, func() ([]control.Revocation, error) { return c.ListRevocations(ctx, r.Lifted) })
 	})
 	handle(s, e.getRevocation, func(ctx context.Context, c caller, r UserRequest, _ report) (control.Revocation, error) {
 		return c.GetRevocation(ctx, r.User)
@@ -124,10 +129,12 @@ func (s *server) platformRoutes(e endpoints) {
 		return c.Forget(ctx, r)
 	})
 	handle(s, e.listAbandoned, func(ctx context.Context, c caller, r PlatformRequest, _ report) (List[control.AbandonedPlatform], error) {
-		return listOf(c.ListAbandoned(ctx, r.Platform))
+		return listOf(ctx, c, r.Platform, r.PageRequest, func() ([]control.AbandonedPlatform, error) {
+			return c.ListAbandoned(ctx, r.Platform)
+		})
 	})
 	handle(s, e.listFormerConnections, func(ctx context.Context, c caller, _ None, _ report) (List[control.FormerConnection], error) {
-		return listOf(c.ListFormerConnections(ctx))
+		return whole(c.ListFormerConnections(ctx))
 	})
 	handle(s, e.listCalls, func(ctx context.Context, c caller, r control.CallsRequest, _ report) (control.CallsPage, error) {
 		return c.ListCalls(ctx, r)

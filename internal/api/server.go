@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,6 +36,10 @@ type Options struct {
 	Audit Audit
 	// Proxies are the addresses of proxies whose X-Forwarded-For counts.
 	Proxies []netip.Prefix
+	// State is what servers share; nil answers lists as a whole.
+	State State
+	// PageSize is the most items of a page; 0 for 5000.
+	PageSize int
 	// Log gets a line for each request, without names of users, and the causes of failures.
 	Log *slog.Logger
 	// Version is that of the program.
@@ -78,6 +83,8 @@ type server struct {
 	Options
 	mux  *http.ServeMux
 	spec *huma.OpenAPI
+	// pages are those of lists.
+	pages *pages
 	// slots limit the requests at one time.
 	slots, changeSlots, readSlots chan struct{}
 	refusals                      *refusals
@@ -92,6 +99,7 @@ func NewHandler(o Options) (http.Handler, error) {
 		Options: o, refusals: &refusals{audit: o.Audit, log: o.Log}, mux: http.NewServeMux(), spec: newSpec(o.Version),
 		slots: make(chan struct{}, maxRequests), changeSlots: make(chan struct{}, maxChanges), readSlots: make(chan struct{}, maxReads),
 	}
+	s.pages = &pages{state: o.State, max: cmp.Or(o.PageSize, maxPage), now: time.Now}
 	s.routes()
 	spec, err := json.Marshal(s.spec)
 	if err != nil {
@@ -193,7 +201,7 @@ func handle[In, Out any](
 			s.fail(w, r, s.refused(r, recorded, err), nil)
 			return
 		}
-		c := caller{Service: service, by: by}
+		c := caller{Service: service, by: by, method: e.method, pages: s.pages}
 		attempt := func(ctx context.Context, report func(control.Event)) (Out, error) {
 			return audited(s, r, recorded, request, func() (Out, error) { return call(ctx, c, request, report) })
 		}
@@ -220,6 +228,9 @@ type limited interface {
 type caller struct {
 	control.Service
 	by access.Actor
+	// method is that of the call.
+	method string
+	pages  *pages
 }
 
 // slotsOf returns the slots of a method beside those of all requests; nil for none.

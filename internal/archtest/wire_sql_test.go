@@ -104,7 +104,7 @@ type database map[wireName]string
 // Patterns of the statements that change the schema.
 var (
 	comment      = regexp.MustCompile(`--[^\n]*`)
-	createTable  = regexp.MustCompile(`(?s)^CREATE TABLE (?:IF NOT EXISTS )?(\w+) \((.*)\)[^)]*$`)
+	createTable  = regexp.MustCompile(`(?s)^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?(\w+) \((.*)\)[^)]*$`)
 	createIndex  = regexp.MustCompile(`(?s)^CREATE (?:UNIQUE )?INDEX (?:IF NOT EXISTS )?(\w+) ON (\w+)(.*)$`)
 	createSeries = regexp.MustCompile(`^CREATE SEQUENCE (\w+)`)
 	alterTable   = regexp.MustCompile(`(?s)^ALTER TABLE (?:ONLY )?(\w+)\s+(.*)$`)
@@ -308,6 +308,7 @@ func TestMigrationsAreFollowed(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ reason, sql, want string }{
 		{"a table", "CREATE TABLE a (x text NOT NULL, y int CHECK (y > 0), PRIMARY KEY (x, y));", "column a x,column a y,table a a"},
+		{"a table that a crash empties", "CREATE UNLOGGED TABLE a (x text);", "column a x,table a a"},
 		{"storage options", "CREATE TABLE a (x text) WITH (fillfactor = 50);", "column a x,table a a"},
 		{"a check", "CREATE TABLE a (x text CHECK (x IN ('b', 'c')));", "check a.x 'b',check a.x 'c',column a x,table a a"},
 		{"a renamed column", "CREATE TABLE a (x text CHECK (x IN ('b'))); ALTER TABLE a RENAME COLUMN x TO z;", "check a.z 'b',column a z,table a a"},

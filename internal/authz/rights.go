@@ -1,6 +1,8 @@
 package authz
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -217,4 +219,16 @@ func list(roles []document.PolicyRole) string {
 		return strings.Join(names, "")
 	}
 	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+}
+
+// Digest names the rights: equal roles in equal workspaces have one digest, whichever policies
+// give them.
+func (r Rights) Digest() string {
+	all := make([]string, 0, len(r.grants))
+	for _, g := range r.grants {
+		all = append(all, fmt.Sprintf("%q %t %q", g.role, g.in.All(), g.in.Names()))
+	}
+	slices.Sort(all)
+	sum := sha256.Sum256([]byte(strings.Join(slices.Compact(all), "\n")))
+	return hex.EncodeToString(sum[:])
 }

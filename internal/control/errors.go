@@ -21,6 +21,8 @@ const (
 	NotFound Code = "not-found"
 	// Conflict is the code of a request about a state that has changed.
 	Conflict Code = "conflict"
+	// Expired is the code of a page of a list that is not kept any more.
+	Expired Code = "expired"
 	// Unauthenticated is the code of a caller without a valid credential, and Forbidden that of
 	// one who may not do what the request says.
 	Unauthenticated Code = "unauthenticated"
@@ -44,7 +46,7 @@ const (
 // Codes returns all codes.
 func Codes() []Code {
 	return []Code{
-		Invalid, Unauthenticated, Forbidden, NotFound, Conflict, Unconfirmed,
+		Invalid, Unauthenticated, Forbidden, NotFound, Conflict, Expired, Unconfirmed,
 		PendingApproval, NoWorker, NoKeyring, Unavailable, Partial, Failed,
 	}
 }
@@ -71,6 +73,8 @@ func (c Code) results() (exit, status int) {
 		return ExitInvalid, http.StatusNotFound
 	case Conflict, Unconfirmed:
 		return ExitInvalid, http.StatusConflict
+	case Expired:
+		return ExitInvalid, http.StatusGone
 	case PendingApproval:
 		return ExitWaiting, http.StatusAccepted
 	case NoWorker, NoKeyring, Unavailable:

@@ -13,6 +13,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/api"
 	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/control/controltest"
+	"github.com/rollcall-iam/rollcall/internal/store"
 	"github.com/rollcall-iam/rollcall/internal/store/storetest"
 )
 
@@ -21,18 +22,20 @@ func TestHTTP(t *testing.T) {
 	t.Parallel()
 	controltest.Run(t, func(t *testing.T) controltest.Installation {
 		s := storetest.Open(t)
-		return controltest.Installation{Service: overHTTP(t, local(s)), Store: s}
+		return controltest.Installation{Service: overHTTP(t, local(s), s), Store: s}
 	})
 }
 
-// overHTTP returns a service as a client of a server sees it.
-func overHTTP(t *testing.T, service control.Service) control.Service {
+// overHTTP returns a service as a client of a server sees it. Its pages are so small that all
+// lists have several.
+func overHTTP(t *testing.T, service control.Service, s *store.Store) control.Service {
 	t.Helper()
 	handler, err := api.NewHandler(api.Options{
 		Service: func(r *http.Request) (_ control.Service, by access.Actor, err error) {
 			err = json.Unmarshal([]byte(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")), &by)
 			return service, by, err
 		},
+		State: s, PageSize: 2,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {

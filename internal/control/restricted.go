@@ -164,9 +164,7 @@ func (r *restricted) Get(ctx context.Context, request GetRequest) ([]document.Do
 	if err != nil {
 		return nil, err
 	}
-	found = slices.DeleteFunc(found, func(d document.Document) bool {
-		return request.Kind != "" && d.ID.Kind != request.Kind || request.Name != "" && d.ID.Name != request.Name
-	})
+	found = chosenDocuments(found, request)
 	if len(found) == 0 && request.Name != "" {
 		return nil, notFound(string(request.Kind), request.Name)
 	}

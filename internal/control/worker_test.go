@@ -36,7 +36,7 @@ func TestLocal_WithWorker(t *testing.T) {
 func TestHTTP_WithWorker(t *testing.T) {
 	t.Parallel()
 	service, s := withWorker(t)
-	controltest.RunWithWorker(t, controltest.Installation{Service: overHTTP(t, service), Store: s})
+	controltest.RunWithWorker(t, controltest.Installation{Service: overHTTP(t, service, s), Store: s})
 }
 
 // withWorker returns a service with a Temporal server and a worker until the test ends.
