@@ -27,6 +27,8 @@ type endpoint[In, Out any] struct {
 	// changes is true if the call waits for the lock of changes, with a connection of the
 	// database. So few run at one time that other calls have connections.
 	changes bool
+	// tagged is true if the answer has an ETag, and conditional if the request may have If-Match.
+	tagged, conditional bool
 	// reads is true if the call reads all documents.
 	reads bool
 }
@@ -107,6 +109,10 @@ func newEndpoints() endpoints {
 	e.listAbandoned.set("ListAbandoned", "platforms/abandoned", "List the platforms whose cleanup was given up")
 	e.listFormerConnections.set("ListFormerConnections", "connections/former", "List the connections that documents named before")
 	e.listCalls.set("ListCalls", "calls/list", "List the calls of servers, a page at a time")
+	e.get.tagged, e.export.tagged, e.listTenants.tagged, e.status.tagged, e.explain.tagged = true, true, true, true, true
+	e.listPending.tagged, e.getRevocation.tagged = true, true
+	e.apply.conditional, e.applyPlan.conditional, e.deleteDocument.conditional = true, true, true
+	e.decide.conditional, e.adopt.conditional, e.lift.conditional = true, true, true
 	return e
 }
 

@@ -302,6 +302,9 @@ func documentPage(ctx context.Context, c caller, r control.GetRequest, page Page
 	if err != nil {
 		return DocumentList{}, err
 	}
+	if err := c.tagDocuments(r, found.Documents, found.Revision); err != nil {
+		return DocumentList{}, err
+	}
 	list := DocumentList{Documents: found.Documents}
 	if found.Last != (document.ID{}) {
 		list.NextPageToken, err = c.pages.encrypt(ctx, c, r, position{After: found.Last, Revision: found.Revision})

@@ -28,6 +28,9 @@ const problemType = "urn:rollcall:error:"
 
 func newProblem(e *control.Error, requestID string) *Problem {
 	status := e.Code.HTTPStatus()
+	if e.Field == "digest" && (e.Code == control.Conflict || e.Code == control.Unconfirmed) {
+		status = http.StatusPreconditionFailed // a digest in the body is the condition that If-Match is
+	}
 	return &Problem{
 		Type: problemType + string(e.Code), Title: http.StatusText(status), Status: status,
 		Detail: e.Message, RequestID: requestID, Error: e,

@@ -22,17 +22,22 @@ import (
 )
 
 // installation is a server of a real store, without Temporal and workers. A caller's credential
-// is their name as a user of a host.
+// is the subject by which an issuer knows them.
 type installation struct {
 	testServer
 	store *store.Store
 }
 
+// verified is a caller whom the issuer of the tests knows.
+func verified(name string) (access.Actor, error) {
+	return access.VerifiedActor(access.VerifiedUser, "https://login.example.com", name)
+}
+
 // policies give the callers of the tests their rights.
 const policies = `{apiVersion: v1, kind: AccessPolicy, metadata: {name: callers}, spec: {rules: [
-	{callers: {osUser: ada@host}, roles: [admin, operator, approver, security]},
-	{callers: {osUser: ben@host}, roles: [admin]},
-	{callers: {osUser: eva@host}, roles: [viewer], workspaces: [w1]}]}}`
+	{callers: {issuer: https://login.example.com, subject: ada}, roles: [admin, operator, approver, security]},
+	{callers: {issuer: https://login.example.com, subject: ben}, roles: [admin]},
+	{callers: {issuer: https://login.example.com, subject: eva}, roles: [viewer], workspaces: [w1]}]}}`
 
 // install returns a server with pages of so many items, and with the policies.
 func install(t *testing.T, pageSize int) *installation {
@@ -58,7 +63,10 @@ func install(t *testing.T, pageSize int) *installation {
 			if err != nil {
 				return nil, access.Actor{}, err
 			}
-			by := access.Actor{Kind: access.OSUser, Name: name + "@host"}
+			by, err := verified(name)
+			if err != nil {
+				return nil, access.Actor{}, &api.AuthError{Code: "subject", Message: err.Error()}
+			}
 			return local.For(by, compiled.Rights(authz.Caller{Actor: by})), by, nil
 		},
 		State: i.store, PageSize: pageSize, Log: slog.New(slog.NewTextHandler(&i.log, nil)), Version: "1.2.3",

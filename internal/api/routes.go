@@ -31,7 +31,7 @@ func (s *server) documentRoutes(e endpoints) {
 		if err := place(r.Documents, r.Origins); err != nil {
 			return control.ChangeResult{}, err
 		}
-		r.By = c.by
+		r.By, r.IfMatch = c.by, c.ifMatch
 		return c.Apply(ctx, control.ApplyRequest{Documents: r.Documents, Prune: r.Prune, ChangeOptions: r.ChangeOptions}, events)
 	})
 	handle(s, e.planDocuments, func(ctx context.Context, c caller, r PlanDocumentsRequest, events report) (control.DocumentsPlan, error) {
@@ -42,11 +42,11 @@ func (s *server) documentRoutes(e endpoints) {
 		return c.PlanDocuments(ctx, request, events)
 	})
 	handle(s, e.applyPlan, func(ctx context.Context, c caller, r control.ApplyPlanRequest, events report) (control.ChangeResult, error) {
-		r.By = c.by
+		r.By, r.IfMatch = c.by, c.ifMatch
 		return c.ApplyPlan(ctx, r, events)
 	})
 	handle(s, e.deleteDocument, func(ctx context.Context, c caller, r control.DeleteRequest, events report) (control.ChangeResult, error) {
-		r.By = c.by
+		r.By, r.IfMatch = c.by, c.ifMatch
 		return c.Delete(ctx, r, events)
 	})
 }
@@ -82,8 +82,13 @@ func (s *server) decisionRoutes(e endpoints) {
 		return listOf(ctx, c, nil, r, func() ([]control.PendingTenant, error) { return c.ListPending(ctx) })
 	})
 	handle(s, e.decide, func(ctx context.Context, c caller, r control.DecideRequest, events report) (control.ReplicateResult, error) {
+		var err error
+		if r.Digest, err = c.digestOf(r.Digest); err != nil {
+			return control.ReplicateResult{}, err
+		}
 		r.By = c.by
-		return c.Decide(ctx, r, events)
+		result, err := c.Decide(ctx, r, events)
+		return result, c.conflicts(err)
 	})
 	handle(s, e.listDecisions, func(ctx context.Context, c caller, r TenantsRequest, _ report) (List[control.DecisionRecord], error) {
 		return listOf(ctx, c, r.Tenants, r.PageRequest, func() ([]control.DecisionRecord, error) { return c.ListDecisions(ctx, r.Tenants) })
@@ -95,8 +100,13 @@ func (s *server) decisionRoutes(e endpoints) {
 		return whole(c.ListAdoptable(ctx, r.Tenant))
 	})
 	handle(s, e.adopt, func(ctx context.Context, c caller, r control.AdoptRequest, events report) (control.AdoptResult, error) {
+		var err error
+		if r.Digest, err = c.digestOf(r.Digest); err != nil {
+			return control.AdoptResult{}, err
+		}
 		r.By = c.by
-		return c.Adopt(ctx, r, events)
+		result, err := c.Adopt(ctx, r, events)
+		return result, c.conflicts(err)
 	})
 }
 
@@ -105,14 +115,20 @@ func (s *server) revocationRoutes(e endpoints) {
 		return listOf(ctx, c, r.Lifted, r.PageRequest, func() ([]control.Revocation, error) { return c.ListRevocations(ctx, r.Lifted) })
 	})
 	handle(s, e.getRevocation, func(ctx context.Context, c caller, r UserRequest, _ report) (control.Revocation, error) {
-		return c.GetRevocation(ctx, r.User)
+		found, err := c.GetRevocation(ctx, r.User)
+		if err != nil {
+			return found, err
+		}
+		tag, err := control.RevocationTag(found)
+		c.setTag(tag)
+		return found, err
 	})
 	handle(s, e.revoke, func(ctx context.Context, c caller, r control.RevokeRequest, events report) (control.RevokeResult, error) {
 		r.By = c.by
 		return c.Revoke(ctx, r, events)
 	})
 	handle(s, e.lift, func(ctx context.Context, c caller, r control.LiftRequest, events report) (control.LiftResult, error) {
-		r.By = c.by
+		r.By, r.IfMatch = c.by, c.ifMatch
 		return c.Lift(ctx, r, events)
 	})
 }

@@ -201,7 +201,12 @@ func handle[In, Out any](
 			s.fail(w, r, s.refused(r, recorded, err), nil)
 			return
 		}
-		c := caller{Service: service, by: by, method: e.method, pages: s.pages}
+		match, err := condition(r.Header, e.conditional)
+		if err != nil {
+			s.fail(w, r, s.refused(r, recorded, err), nil)
+			return
+		}
+		c := caller{Service: service, by: by, method: e.method, pages: s.pages, header: w.Header(), ifMatch: match}
 		attempt := func(ctx context.Context, report func(control.Event)) (Out, error) {
 			return audited(s, r, recorded, request, func() (Out, error) { return call(ctx, c, request, report) })
 		}
@@ -213,6 +218,10 @@ func handle[In, Out any](
 		if err != nil {
 			partial, _ := json.Marshal(result) // without it the failure is reported alone
 			s.fail(w, r, err, partial)
+			return
+		}
+		if e.tagged {
+			writeTagged(w, result)
 			return
 		}
 		writeJSON(w, http.StatusOK, "application/json", result)
@@ -231,6 +240,10 @@ type caller struct {
 	// method is that of the call.
 	method string
 	pages  *pages
+	// header is that of the answer.
+	header http.Header
+	// ifMatch is the condition of the request; nil without one.
+	ifMatch *control.Precondition
 }
 
 // slotsOf returns the slots of a method beside those of all requests; nil for none.
@@ -426,6 +439,15 @@ func (s *server) unauthenticated(w http.ResponseWriter, r *http.Request, err err
 	w.Header().Set("WWW-Authenticate", challenge)
 	p := newProblem(&control.Error{Code: control.Unauthenticated, Name: refused.Code, Message: refused.Message}, requestOf(r.Context()))
 	writeJSON(w, p.Status, "application/problem+json", p)
+}
+
+// writeTagged answers with a result and the tag of its state.
+func writeTagged(w http.ResponseWriter, result any) {
+	text, err := json.Marshal(result)
+	if err == nil {
+		tagState(w.Header(), text)
+	}
+	writeJSON(w, http.StatusOK, "application/json", json.RawMessage(text))
 }
 
 func writeJSON(w http.ResponseWriter, status int, kind string, value any) {

@@ -22,12 +22,17 @@ type ChangeOptions struct {
 	AllowRemovals bool `json:"allow_removals,omitempty"`
 	// Digest is that of the change that the caller has seen. Another change is not stored.
 	Digest string `json:"digest,omitempty"`
+	// IfMatch is the state that the change is for; nil for any.
+	IfMatch *Precondition `json:"-"`
 	// Replicate starts a run for each affected tenant.
 	Replicate bool `json:"replicate,omitempty"`
 	// Effect plans the affected tenants where the caller has to confirm the change, and in a
 	// dry run: see ChangeResult.Effect.
 	Effect bool `json:"effect,omitempty"`
 }
+
+// fieldDigest is the field of requests that names a state.
+const fieldDigest = "digest"
 
 // ApplyRequest stores documents.
 type ApplyRequest struct {
@@ -109,6 +114,9 @@ func (l *Local) change(ctx context.Context, o ChangeOptions, report func(Event),
 		By: o.By, DryRun: o.DryRun, Validate: l.validateNames, ConfirmRemovals: !o.AllowRemovals, Expected: o.Digest,
 		Review: l.review,
 	}
+	if o.IfMatch != nil {
+		checks.Condition = o.IfMatch.test
+	}
 	if o.Replicate {
 		checks.Starts = func(c store.Changes, last []store.Status) ([]store.Start, error) {
 			return statusesOf(last).starts(c.Tenants, "apply")
@@ -116,7 +124,11 @@ func (l *Local) change(ctx context.Context, o ChangeOptions, report func(Event),
 	}
 	changes, err := e.write(s, checks)
 	if errors.Is(err, store.ErrUnconfirmed) {
-		err = &Error{Code: Unconfirmed, Message: err.Error(), cause: err}
+		unconfirmed := &Error{Code: Unconfirmed, Message: err.Error(), cause: err}
+		if o.Digest != "" {
+			unconfirmed.Field = fieldDigest
+		}
+		err = unconfirmed
 	}
 	result := ChangeResult{Changes: changes, Stored: err == nil && !o.DryRun && !changes.Empty()}
 	events := newReporter(report)

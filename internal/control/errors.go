@@ -21,6 +21,8 @@ const (
 	NotFound Code = "not-found"
 	// Conflict is the code of a request about a state that has changed.
 	Conflict Code = "conflict"
+	// PreconditionFailed is the code of a request on the condition of a state that is another one.
+	PreconditionFailed Code = "precondition-failed"
 	// Expired is the code of a page of a list that is not kept any more.
 	Expired Code = "expired"
 	// Unauthenticated is the code of a caller without a valid credential, and Forbidden that of
@@ -46,7 +48,7 @@ const (
 // Codes returns all codes.
 func Codes() []Code {
 	return []Code{
-		Invalid, Unauthenticated, Forbidden, NotFound, Conflict, Expired, Unconfirmed,
+		Invalid, Unauthenticated, Forbidden, NotFound, Conflict, PreconditionFailed, Expired, Unconfirmed,
 		PendingApproval, NoWorker, NoKeyring, Unavailable, Partial, Failed,
 	}
 }
@@ -73,6 +75,8 @@ func (c Code) results() (exit, status int) {
 		return ExitInvalid, http.StatusNotFound
 	case Conflict, Unconfirmed:
 		return ExitInvalid, http.StatusConflict
+	case PreconditionFailed:
+		return ExitInvalid, http.StatusPreconditionFailed
 	case Expired:
 		return ExitInvalid, http.StatusGone
 	case PendingApproval:

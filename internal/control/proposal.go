@@ -125,6 +125,8 @@ type ApplyPlanRequest struct {
 	Digest string `json:"digest"`
 	// By is the caller.
 	By access.Actor `json:"-"`
+	// IfMatch is the state that the change is for; nil for any.
+	IfMatch *Precondition `json:"-"`
 	// DryRun tests whether the change would be stored.
 	DryRun bool `json:"dry_run,omitempty"`
 	// Replicate starts a run for each affected tenant.
@@ -138,7 +140,9 @@ func (l *Local) ApplyPlan(ctx context.Context, r ApplyPlanRequest, report func(E
 	if r.Digest == "" {
 		return ChangeResult{}, invalidField("digest", "the digest of the plan is missing")
 	}
-	o := ChangeOptions{By: r.By, DryRun: r.DryRun, Replicate: r.Replicate, Digest: r.Digest, AllowRemovals: true, Effect: r.Effect}
+	o := ChangeOptions{
+		By: r.By, IfMatch: r.IfMatch, DryRun: r.DryRun, Replicate: r.Replicate, Digest: r.Digest, AllowRemovals: true, Effect: r.Effect,
+	}
 	return l.change(ctx, o, report, edit{write: func(s *store.Store, checks store.Checks) (store.Changes, error) {
 		changes, err := s.ApplyProposal(ctx, r.Digest, checks)
 		switch {
@@ -146,7 +150,7 @@ func (l *Local) ApplyPlan(ctx context.Context, r ApplyPlanRequest, report func(E
 			err = &Error{Code: NotFound, Name: r.Digest, cause: err, Message: "there is no plan " + r.Digest +
 				": plans of documents are kept for a week"}
 		case errors.Is(err, store.ErrUnconfirmed):
-			err = &Error{Code: Conflict, Name: r.Digest, Message: "the documents have changed since the plan " + r.Digest +
+			err = &Error{Code: Conflict, Field: fieldDigest, Name: r.Digest, Message: "the documents have changed since the plan " + r.Digest +
 				" was made: nothing was stored, plan them again"}
 		}
 		return changes, err

@@ -45,6 +45,8 @@ type LiftRequest struct {
 	Reason string `json:"reason"`
 	// By is the caller.
 	By access.Actor `json:"-"`
+	// IfMatch is the state of the revocation, by RevocationTag, that the lift is for; nil for any.
+	IfMatch *Precondition `json:"-"`
 	// Wait returns after the end of the runs that grant access again, with their report.
 	Wait bool `json:"wait,omitempty"`
 }
@@ -297,9 +299,11 @@ func (l *Local) Lift(ctx context.Context, r LiftRequest, report func(Event)) (Li
 	if err != nil {
 		return LiftResult{}, err
 	}
-	err = s.Lift(ctx, r.User, r.Reason, r.By, starts...)
-	if errors.Is(err, store.ErrNotFound) {
+	switch err = r.lift(ctx, s, active[0], starts); {
+	case errors.Is(err, store.ErrNotFound):
 		return LiftResult{}, notRevoked(r.User)
+	case errors.Is(err, store.ErrChanged):
+		return LiftResult{}, revocationChanged(r.User)
 	}
 	if err != nil {
 		return LiftResult{}, err
@@ -315,6 +319,25 @@ func (l *Local) Lift(ctx context.Context, r LiftRequest, report func(Event)) (Li
 	}
 	result.Revocation, err = l.GetRevocation(ctx, r.User)
 	return result, err
+}
+
+// lift stores the lift, on its condition.
+func (r LiftRequest) lift(ctx context.Context, s *store.Store, active store.Revocation, starts []store.Start) error {
+	if r.IfMatch == nil || r.IfMatch.Any {
+		return s.Lift(ctx, r.User, r.Reason, r.By, starts...)
+	}
+	tag, err := RevocationTag(revocationOf(active, nil))
+	if err != nil {
+		return err
+	}
+	if !r.IfMatch.has(tag) {
+		return revocationChanged(r.User)
+	}
+	return s.LiftUnchanged(ctx, active, r.Reason, r.By, starts...)
+}
+
+func revocationChanged(user string) error {
+	return preconditionFailed("the revocation of %q is another one than that of If-Match: nothing was lifted, read it again", user)
 }
 
 // endVerifications signals the verifications of a lifted revocation, which then end. One

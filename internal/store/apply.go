@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -34,6 +35,9 @@ type Checks struct {
 	// Review decides whether the caller may make the changes, removals by pruning among them. Its
 	// error is returned as it is. Nil accepts all.
 	Review func([]DocumentChange) error
+	// Condition decides whether the documents are in the state that the caller has seen. Its error
+	// is returned as it is. Nil accepts all.
+	Condition func(CurrentState) error
 	// Expected is the digest of the change that the caller has seen. Another change is not
 	// stored and fails with ErrUnconfirmed.
 	Expected string
@@ -49,6 +53,16 @@ type Checks struct {
 // DocumentChange is a document as it is stored and as it will be: Before is nil for a new one,
 // After for a removed one.
 type DocumentChange struct{ Before, After *document.Document }
+
+// CurrentState is the state of the documents before a change.
+type CurrentState struct {
+	// Revision is that of all documents.
+	Revision int64
+	// Requested are how many documents the change names, and Stored how many of them are stored.
+	Requested, Stored int
+	// Document is the stored document of a change that names one; nil without one.
+	Document *document.Document
+}
 
 // Draft is what a change would store.
 type Draft struct {
@@ -121,6 +135,9 @@ func (s *Store) write(
 	}
 	// Problems of documents may name others: a caller without the right to the change sees none.
 	if err := c.review(checks); err != nil {
+		return Changes{}, err
+	}
+	if err := testCondition(ctx, tx, e, checks); err != nil {
 		return Changes{}, err
 	}
 	n, err := readNeighbours(ctx, tx, c)
@@ -218,4 +235,37 @@ func (c *comparison) review(checks Checks) error {
 		changes = append(changes, DocumentChange{Before: r.Document})
 	}
 	return checks.Review(changes)
+}
+
+// testCondition has the condition of a change decide, under the lock.
+func testCondition(ctx context.Context, tx pgx.Tx, e edit, checks Checks) error {
+	if checks.Condition == nil {
+		return nil
+	}
+	ids := slices.Clone(e.remove)
+	for _, d := range e.upsert {
+		ids = append(ids, d.ID)
+	}
+	slices.SortFunc(ids, document.ID.Compare)
+	ids = slices.Compact(ids)
+	kinds, names := make([]string, len(ids)), make([]string, len(ids))
+	for i, id := range ids {
+		kinds[i], names[i] = string(id.Kind), id.Name
+	}
+	const named = " FROM documents WHERE (kind, name) IN (SELECT * FROM unnest($1::text[], $2::text[]))"
+	state := CurrentState{Requested: len(ids)}
+	err := tx.QueryRow(ctx, "SELECT revision, (SELECT count(*)"+named+") FROM installation", kinds, names).Scan(&state.Revision, &state.Stored)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if state.Requested == 1 && state.Stored == 1 {
+		rows, err := queryRows(ctx, tx, "SELECT "+columns+named, kinds, names)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			state.Document = r.Document
+		}
+	}
+	return checks.Condition(state)
 }

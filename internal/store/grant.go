@@ -17,7 +17,7 @@ type Grants struct {
 }
 
 // secretTables are not read by Grants.Reader.
-const secretTables = "bootstrap_tokens"
+const secretTables = "bootstrap_tokens, server_keys"
 
 // ownerTables are not written by Grants.Writer.
 const ownerTables = "direct_modes, goose_db_version"

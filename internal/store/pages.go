@@ -12,8 +12,8 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/document"
 )
 
-// ErrChanged reports documents of another revision than the caller has seen.
-var ErrChanged = errors.New("the documents have changed")
+// ErrChanged reports another state than the caller has seen.
+var ErrChanged = errors.New("the state has changed")
 
 // PageRequest asks for a part of the documents.
 type PageRequest struct {

@@ -189,12 +189,33 @@ func age(ctx context.Context, tx pgx.Tx, by access.Actor) error {
 // Lift ends the person's revocation: what the documents give them counts again.
 // It fails with ErrNotFound where none stands. The starts are stored with it.
 func (s *Store) Lift(ctx context.Context, person, reason string, by access.Actor, starts ...Start) error {
+	return s.lift(ctx, person, nil, reason, by, starts)
+}
+
+// LiftUnchanged is Lift of the revocation that the caller has read. It fails with ErrChanged if
+// that one is lifted, or was requested again since.
+func (s *Store) LiftUnchanged(ctx context.Context, read Revocation, reason string, by access.Actor, starts ...Start) error {
+	err := s.lift(ctx, read.Person, &read, reason, by, starts)
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("store: lift the revocation %s: %w", read.ID, ErrChanged)
+	}
+	return err
+}
+
+// lift ends the revocation of a user, if it is the one that the caller has read; nil for any.
+func (s *Store) lift(ctx context.Context, person string, read *Revocation, reason string, by access.Actor, starts []Start) error {
+	id, repeats := "", 0
+	if read != nil {
+		id, repeats = read.ID, len(read.Repeats)
+	}
 	if err := checkDecided(by, reason); err != nil {
 		return err
 	}
 	return prefixed(pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		done, err := tx.Exec(ctx, `UPDATE revocations SET lifted_actor = $2, lifted_claim = $3, lifted_reason = $4, lifted_at = now()
-			WHERE user_name = $1 AND lifted_at IS NULL`, person, by.ID(), by.Claim, reason)
+			WHERE user_name = $1 AND lifted_at IS NULL AND ($5 = '' OR id = $5
+				AND (SELECT count(*) FROM repeated_revocations r WHERE r.revocation = revocations.id) = $6)`,
+			person, by.ID(), by.Claim, reason, id, repeats)
 		if err != nil {
 			return err
 		}
