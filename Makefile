@@ -7,10 +7,10 @@ WORKFLOWCHECK_VERSION := v0.6.0
 
 bin     := $(CURDIR)/bin
 tools   := $(bin)/tools
-# Modules, in the order in which they are tested. The server in deploy/engines/temporal
-# is built, and tested, by internal/engines/temporal; linters would spend minutes on what
-# it imports.
-modules := . deploy/dev
+# Modules, in the order in which they are tested. The servers in deploy/engines are built, and
+# tested, by the packages of internal/engines. Linters would spend minutes on what
+# deploy/engines/temporal imports.
+modules := . deploy/dev deploy/engines/openid
 # The packages of the first module that take longest, mostly waiting for a server:
 # the others are tested beside them.
 slow := ./internal/driver/openstack ./activities ./internal/driver/openshift

@@ -10,7 +10,6 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/api"
 	"github.com/rollcall-iam/rollcall/internal/authz"
-	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -46,22 +45,22 @@ Store a policy that gives the role admin to a caller of an issuer:
 	return nil
 }
 
-// bootstrap returns the service for a caller with a bootstrap token.
-func (c callers) bootstrap(ctx context.Context, token string) (control.Service, access.Actor, error) {
+// bootstrap returns the caller with a bootstrap token.
+func (c callers) bootstrap(ctx context.Context, token string) (verifiedCaller, error) {
 	counts, err := c.store.CheckBootstrap(ctx, token)
 	if err != nil {
-		return nil, access.Actor{}, err
+		return verifiedCaller{}, err
 	}
 	if !counts {
-		return nil, access.Actor{}, &api.AuthError{Code: "bootstrap-ended", Message: "the bootstrap token does not count any more: " +
+		return verifiedCaller{}, &api.AuthError{Code: "bootstrap-ended", Message: "the bootstrap token does not count any more: " +
 			"a policy is stored, or the token is older than a day; use a token of an issuer"}
 	}
 	policies, err := c.policies(ctx)
 	if err != nil {
-		return nil, access.Actor{}, err
+		return verifiedCaller{}, err
 	}
 	actor := bootstrapActor()
-	return c.local.For(actor, policies.Bootstrap(actor)), actor, nil
+	return verifiedCaller{actor: actor, rights: policies.Bootstrap(actor)}, nil
 }
 
 // policies returns the stored policies. They are read for each request: a right that is taken

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 
 	"github.com/fatih/color"
@@ -14,8 +15,10 @@ import (
 	"go.temporal.io/sdk/converter"
 	"golang.org/x/term"
 
+	"github.com/rollcall-iam/rollcall/internal/api"
 	"github.com/rollcall-iam/rollcall/internal/control"
 	"github.com/rollcall-iam/rollcall/internal/engine"
+	"github.com/rollcall-iam/rollcall/internal/login"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -32,7 +35,14 @@ type cli struct {
 
 	findDemo func() (map[string]string, error)
 	// server is that of ROLLCALL_SERVER; nil for the service in this process.
-	server    control.Service
+	server control.Service
+	// client is that server beyond the service.
+	client *api.Client
+	// logins are the stored ones; nil for none. session is the one at the server.
+	logins  *login.Store
+	session *login.Session
+	// transport is for servers and providers; nil is the usual one.
+	transport http.RoundTripper
 	documents *store.Store
 	// demoFailure is why a demo cannot be used.
 	demoFailure error
@@ -59,7 +69,7 @@ with the keys that workflow histories are encrypted with. Where none of these is
 it uses the demo that runs on this machine (make demo).
 
 Where ROLLCALL_SERVER has the address of a server (rollcall serve), commands call it with the
-token in the file ROLLCALL_TOKEN_FILE, or in ROLLCALL_TOKEN, and need neither.
+token in the file ROLLCALL_TOKEN_FILE, in ROLLCALL_TOKEN or of rollcall login, and need neither.
 
 Exit codes: 0 done, 1 failed, 2 invalid input, 3 waits for an approval,
 4 plan --exit-code found changes.`,
@@ -99,6 +109,7 @@ Exit codes: 0 done, 1 failed, 2 invalid input, 3 waits for an approval,
 		applyCommand(c), deleteCommand(c), getCommand(c), exportCommand(c),
 		planCommand(c), replicateCommand(c), statusCommand(c), explainCommand(c), approveCommand(c), rejectCommand(c), revokeCommand(c),
 		adoptCommand(c), connectionCommand(c), forgetCommand(c), auditCommand(c),
+		loginCommand(c), logoutCommand(c), whoamiCommand(c),
 		workerCommand(c), serveCommand(c), codecCommand(c), migrateCommand(c), databaseCommand(c),
 		schemaCommand(c), platformsCommand(c), trustCommand(c), versionCommand(c),
 	)

@@ -17,7 +17,9 @@ func main() {
 	// The first signal ends the command in order, a second one at once.
 	context.AfterFunc(ctx, stop)
 	findDemo := func() (map[string]string, error) { return demo.Find(demo.DefaultDir()) }
-	code := execute(ctx, &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, findDemo: findDemo}, os.Args[1:])
+	code := execute(ctx, &cli{
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, findDemo: findDemo, logins: storedLogins(os.Getenv),
+	}, os.Args[1:])
 	stop()
 	os.Exit(code)
 }

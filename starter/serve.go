@@ -52,6 +52,9 @@ A caller shows an access token of one of the issuers in the file --issuers:
     - github: {ownerIDs: ["1234567"], audiences: [rollcall]}
     - kubernetes: {url: https://cluster.example.com, audiences: [rollcall]}
 
+An issuer with login: {clientID: rollcall-cli} lets rollcall login sign users in there, with a
+public client: it has no secret, and the redirect http://127.0.0.1/callback with any port.
+
 A caller that no policy names may do nothing. While no policy is stored the server prints a
 token that has all rights until the first policy, for a day at most.
 
@@ -188,7 +191,7 @@ func (c *cli) apiHandler(ctx context.Context, flags serveFlags) (http.Handler, e
 	if err != nil {
 		return nil, invalid(err)
 	}
-	issuers, err := readIssuers(flags.issuers)
+	issuers, logins, err := readIssuers(flags.issuers)
 	if err != nil {
 		return nil, invalid(err)
 	}
@@ -214,7 +217,7 @@ func (c *cli) apiHandler(ctx context.Context, flags serveFlags) (http.Handler, e
 	}
 	callers := callers{verifier: verifier, store: s, local: local}
 	return api.NewHandler(api.Options{
-		Service: callers.service, Audit: control.Recorder{Store: c.database}, Proxies: proxies,
+		Service: callers.service, Login: logins, Whoami: callers.whoami, Audit: control.Recorder{Store: c.database}, Proxies: proxies,
 		Ready: s.CheckSchema, State: s, Log: log, Version: buildVersion().Version,
 	})
 }
@@ -228,31 +231,63 @@ type callers struct {
 
 // service returns the caller of a request, and the service with their rights.
 func (c callers) service(r *http.Request) (control.Service, access.Actor, error) {
+	known, err := c.identify(r)
+	if err != nil {
+		return nil, access.Actor{}, err
+	}
+	return c.local.For(known.actor, known.rights), known.actor, nil
+}
+
+// verifiedCaller is the caller of a request.
+type verifiedCaller struct {
+	actor   access.Actor
+	rights  authz.Rights
+	expires time.Time // of the token; zero for a bootstrap token
+}
+
+// identify returns the caller of a request, or an *api.AuthError.
+func (c callers) identify(r *http.Request) (verifiedCaller, error) {
 	scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || len(r.Header.Values("Authorization")) != 1 {
-		return nil, access.Actor{}, &api.AuthError{Code: "missing", Message: "the request has no token: set ROLLCALL_TOKEN_FILE, " +
-			"or send Authorization: Bearer with an access token"}
+		return verifiedCaller{}, &api.AuthError{Code: "missing", Message: "the request has no token: run rollcall login, " +
+			"set ROLLCALL_TOKEN_FILE, or send Authorization: Bearer with an access token"}
 	}
 	if isBootstrap(bearer) {
 		return c.bootstrap(r.Context(), bearer)
 	}
-	identity, err := c.verifier.Verify(r.Context(), bearer)
+	found, err := c.verifier.Verify(r.Context(), bearer)
 	if err != nil {
-		return nil, access.Actor{}, tokenError(err)
+		return verifiedCaller{}, tokenError(err)
 	}
 	kind := access.VerifiedUser
-	if identity.Kind == token.Workload {
+	if found.Kind == token.Workload {
 		kind = access.Workload
 	}
-	actor, err := access.VerifiedActor(kind, identity.Issuer, identity.Subject)
+	actor, err := access.VerifiedActor(kind, found.Issuer, found.Subject)
 	if err != nil {
-		return nil, access.Actor{}, &api.AuthError{Code: "subject", Message: err.Error()}
+		return verifiedCaller{}, &api.AuthError{Code: "subject", Message: err.Error()}
 	}
-	rights, err := c.local.Rights(r.Context(), authz.Caller{Actor: actor, Claims: identity.Claims})
+	rights, err := c.local.Rights(r.Context(), authz.Caller{Actor: actor, Claims: found.Claims})
 	if err != nil {
-		return nil, access.Actor{}, err
+		return verifiedCaller{}, err
 	}
-	return c.local.For(actor, rights), actor, nil
+	return verifiedCaller{actor, rights, found.Expires}, nil
+}
+
+// whoami returns who the caller of a request is.
+func (c callers) whoami(r *http.Request) (api.Whoami, access.Actor, error) {
+	known, err := c.identify(r)
+	if err != nil {
+		return api.Whoami{}, access.Actor{}, err
+	}
+	w := api.Whoami{Subject: known.actor.Name, Kind: string(known.actor.Kind), Roles: []api.CallerRole{}, Expires: known.expires}
+	if issuer, subject, ok := known.actor.Verified(); ok {
+		w.Issuer, w.Subject = issuer, subject
+	}
+	for _, role := range known.rights.Roles() {
+		w.Roles = append(w.Roles, api.CallerRole{Role: role, Workspaces: known.rights.Workspaces(role).Names()})
+	}
+	return w, known.actor, nil
 }
 
 // tokenError returns a refused token as the caller's mistake, and keys that cannot be had as

@@ -226,11 +226,11 @@ func TestParseIssuers(t *testing.T) {
 		"issuers: []\n---\nissuers: []":             "a second document would not count",
 		"issuers: [{url: https://a, leeway: soon}]": "no duration",
 	} {
-		if issuers, err := parseIssuers([]byte(text)); err == nil {
+		if issuers, _, err := parseIssuers([]byte(text)); err == nil {
 			t.Errorf("%s: %s: %+v, want an error", text, reason, issuers)
 		}
 	}
-	known, err := parseIssuers([]byte("issuers: [{entra: {tenant: 6babcaad-604b-40ac-a9d7-9fd97c0b779f, audiences: [a]}}, {url: https://a.example.com, rules: [{kind: user, audiences: [b]}]}]"))
+	known, _, err := parseIssuers([]byte("issuers: [{entra: {tenant: 6babcaad-604b-40ac-a9d7-9fd97c0b779f, audiences: [a]}}, {url: https://a.example.com, rules: [{kind: user, audiences: [b]}]}]"))
 	if err != nil || len(known) != 3 {
 		t.Errorf("%d issuers, %v; an Entra tenant has two, and one follows", len(known), err)
 	}

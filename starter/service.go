@@ -13,6 +13,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/desired"
 	"github.com/rollcall-iam/rollcall/internal/driver/types"
 	"github.com/rollcall-iam/rollcall/internal/engine"
+	"github.com/rollcall-iam/rollcall/internal/login"
 	"github.com/rollcall-iam/rollcall/internal/reconcile"
 )
 
@@ -43,20 +44,37 @@ func (c *cli) useServer() error {
 	if address == "" {
 		return nil
 	}
-	client, err := api.NewClient(address, api.Transport(), c.token)
+	transport := c.transport
+	if transport == nil {
+		transport = api.Transport()
+	}
+	client, err := api.NewClient(address, transport, c.token)
 	if err != nil {
 		return invalid(fmt.Errorf("%s: %w", serverVariable, err))
 	}
-	c.server = client
+	c.server, c.client = client, client
+	if c.logins != nil {
+		c.session = &login.Session{Client: &login.Client{Transport: c.transport}, Store: c.logins, Server: client.Address()}
+	}
 	return nil
 }
 
-// token returns the token of the next request. A file is read each time: tokens are renewed.
-func (c *cli) token(context.Context) (string, error) {
+// token returns the token of the next request: of the file, of the variable or of the login at
+// the server, in this order. A file is read each time: tokens are renewed.
+func (c *cli) token(ctx context.Context) (string, error) {
 	getenv := c.getenvOrNone()
 	name := getenv(tokenFileVariable)
-	if name == "" {
+	switch {
+	case name == "" && getenv(tokenVariable) != "":
 		return getenv(tokenVariable), nil
+	case name == "" && c.session == nil:
+		return "", nil
+	case name == "":
+		stored, err := c.session.Token(ctx)
+		if errors.Is(err, login.ErrNone) { // the server says what is missing
+			return "", nil
+		}
+		return stored, err
 	}
 	text, err := os.ReadFile(name) //nolint:gosec // the caller names it
 	if err != nil {

@@ -92,6 +92,9 @@ func TestEveryCommandHasATranscript(t *testing.T) {
 		"rollcall completion fish":       "cobra writes the script",
 		"rollcall completion powershell": "cobra writes the script",
 		"rollcall completion zsh":        "cobra writes the script",
+		"rollcall login":                 "it needs a provider and a browser: its tests are beside it",
+		"rollcall logout":                "it needs a login: its tests are beside it",
+		"rollcall whoami":                "it needs a server: the tests of login have it",
 		"rollcall trust lint":            "it reads files alone: its tests are beside it",
 	}
 	root := silentRoot()

@@ -63,10 +63,16 @@ func loopback(host string) bool {
 // do calls an endpoint. With an error the result is the part that there is.
 func do[In, Out any](ctx context.Context, c *Client, e endpoint[In, Out], request In, events report) (Out, error) {
 	var result Out
-	response, err := c.send(ctx, e.name, request, e.streams)
+	response, err := c.send(ctx, e.name, request, e.streams) //nolint:bodyclose // answer closes it
 	if err != nil {
 		return result, err
 	}
+	return answer[Out](ctx, c, response, events)
+}
+
+// answer reads the answer of an endpoint.
+func answer[Out any](ctx context.Context, c *Client, response *http.Response, events report) (Out, error) {
+	var result Out
 	defer func() { _ = response.Body.Close() }()
 	switch kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); {
 	case response.StatusCode == http.StatusOK && kind == streamType:
@@ -94,27 +100,38 @@ func (c *Client) send(ctx context.Context, name string, request any, streams boo
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.String()+"/v1/"+name, bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("api: %w", err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Accept", "application/json")
-	if streams {
-		r.Header.Set("Accept", streamType+", application/json")
-	}
-	token, err := c.token(ctx)
+	r, err := c.request(ctx, http.MethodPost, name, bytes.NewReader(body), c.token)
 	if err != nil {
 		return nil, err
 	}
-	if token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", "application/json")
+	if streams {
+		r.Header.Set("Accept", streamType+", application/json")
 	}
 	response, err := c.http.Do(r)
 	if err != nil {
 		return nil, c.broken(ctx, err)
 	}
 	return response, nil
+}
+
+// request returns a request with a token.
+func (c *Client) request(
+	ctx context.Context, method, name string, body io.Reader, token func(context.Context) (string, error),
+) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, method, c.base.String()+"/v1/"+name, body)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	r.Header.Set("Accept", "application/json")
+	bearer, err := token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	return r, nil
 }
 
 // broken returns the error of a server that does not answer as it should. A cancelled call

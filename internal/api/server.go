@@ -30,6 +30,10 @@ type Options struct {
 	// an AuthError for a caller without a valid credential; any other means that the server
 	// cannot tell.
 	Service func(*http.Request) (control.Service, access.Actor, error)
+	// Login is how callers sign in, which everyone may read; and Whoami returns who the caller of
+	// a request is, or an error as that of Service. Without Whoami neither is served.
+	Login  []LoginMethod
+	Whoami func(*http.Request) (Whoami, access.Actor, error)
 	// Ready reports whether the server can serve; nil is always ready.
 	Ready func(context.Context) error
 	// Audit records calls; nil records none, for tests.
@@ -101,6 +105,9 @@ func NewHandler(o Options) (http.Handler, error) {
 	}
 	s.pages = &pages{state: o.State, max: cmp.Or(o.PageSize, maxPage), now: time.Now}
 	s.routes()
+	if o.Whoami != nil {
+		s.loginRoutes()
+	}
 	spec, err := json.Marshal(s.spec)
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)

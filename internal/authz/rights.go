@@ -161,6 +161,12 @@ func (r Rights) Roles() []document.PolicyRole {
 	})
 }
 
+// Workspaces returns the workspaces in which the caller has a role. An administrator has all
+// roles everywhere.
+func (r Rights) Workspaces(role document.PolicyRole) Workspaces {
+	return r.in([]document.PolicyRole{role})
+}
+
 // by returns the grants of one of the roles, and those of the administrator, who has all.
 func (r Rights) by(roles []document.PolicyRole) []grant {
 	var found []grant
