@@ -1,6 +1,7 @@
 package login
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -94,7 +95,7 @@ func (c *Client) provider(ctx context.Context, issuer string) (*provider, error)
 		transport = http.DefaultTransport
 	}
 	p := &provider{issuer: issuer, http: &http.Client{
-		Transport: bounded{transport}, Timeout: callTimeout,
+		Transport:     bounded{transport},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a token goes to one address
 	}}
 	found, err := oidc.NewProvider(p.context(ctx), issuer)
@@ -236,19 +237,25 @@ func visible(text string) string {
 	return string(runes)
 }
 
-// bounded is a transport whose answers have a bounded length.
+// bounded is a transport whose answers are read at once, within a time and a length: the
+// libraries leave some bodies open.
 type bounded struct{ http.RoundTripper }
 
 // RoundTrip is that of http.RoundTripper.
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := b.RoundTripper.RoundTrip(r)
-	if err == nil {
-		response.Body = limitedBody{io.LimitReader(response.Body, maxAnswer), response.Body}
+	ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
+	defer cancel()
+	response, err := b.RoundTripper.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		return nil, err
 	}
-	return response, err
-}
-
-type limitedBody struct {
-	io.Reader
-	io.Closer
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	switch err = errors.Join(err, response.Body.Close()); {
+	case err != nil:
+		return nil, err
+	case len(text) > maxAnswer:
+		return nil, fmt.Errorf("the answer has more than %d bytes", maxAnswer)
+	}
+	response.Body = io.NopCloser(bytes.NewReader(text))
+	return response, nil
 }
