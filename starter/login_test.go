@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -187,6 +188,41 @@ func TestLogin(t *testing.T) {
 	}
 	s.run(nil, "get").ends(t, "the login has ended", exitInvalid, "rollcall login")
 	s.run(nil, "logout").ends(t, "a second logout", exitDone, "No login")
+}
+
+// TestToken: a file comes before the variable, and both before a login.
+func TestToken(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("of the file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stored := &login.Store{Dir: filepath.Join(t.TempDir(), "logins")}
+	if _, err := stored.Put(login.Login{Server: "https://a.example.com", AccessToken: "of the login"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		reason, server string
+		variables      map[string]string
+		logins         *login.Store
+		want           string
+	}{
+		{"all", "https://a.example.com", map[string]string{"ROLLCALL_TOKEN_FILE": file, "ROLLCALL_TOKEN": "of the variable"}, stored, "of the file"},
+		{"no file", "https://a.example.com", map[string]string{"ROLLCALL_TOKEN": "of the variable"}, stored, "of the variable"},
+		{"the login alone", "https://a.example.com", nil, stored, "of the login"},
+		{"the login at another server", "https://b.example.com", nil, stored, ""},
+		{"no place for logins", "https://a.example.com", nil, nil, ""},
+	} {
+		variables := map[string]string{"ROLLCALL_SERVER": test.server}
+		maps.Copy(variables, test.variables)
+		c := &cli{getenv: environment(variables), logins: test.logins}
+		if err := c.useServer(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.token(t.Context()); got != test.want || err != nil {
+			t.Errorf("%s: token = %q, %v, want %q", test.reason, got, err, test.want)
+		}
+	}
 }
 
 // TestLogin_ChecksAnswers: an answer that another page or another provider sends gives no login.

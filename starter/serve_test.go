@@ -22,6 +22,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rollcall-iam/rollcall/internal/api"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
 
@@ -216,15 +217,47 @@ func TestServe_RefusesPlainText(t *testing.T) {
 		ends(t, "a token would be readable on the way", exitInvalid, "--tls-cert")
 }
 
+// withLogin returns a file with one issuer, of users or workloads, and its section login.
+func withLogin(kind, section string) string {
+	return "issuers: [{url: https://a.example.com, rules: [{kind: " + kind + ", audiences: [b]}], login: " + section + "}]"
+}
+
+func TestParseIssuers_Login(t *testing.T) {
+	t.Parallel()
+	usual := api.LoginMethod{
+		Issuer: "https://a.example.com", ClientID: "cli", Scopes: []string{"openid", "offline_access"}, Flows: []string{"code", "device"},
+	}
+	entra := usual
+	entra.Issuer = "https://login.microsoftonline.com/6babcaad-604b-40ac-a9d7-9fd97c0b779f/v2.0"
+	chosen := api.LoginMethod{Issuer: usual.Issuer, ClientID: "cli", Scopes: []string{"openid", "x"}, Audience: "b", Flows: []string{"device"}}
+	for text, want := range map[string][]api.LoginMethod{
+		withLogin("user", "{clientID: cli}"):                                                                         {usual},
+		withLogin("user", "{clientID: cli, scopes: [openid, x], audience: b, flows: [device]}"):                      {chosen},
+		"issuers: [{entra: {tenant: 6babcaad-604b-40ac-a9d7-9fd97c0b779f, audiences: [a]}, login: {clientID: cli}}]": {entra},
+		"issuers: [{url: https://a.example.com, rules: [{kind: user, audiences: [b]}]}]":                             nil,
+	} {
+		_, got, err := parseIssuers([]byte(text))
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", text, err, diff)
+		}
+	}
+}
+
 func TestParseIssuers(t *testing.T) {
 	t.Parallel()
 	for text, reason := range map[string]string{
 		"issuers: [{url: https://a.example.com, audience: [x]}]":             "an unknown field may be a limit",
 		"issuers: [{url: https://a.example.com, github: {ownerIDs: ['1']}}]": "two forms in one entry",
 		"issuers: [{github: {ownerIDs: ['1'], audiences: [a]}, leeway: 1m}]": "a known issuer has its own rules",
-		"issuers: [{}]":                             "an entry without an issuer",
-		"issuers: []\n---\nissuers: []":             "a second document would not count",
-		"issuers: [{url: https://a, leeway: soon}]": "no duration",
+		"issuers: [{}]":                                                "an entry without an issuer",
+		"issuers: []\n---\nissuers: []":                                "a second document would not count",
+		"issuers: [{url: https://a, leeway: soon}]":                    "no duration",
+		withLogin("user", "{scopes: [openid]}"):                        "no client",
+		withLogin("user", "{clientID: cli, clientSecret: x}"):          "a public client has no secret",
+		withLogin("user", "{clientID: cli, scopes: [profile]}"):        "nothing binds the answer to the request",
+		withLogin("user", "{clientID: cli, scopes: [openid profile]}"): "two scopes in one",
+		withLogin("user", "{clientID: cli, flows: [implicit]}"):        "an unknown flow",
+		withLogin("workload", "{clientID: cli}"):                       "no user's token would be accepted",
 	} {
 		if issuers, _, err := parseIssuers([]byte(text)); err == nil {
 			t.Errorf("%s: %s: %+v, want an error", text, reason, issuers)

@@ -206,3 +206,25 @@ func object(t *rapid.T, depth int) map[string]any {
 	}
 	return tree
 }
+
+func TestRights_Workspaces(t *testing.T) {
+	t.Parallel()
+	editor, admin := rights(t, "editor of marketing", "viewer of marketing, sales"), rights(t, "editor of marketing", "admin")
+	for _, tt := range []struct {
+		reason string
+		rights authz.Rights
+		role   document.PolicyRole
+		all    bool
+		names  []string
+	}{
+		{"a role of one workspace", editor, document.RoleEditor, false, []string{"marketing"}},
+		{"a role of two", editor, document.RoleViewer, false, []string{"marketing", "sales"}},
+		{"no such role", editor, document.RoleOperator, false, []string{}},
+		{"an administrator has all roles everywhere", admin, document.RoleEditor, true, nil},
+	} {
+		got := tt.rights.Workspaces(tt.role)
+		if diff := cmp.Diff(tt.names, got.Names()); diff != "" || got.All() != tt.all {
+			t.Errorf("%s: all %v, (-want +got):\n%s", tt.reason, got.All(), diff)
+		}
+	}
+}
