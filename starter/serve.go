@@ -20,6 +20,7 @@ import (
 	"github.com/rollcall-iam/rollcall/internal/api"
 	"github.com/rollcall-iam/rollcall/internal/authz"
 	"github.com/rollcall-iam/rollcall/internal/control"
+	"github.com/rollcall-iam/rollcall/internal/meshapi"
 	"github.com/rollcall-iam/rollcall/internal/store"
 	"github.com/rollcall-iam/rollcall/internal/token"
 )
@@ -219,6 +220,7 @@ func (c *cli) apiHandler(ctx context.Context, flags serveFlags) (http.Handler, e
 	return api.NewHandler(api.Options{
 		Service: callers.service, Login: logins, Whoami: callers.whoami, Audit: control.Recorder{Store: c.database}, Proxies: proxies,
 		Ready: s.CheckSchema, State: s, Log: log, Version: buildVersion().Version,
+		Mounts: meshapi.Endpoints(),
 	})
 }
 

@@ -163,6 +163,48 @@ func storePending(t *testing.T, url string) {
 	}
 }
 
+// TestServe_MeshObjects: the server has the meshObject API, and a user whose token has the euid of
+// a meshUser has the rights of workspace bindings there.
+func TestServe_MeshObjects(t *testing.T) {
+	t.Parallel()
+	db, p := database(t), newProvider(t)
+	s := serveDatabase(t, db, p.issuers(t))
+	must(t, db, `{apiVersion: v1, kind: AccessPolicy, metadata: {name: users}, spec: {users: [{issuer: "`+p.URL+`", euidClaim: oid}]}}
+--- {apiVersion: v2, kind: meshUser, metadata: {name: manager}, spec: {euid: o-1}}
+--- {apiVersion: v2, kind: meshWorkspaceUserBinding, metadata: {name: m}, roleRef: {name: Workspace Manager}, targetRef: {name: marketing}, subject: {name: manager}}
+`, "apply", "-")
+	put := func(token, workspace string) string {
+		t.Helper()
+		body := `{"apiVersion": "v2", "kind": "meshProject", "metadata": {"name": "new", "ownedByWorkspace": "` + workspace + `"}}`
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.address+"/api/meshobjects", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/vnd.meshcloud.api.meshobjects.v1+json")
+		r.Header.Set("Authorization", "Bearer "+token)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = answer.Body.Close() }()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	manager := p.token(t, "m", map[string]any{"oid": "o-1"})
+	if got := put(manager, "marketing"); !strings.Contains(got, "SUCCESS") {
+		t.Errorf("a manager imports into the workspace: %s", got)
+	}
+	if got := put(manager, "sales"); !strings.Contains(got, "FAILED") {
+		t.Errorf("and into no other: %s", got)
+	}
+	if got := put(p.token(t, "e", map[string]any{"oid": "o-2", "email": "m@example.com"}), "marketing"); !strings.Contains(got, `"status":403`) {
+		t.Errorf("a user without bindings: %s", got)
+	}
+}
+
 // TestServe: commands call a server with the rights that policies give to a token.
 func TestServe(t *testing.T) {
 	t.Parallel()

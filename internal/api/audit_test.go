@@ -162,6 +162,30 @@ func TestAudit(t *testing.T) {
 	}
 }
 
+// TestAudit_Mounts: calls of other interfaces on the server are recorded, too.
+func TestAudit_Mounts(t *testing.T) {
+	t.Parallel()
+	j := &auditLog{}
+	handler, err := api.NewHandler(api.Options{
+		Service: func(*http.Request) (control.Service, access.Actor, error) { return &fake{}, ada(), nil },
+		Audit:   j, Log: slog.New(slog.DiscardHandler),
+		Mounts: []api.Mount{{Pattern: "GET /other/{name}", Method: "Get", Handle: func(w http.ResponseWriter, _ *http.Request, _ control.Service, _ access.Actor) error {
+			return j.add("handle")
+		}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/other/jane?x=1", nil)
+	handler.ServeHTTP(httptest.NewRecorder(), r)
+	if diff := cmp.Diff([]string{"begin Get by os:ada@host", "handle", "end: done "}, j.lines); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+	if got := string(j.last.Parameters); !strings.Contains(got, "/other/jane?x=1") {
+		t.Errorf("%s: want the target of the request", got)
+	}
+}
+
 // TestAudit_CountsRefusedCredentials: many requests of strangers are counted together.
 func TestAudit_CountsRefusedCredentials(t *testing.T) {
 	t.Parallel()

@@ -48,6 +48,8 @@ type Options struct {
 	Log *slog.Logger
 	// Version is that of the program.
 	Version string
+	// Mounts are endpoints of other interfaces.
+	Mounts []Mount
 }
 
 // AuthError is a missing or refused credential.
@@ -118,6 +120,9 @@ func NewHandler(o Options) (http.Handler, error) {
 	})
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	s.mux.HandleFunc("GET /readyz", s.ready)
+	for _, m := range s.Mounts {
+		s.mount(m)
+	}
 	s.mux.HandleFunc("/", s.unknown)
 	return s.base(), nil
 }

@@ -65,6 +65,7 @@ type decoder struct {
 	// read takes one object of the stream into objects; documents where it is nil.
 	read    func(d *decoder, n *yaml.Node)
 	objects []Object
+	items   []Item
 }
 
 func (d *decoder) problem(object string, f flaw) {
