@@ -37,7 +37,7 @@ func (*calls) CountRefused(context.Context, map[control.Credential]int64) error 
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	methods := []api.LoginMethod{{Issuer: "https://login.example.com", ClientID: "cli", Scopes: []string{"openid"}, Flows: []string{"code"}}}
-	who := api.Whoami{
+	known := api.Whoami{
 		Issuer: "https://login.example.com", Subject: "ada", Kind: "user", Expires: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
 		Roles: []api.CallerRole{{Role: "editor", Workspaces: []string{"marketing"}}},
 	}
@@ -48,7 +48,7 @@ func TestLogin(t *testing.T) {
 			if r.Header.Get("Authorization") != "Bearer "+credential {
 				return api.Whoami{}, access.Actor{}, &api.AuthError{Code: "missing", Message: "send a token"}
 			}
-			return who, ada(), nil
+			return known, ada(), nil
 		},
 	})
 	if err != nil {
@@ -72,7 +72,7 @@ func TestLogin(t *testing.T) {
 		"a token in its place": func() (api.Whoami, error) { return client("old").Whoami(t.Context(), credential) },
 	} {
 		got, err := of()
-		if diff := cmp.Diff(who, got); diff != "" || err != nil {
+		if diff := cmp.Diff(known, got); diff != "" || err != nil {
 			t.Errorf("%s: Whoami, %v (-want +got):\n%s", reason, err, diff)
 		}
 	}

@@ -170,7 +170,8 @@ func (w *waiter) read(query url.Values) answer {
 		return answer{err: fmt.Errorf("login: the answer is not of %s (iss %q): another provider may try to get the code; "+
 			"sign in again", w.issuer, visible(iss))}
 	case refused != "":
-		return answer{err: &RefusedError{Issuer: w.issuer, Code: visible(refused), Description: visible(single(query, "error_description"))}}
+		text := single(query, "error_description")
+		return answer{err: &RefusedError{Issuer: w.issuer, Code: visible(refused), Description: visible(text)}}
 	case code == "":
 		return answer{err: fmt.Errorf("login: the answer of %s has no code: sign in again", w.issuer)}
 	default:

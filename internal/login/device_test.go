@@ -45,9 +45,9 @@ func TestDevice(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newProvider(t)
 				p.device, p.started = test.answers, test.started
-				last, shown := time.Now(), 0
+				last, displayed := time.Now(), 0
 				l, err := p.client().Device(t.Context(), p.method(), func(d login.Device) {
-					if shown++; d.Code != "ABCD-EFGH" || d.URL != issuer+"/enter" || !d.Expires.After(time.Now()) {
+					if displayed++; d.Code != "ABCD-EFGH" || d.URL != issuer+"/enter" || !d.Expires.After(time.Now()) {
 						t.Errorf("the user sees %+v", d)
 					}
 				})
@@ -62,14 +62,14 @@ func TestDevice(t *testing.T) {
 				refused, _ := errors.AsType[*login.RefusedError](err)
 				switch {
 				case test.text != "":
-					if err == nil || !strings.Contains(err.Error(), test.text) || shown > 0 {
+					if err == nil || !strings.Contains(err.Error(), test.text) || displayed > 0 {
 						t.Errorf("Device = %v, want an error with %q before a user sees a code", err, test.text)
 					}
 				case test.code != "":
 					if refused == nil || refused.Code != test.code {
 						t.Errorf("Device = %v, want the code %s", err, test.code)
 					}
-				case err != nil || l.AccessToken == "" || shown != 1:
+				case err != nil || l.AccessToken == "" || displayed != 1:
 					t.Errorf("Device = %+v, %v", l, err)
 				}
 			})

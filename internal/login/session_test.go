@@ -74,8 +74,8 @@ func TestSession(t *testing.T) {
 	}
 }
 
-// TestSession_SpendsARefreshTokenOnce: a provider that rotates them takes a second use for theft.
-func TestSession_SpendsARefreshTokenOnce(t *testing.T) {
+// TestSession_UsesARefreshTokenOnce: a provider that rotates them takes a second use for theft.
+func TestSession_UsesARefreshTokenOnce(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
 	dir := storeFor(t, -time.Hour).Dir

@@ -131,8 +131,8 @@ func TestStore_WithoutItsKeyring(t *testing.T) {
 	if _, err := store.Put(sample()); err != nil {
 		t.Fatal(err)
 	}
-	bare := &login.Store{Dir: store.Dir}
-	if _, err := bare.Get(server); err == nil || errors.Is(err, login.ErrNone) || !strings.Contains(err.Error(), "ROLLCALL_TOKEN_FILE") {
+	other := &login.Store{Dir: store.Dir}
+	if _, err := other.Get(server); err == nil || errors.Is(err, login.ErrNone) || !strings.Contains(err.Error(), "ROLLCALL_TOKEN_FILE") {
 		t.Errorf("without a session: %v", err)
 	}
 	keyring.fails = errors.New("it is locked")
@@ -207,7 +207,7 @@ func TestStore_RefusesDirectories(t *testing.T) {
 	if _, err := (&login.Store{Dir: link}).Put(sample()); err == nil || !strings.Contains(err.Error(), "links are not followed") {
 		t.Errorf("a link: %v", err)
 	}
-	check(t, os.Chmod(open, 0o755)) //nolint:gosec // that is the case
+	check(t, os.Chmod(open, 0o755))
 	if _, err := (&login.Store{Dir: open}).Put(sample()); err == nil || !strings.Contains(err.Error(), "chmod 700") {
 		t.Errorf("others can read it: %v", err)
 	}
@@ -230,9 +230,9 @@ func TestStore_LockWaitsForOthers(t *testing.T) {
 	check(t, err)
 	other()
 	unlock()
-	again, err := (&login.Store{Dir: dir}).Lock(t.Context(), server)
+	next, err := (&login.Store{Dir: dir}).Lock(t.Context(), server)
 	check(t, err)
-	again()
+	next()
 }
 
 // TestStore_KnowsServersByTheirAddress: spellings of one address have one login, and addresses of

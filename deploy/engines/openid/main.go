@@ -141,7 +141,7 @@ func (m memory) signIn(w http.ResponseWriter, r *http.Request, issuer string, ca
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	http.Redirect(w, r, callback(op.ContextWithIssuer(r.Context(), issuer), id), http.StatusFound) //nolint:gosec // the provider's own page
+	http.Redirect(w, r, callback(op.ContextWithIssuer(r.Context(), issuer), id), http.StatusFound)
 }
 
 // decide is the decision of a user about a device code.
