@@ -221,7 +221,7 @@ func (c *cli) engine(ctx context.Context) (client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if options, err = engine.Encrypt(options, c.getenv(engine.KeyringVariable)); err != nil {
+	if options, err = engine.Encrypt(options, c.getenv); err != nil {
 		return nil, invalid(err)
 	}
 	c.namespace, c.payloads = options.Namespace, options.DataConverter

@@ -60,9 +60,11 @@ func (c *cli) nextCommand(err error) string {
 		return setTemporal
 	case errors.Is(err, engine.ErrUnreachable):
 		return "temporal operator cluster health" // it reads the same variables and profile
-	case control.CodeOf(err) == control.NoKeyring:
+	case errors.Is(err, engine.ErrPlaintext):
+		return "" // the workers' environment is wrong
+	case control.CodeOf(err) == control.NoKeyring && isUnset(engine.KeyringVariable):
 		return setKeyring
-	case errors.Is(err, engine.ErrKeyring):
+	case errors.Is(err, engine.ErrKeyring), control.CodeOf(err) == control.NoKeyring:
 		return `ls -l "$` + engine.KeyringVariable + `"`
 	case errors.Is(err, engine.ErrNoDeployment):
 		return "rollcall-worker"

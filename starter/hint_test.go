@@ -32,6 +32,8 @@ func TestNextCommand(t *testing.T) {
 		"Temporal of profile": {"as it reads the same profile", engine.ErrUnreachable, map[string]string{profileVariable: "x"}, "temporal operator cluster health"},
 		"no key ring is set":  {"the workers encrypt results", &control.Error{Code: control.NoKeyring}, nil, "export ROLLCALL_KEYRING=DIRECTORY"},
 		"key ring":            {"the files in it are wrong", engine.ErrKeyring, keys, `ls -l "$ROLLCALL_KEYRING"`},
+		"another key ring":    {"it lacks the workers' key", &control.Error{Code: control.NoKeyring}, keys, `ls -l "$ROLLCALL_KEYRING"`},
+		"plaintext":           {"the workers lack a key ring", fmt.Errorf("read: %w", engine.ErrPlaintext), keys, ""},
 		"no worker":           {"one must be started", &control.Error{Code: control.NoWorker, Idle: &control.Idle{}}, nil, "rollcall-worker"},
 		"no deployment":       {"no worker was ever started", engine.ErrNoDeployment, nil, "rollcall-worker"},
 		"with its own":        {"the cause decides", commandError{errors.New("no build is current"), "rollcall worker current a"}, nil, "rollcall worker current a"},

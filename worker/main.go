@@ -187,11 +187,14 @@ func dial(ctx context.Context, logger *slog.Logger, metrics client.MetricsHandle
 		return nil, err
 	}
 	options.MetricsHandler = metrics
-	if options, err = engine.Encrypt(options, os.Getenv(engine.KeyringVariable)); err != nil {
+	if options, err = engine.Encrypt(options, os.Getenv); err != nil {
 		return nil, err
 	}
 	if options.DataConverter == nil {
 		logger.Warn("histories are not encrypted", "set", engine.KeyringVariable)
+	} else if accepted, err := engine.AcceptsPlaintext(os.Getenv); err == nil && accepted {
+		logger.Warn("payloads that are not encrypted are accepted: unset it when every client has the key ring",
+			"variable", engine.PlaintextVariable)
 	}
 	temporal, err := engine.Dial(ctx, options)
 	if err != nil {

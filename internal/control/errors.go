@@ -35,7 +35,8 @@ const (
 	PendingApproval Code = "pending-approval"
 	// NoWorker is the code of work that no worker takes.
 	NoWorker Code = "no-worker"
-	// NoKeyring is the code of results that are encrypted, without the keys to read them.
+	// NoKeyring is the code of results that the key ring at hand does not decrypt, or that are not
+	// encrypted though there is one.
 	NoKeyring Code = "no-keyring"
 	// Unavailable is the code of a database or a Temporal server that does not answer.
 	Unavailable Code = "unavailable"

@@ -1,17 +1,26 @@
 package control
 
 import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/rollcall-iam/rollcall/activities"
 	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/engine"
+	"github.com/rollcall-iam/rollcall/workflows"
 )
 
 // TestReport_ShowsRunsOfRemovedTenants: nothing is stored of a tenant that is cleaned up.
@@ -98,25 +107,77 @@ func TestStatuses_Totals(t *testing.T) {
 	}
 }
 
-// TestIsEncrypted: a result that a worker encrypted is not a failure of its run.
-func TestIsEncrypted(t *testing.T) {
+// endedRun is a run whose result a data converter reads.
+type endedRun struct {
+	client.WorkflowRun
+
+	result *commonpb.Payloads
+	reader converter.DataConverter
+}
+
+func (r endedRun) Get(_ context.Context, into any) error {
+	return r.reader.FromPayloads(r.result, into)
+}
+
+// TestTenantRun_UnreadableResultIsNoFailure: a run that completed did not fail, though the keys
+// at hand do not read its result. The error says which keys.
+func TestTenantRun_UnreadableResultIsNoFailure(t *testing.T) {
 	t.Parallel()
+	ring := func(name string) converter.DataConverter {
+		dir := t.TempDir()
+		key := make([]byte, 32)
+		_, _ = rand.Read(key) // never fails
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(base64.StdEncoding.EncodeToString(key)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		options, err := engine.Encrypt(client.Options{}, func(variable string) string {
+			return map[string]string{engine.KeyringVariable: dir}[variable]
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return options.DataConverter
+	}
+	workers, none := ring("2026-11"), converter.GetDefaultDataConverter()
+	for _, tc := range []struct {
+		reason         string
+		writer, reader converter.DataConverter
+		want           string
+	}{
+		{"the workers' keys", workers, workers, ""},
+		{"no keys at all", none, none, ""},
+		{"no key ring here", workers, none, "does not name the directory"},
+		{"a key ring that lacks the key", workers, ring("2026-12"), `"2026-11"`},
+		{"another key of the same name", workers, ring("2026-11"), `"2026-11"`},
+		{"workers without a key ring", none, workers, "set ROLLCALL_KEYRING for all workers"},
+	} {
+		result, err := tc.writer.ToPayloads(workflows.ReplicateResult{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &tenantRun{run: endedRun{result: result, reader: tc.reader}}
+		err = r.wait(t.Context())
+		switch {
+		case r.failure() != nil:
+			t.Errorf("%s: the run counts as failed: %+v", tc.reason, r.failure())
+		case tc.want == "" && err != nil:
+			t.Errorf("%s: %v", tc.reason, err)
+		case tc.want != "" && (CodeOf(err) != NoKeyring || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), engine.KeyringVariable)):
+			t.Errorf("%s: %v of the code %s, want one that names the key ring and %q", tc.reason, err, CodeOf(err), tc.want)
+		}
+	}
 	for reason, tc := range map[string]struct {
 		err  error
 		want bool
 	}{
-		"a result without keys":  {fmt.Errorf("payload item 0: %w", converter.ErrEncodingIsNotSupported), true},
 		"a failure without keys": {temporal.NewApplicationError(encodedFailure, "Failed"), true},
 		"a failure":              {temporal.NewApplicationError("denied", "Failed"), false},
 		"another error":          {engine.ErrUnreachable, false},
 		"no error":               {nil, false},
 	} {
-		if got := isEncrypted(tc.err); got != tc.want {
+		if got := isUnreadable(tc.err); got != tc.want {
 			t.Errorf("%s: %t, want %t", reason, got, tc.want)
 		}
-	}
-	if err := noKeyring(engine.ErrKeyring); CodeOf(err) != NoKeyring || !errors.Is(err, engine.ErrKeyring) {
-		t.Errorf("%v, want an error about the key ring with its cause", err)
 	}
 }
 

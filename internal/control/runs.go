@@ -122,8 +122,8 @@ func (r *tenantRun) wait(ctx context.Context) error {
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case isEncrypted(err):
-		return noKeyring(err)
+	case isUnreadable(err):
+		return unreadable(err)
 	}
 	r.result, r.err = workflows.FailedResult(err), err
 	return nil
@@ -146,15 +146,33 @@ func reason(name string, err error) string {
 // encodedFailure is the text of a failure whose own text is encrypted.
 const encodedFailure = "Encoded failure"
 
-// isEncrypted reports whether err is that of a result, or a failure, that cannot be read
-// without a key ring.
-func isEncrypted(err error) bool {
+// isUnreadable reports whether err is that of a result, or a failure, that the keys at hand do
+// not decrypt. The run itself has ended, and did not fail for it.
+func isUnreadable(err error) bool {
 	app, failed := errors.AsType[*temporal.ApplicationError](err)
-	return errors.Is(err, converter.ErrEncodingIsNotSupported) || failed && app.Message() == encodedFailure
+	return errors.Is(err, converter.ErrEncodingIsNotSupported) || errors.Is(err, engine.ErrKeyring) ||
+		errors.Is(err, engine.ErrPayload) || errors.Is(err, engine.ErrPlaintext) || failed && app.Message() == encodedFailure
 }
 
-// noKeyring returns the error of a result that workers encrypted, without the keys to read it.
-func noKeyring(cause error) error {
-	return &Error{Code: NoKeyring, cause: cause, Message: "the result of a run is encrypted, and " + engine.KeyringVariable +
-		" does not name the directory with the workers' keys"}
+// unreadable returns the error of a result that the keys at hand do not decrypt.
+func unreadable(cause error) error {
+	const ended = "the run has ended, and its result cannot be read: "
+	text := "it is encrypted, and " + engine.KeyringVariable + " does not name the directory with the workers' keys"
+	switch {
+	case errors.Is(cause, engine.ErrPlaintext):
+		text = "it is not encrypted: a worker without the key ring wrote it: set " + engine.KeyringVariable + " for all workers; " +
+			"while it is introduced, set " + engine.PlaintextVariable + "=" + engine.AcceptPlaintext + " here"
+	case errors.Is(cause, engine.ErrKeyring), errors.Is(cause, engine.ErrPayload):
+		text = "the directory that " + engine.KeyringVariable + " names does not have the workers' key: " + keyText(cause)
+	}
+	return &Error{Code: NoKeyring, cause: cause, Message: ended + text}
+}
+
+// keyText returns the part of an error about keys that names the key.
+func keyText(cause error) string {
+	text := cause.Error()
+	if i := strings.Index(text, "engine: "); i >= 0 {
+		text = text[i+len("engine: "):]
+	}
+	return text
 }

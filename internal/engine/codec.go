@@ -11,8 +11,33 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// ErrPayload reports an encrypted payload that does not belong where it is.
-var ErrPayload = errors.New("payload")
+var (
+	// ErrPayload reports an encrypted payload that does not belong where it is.
+	ErrPayload = errors.New("payload")
+	// ErrPlaintext reports a payload that is not encrypted, though there is a key ring.
+	ErrPlaintext = errors.New("payload is not encrypted")
+)
+
+// PlaintextVariable names the environment variable that accepts payloads which are not
+// encrypted, with the value AcceptPlaintext, while clients and workers get a key ring one
+// after the other.
+const (
+	PlaintextVariable = "ROLLCALL_PLAINTEXT_PAYLOADS"
+	AcceptPlaintext   = "accept"
+)
+
+// AcceptsPlaintext reports whether the environment accepts payloads that are not encrypted. It
+// fails on a value of PlaintextVariable that it does not know.
+func AcceptsPlaintext(getenv func(string) string) (bool, error) {
+	switch value := getenv(PlaintextVariable); value {
+	case "":
+		return false, nil
+	case AcceptPlaintext:
+		return true, nil
+	default:
+		return false, fmt.Errorf("engine: %s is %q: write %s, or leave it out", PlaintextVariable, value, AcceptPlaintext)
+	}
+}
 
 // What the metadata of an encrypted payload says in the open.
 const (
@@ -29,6 +54,7 @@ const (
 type codec struct {
 	keys                *Keyring
 	namespace, workflow string // empty where the SDK gives no context
+	plaintext           bool   // payloads that are not encrypted are accepted
 }
 
 var (
@@ -36,10 +62,12 @@ var (
 	_ converter.PayloadCodecWithSerializationContext = codec{}
 )
 
-// NewCodec returns the codec of a namespace. Payloads that are not encrypted
-// pass Decode as they are, so that a key ring can be introduced at any time.
-func NewCodec(keys *Keyring, namespace string) converter.PayloadCodec {
-	return codec{keys: keys, namespace: namespace}
+// NewCodec returns the codec of a namespace. Decode refuses payloads that are not encrypted
+// with ErrPlaintext: a client that reaches Temporal could write them without the keys. With plaintext
+// they pass as they are, for codec servers, which show histories and act on none, and while a
+// key ring is introduced.
+func NewCodec(keys *Keyring, namespace string, plaintext bool) converter.PayloadCodec {
+	return codec{keys: keys, namespace: namespace, plaintext: plaintext}
 }
 
 // WithSerializationContext returns the codec of the workflow at hand.
@@ -78,6 +106,9 @@ func (c codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error)
 	opened := make([]*commonpb.Payload, len(payloads))
 	for i, p := range payloads {
 		if string(p.GetMetadata()[encodingEntry]) != encryptedValue {
+			if !c.plaintext {
+				return nil, c.refusePlaintext()
+			}
 			opened[i] = p
 			continue
 		}
@@ -87,6 +118,16 @@ func (c codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error)
 		}
 	}
 	return opened, nil
+}
+
+// refusePlaintext returns the error about a payload that is not encrypted.
+func (c codec) refusePlaintext() error {
+	workflow := "a workflow"
+	if c.workflow != "" {
+		workflow = fmt.Sprintf("workflow %q", c.workflow)
+	}
+	return fmt.Errorf("engine: %w: a client or worker without the key ring wrote an input or a result of %s: set %s there; "+
+		"while it is introduced, set %s=%s here", ErrPlaintext, workflow, KeyringVariable, PlaintextVariable, AcceptPlaintext)
 }
 
 func (c codec) open(p *commonpb.Payload) (*commonpb.Payload, error) {
@@ -121,16 +162,20 @@ func associated(parts ...string) []byte {
 }
 
 // Encrypt returns options with which all payloads, and the texts of failures,
-// are encrypted with the keys in dir. An empty dir changes nothing.
-func Encrypt(options client.Options, dir string) (client.Options, error) {
-	if dir == "" {
-		return options, nil
+// are encrypted with the keys in the directory that KeyringVariable names. Payloads that are
+// not encrypted are refused, unless PlaintextVariable accepts them. Without a directory the
+// options are as they were.
+func Encrypt(options client.Options, getenv func(string) string) (client.Options, error) {
+	dir := getenv(KeyringVariable)
+	plaintext, err := AcceptsPlaintext(getenv)
+	if err != nil || dir == "" {
+		return options, err
 	}
 	keys, err := OpenKeyring(dir)
 	if err != nil {
 		return options, err
 	}
-	options.DataConverter = converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), NewCodec(keys, options.Namespace))
+	options.DataConverter = converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), NewCodec(keys, options.Namespace, plaintext))
 	options.FailureConverter = temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
 		DataConverter: options.DataConverter, EncodeCommonAttributes: true,
 	})

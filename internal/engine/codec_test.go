@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
@@ -68,7 +69,7 @@ func TestCodecHidesAndGivesBack(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	addKey(t, dir, "k1")
-	c := engine.NewCodec(openKeyring(t, dir), "default")
+	c := engine.NewCodec(openKeyring(t, dir), "default", false)
 	rapid.Check(t, func(rt *rapid.T) {
 		workflow := rapid.String().Draw(rt, "workflow")
 		p := &commonpb.Payload{Data: rapid.SliceOfN(rapid.Byte(), 16, 200).Draw(rt, "data")}
@@ -89,7 +90,7 @@ func TestCodecRefusesWhatDoesNotBelong(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	addKey(t, dir, "k1")
-	c := engine.NewCodec(openKeyring(t, dir), "default")
+	c := engine.NewCodec(openKeyring(t, dir), "default", false)
 	here := at(c, "default", "tenant/a.b/c")
 	cases := map[string]struct {
 		reason string
@@ -128,10 +129,10 @@ func TestKeysRotate(t *testing.T) {
 	dir := t.TempDir()
 	addKey(t, dir, "2026-10")
 	old := openKeyring(t, dir)
-	before := encode(t, engine.NewCodec(old, "default"), secret())
+	before := encode(t, engine.NewCodec(old, "default", false), secret())
 
 	addKey(t, dir, "2026-11")
-	renewed := engine.NewCodec(openKeyring(t, dir), "default")
+	renewed := engine.NewCodec(openKeyring(t, dir), "default", false)
 	after := encode(t, renewed, secret())
 	if id := string(after.GetMetadata()["rollcall-key"]); id != "2026-11" {
 		t.Errorf("encrypted with key %q, want the newest, 2026-11", id)
@@ -139,26 +140,82 @@ func TestKeysRotate(t *testing.T) {
 	if _, err := decode(renewed, before); err != nil {
 		t.Errorf("what the old key encrypted is lost: %v", err)
 	}
-	if _, err := decode(engine.NewCodec(old, "default"), after); err != nil {
+	if _, err := decode(engine.NewCodec(old, "default", false), after); err != nil {
 		t.Errorf("a worker that does not know the new key yet does not look for it: %v", err)
 	}
 
 	if err := os.Remove(filepath.Join(dir, "2026-10")); err != nil {
 		t.Fatal(err)
 	}
-	_, err := decode(engine.NewCodec(openKeyring(t, dir), "default"), before)
+	_, err := decode(engine.NewCodec(openKeyring(t, dir), "default", false), before)
 	if !errors.Is(err, engine.ErrKeyring) || !strings.Contains(err.Error(), "2026-10") {
 		t.Errorf("without its key: %v, want an error that names the key", err)
 	}
 }
 
-func TestUnencryptedPayloadsAreRead(t *testing.T) {
+func TestCodec_RefusesPlaintext(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	addKey(t, dir, "k1")
-	got, err := decode(engine.NewCodec(openKeyring(t, dir), "default"), secret())
-	if err != nil || !proto.Equal(secret(), got) {
-		t.Errorf("got %v, %v: runs that began without a key ring must go on", got, err)
+	keys := openKeyring(t, dir)
+	sealed := encode(t, engine.NewCodec(keys, "default", false), secret())
+	for _, tc := range []struct {
+		reason    string
+		plaintext bool
+		payload   *commonpb.Payload
+		want      bool
+	}{
+		{"a client without the keys wrote it", false, secret(), false},
+		{"a payload that says nothing of itself", false, &commonpb.Payload{Data: []byte("jane")}, false},
+		{"an encrypted one", false, sealed, true},
+		{"runs that began without a key ring go on", true, secret(), true},
+		{"beside encrypted ones", true, sealed, true},
+	} {
+		got, err := decode(at(engine.NewCodec(keys, "default", tc.plaintext), "default", "tenant/a.b/c"), tc.payload)
+		switch {
+		case tc.want && (err != nil || !proto.Equal(secret(), got)):
+			t.Errorf("%s: %v, %v", tc.reason, got, err)
+		case !tc.want && (!errors.Is(err, engine.ErrPlaintext) || !strings.Contains(err.Error(), `workflow "tenant/a.b/c"`) ||
+			!strings.Contains(err.Error(), engine.KeyringVariable) || strings.Contains(err.Error(), "jane")):
+			t.Errorf("%s: %v, want an error that names the workflow and the remedy, and not the payload", tc.reason, err)
+		}
+	}
+}
+
+func TestEncrypt_ReadsItsVariables(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	addKey(t, dir, "k1")
+	plain, err := converter.GetDefaultDataConverter().ToPayloads("jane")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		reason, keyring, plaintext string
+		reads, fails               bool
+	}{
+		{"without a key ring nothing is encrypted", "", "", true, false},
+		{"with one, plaintext is refused", dir, "", false, false},
+		{"unless it is introduced", dir, "accept", true, false},
+		{"a value that means nothing", dir, "true", false, true},
+		{"also without a key ring", "", "no", false, true},
+	} {
+		options, err := engine.Encrypt(client.Options{}, func(name string) string {
+			return map[string]string{engine.KeyringVariable: tc.keyring, engine.PlaintextVariable: tc.plaintext}[name]
+		})
+		if (err != nil) != tc.fails {
+			t.Errorf("%s: %v", tc.reason, err)
+		}
+		if err != nil {
+			continue
+		}
+		if options.DataConverter == nil {
+			options.DataConverter = converter.GetDefaultDataConverter()
+		}
+		var text string
+		if err := options.DataConverter.FromPayloads(plain, &text); (err == nil) != tc.reads || err != nil && !errors.Is(err, engine.ErrPlaintext) {
+			t.Errorf("%s: %v", tc.reason, err)
+		}
 	}
 }
 
@@ -199,7 +256,7 @@ func TestBadKeyringsAreRefused(t *testing.T) {
 func BenchmarkCodec(b *testing.B) {
 	dir := b.TempDir()
 	addKey(b, dir, "k1")
-	c := at(engine.NewCodec(openKeyring(b, dir), "default"), "default", "tenant/a.b/c")
+	c := at(engine.NewCodec(openKeyring(b, dir), "default", false), "default", "tenant/a.b/c")
 	p := &commonpb.Payload{Data: bytes.Repeat([]byte("x"), 4096)}
 	b.SetBytes(4096)
 	for b.Loop() {

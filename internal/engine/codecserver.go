@@ -25,7 +25,7 @@ type CodecServer struct {
 // offered: nobody has to.
 func (s CodecServer) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("POST /decode", s.authorised(converter.NewPayloadCodecHTTPHandler(NewCodec(s.Keys, s.Namespace))))
+	mux.Handle("POST /decode", s.authorised(converter.NewPayloadCodecHTTPHandler(NewCodec(s.Keys, s.Namespace, true))))
 	mux.Handle("OPTIONS /decode", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	return s.fromOrigin(mux)
 }

@@ -19,7 +19,7 @@ func TestCodecServer(t *testing.T) {
 	dir := t.TempDir()
 	addKey(t, dir, "k1")
 	keys := openKeyring(t, dir)
-	sealed := encode(t, at(engine.NewCodec(keys, "default"), "default", "tenant/a.b/c"), secret())
+	sealed := encode(t, at(engine.NewCodec(keys, "default", false), "default", "tenant/a.b/c"), secret())
 	body, err := protojson.Marshal(&commonpb.Payloads{Payloads: []*commonpb.Payload{sealed}})
 	if err != nil {
 		t.Fatal(err)
