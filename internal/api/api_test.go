@@ -73,6 +73,12 @@ type testServer struct {
 
 func serve(t *testing.T, service control.Service) *testServer {
 	t.Helper()
+	return serveState(t, service, nil)
+}
+
+// serveState is serve with what servers share.
+func serveState(t *testing.T, service control.Service, state api.State) *testServer {
+	t.Helper()
 	s := &testServer{}
 	handler, err := api.NewHandler(api.Options{
 		Service: func(r *http.Request) (control.Service, access.Actor, error) {
@@ -85,6 +91,7 @@ func serve(t *testing.T, service control.Service) *testServer {
 				return nil, access.Actor{}, &api.AuthError{Code: "malformed", Message: "send a token: rollcall login gets one"}
 			}
 		},
+		State:   state,
 		Log:     slog.New(slog.NewTextHandler(&s.log, nil)),
 		Version: "1.2.3",
 	})

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"time"
@@ -60,10 +62,59 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// do calls an endpoint. With an error the result is the part that there is.
+// How a client repeats a change whose connection broke.
+const (
+	maxRepeats  = 5
+	repeatDelay = time.Second
+	// runningTimeout is how long the first attempt may go on meanwhile.
+	runningTimeout = 5 * time.Minute
+)
+
+// brokenError is the failure of a connection that broke after the request may have been read.
+type brokenError struct{ error }
+
+func (e brokenError) Unwrap() error { return e.error }
+
+// do calls an endpoint. With an error the result is the part that there is. A change whose
+// connection broke is repeated with its idempotency key, and so has one effect; events may be
+// reported again.
 func do[In, Out any](ctx context.Context, c *Client, e endpoint[In, Out], request In, events report) (Out, error) {
+	if !e.keyed {
+		result, err := attemptOf(ctx, c, e, request, events, "")
+		return result, unbroken(err)
+	}
+	key, until := rand.Text(), time.Now().Add(runningTimeout)
+	for broken := 0; ; {
+		result, err := attemptOf(ctx, c, e, request, events, key)
+		_, isBroken := errors.AsType[brokenError](err)
+		failed, _ := errors.AsType[*control.Error](err)
+		runs := failed != nil && failed.Code == control.Conflict && failed.Field == keyHeader && failed.Name == ""
+		unavailable := broken > 0 && control.CodeOf(err) == control.Unavailable
+		if isBroken || unavailable {
+			broken++
+		}
+		if !isBroken && !unavailable && !runs || broken > maxRepeats || time.Now().After(until) {
+			return result, unbroken(err)
+		}
+		select {
+		case <-time.After(repeatDelay):
+		case <-ctx.Done():
+			return result, ctx.Err()
+		}
+	}
+}
+
+func unbroken(err error) error {
+	if b, ok := errors.AsType[brokenError](err); ok {
+		return b.error
+	}
+	return err
+}
+
+// attemptOf calls an endpoint once.
+func attemptOf[In, Out any](ctx context.Context, c *Client, e endpoint[In, Out], request In, events report, key string) (Out, error) {
 	var result Out
-	response, err := c.send(ctx, e.name, request, e.streams) //nolint:bodyclose // answer closes it
+	response, err := c.send(ctx, e.name, request, e.streams, key)
 	if err != nil {
 		return result, err
 	}
@@ -95,7 +146,7 @@ func answer[Out any](ctx context.Context, c *Client, response *http.Response, ev
 }
 
 // send sends a request.
-func (c *Client) send(ctx context.Context, name string, request any, streams bool) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, name string, request any, streams bool, key string) (*http.Response, error) {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
@@ -108,11 +159,19 @@ func (c *Client) send(ctx context.Context, name string, request any, streams boo
 	if streams {
 		r.Header.Set("Accept", streamType+", application/json")
 	}
-	response, err := c.http.Do(r)
-	if err != nil {
-		return nil, c.broken(ctx, err)
+	if key != "" {
+		r.Header.Set(keyHeader, `"`+key+`"`)
 	}
-	return response, nil
+	connected := false
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }}
+	response, err := c.http.Do(r.WithContext(httptrace.WithClientTrace(ctx, trace)))
+	if err == nil {
+		return response, nil
+	}
+	if err = c.broken(ctx, err); !connected { // the server has not read the request
+		err = unbroken(err)
+	}
+	return nil, err
 }
 
 // request returns a request with a token.
@@ -143,7 +202,9 @@ func (c *Client) broken(ctx context.Context, err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // the address is in the message
 	}
-	return &control.Error{Code: control.Unavailable, Message: fmt.Sprintf("the server %s does not answer: %v", c.base, err)}
+	return brokenError{&control.Error{
+		Code: control.Unavailable, Message: fmt.Sprintf("the server %s does not answer: %v", c.base, err),
+	}}
 }
 
 // readStream reads a stream until its result.
@@ -181,8 +242,8 @@ func readStream[Out any](ctx context.Context, body io.Reader, events report) (Ou
 }
 
 func cutOff(err error) error {
-	return &control.Error{Code: control.Unavailable, Message: fmt.Sprintf(
-		"the connection to the server ended before the result (%v): rollcall status shows how far the work is", err)}
+	return brokenError{&control.Error{Code: control.Unavailable, Message: fmt.Sprintf(
+		"the connection to the server ended before the result (%v): rollcall status shows how far the work is", err)}}
 }
 
 // readLine reads one line, however long, up to maxResult.
@@ -387,57 +448,6 @@ func (c *Client) ListFormerConnections(ctx context.Context) ([]control.FormerCon
 // ListCalls is that of control.Audit.
 func (c *Client) ListCalls(ctx context.Context, r control.CallsRequest) (control.CallsPage, error) {
 	return do(ctx, c, c.endpoints.listCalls, r, nil)
-}
-
-// restarts is how often a list is restart again that changes while its pages are read.
-const restarts = 4
-
-// eachPage reads all pages of a list. If the list is gone in between, it begins again.
-func eachPage[T any](read func(PageRequest) ([]T, string, error)) ([]T, error) {
-	for restart := 0; ; restart++ {
-		all, err := readPages(read)
-		if control.CodeOf(err) != control.Expired || restart == restarts {
-			return all, err
-		}
-	}
-}
-
-// readPages reads the pages of a list as it is now.
-func readPages[T any](read func(PageRequest) ([]T, string, error)) ([]T, error) {
-	page := PageRequest{PageSize: maxPage}
-	var all []T
-	for {
-		items, next, err := read(page)
-		if err != nil {
-			return nil, err
-		}
-		if all == nil {
-			all = items
-		} else {
-			all = append(all, items...)
-		}
-		switch next {
-		case "":
-			return all, nil
-		case page.PageToken:
-			return nil, errors.New("api: a page of the server leads to itself")
-		}
-		page.PageToken = next
-	}
-}
-
-func allPages[T any](read func(PageRequest) (List[T], error)) ([]T, error) {
-	return eachPage(func(page PageRequest) ([]T, string, error) {
-		list, err := read(page)
-		return list.Items, list.NextPageToken, err
-	})
-}
-
-func documentPages(read func(PageRequest) (DocumentList, error)) ([]document.Document, error) {
-	return eachPage(func(page PageRequest) ([]document.Document, string, error) {
-		list, err := read(page)
-		return list.Documents, list.NextPageToken, err
-	})
 }
 
 // items returns the items of a list.

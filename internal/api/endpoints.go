@@ -29,6 +29,8 @@ type endpoint[In, Out any] struct {
 	changes bool
 	// tagged is true if the answer has an ETag, and conditional if the request may have If-Match.
 	tagged, conditional bool
+	// keyed is true if the request may have an idempotency key: it changes something.
+	keyed bool
 	// reads is true if the call reads all documents.
 	reads bool
 }
@@ -113,6 +115,8 @@ func newEndpoints() endpoints {
 	e.listPending.tagged, e.getRevocation.tagged = true, true
 	e.apply.conditional, e.applyPlan.conditional, e.deleteDocument.conditional = true, true, true
 	e.decide.conditional, e.adopt.conditional, e.lift.conditional = true, true, true
+	e.apply.keyed, e.applyPlan.keyed, e.deleteDocument.keyed, e.replicate.keyed = true, true, true, true
+	e.decide.keyed, e.adopt.keyed, e.revoke.keyed, e.lift.keyed, e.forget.keyed = true, true, true, true, true
 	return e
 }
 

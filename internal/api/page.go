@@ -43,6 +43,13 @@ type State interface {
 	StoreList(ctx context.Context, caller, rest []byte, items [][]byte) (id string, err error)
 	// PageOfList returns items from an index on. It fails for a list that is not kept any more.
 	PageOfList(ctx context.Context, id string, caller []byte, from, limit int) (rest []byte, items [][]byte, err error)
+	// BeginRequest begins an attempt of a request with an idempotency key, or returns the digest
+	// and the answer of the request that the key has. All of caller, key and request are digests.
+	BeginRequest(ctx context.Context, caller, key, request []byte, attempt string) (stored, answer []byte, restarted bool, err error)
+	// HeartbeatRequest tells that the attempt still runs. Without it, the attempt has crashed.
+	HeartbeatRequest(ctx context.Context, caller, key []byte, attempt string) error
+	// EndRequest stores the answer of the attempt; without one, the key can be used again.
+	EndRequest(ctx context.Context, caller, key []byte, attempt string, answer []byte) error
 	// IsNotFound reports whether an error of PageOfList is that.
 	IsNotFound(err error) bool
 }

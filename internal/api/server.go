@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -208,6 +209,16 @@ func handle[In, Out any](
 			return
 		}
 		defer release()
+		key, err := idempotencyKey(r.Header)
+		if err != nil {
+			s.fail(w, r, s.refused(r, recorded, err), nil)
+			return
+		}
+		digest := sha256.New()
+		if key != "" {
+			fmt.Fprintf(digest, "%q %q\n", e.name, r.Header.Values("If-Match"))
+			r.Body = digesting{io.TeeReader(r.Body, digest), r.Body}
+		}
 		request, err := read[In](w, r, e.documents)
 		if err != nil {
 			s.fail(w, r, s.refused(r, recorded, err), nil)
@@ -219,8 +230,15 @@ func handle[In, Out any](
 			return
 		}
 		c := caller{Service: service, by: by, method: e.method, pages: s.pages, header: w.Header(), ifMatch: match}
-		attempt := func(ctx context.Context, report func(control.Event)) (Out, error) {
-			return audited(s, r, recorded, request, func() (Out, error) { return call(ctx, c, request, report) })
+		run := func(ctx context.Context, events report) (Out, error) { return call(ctx, c, request, events) }
+		if key != "" && e.keyed && s.State != nil {
+			if run, err = withKey(s, w, r, c, key, digest, run); err != nil {
+				s.fail(w, r, s.refused(r, recorded, err), nil)
+				return
+			}
+		}
+		attempt := func(ctx context.Context, events report) (Out, error) {
+			return audited(s, r, recorded, request, func() (Out, error) { return run(ctx, events) })
 		}
 		if e.streams && strings.Contains(r.Header.Get("Accept"), streamType) {
 			stream(s, w, r, attempt)

@@ -23,6 +23,8 @@ const (
 	Conflict Code = "conflict"
 	// PreconditionFailed is the code of a request on the condition of a state that is another one.
 	PreconditionFailed Code = "precondition-failed"
+	// KeyReused is the code of a request with the idempotency key of another one.
+	KeyReused Code = "key-reused"
 	// Expired is the code of a page of a list that is not kept any more.
 	Expired Code = "expired"
 	// Unauthenticated is the code of a caller without a valid credential, and Forbidden that of
@@ -49,7 +51,7 @@ const (
 // Codes returns all codes.
 func Codes() []Code {
 	return []Code{
-		Invalid, Unauthenticated, Forbidden, NotFound, Conflict, PreconditionFailed, Expired, Unconfirmed,
+		Invalid, Unauthenticated, Forbidden, NotFound, Conflict, PreconditionFailed, KeyReused, Expired, Unconfirmed,
 		PendingApproval, NoWorker, NoKeyring, Unavailable, Partial, Failed,
 	}
 }
@@ -78,6 +80,8 @@ func (c Code) results() (exit, status int) {
 		return ExitInvalid, http.StatusConflict
 	case PreconditionFailed:
 		return ExitInvalid, http.StatusPreconditionFailed
+	case KeyReused:
+		return ExitInvalid, http.StatusUnprocessableEntity
 	case Expired:
 		return ExitInvalid, http.StatusGone
 	case PendingApproval:

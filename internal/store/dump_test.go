@@ -52,7 +52,7 @@ func since() map[string]string {
 		"      file: /srv/platforms/sandbox.json\n": "", "      server: https://cluster.example.com\n": "",
 		"        credentials:\n          environment:\n            prefix: CLUSTER\n": "",
 		"        budget:\n          callsPerSecond: 500\n          concurrent: 4\n":   "",
-		"rows: owned ":    "rows: bootstrap_tokens 0\nrows: calls 0\nrows: refused_calls 0\nrows: direct_modes 0\nrows: lookups 0\nrows: issuer_keys 0\nrows: server_keys 0\nrows: lists 0\nrows: list_items 0\nrows: mesh_collections 0\nrows: mesh_collection_objects 0\nrows: owned ",
+		"rows: owned ":    "rows: bootstrap_tokens 0\nrows: calls 0\nrows: refused_calls 0\nrows: direct_modes 0\nrows: lookups 0\nrows: issuer_keys 0\nrows: server_keys 0\nrows: idempotent_requests 0\nrows: lists 0\nrows: list_items 0\nrows: mesh_collections 0\nrows: mesh_collection_objects 0\nrows: owned ",
 		"rows: counters ": "rows: connections 0\nrows: unserved_platforms 0\nrows: abandoned_platforms 0\nrows: former_connections 4\nrows: counters ",
 		// The places follow from the records of steps.
 		// Version 12 started runs without an outbox.
@@ -217,7 +217,7 @@ func (m *meaning) rows() {
 		// verified by their runs; version 12 forgot nothing, kept no former tenant and knew no
 		// names of groups: the next change stores them.
 		short := []string{"rate_limits", "lookups", "connections", "unserved_platforms", "abandoned_platforms", "former_tenants", "revocation_tenants", "group_names",
-			"proposals", "proposed_documents", "proposed_tenants", "outbox", "run_causes", "repeated_revocations", "issuer_keys", "removed_platforms", "bootstrap_tokens", "direct_modes", "calls", "refused_calls", "server_keys", "lists", "list_items",
+			"proposals", "proposed_documents", "proposed_tenants", "outbox", "run_causes", "repeated_revocations", "issuer_keys", "removed_platforms", "bootstrap_tokens", "direct_modes", "calls", "refused_calls", "server_keys", "idempotent_requests", "lists", "list_items",
 			"mesh_collections", "mesh_collection_objects"}
 		if n == 0 && !slices.Contains(short, table) {
 			m.t.Errorf("the table %s has no row: the dump has to fill it", table)
