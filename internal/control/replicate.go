@@ -237,8 +237,8 @@ func (r replication) awaitSweeps(ctx context.Context, s *store.Store, t Temporal
 			var result workflows.SweepResult
 			sweep.err = sweep.run.Get(ctx, &result)
 			sweep.totals = result.Totals
-			if isUnreadable(sweep.err) {
-				return unreadable(sweep.err)
+			if isDecodeError(sweep.err) {
+				return decodeError(sweep.err)
 			}
 			return t.awaitBusy(ctx, sweep, result.Busy)
 		})

@@ -175,7 +175,7 @@ func TestTenantRun_UnreadableResultIsNoFailure(t *testing.T) {
 		"another error":          {engine.ErrUnreachable, false},
 		"no error":               {nil, false},
 	} {
-		if got := isUnreadable(tc.err); got != tc.want {
+		if got := isDecodeError(tc.err); got != tc.want {
 			t.Errorf("%s: %t, want %t", reason, got, tc.want)
 		}
 	}

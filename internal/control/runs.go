@@ -122,8 +122,8 @@ func (r *tenantRun) wait(ctx context.Context) error {
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case isUnreadable(err):
-		return unreadable(err)
+	case isDecodeError(err):
+		return decodeError(err)
 	}
 	r.result, r.err = workflows.FailedResult(err), err
 	return nil
@@ -146,16 +146,16 @@ func reason(name string, err error) string {
 // encodedFailure is the text of a failure whose own text is encrypted.
 const encodedFailure = "Encoded failure"
 
-// isUnreadable reports whether err is that of a result, or a failure, that the keys at hand do
+// isDecodeError reports whether err is that of a result, or a failure, that the keys at hand do
 // not decrypt. The run itself has ended, and did not fail for it.
-func isUnreadable(err error) bool {
+func isDecodeError(err error) bool {
 	app, failed := errors.AsType[*temporal.ApplicationError](err)
 	return errors.Is(err, converter.ErrEncodingIsNotSupported) || errors.Is(err, engine.ErrKeyring) ||
 		errors.Is(err, engine.ErrPayload) || errors.Is(err, engine.ErrPlaintext) || failed && app.Message() == encodedFailure
 }
 
-// unreadable returns the error of a result that the keys at hand do not decrypt.
-func unreadable(cause error) error {
+// decodeError returns the error of a result that the keys at hand do not decrypt.
+func decodeError(cause error) error {
 	const ended = "the run has ended, and its result cannot be read: "
 	text := "it is encrypted, and " + engine.KeyringVariable + " does not name the directory with the workers' keys"
 	switch {
