@@ -50,7 +50,9 @@ func parseKind(s string) (document.Kind, error) {
 		if plain(string(k)) == plain(s) {
 			return k, nil
 		}
-		if plain(s) != "" && strings.HasSuffix(plain(string(k)), plain(s)) {
+		// userbinding and groupbinding are the bindings to projects, which scripts name so.
+		workspaces := k == document.KindWorkspaceUserBinding || k == document.KindWorkspaceGroupBinding
+		if plain(s) != "" && !workspaces && strings.HasSuffix(plain(string(k)), plain(s)) {
 			alike = append(alike, k)
 		}
 	}

@@ -209,20 +209,21 @@ func TestParseKind(t *testing.T) {
 		kind   document.Kind // empty for a mistake
 		says   string
 	}{
-		"meshUser":    {"as in documents", document.KindUser, ""},
-		"MESHUSER":    {"in whatever case", document.KindUser, ""},
-		"user":        {"as people say it", document.KindUser, ""},
-		"users":       {"for many", document.KindUser, ""},
-		"tenants":     {"for many", document.KindTenant, ""},
-		"project":     {"not the end of meshProject... alone", document.KindProject, ""},
-		"userbinding": {"the end of one name", document.KindUserBinding, ""},
-		"group":       {"the end of one name", document.KindUserGroup, ""},
-		"role":        {"the end of one name", document.KindProjectRole, ""},
-		"zone":        {"the end of one name", document.KindLandingZone, ""},
-		"binding":     {"the end of two names", "", "meshProjectUserBinding, meshProjectGroupBinding"},
-		"usr":         {"like nothing", "", "meshWorkspace, "},
-		"":            {"nothing at all", "", "meshWorkspace, "},
-		"s":           {"nothing, for many", "", "meshWorkspace, "},
+		"meshUser":             {"as in documents", document.KindUser, ""},
+		"MESHUSER":             {"in whatever case", document.KindUser, ""},
+		"user":                 {"as people say it", document.KindUser, ""},
+		"users":                {"for many", document.KindUser, ""},
+		"tenants":              {"for many", document.KindTenant, ""},
+		"project":              {"not the end of meshProject... alone", document.KindProject, ""},
+		"userbinding":          {"the end of one name", document.KindUserBinding, ""},
+		"workspaceuserbinding": {"bindings to workspaces are named in full", document.KindWorkspaceUserBinding, ""},
+		"group":                {"the end of one name", document.KindUserGroup, ""},
+		"role":                 {"the end of one name", document.KindProjectRole, ""},
+		"zone":                 {"the end of one name", document.KindLandingZone, ""},
+		"binding":              {"the end of two names", "", "meshProjectUserBinding, meshProjectGroupBinding"},
+		"usr":                  {"like nothing", "", "meshWorkspace, "},
+		"":                     {"nothing at all", "", "meshWorkspace, "},
+		"s":                    {"nothing, for many", "", "meshWorkspace, "},
 	}
 	for text, tc := range cases {
 		t.Run(text, func(t *testing.T) {
