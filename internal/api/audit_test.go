@@ -169,7 +169,7 @@ func TestAudit_Mounts(t *testing.T) {
 	handler, err := api.NewHandler(api.Options{
 		Service: func(*http.Request) (control.Service, access.Actor, error) { return &fake{}, ada(), nil },
 		Audit:   j, Log: slog.New(slog.DiscardHandler),
-		Mounts: []api.Mount{{Pattern: "GET /other/{name}", Method: "Get", Handle: func(w http.ResponseWriter, _ *http.Request, _ control.Service, _ access.Actor) error {
+		Mounts: []api.Mount{{Pattern: "GET /other/{name}", Method: "Get", Handle: func(http.ResponseWriter, *http.Request, control.Service, access.Actor) error {
 			return j.add("handle")
 		}}},
 	})

@@ -114,7 +114,7 @@ func unbroken(err error) error {
 // attemptOf calls an endpoint once.
 func attemptOf[In, Out any](ctx context.Context, c *Client, e endpoint[In, Out], request In, events report, key string) (Out, error) {
 	var result Out
-	response, err := c.send(ctx, e.name, request, e.streams, key)
+	response, err := c.send(ctx, e.name, request, e.streams, key) //nolint:bodyclose // answer closes it
 	if err != nil {
 		return result, err
 	}

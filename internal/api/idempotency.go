@@ -132,7 +132,8 @@ func (a *attempt) end(ctx context.Context, result any, failure error) error {
 	var o outcome
 	if failure != nil {
 		e, hidden := reported(failure, "")
-		if hidden || e.Code.HTTPStatus() >= http.StatusInternalServerError || e.Code == control.Forbidden || e.Code == control.Unauthenticated {
+		denied := e.Code == control.Forbidden || e.Code == control.Unauthenticated
+		if hidden || denied || e.Code.HTTPStatus() >= http.StatusInternalServerError {
 			return a.state.EndRequest(ctx, a.caller, a.key, a.name, nil)
 		}
 		o.Error = e

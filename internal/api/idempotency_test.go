@@ -43,10 +43,10 @@ func (c *counting) Revoke(ctx context.Context, r control.RevokeRequest, _ func(c
 	}
 }
 
-// keyed sends a request with an idempotency key.
-func (s *testServer) keyed(t *testing.T, path, body, key string) (*http.Response, string) {
+// keyed sends a revocation with an idempotency key.
+func (s *testServer) keyed(t *testing.T) (*http.Response, string) {
 	t.Helper()
-	return s.call(t, path, body, func(r *http.Request) { r.Header.Set("Idempotency-Key", key) })
+	return s.call(t, "/v1/revocations/revoke", revoke, func(r *http.Request) { r.Header.Set("Idempotency-Key", "one") })
 }
 
 // TestIdempotencyKey_OneEffect: a repeated request gets the first answer and changes nothing.
@@ -125,7 +125,7 @@ func TestIdempotencyKey_OfARunningRequest(t *testing.T) {
 		ended <- err
 	}()
 	<-service.started
-	if response, text := s.keyed(t, "/v1/revocations/revoke", revoke, "one"); response.StatusCode != http.StatusConflict || response.Header.Get("Retry-After") == "" {
+	if response, text := s.keyed(t); response.StatusCode != http.StatusConflict || response.Header.Get("Retry-After") == "" {
 		t.Errorf("while it runs: %s with %s, want 409 and when to repeat it", response.Status, text)
 	}
 	cancel()
@@ -133,9 +133,9 @@ func TestIdempotencyKey_OfARunningRequest(t *testing.T) {
 		t.Errorf("the first caller: %v, want that they have left", err)
 	}
 	service.finish <- nil
-	response, text := s.keyed(t, "/v1/revocations/revoke", revoke, "one")
+	response, text := s.keyed(t)
 	for response.StatusCode == http.StatusConflict { // until the answer is stored
-		response, text = s.keyed(t, "/v1/revocations/revoke", revoke, "one")
+		response, text = s.keyed(t)
 	}
 	if response.StatusCode != http.StatusOK || !strings.Contains(text, "user000") || service.calls.Load() != 1 {
 		t.Errorf("%s with %s after %d calls, want the answer of the one call", response.Status, text, service.calls.Load())
@@ -160,7 +160,7 @@ func TestIdempotencyKey_OfAFailure(t *testing.T) {
 		if service.calls.Load() < tc.calls {
 			service.finish <- tc.err
 		}
-		response, text := s.keyed(t, "/v1/revocations/revoke", revoke, "one")
+		response, text := s.keyed(t)
 		if response.StatusCode != tc.status || service.calls.Load() != tc.calls {
 			t.Errorf("%s: %s with %s after %d calls, want %d after %d", tc.reason, response.Status, text, service.calls.Load(), tc.status, tc.calls)
 		}

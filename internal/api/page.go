@@ -36,7 +36,7 @@ type PageRequest struct {
 }
 
 // State is what the servers of an installation share. The store implements it.
-type State interface {
+type State interface { //nolint:interfacebloat // the lists and the requests of one store
 	// ServerKey returns the 32 bytes of a name.
 	ServerKey(ctx context.Context, name string) ([]byte, error)
 	// StoreList keeps the items of a list, and the rest of its answer, for PageOfList.

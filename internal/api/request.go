@@ -3,8 +3,14 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"io"
 	"net/http"
 	"regexp"
+
+	"github.com/rollcall-iam/rollcall/internal/control"
 )
 
 // requestIDHeader names a request in the logs of both sides.
@@ -56,3 +62,29 @@ func (r *statusRecorder) Write(p []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (r *statusRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// callInput is a request with what its header says.
+type callInput[In any] struct {
+	request In
+	match   *control.Precondition
+	// key is the idempotency key, and digest that of the request it is for.
+	key    string
+	digest hash.Hash
+}
+
+// readCall reads a request.
+func readCall[In, Out any](w http.ResponseWriter, r *http.Request, e endpoint[In, Out]) (in callInput[In], err error) {
+	if in.key, err = idempotencyKey(r.Header); err != nil {
+		return in, err
+	}
+	in.digest = sha256.New()
+	if in.key != "" {
+		fmt.Fprintf(in.digest, "%q %q\n", e.name, r.Header.Values("If-Match"))
+		r.Body = digesting{io.TeeReader(r.Body, in.digest), r.Body}
+	}
+	if in.request, err = read[In](w, r, e.documents); err != nil {
+		return in, err
+	}
+	in.match, err = condition(r.Header, e.conditional)
+	return in, err
+}

@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -209,53 +208,45 @@ func handle[In, Out any](
 			return
 		}
 		defer release()
-		key, err := idempotencyKey(r.Header)
+		in, err := readCall(w, r, e)
 		if err != nil {
 			s.fail(w, r, s.refused(r, recorded, err), nil)
 			return
 		}
-		digest := sha256.New()
-		if key != "" {
-			fmt.Fprintf(digest, "%q %q\n", e.name, r.Header.Values("If-Match"))
-			r.Body = digesting{io.TeeReader(r.Body, digest), r.Body}
-		}
-		request, err := read[In](w, r, e.documents)
-		if err != nil {
-			s.fail(w, r, s.refused(r, recorded, err), nil)
-			return
-		}
-		match, err := condition(r.Header, e.conditional)
-		if err != nil {
-			s.fail(w, r, s.refused(r, recorded, err), nil)
-			return
-		}
-		c := caller{Service: service, by: by, method: e.method, pages: s.pages, header: w.Header(), ifMatch: match}
-		run := func(ctx context.Context, events report) (Out, error) { return call(ctx, c, request, events) }
-		if key != "" && e.keyed && s.State != nil {
-			if run, err = withKey(s, w, r, c, key, digest, run); err != nil {
+		c := caller{Service: service, by: by, method: e.method, pages: s.pages, header: w.Header(), ifMatch: in.match}
+		run := func(ctx context.Context, events report) (Out, error) { return call(ctx, c, in.request, events) }
+		if in.key != "" && e.keyed && s.State != nil {
+			if run, err = withKey(s, w, r, c, in.key, in.digest, run); err != nil {
 				s.fail(w, r, s.refused(r, recorded, err), nil)
 				return
 			}
 		}
-		attempt := func(ctx context.Context, events report) (Out, error) {
-			return audited(s, r, recorded, request, func() (Out, error) { return run(ctx, events) })
-		}
-		if e.streams && strings.Contains(r.Header.Get("Accept"), streamType) {
-			stream(s, w, r, attempt)
-			return
-		}
-		result, err := attempt(r.Context(), nil)
-		if err != nil {
-			partial, _ := json.Marshal(result) // without it the failure is reported alone
-			s.fail(w, r, err, partial)
-			return
-		}
-		if e.tagged {
-			writeTagged(w, result)
-			return
-		}
-		writeJSON(w, http.StatusOK, "application/json", result)
+		respond(s, w, r, e, func(ctx context.Context, events report) (Out, error) {
+			return audited(s, r, recorded, in.request, func() (Out, error) { return run(ctx, events) })
+		})
 	})
+}
+
+// respond makes a call and writes its answer, as a stream if the caller accepts one.
+func respond[In, Out any](
+	s *server, w http.ResponseWriter, r *http.Request, e endpoint[In, Out],
+	call func(ctx context.Context, events func(control.Event)) (Out, error),
+) {
+	if e.streams && strings.Contains(r.Header.Get("Accept"), streamType) {
+		stream(s, w, r, call)
+		return
+	}
+	result, err := call(r.Context(), nil)
+	if err != nil {
+		partial, _ := json.Marshal(result) //nolint:errchkjson // without it the failure is reported alone
+		s.fail(w, r, err, partial)
+		return
+	}
+	if e.tagged {
+		writeTagged(w, result)
+		return
+	}
+	writeJSON(w, http.StatusOK, "application/json", result)
 }
 
 // limited is a service that can refuse a call before its request is read.

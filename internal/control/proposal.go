@@ -150,8 +150,8 @@ func (l *Local) ApplyPlan(ctx context.Context, r ApplyPlanRequest, report func(E
 			err = &Error{Code: NotFound, Name: r.Digest, cause: err, Message: "there is no plan " + r.Digest +
 				": plans of documents are kept for a week"}
 		case errors.Is(err, store.ErrUnconfirmed):
-			err = &Error{Code: Conflict, Field: fieldDigest, Name: r.Digest, Message: "the documents have changed since the plan " + r.Digest +
-				" was made: nothing was stored, plan them again"}
+			err = &Error{Code: Conflict, Field: fieldDigest, Name: r.Digest, Message: "the documents have changed since the plan " +
+				r.Digest + " was made: nothing was stored, plan them again"}
 		}
 		return changes, err
 	}})

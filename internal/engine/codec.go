@@ -175,7 +175,8 @@ func Encrypt(options client.Options, getenv func(string) string) (client.Options
 	if err != nil {
 		return options, err
 	}
-	options.DataConverter = converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), NewCodec(keys, options.Namespace, plaintext))
+	codec := NewCodec(keys, options.Namespace, plaintext)
+	options.DataConverter = converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), codec)
 	options.FailureConverter = temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
 		DataConverter: options.DataConverter, EncodeCommonAttributes: true,
 	})

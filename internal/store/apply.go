@@ -252,9 +252,10 @@ func testCondition(ctx context.Context, tx pgx.Tx, e edit, checks Checks) error 
 	for i, id := range ids {
 		kinds[i], names[i] = string(id.Kind), id.Name
 	}
-	const named = " FROM documents WHERE (kind, name) IN (SELECT * FROM unnest($1::text[], $2::text[]))"
+	const named = " FROM documents WHERE (kind, name) IN (SELECT kind, name FROM unnest($1::text[], $2::text[]) AS d (kind, name))"
 	state := CurrentState{Requested: len(ids)}
-	err := tx.QueryRow(ctx, "SELECT revision, (SELECT count(*)"+named+") FROM installation", kinds, names).Scan(&state.Revision, &state.Stored)
+	err := tx.QueryRow(ctx, "SELECT revision, (SELECT count(1)"+named+") FROM installation", kinds, names).
+		Scan(&state.Revision, &state.Stored)
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
