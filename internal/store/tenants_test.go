@@ -39,7 +39,7 @@ func TestTenantInputIsThatOfTheWholeSet(t *testing.T) {
 		}
 		whole[id], _ = set.Input(id, number.Drawn, time.Now())
 		input := whole[id]
-		input.Generation = 1
+		input.Generation, input.HasAuthors = 1, true
 		whole[id] = input
 	}
 	got, err := s.TenantInputs(t.Context(), []access.TenantID{web, db})
@@ -125,7 +125,8 @@ func TestTombstoneLastsUntilDone(t *testing.T) {
 		t.Fatal(err)
 	}
 	diff(t, "input from the tombstone", document.TenantInput{
-		Tenant: before.Tenant, Project: before.Project, Platform: before.Platform, LandingZone: before.LandingZone,
+		HasAuthors: true,
+		Tenant:     before.Tenant, Project: before.Project, Platform: before.Platform, LandingZone: before.LandingZone,
 		Drawn: before.Drawn, Guard: document.DefaultGuard(), Deleted: true, Unnamed: true, Generation: 2,
 	}, input, cmpopts.EquateEmpty())
 	diff(t, "platforms served for the tombstones", []document.Platform{before.Platform}, platforms(t, s))
