@@ -15,7 +15,7 @@ import (
 )
 
 // maxStatements is how many SQL statements one shard of a sweep may take, whatever its size.
-const maxStatements = 21
+const maxStatements = 20
 
 // newShard is a lab whose platform has so many tenants, with one user each.
 func newShard(t *testing.T, tenants int) (*lab, *storetest.Statements) {

@@ -174,7 +174,7 @@ func TestFor_Decide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := o.store.EndChanges(t.Context(), store.CompletedChanges{All: map[access.TenantID]int64{crm(): revision}}); err != nil {
+	if err := o.store.PutStatus(t.Context(), store.Status{Tenant: crm(), Generation: revision, Applied: true, Decided: true}); err != nil {
 		t.Fatal(err)
 	}
 	requireCode(t, "the change is applied: the platform has changed since", decide("ada"), control.Unavailable, "")

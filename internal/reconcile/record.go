@@ -161,33 +161,19 @@ func (t *Tenant) Outcome(applied int) TenantOutcome {
 }
 
 func (t *Tenant) status(run Run, recorded Recorded) store.Status {
+	changed := t.document.Unnamed || t.document.HasAuthors
+	applied := changed && t.removalsDone() && t.removalsKnown()
 	return store.Status{
 		Tenant: t.ID(), Outcome: string(recorded.Outcome), RunID: run.ID,
 		Digest: recorded.Digest, Steps: run.Steps, Held: len(t.plan.Held), Removals: len(t.plan.HeldRemovals()), Calls: run.Calls,
-		Generation: t.document.Generation, Remarks: t.plan.Remarks, Seen: t.startedAt,
+		Applied: applied, Decided: applied && !t.needsAdoption(), Generation: t.document.Generation,
+		Remarks: t.plan.Remarks, Seen: t.startedAt,
 		Age: max(time.Since(t.at), 1), Desired: t.DesiredDigest(),
 	}
 }
 
 // removalsDone reports whether no removals wait or are forbidden.
 func (t *Tenant) removalsDone() bool { return len(t.plan.Held)+len(t.plan.Forbidden) == 0 }
-
-// completedChanges returns the changes of documents that the tenants' runs have applied.
-func completedChanges(tenants []*Tenant) store.CompletedChanges {
-	done := store.CompletedChanges{Removals: map[access.TenantID]int64{}, All: map[access.TenantID]int64{}}
-	for _, t := range tenants {
-		if !t.removalsDone() || !t.removalsKnown() {
-			continue
-		}
-		if t.document.Unnamed {
-			done.Removals[t.ID()] = t.document.Generation
-		}
-		if t.document.HasAuthors && !t.needsAdoption() {
-			done.All[t.ID()] = t.document.Generation
-		}
-	}
-	return done
-}
 
 // needsAdoption reports whether an unmanaged object stands where the documents desire one.
 func (t *Tenant) needsAdoption() bool {
@@ -220,9 +206,6 @@ func (r *Reconciler) close(ctx context.Context, tenants []*Tenant) error {
 			finished = append(finished, t.ID())
 			missing = append(missing, ledger.Missing{Tenant: t.ID(), Keys: t.missing, Propagation: t.propagation})
 		}
-	}
-	if err := r.store.EndChanges(ctx, completedChanges(tenants)); err != nil {
-		return fmt.Errorf("reconcile: end the changes of %d tenants: %w", len(tenants), err)
 	}
 	if err := r.store.EndDecisions(ctx, decided); err != nil {
 		return fmt.Errorf("reconcile: end the decisions on %d tenants: %w", len(decided), err)

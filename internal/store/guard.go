@@ -159,8 +159,8 @@ func queueTouched(batch *pgx.Batch, tenants, unnamed []access.TenantID, by acces
 const addAuthor = `CASE WHEN excluded.authors <@ a.authors OR cardinality(a.authors) > 100 THEN a.authors
 	WHEN cardinality(a.authors) = 100 THEN a.authors || ''::text ELSE a.authors || excluded.authors END`
 
-// Authors returns the actors of the changes that affect a tenant and that no run has carried
-// out completely; none for a tenant that only its platform has changed since.
+// Authors returns the actors of the changes that affect a tenant and that no run has applied
+// completely; none for a tenant that only its platform has changed since.
 func (s *Store) Authors(ctx context.Context, tenant access.TenantID) ([]access.Actor, error) {
 	return s.actors(ctx, "SELECT unnest(authors) FROM affected_tenants WHERE tenant = $1", tenant.String())
 }
@@ -177,40 +177,4 @@ func (s *Store) actors(ctx context.Context, sql string, args ...any) ([]access.A
 		return access.ParseActor(id, ""), err
 	})
 	return actors, prefixed(err)
-}
-
-// CompletedChanges are tenants of which a run has applied all changes, each as of a revision of the
-// documents.
-type CompletedChanges struct {
-	// Removals are tenants where nothing is left to remove of what no caller named.
-	Removals map[access.TenantID]int64
-	// All are tenants where nothing waits for a decision either: the authors of the changes are
-	// not needed any more.
-	All map[access.TenantID]int64
-}
-
-// EndChanges notes what runs have applied.
-func (s *Store) EndChanges(ctx context.Context, c CompletedChanges) error {
-	if err := s.endChanges(ctx, "unnamed = false", "a.unnamed", c.Removals); err != nil {
-		return err
-	}
-	return s.endChanges(ctx, "authors = '{}'", "a.authors <> '{}'", c.All)
-}
-
-// endChanges sets columns of affected tenants as of a revision, where they are not set yet.
-func (s *Store) endChanges(ctx context.Context, set, where string, revisions map[access.TenantID]int64) error {
-	if len(revisions) == 0 {
-		return nil
-	}
-	var tenants []string
-	var of []int64
-	for tenant, revision := range revisions {
-		tenants, of = append(tenants, tenant.String()), append(of, revision)
-	}
-	// Rows are locked in one order, so that two that end the same wait for each other.
-	return s.exec(ctx, `
-WITH locked AS (SELECT tenant FROM affected_tenants WHERE tenant = ANY($1) ORDER BY tenant FOR UPDATE)
-UPDATE affected_tenants a SET `+set+`
-	FROM unnest($1::text[], $2::bigint[]) AS done (tenant, revision) JOIN locked USING (tenant)
-	WHERE a.tenant = done.tenant AND a.revision <= done.revision AND `+where, tenants, of)
 }

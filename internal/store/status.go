@@ -26,6 +26,11 @@ type Status struct {
 	Removals int
 	// Generation of the documents that the run worked from.
 	Generation int64
+	// Applied is true for a status to be stored of a run that has nothing left to remove at
+	// Generation, Decided if nothing waits for a decision either: then the authors of the changes
+	// are not needed any more. They end with the status, so that no decision about the steps of
+	// an earlier status lacks them.
+	Applied, Decided bool
 	// Remarks are all that hold now.
 	Remarks []access.Remark
 	// Blind is true for a status to be stored of a run that could not look at the
@@ -190,6 +195,14 @@ type statusRows struct {
 	observedRevision []int64
 	observedDesired  []string
 	ofPlan           []bool
+	completed        completedRows
+}
+
+// completedRows are the tenants of which a run has applied the changes, as columns.
+type completedRows struct {
+	tenant   []string
+	revision []int64
+	decided  []bool
 }
 
 func (r *statusRows) add(status Status, kept []keptRemark, last lastStatus, now time.Time) error {
@@ -206,6 +219,11 @@ func (r *statusRows) add(status Status, kept []keptRemark, last lastStatus, now 
 	r.calls, r.removals = append(r.calls, status.Calls), append(r.removals, status.Removals)
 	r.revision, r.duration = append(r.revision, status.Generation), append(r.duration, status.Duration)
 	r.observe(status, last, now)
+	if status.Applied {
+		c := &r.completed
+		c.tenant, c.revision = append(c.tenant, t.String()), append(c.revision, status.Generation)
+		c.decided = append(c.decided, status.Decided)
+	}
 	return nil
 }
 
@@ -235,12 +253,19 @@ func (r *statusRows) queue(batch *pgx.Batch) {
 	batch.Queue(putStatuses,
 		r.tenant, r.workspace, r.project, r.platform, r.outcome, r.run, r.digest, r.warnings,
 		r.steps, r.pendingApproval, r.calls, r.removals, r.revision, r.duration,
-		r.observedAt, r.observedDigest, r.observedRevision, r.observedDesired, r.ofPlan)
+		r.observedAt, r.observedDigest, r.observedRevision, r.observedDesired, r.ofPlan,
+		r.completed.tenant, r.completed.revision, r.completed.decided)
 }
 
 // putStatuses stores statuses, with the observations that they tell of, or those of their
-// plans.
-const putStatuses = `INSERT INTO statuses (tenant, workspace, project, platform, outcome, run_id, digest, warnings,
+// plans, and ends the changes of affected tenants that were applied. Rows are locked in the order
+// in which a change of the documents locks them.
+const putStatuses = `
+WITH locked AS (SELECT tenant FROM affected_tenants WHERE tenant = ANY($20::text[]) ORDER BY tenant FOR UPDATE),
+completed AS (UPDATE affected_tenants a SET unnamed = false, authors = CASE WHEN decided THEN '{}' ELSE a.authors END
+	FROM unnest($20::text[], $21::bigint[], $22::boolean[]) AS done (tenant, revision, decided) JOIN locked USING (tenant)
+	WHERE a.tenant = done.tenant AND a.revision <= done.revision AND (a.unnamed OR decided AND a.authors <> '{}'))
+INSERT INTO statuses (tenant, workspace, project, platform, outcome, run_id, digest, warnings,
 		steps, pending_approval, calls, pending_removals, revision, duration,
 		observed_at, observed_digest, observed_revision, observed_desired)
 	SELECT put.tenant, workspace, project, platform, outcome, run, put.digest, warnings::jsonb,

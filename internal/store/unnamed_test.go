@@ -3,7 +3,6 @@ package store_test
 import (
 	"testing"
 
-	"github.com/rollcall-iam/rollcall/internal/access"
 	"github.com/rollcall-iam/rollcall/internal/document"
 	"github.com/rollcall-iam/rollcall/internal/store"
 )
@@ -37,7 +36,7 @@ func TestUnnamedRemovals(t *testing.T) {
 			return nil
 		}, true},
 		{"a plan of an earlier revision had nothing to remove", func() error {
-			return s.EndChanges(t.Context(), store.CompletedChanges{Removals: map[access.TenantID]int64{web: 1}})
+			return s.PutStatus(t.Context(), store.Status{Tenant: web, Generation: 1, Applied: true})
 		}, true},
 		{"another change of the tenant, before a plan knew the first one", func() error {
 			apply(t, s, store.ApplyRequest{Documents: all})
@@ -48,7 +47,7 @@ func TestUnnamedRemovals(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return s.EndChanges(t.Context(), store.CompletedChanges{Removals: map[access.TenantID]int64{web: input.Generation}})
+			return s.PutStatus(t.Context(), store.Status{Tenant: web, Generation: input.Generation, Applied: true})
 		}, false},
 	} {
 		if err := step.do(); err != nil {
