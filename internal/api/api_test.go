@@ -176,6 +176,9 @@ func TestServer_Refuses(t *testing.T) {
 			"a message would name another file", "/v1/documents/apply", `{"documents":[` + ben + `],"origins":[{},{}]}`,
 			nil, http.StatusBadRequest, "2 origins for 1 documents",
 		},
+		"a zero character": {
+			"the database cannot store it", "/v1/revocations/revoke", `{"user":"a\\\u0000"}`, nil, http.StatusBadRequest, "U+0000",
+		},
 		"a large body": {
 			"memory is bounded", "/v1/revocations/revoke", `{"user":"` + strings.Repeat("x", 2<<20) + `"}`, nil, http.StatusBadRequest, "more than 1048576 bytes",
 		},

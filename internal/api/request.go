@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -87,4 +88,37 @@ func readCall[In, Out any](w http.ResponseWriter, r *http.Request, e endpoint[In
 	}
 	in.match, err = condition(r.Header, e.conditional)
 	return in, err
+}
+
+// errZero refuses a text that the database cannot store.
+var errZero = errors.New(`the body has a text with the character U+0000 (\u0000): remove it`)
+
+// textReader reads JSON and fails at the escape \u0000. JSON has no other form of the character.
+type textReader struct {
+	body io.Reader
+	// matched counts the bytes of the escape that were read last.
+	matched int
+}
+
+// Read reads a part of the body.
+func (r *textReader) Read(p []byte) (int, error) {
+	n, err := r.body.Read(p)
+	const escape = `\u0000`
+	for _, b := range p[:n] {
+		switch {
+		case b == escape[r.matched]:
+			r.matched++
+		case r.matched == 1: // another escape, of a backslash as one example
+			r.matched = 0
+		case b == escape[0]:
+			r.matched = 1
+			continue
+		default:
+			r.matched = 0
+		}
+		if r.matched == len(escape) {
+			return 0, errZero
+		}
+	}
+	return n, err
 }

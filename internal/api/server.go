@@ -330,7 +330,7 @@ func read[In any](w http.ResponseWriter, r *http.Request, documents bool) (In, e
 		limit, timeout = maxDocumentsBody, documentsTimeout
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(timeout)) // not all writers have one
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit))
+	decoder := json.NewDecoder(&textReader{body: http.MaxBytesReader(w, r.Body, limit)})
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&request); err != nil {
 		return request, bodyError(err)
@@ -349,6 +349,9 @@ func bodyError(err error) error {
 	}
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &control.Error{Code: control.Invalid, Message: fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit)}
+	}
+	if errors.Is(err, errZero) {
+		return &control.Error{Code: control.Invalid, Message: errZero.Error()}
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &control.Error{Code: control.Invalid, Message: "the body did not arrive in time"}
