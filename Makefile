@@ -76,7 +76,7 @@ soak: packages ## what is too long for CI: the last line sums it up
 	@mkdir -p $(bin); export ROLLCALL_SOAK=1; status=0; \
 	soak="go test -count=1 -timeout 2h -v"; { \
 	$$soak -run '^($(soak_tests))$$' ./internal/plan -rapid.checks=$(SOAK_CHECKS) || status=1; \
-	$$soak -run '^TestSpec_HoldsForDrawnRequests$$' ./internal/api || status=1; \
+	$$soak -run '^TestSpec_HoldsForRequests$$' ./internal/api || status=1; \
 	$$soak -race -run '^TestWhoWasTakenOutStaysOut$$' ./activities || status=1; \
 	cd deploy/dev && $$soak -run '^TestWorkerKilled' ./e2e || status=1; \
 	$$soak -run '^TestRevocationDuringSweeps$$' ./e2e || status=1; \

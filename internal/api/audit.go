@@ -147,7 +147,7 @@ func effectOf(result any) json.RawMessage {
 }
 
 // refusals count requests without a valid credential until they are recorded, so that a
-// stranger who sends many costs a statement a second.
+// client that sends many costs a statement a second.
 type refusals struct {
 	audit Audit
 	log   *slog.Logger

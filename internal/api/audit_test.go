@@ -186,7 +186,30 @@ func TestAudit_Mounts(t *testing.T) {
 	}
 }
 
-// TestAudit_CountsRefusedCredentials: many requests of strangers are counted together.
+// TestMount_RefusesZeroCharacters: no name in the database has the character, and a question for it fails.
+func TestMount_RefusesZeroCharacters(t *testing.T) {
+	t.Parallel()
+	handler, err := api.NewHandler(api.Options{
+		Service: func(*http.Request) (control.Service, access.Actor, error) { return &fake{}, ada(), nil },
+		Log:     slog.New(slog.DiscardHandler),
+		Mounts: []api.Mount{{Pattern: "GET /other/{name}", Method: "Get", Handle: func(http.ResponseWriter, *http.Request, control.Service, access.Actor) error {
+			t.Error("the call is made")
+			return nil
+		}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"/other/a%00b", "/other/a?name=%00"} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil))
+		if w.Code != http.StatusBadRequest {
+			t.Errorf("%s: %d %s, want 400", target, w.Code, w.Body)
+		}
+	}
+}
+
+// TestAudit_CountsRefusedCredentials: many requests without a valid token are counted together.
 func TestAudit_CountsRefusedCredentials(t *testing.T) {
 	t.Parallel()
 	j := &auditLog{refused: map[control.Credential]int64{}}

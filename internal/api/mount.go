@@ -2,6 +2,8 @@ package api
 
 import (
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/rollcall-iam/rollcall/internal/access"
@@ -46,6 +48,11 @@ func (s *server) mounted(w http.ResponseWriter, r *http.Request, m Mount) error 
 		return s.refused(r, recorded, err)
 	}
 	defer release()
+	if target, err := url.PathUnescape(r.URL.RequestURI()); err != nil || strings.ContainsRune(target, 0) {
+		return s.refused(r, recorded, &control.Error{
+			Code: control.Invalid, Message: "the address has a character that no name has: remove it",
+		})
+	}
 	if m.Changes {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(documentsTimeout)) // not all writers have one
 	}

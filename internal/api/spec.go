@@ -61,7 +61,8 @@ func describe[In, Out any](spec *huma.OpenAPI, e endpoint[In, Out]) {
 	responses := map[string]*huma.Response{"200": {Description: "The result", Content: content, Headers: answerHeaders(e)}}
 	for _, status := range statuses(e) {
 		responses[strconv.Itoa(status)] = &huma.Response{
-			Description: http.StatusText(status), Content: problem, Headers: map[string]*huma.Param{requestIDHeader: textHeader("Names the request in logs.")},
+			Description: http.StatusText(status), Content: problem,
+			Headers: map[string]*huma.Param{requestIDHeader: textHeader("Names the request in logs.")},
 		}
 	}
 	spec.AddOperation(&huma.Operation{

@@ -52,7 +52,7 @@ func TestPolicies_RightsWith(t *testing.T) {
 			[]string{"design"}, []string{"design", "tools"}},
 		{"a workspace's group stands before the global one", known, verified, `{"oid": "2"}`, nil, []string{"marketing"}, []string{"marketing"}},
 		{"two users with one euid are none", known, verified, `{"oid": "3"}`, nil, nil, nil},
-		{"an empty euid is nobody's", known, verified, `{"oid": ""}`, nil, nil, nil},
+		{"an empty euid is of no user", known, verified, `{"oid": ""}`, nil, nil, nil},
 		{"the address is no euid", known, verified, `{"oid": "x", "email": "ada@example.com", "preferred_username": "ada"}`, nil, nil, nil},
 		{"the name is no euid", known, verified, `{"oid": "ada"}`, nil, nil, nil},
 		{"blanks count", known, verified, `{"oid": "1 "}`, nil, nil, nil},

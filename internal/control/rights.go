@@ -9,7 +9,7 @@ import (
 )
 
 // Rights returns the rights of a caller, by the stored policies and workspace bindings. They are
-// read anew for each call: a right that is taken ends with the commit.
+// read for each call: a right that is taken ends with the commit.
 func (l *Local) Rights(ctx context.Context, caller authz.Caller) (authz.Rights, error) {
 	s, err := l.Store(ctx)
 	if err != nil {

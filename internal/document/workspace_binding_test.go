@@ -36,8 +36,8 @@ func TestWorkspaceBinding_Validates(t *testing.T) {
 		{"a global group", group + "roleRef: {name: Workspace Member}, targetRef: {name: mobile}, subject: {name: all}}", nil},
 		{"no rights follow from other roles", user + "roleRef: {name: admin}, targetRef: {name: mobile}, subject: {name: anna}}", []string{
 			`x.yaml:1: meshWorkspaceUserBinding b: roleRef.name: "admin" is not allowed: write Workspace Owner, Workspace Manager or Workspace Member`}},
-		{"a user that is not stored", user + "roleRef: {name: Workspace Owner}, targetRef: {name: mobile}, subject: {name: nobody}}", []string{
-			`x.yaml:1: meshWorkspaceUserBinding b: subject.name: there is no meshUser "nobody"`}},
+		{"a user that is not stored", user + "roleRef: {name: Workspace Owner}, targetRef: {name: mobile}, subject: {name: unknown}}", []string{
+			`x.yaml:1: meshWorkspaceUserBinding b: subject.name: there is no meshUser "unknown"`}},
 		{"a workspace that is not stored", user + "roleRef: {name: Workspace Owner}, targetRef: {name: none}, subject: {name: anna}}", []string{
 			`x.yaml:1: meshWorkspaceUserBinding b: targetRef.name: there is no meshWorkspace "none"`}},
 		{"the group of another workspace", group + "roleRef: {name: Workspace Owner}, targetRef: {name: mobile}, subject: {name: crew}}", []string{

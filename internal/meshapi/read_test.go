@@ -263,7 +263,7 @@ func TestReads_AreLimitedToTheCaller(t *testing.T) {
 			t.Errorf("%s: %d %s", tt.reason, status, text)
 		}
 	}
-	if status, _, _ := s.do(t, request{as: "nobody", method: http.MethodGet, path: "/api/meshobjects/meshusers", headers: []string{accept("meshUser", "v2")}}); status != http.StatusForbidden {
+	if status, _, _ := s.do(t, request{as: "guest", method: http.MethodGet, path: "/api/meshobjects/meshusers", headers: []string{accept("meshUser", "v2")}}); status != http.StatusForbidden {
 		t.Errorf("a caller without roles: %d", status)
 	}
 }
